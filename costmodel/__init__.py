@@ -1,0 +1,1 @@
+"""Technologies, synthesis, activity and cost tables."""

@@ -1,0 +1,1 @@
+"""Workloads, quantisation, sensitivity, search, report and the command line."""

@@ -1,0 +1,1 @@
+"""Number formats, arithmetic blocks, processing elements and Verilog output."""

@@ -1,0 +1,42 @@
+"""Files that are whole or absent, and failures of outside tools."""
+
+import os
+import tempfile
+from pathlib import Path
+
+__all__ = ["ToolError", "write_atomic"]
+
+
+class ToolError(RuntimeError):
+    """An outside tool (simulator, synthesiser) is missing or failed; the message is for users."""
+
+
+def write_atomic(path: Path, data: str | bytes) -> None:
+    """Write a file under a temporary name, then rename it, so that it is whole or absent.
+
+    Parameters
+    ----------
+    path : Path
+        Where the file goes; its folder is made if absent.
+    data : str or bytes
+        Content; text is written as UTF-8 with ``\\n`` line ends.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written or the disk is full; the old file, if any, is untouched.
+    """
+    raw = data.encode() if isinstance(data, str) else data
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(raw)
+        # mkstemp makes files that only the owner reads; give what open() would have given.
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(name).chmod(0o666 & ~umask)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,1 @@
+"""Processing elements: one file for each unit family."""

@@ -1,0 +1,1 @@
+"""cocotb benches: one file for each unit family."""

@@ -1,0 +1,1 @@
+"""Golden models: bit-accurate references in plain Python integers."""
