@@ -1,0 +1,147 @@
+"""Bit heap: a sum of weighted bits and constants from anywhere, compressed into one number."""
+
+from amaranth.hdl import Cat, Const, Module, Signal, Value, ValueLike
+
+from macwright.hw.arith.prefix import prefix_add
+from macwright.hw.arith.target import GENERIC, Bit, Target
+
+__all__ = ["BitHeap"]
+
+
+class BitHeap:
+    """Sum of weighted bits, modulo ``2**width``.
+
+    A bit of negative weight is added as its complement and a constant; all constants are added
+    up while the heap is filled and cost at most one bit a column. Signed numbers are added by
+    giving their most significant bit negative weight, so nothing is sign-extended.
+
+    Parameters
+    ----------
+    width : int
+        Bits of the result, at least 1.
+    target : Target
+        What the adders are made of.
+
+    Examples
+    --------
+    ``heap.add(x); heap.add(y, shift=2, negative=True); total = heap.sum(m)`` is x - 4*y.
+    """
+
+    def __init__(self, width: int, *, target: Target = GENERIC) -> None:
+        if width < 1:
+            raise ValueError(f"Heap width must be at least 1, not {width!r}")
+        self.width = width
+        self.target = target
+        self.columns: list[list[Bit]] = [[] for _ in range(width)]
+        self.constant = 0
+
+    def add_constant(self, value: int) -> None:
+        """Add an integer of either sign."""
+        self.constant = (self.constant + value) % (1 << self.width)
+
+    def add_bit(self, bit: Bit | Value, weight: int, *, negative: bool = False) -> None:
+        """Add ``bit * 2**weight``, or subtract it if `negative`; `weight` from 0."""
+        if not isinstance(bit, Bit):
+            bit = Bit(bit)
+        if weight >= self.width:
+            return
+        if negative:
+            bit = ~bit
+            self.add_constant(-(1 << weight))
+        self.columns[weight].append(bit)
+
+    def add(
+        self, value: ValueLike, *, shift: int = 0, negative: bool = False, arrival: float = 0.0
+    ) -> None:
+        """Add ``value * 2**shift``, or subtract it if `negative`; signed if `value` is."""
+        value = Value.cast(value)
+        if isinstance(value, Const):
+            self.add_constant((-value.value if negative else value.value) << shift)
+            return
+        top = len(value) - 1
+        for k in range(len(value)):
+            minus = negative != (value.shape().signed and k == top)
+            self.add_bit(Bit(value[k], False, arrival), shift + k, negative=minus)
+
+    def sum(self, m: Module, *, adder: str = "ripple") -> Value:
+        """Add the logic to `m` and return the sum.
+
+        Parameters
+        ----------
+        m : Module
+            Where the adders go.
+        adder : {"ripple", "brent_kung", "kogge_stone", "sklansky", "plus"}
+            How the last two rows are added. "ripple" compresses each column to one bit before
+            the next: the fewest adders. The others compress to two rows first.
+
+        Returns
+        -------
+        Value
+            Unsigned, `width` bits.
+        """
+        if adder == "ripple":
+            return Cat(bit.value for bit in self._ripple(m))
+        first, second = self._two_rows(m)
+        return prefix_add(m, first, second, adder=adder)
+
+    def carry_save(self, m: Module) -> tuple[Value, Value]:
+        """Add the compressor tree to `m` and return two numbers whose sum is the sum."""
+        return self._two_rows(m)
+
+    def _ones(self) -> list[bool]:
+        return [bool(self.constant >> k & 1) for k in range(self.width)]
+
+    def _ripple(self, m: Module) -> list[Bit]:
+        columns = [list(column) for column in self.columns]
+        columns.append([])
+        total = []
+        for k, one in enumerate(self._ones()):
+            column = columns[k]
+            while len(column) > 1:
+                column.sort(key=lambda bit: bit.arrival)
+                if len(column) == 2:
+                    bits, one_here = column[:2], one
+                    s, c = self.target.half_adder(m, bits, one=one_here)
+                    one = False
+                else:
+                    bits = column[:3]
+                    s, c = self.target.full_adder(m, bits)
+                del column[: len(bits)]
+                column.append(s)
+                columns[k + 1].append(c)
+            bit = column[0] if column else None
+            if one and bit is not None:
+                columns[k + 1].append(bit)
+                bit = ~bit
+            total.append(bit if bit is not None else Bit(Const(int(one), 1)))
+        return total
+
+    def _two_rows(self, m: Module) -> tuple[Value, Value]:
+        """Compress every column to two bits, earliest bits first, level by level."""
+        columns = [list(column) for column in self.columns]
+        columns.append([])
+        for k, one in enumerate(self._ones()):
+            if one:
+                columns[k].append(Bit(Const(1, 1), False, -1.0))
+        for k in range(self.width):
+            column = columns[k]
+            while len(column) > 2:
+                column.sort(key=lambda bit: bit.arrival)
+                three = column[:3]
+                constant = [bit for bit in three if isinstance(bit.signal, Const)]
+                if constant:
+                    rest = [bit for bit in three if bit is not constant[0]]
+                    s, c = self.target.half_adder(m, rest, one=True)
+                else:
+                    s, c = self.target.full_adder(m, three)
+                del column[:3]
+                column.append(s)
+                columns[k + 1].append(c)
+        zero = Bit(Const(0, 1))
+        padded = [[*column, zero, zero][:2] for column in columns[: self.width]]
+        first, second = Signal(self.width, name="row0"), Signal(self.width, name="row1")
+        m.d.comb += [
+            first.eq(Cat(pair[0].value for pair in padded)),
+            second.eq(Cat(pair[1].value for pair in padded)),
+        ]
+        return first, second

@@ -1,0 +1,97 @@
+"""Multipliers that leave their partial products in a bit heap.
+
+Adding a product to a heap, rather than making it a number first, lets the accumulator and all
+other terms share one compressor tree.
+"""
+
+from amaranth.hdl import Cat, Const, Module, Signal, Value
+
+from macwright.hw.arith.bit_heap import BitHeap
+from macwright.hw.arith.target import Bit
+
+__all__ = ["MULTIPLIERS", "add_product", "baugh_wooley", "booth4"]
+
+
+def baugh_wooley(
+    m: Module, heap: BitHeap, a: Value, b: Value, *, shift: int = 0, negative: bool = False
+) -> None:
+    """Add ``a * b * 2**shift`` to the heap, or subtract it: one AND gate a bit pair.
+
+    Each operand is signed or unsigned as its shape says. The sign bits' products have negative
+    weight, which the heap turns into complements and one constant (Baugh and Wooley, 1973).
+    """
+    for i in range(len(a)):
+        for j in range(len(b)):
+            minus = negative
+            minus ^= a.shape().signed and i == len(a) - 1
+            minus ^= b.shape().signed and j == len(b) - 1
+            product = Signal(name=f"pp_{i}_{j}")
+            if minus:
+                m.d.comb += product.eq(~(a[i] & b[j]))
+                heap.add_constant(-(1 << (i + j + shift)))
+                heap.add_bit(product, i + j + shift)
+            else:
+                m.d.comb += product.eq(a[i] & b[j])
+                heap.add_bit(product, i + j + shift)
+
+
+def booth4(
+    m: Module, heap: BitHeap, a: Value, b: Value, *, shift: int = 0, negative: bool = False
+) -> None:
+    """Add ``a * b * 2**shift`` to the heap, or subtract it: half as many rows, each a 5:1 choice.
+
+    `a` is recoded to digits -2, -1, 0, 1, 2 (Booth, radix 4; MacSorley, 1961). A negative digit
+    complements its row; the missing one is merged with the row's lowest bit ``x``:
+    ``(x ^ n) + n = x + 2 * (n & ~x)``.
+    """
+    top = a[-1] if a.shape().signed else Const(0, 1)
+    bits = [Const(0, 1), *(a[k] for k in range(len(a)))]
+    while len(bits) % 2 == 0 or (not a.shape().signed and bits[-1] is not top):
+        bits.append(top)
+    sign = b[-1] if b.shape().signed else Const(0, 1)
+    wide = Cat(Const(0, 1), b, sign)  # bit k + 1 is bit k of b
+    for row in range(len(bits) // 2):
+        low, mid, high = bits[2 * row : 2 * row + 3]
+        one, two, minus = (Signal(name=f"{name}_{row}") for name in ("one", "two", "minus"))
+        m.d.comb += [
+            one.eq(mid ^ low),
+            two.eq((high ^ mid) & ~one),
+            minus.eq(high),
+        ]
+        at = shift + 2 * row
+        for k in range(len(b) + 1):
+            magnitude = (wide[k + 1] & one) | (wide[k] & two)
+            lowest = k == 0
+            bit = Signal(name=f"pp_{row}_{k}")
+            m.d.comb += bit.eq(magnitude if lowest else magnitude ^ minus)
+            last = k == len(b) and b.shape().signed
+            heap.add_bit(Bit(bit, False, 0.8), at + k, negative=negative != last)
+            if lowest:
+                heap.add_bit(Bit((minus & ~bit)[0], False, 0.9), at + 1, negative=negative)
+        if not b.shape().signed:
+            heap.add_bit(Bit(minus, False, 0.3), at + len(b) + 1, negative=not negative)
+
+
+MULTIPLIERS = {"baugh_wooley": baugh_wooley, "booth4": booth4}
+
+
+def add_product(
+    m: Module,
+    heap: BitHeap,
+    a: Value,
+    b: Value,
+    *,
+    multiplier: str = "baugh_wooley",
+    shift: int = 0,
+    negative: bool = False,
+) -> None:
+    """Add ``a * b * 2**shift`` to the heap, or subtract it, by the multiplier of that name.
+
+    Raises
+    ------
+    ValueError
+        If there is no such multiplier.
+    """
+    if multiplier not in MULTIPLIERS:
+        raise ValueError(f"Multiplier must be one of {', '.join(MULTIPLIERS)}, not {multiplier!r}")
+    MULTIPLIERS[multiplier](m, heap, a, b, shift=shift, negative=negative)
