@@ -1,0 +1,197 @@
+"""What every number format offers, and what they share."""
+
+from abc import ABC, abstractmethod
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from macwright.hw.formats.rounding import as_float
+
+__all__ = ["Format"]
+
+#: Widest format whose values are kept in a table.
+TABLE_WIDTH = 16
+
+
+class Format(ABC):
+    """Number format: what a code word of so many bits stands for.
+
+    Formats are immutable values: equal where all fields are equal, hashable, and
+    ``parse_format(str(fmt)) == fmt``.
+
+    Attributes
+    ----------
+    width : int
+        Bits in a code word.
+    signed : bool
+        Whether there are negative values.
+    block : int
+        Values that share a scale; 1 for formats without one.
+    """
+
+    width: int
+    signed: bool
+    block: int = 1
+
+    @property
+    @abstractmethod
+    def min(self) -> float:
+        """Smallest finite value."""
+
+    @property
+    @abstractmethod
+    def max(self) -> float:
+        """Largest finite value."""
+
+    @property
+    def bits_per_value(self) -> float:
+        """Bits that one value occupies in memory, its part of the block's scale included."""
+        return float(self.width)
+
+    @property
+    def has_nan(self) -> bool:
+        """Whether some code word is not a number."""
+        return False
+
+    @property
+    def has_inf(self) -> bool:
+        """Whether some code word is an infinity."""
+        return False
+
+    @property
+    def smallest_positive(self) -> float:
+        """Smallest value above zero."""
+        levels = self.levels()
+        return float(levels[levels > 0][0]) if self.max > 0 else 0.0
+
+    def levels(self) -> NDArray[np.float64]:
+        """Finite values, each once, in rising order; both zeros count as one.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_levels,)
+
+        Raises
+        ------
+        ValueError
+            If the format is wider than 16 bits.
+        """
+        self._check_table("Levels")
+        table = _value_table(self)
+        return np.unique(table[np.isfinite(table)] + 0.0)
+
+    def decode(self, codes: ArrayLike) -> NDArray[np.float64]:
+        """Value of each code word, exact in float64.
+
+        Parameters
+        ----------
+        codes : array_like of int, any shape
+            Code words, ``0 <= code < 2**width``.
+
+        Returns
+        -------
+        ndarray of float64, same shape
+
+        Raises
+        ------
+        ValueError
+            If a code word is out of range, or the format is too wide for float64.
+        """
+        array = np.asarray(codes)
+        if array.dtype.kind not in "iub" and array.size:
+            raise TypeError(f"Code words must be integers, not {array.dtype}")
+        array = array.astype(np.int64, copy=False)
+        if array.size and (array.min() < 0 or array.max() >> self.width):
+            wrong = array.min() if array.min() < 0 else array.max()
+            raise ValueError(
+                f"Code words of {self} must be from 0 to {(1 << self.width) - 1}, not {wrong}"
+            )
+        return _value_table(self)[array] if self.width <= TABLE_WIDTH else self._decode(array)
+
+    def encode(
+        self,
+        values: ArrayLike,
+        *,
+        rounding: str = "nearest",
+        saturate: bool = True,
+        rng: np.random.Generator | None = None,
+    ) -> NDArray[np.int64]:
+        """Code word of each value, rounded; parameters as in `quantize`.
+
+        Returns
+        -------
+        ndarray of int64, same shape
+            Code words, ``0 <= code < 2**width``.
+
+        Raises
+        ------
+        ValueError
+            Where `quantize` does, and for a NaN that the format cannot hold.
+        """
+        # A wider copy is exact, so that the one rounding is that of quantize.
+        with np.errstate(invalid="ignore"):  # a signalling NaN
+            wide = as_float(values).astype(np.float64, copy=False)
+        grid = self.quantize(wide, rounding=rounding, saturate=saturate, rng=rng)
+        if not self.has_nan and np.isnan(grid).any():
+            raise ValueError(f"Values of {self} must be numbers, not NaN")
+        return self._encode(grid)
+
+    @abstractmethod
+    def quantize(
+        self,
+        values: ArrayLike,
+        *,
+        rounding: str = "nearest",
+        saturate: bool = True,
+        rng: np.random.Generator | None = None,
+        axis: int = -1,
+    ) -> NDArray[np.floating]:
+        """Round to the values of the format, at scale one (block formats choose their scales).
+
+        Parameters
+        ----------
+        values : array_like, any shape
+            Numbers; float16, float32 and float64 arrays keep their type, others become float64.
+        rounding : {"nearest", "toward_zero", "stochastic"}
+            To nearest with ties to the even code word; toward zero; or up or down with
+            probabilities that make the mean exact.
+        saturate : bool
+            Whether what is too large, infinities included, becomes the largest value. Otherwise
+            it becomes infinity, or NaN, in formats that have them (as in ml_dtypes); formats that
+            have neither saturate all the same.
+        rng : numpy.random.Generator, optional
+            Source of random numbers, needed for stochastic rounding.
+        axis : int
+            Axis along which blocks lie; of no effect in formats without blocks.
+
+        Returns
+        -------
+        ndarray of float, same shape
+            NaN stays NaN (but see `FloatFormat`).
+
+        Raises
+        ------
+        ValueError
+            If `rounding` is unknown, or is stochastic and `rng` is missing.
+        """
+
+    @abstractmethod
+    def _decode(self, codes: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Value of each code word; the codes are in range."""
+
+    @abstractmethod
+    def _encode(self, grid: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Code word of each value of the format."""
+
+    def _check_table(self, what: str) -> None:
+        if self.width > TABLE_WIDTH:
+            raise ValueError(f"{what} need a format of at most {TABLE_WIDTH} bits, not {self}")
+
+
+@lru_cache(maxsize=256)
+def _value_table(fmt: Format) -> NDArray[np.float64]:
+    """Value of every code word, shape (2**width,)."""
+    table = fmt._decode(np.arange(1 << fmt.width, dtype=np.int64))
+    table.flags.writeable = False
+    return table

@@ -1,0 +1,108 @@
+"""Rounding to a minifloat, in NumPy, at a few passes over data that stay in the cache."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from macwright.hw.formats.rounding import as_float, check_rounding, in_chunks, round_in_place
+
+if TYPE_CHECKING:
+    from macwright.hw.formats.minifloat import FloatFormat
+
+__all__ = ["quantize_float"]
+
+
+def quantize_float(
+    fmt: "FloatFormat",
+    values: ArrayLike,
+    *,
+    rounding: str,
+    saturate: bool,
+    rng: np.random.Generator | None,
+) -> NDArray[np.floating]:
+    """Round to the values of `fmt`; see `Format.quantize`.
+
+    With q the distance of neighbouring values around x, a power of two, the result is
+    ``round(x / q) * q``; both operations but the rounding are exact.
+    """
+    check_rounding(rounding, rng)
+    source = np.asarray(values)
+    work = as_float(source)
+    dtype = source.dtype if source.dtype.kind == "f" else work.dtype
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        # Where float32 has no room for the steps in between, float64 has.
+        fits = fmt.exp_bits <= 8 and 0 <= fmt.bias <= 128
+        if not (fits and (saturate or _beyond(fmt) < np.finfo(np.float32).max)):
+            work = work.astype(np.float64, copy=False)
+        bound = min(fmt.max, _largest(fmt, dtype)) if saturate else _beyond(fmt)
+        result = in_chunks(work, _Kernel(fmt, work.dtype, bound, rounding, saturate, rng))
+        return result.astype(dtype, copy=False)
+
+
+def _beyond(fmt: "FloatFormat") -> float:
+    """First value beyond the largest, if there were one more."""
+    return float(2 * fmt.max - fmt.decode(fmt.max_code - 1))
+
+
+def _largest(fmt: "FloatFormat", dtype: np.dtype) -> float:
+    """Largest value that both have, if the format's exponents went on."""
+    info = np.finfo(dtype)
+    return float(np.ldexp(2 - 2.0 ** -min(fmt.man_bits, info.nmant), info.maxexp - 1))
+
+
+class _Kernel:
+    """Rounding of one piece of an array; the constants are made once for all pieces."""
+
+    def __init__(
+        self,
+        fmt: "FloatFormat",
+        dtype: np.dtype,
+        bound: float,
+        rounding: str,
+        saturate: bool,
+        rng: np.random.Generator | None,
+    ) -> None:
+        self.fmt, self.rounding, self.saturate, self.rng = fmt, rounding, saturate, rng
+        self.man_bits, self.integer = (23, np.int32) if dtype == np.float32 else (52, np.int64)
+        info = np.finfo(dtype)
+        self.exp_mask = self.integer((1 << (info.bits - 1)) - (1 << self.man_bits))
+        self.least = dtype.type(2.0**fmt.min_exponent)
+        self.step = dtype.type(2.0**-fmt.man_bits)
+        self.bound = dtype.type(bound)
+        if not fmt.man_bits:
+            # Exactly between two powers of two, the lower one's exponent field being even.
+            even = (1 << (info.bits - 1 - self.man_bits - 1)) - 1 - fmt.bias & 1
+            self.tie = self.integer((even << self.man_bits) + (1 << (self.man_bits - 1)))
+            self.tie_mask = self.integer((2 << self.man_bits) - 1)
+
+    def __call__(self, x: NDArray[np.floating], y: NDArray[np.floating]) -> None:
+        np.minimum(x, self.bound, out=y)
+        np.maximum(y, -self.bound, out=y)
+        bits = y.view(self.integer)
+        if not self.fmt.man_bits and self.rounding == "nearest":
+            bits -= (bits & self.tie_mask) == self.tie
+        q = (bits & self.exp_mask).view(y.dtype)
+        np.maximum(q, self.least, out=q)
+        q *= self.step
+        y /= q
+        round_in_place(y, self.rounding, self.rng)
+        y *= q
+        if not self.fmt.has_negative_zero:
+            y += 0
+        if not self.saturate:
+            self._overflow(x, y)
+
+    def _overflow(self, x: NDArray[np.floating], y: NDArray[np.floating]) -> None:
+        """Put infinity or NaN where the result is too large."""
+        if self.rounding == "toward_zero":
+            over = np.isinf(x)
+            np.clip(y, -self.fmt.max, self.fmt.max, out=y)
+        else:
+            over = np.abs(y) >= self.bound
+        if self.fmt.has_nan:
+            special = np.copysign(y.dtype.type(np.inf if self.fmt.has_inf else np.nan), x)
+            np.copyto(y, special, where=over)
+        else:
+            np.clip(y, -self.fmt.max, self.fmt.max, out=y)
+            np.copyto(y, np.copysign(y.dtype.type(0), -x), where=np.isnan(x))
