@@ -1,1 +1,18 @@
-"""Processing elements: one file for each unit family."""
+"""Units: one module for each family, with its specification and its hardware."""
+
+from macwright.hw.pe.accumulator import FixedAcc
+from macwright.hw.pe.families import FAMILIES, spec_from_fields
+from macwright.hw.pe.int_mac import IntMac, IntMacSpec
+from macwright.hw.pe.minifloat_mac import MinifloatMac, MinifloatMacSpec
+from macwright.hw.pe.spec import UnitSpec
+
+__all__ = [
+    "FAMILIES",
+    "FixedAcc",
+    "IntMac",
+    "IntMacSpec",
+    "MinifloatMac",
+    "MinifloatMacSpec",
+    "UnitSpec",
+    "spec_from_fields",
+]

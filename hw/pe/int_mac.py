@@ -1,0 +1,168 @@
+"""Integer multiply-accumulate unit."""
+
+from dataclasses import InitVar, dataclass
+from typing import Any, ClassVar
+
+from amaranth.hdl import Module, Mux, Shape, Signal, Value
+
+from macwright.hw.formats import BinaryFormat, IntFormat, TernaryFormat, parse_format
+from macwright.hw.pe.accumulator import parse_int_acc
+from macwright.hw.pe.mac import Mac
+from macwright.hw.pe.operand import check_operand, product_range, range_width, safe_terms
+from macwright.hw.pe.spec import UnitSpec, parse_int
+
+__all__ = ["IntMac", "IntMacSpec"]
+
+_INT8, _INT32 = IntFormat(8), IntFormat(32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntMacSpec(UnitSpec):
+    """Everything that fixes an :class:`IntMac`.
+
+    Parameters
+    ----------
+    act, weight : IntFormat, BinaryFormat or TernaryFormat
+        Formats of the two factors, 1 to 16 bits.
+    acc : IntFormat or None
+        Accumulator, up to 64 bits. None ("exact") is replaced by the narrowest one that never
+        overflows for `terms` products.
+    terms : int, default=1024
+        Number of products that an exact accumulator must hold; only with ``acc=None``.
+    multiplier : {"infer"}
+        How the product is made. "infer" leaves it to the synthesiser.
+    en, rst : bool
+        Whether the unit has a clock enable and a synchronous reset.
+    pipeline : {0, 1, 2}
+        Register stages before the accumulator: none, operands, operands and product.
+    target : str
+        Technology whose primitives may be used.
+
+    Examples
+    --------
+    >>> IntMacSpec(weight=IntFormat(4)).name
+    'int_mac_int8_int4_int32'
+    >>> spec = IntMacSpec(weight=IntFormat(4), acc=None, terms=500)
+    >>> str(spec.acc), spec.safe_terms
+    ('int20', 511)
+    """
+
+    family: ClassVar[str] = "int_mac"
+    parsers: ClassVar = {
+        "act": parse_format,
+        "weight": parse_format,
+        "acc": parse_int_acc,
+        "terms": parse_int,
+    }
+
+    act: IntFormat | BinaryFormat | TernaryFormat = _INT8
+    weight: IntFormat | BinaryFormat | TernaryFormat = _INT8
+    acc: IntFormat | None = _INT32
+    terms: InitVar[int | None] = None
+    multiplier: str = "infer"
+    en: bool = False
+    rst: bool = False
+    pipeline: int = 0
+    target: str = "generic"
+
+    def __post_init__(self, terms: int | None) -> None:
+        for role in ("act", "weight"):
+            check_operand(getattr(self, role), role=role, unit="int_mac", floats=False)
+        self.check_common(multipliers=("infer",), stages=2)
+        low, high = self.product_range
+        if self.acc is None:
+            object.__setattr__(
+                self, "acc", _exact(low, high, terms=1024 if terms is None else terms)
+            )
+        elif terms is not None:
+            raise ValueError(f"Number of terms must come with accumulator exact, not {self.acc}")
+        if not isinstance(self.acc, IntFormat):
+            raise TypeError(f"int_mac accumulator must be an integer format, not {self.acc!r}")
+        if self.safe_terms < 1:
+            raise ValueError(
+                f"int_mac accumulator must hold one {self.act} x {self.weight} product "
+                f"(from {low} to {high}), not {self.acc}"
+            )
+
+    @property
+    def product_range(self) -> tuple[int, int]:
+        """Smallest and largest product."""
+        return product_range(self.act, self.weight)
+
+    @property
+    def safe_terms(self) -> int:
+        """Number of products that can be summed, in any order, without wrapping."""
+        return safe_terms(self.product_range, (int(self.acc.min), int(self.acc.max)))
+
+    @property
+    def name(self) -> str:
+        """Name of the Verilog module and key of the cost table."""
+        return self.make_name(self.act, self.weight, self.acc)
+
+    def create(self) -> "IntMac":
+        """Build the hardware."""
+        return IntMac(self)
+
+
+def _exact(low: int, high: int, *, terms: int) -> IntFormat:
+    """Narrowest accumulator for so many products of that range."""
+    if type(terms) is not int or terms < 1:
+        raise ValueError(f"Number of terms must be an integer of at least 1, not {terms!r}")
+    width = range_width(terms * low, terms * high)
+    if width > 64:
+        raise ValueError(
+            f"Number of terms must be small enough for a 64-bit accumulator, not {terms}"
+        )
+    return IntFormat(width)
+
+
+class IntMac(Mac):
+    """Multiply-accumulate: ``acc <= (0 if clear else acc) + a * w``, two's complement.
+
+    Latency is ``1 + pipeline`` cycles and throughput one product a cycle; `en` = 0 holds every
+    register. The sum wraps modulo ``2**acc.width``; it does not for ``spec.safe_terms`` products.
+    Codes that a format does not have (-128 of int8sym, -2 of ternary) give unspecified sums.
+    `rst` sets the accumulator to 0; what is in the pipeline stays there, so that with
+    ``pipeline > 0``, or without `rst`, the first sum begins with `clear`.
+
+    Parameters
+    ----------
+    spec : IntMacSpec
+        Formats and widths.
+
+    Members
+    -------
+    a, w, en, clear : see :class:`~macwright.hw.pe.mac.Mac`
+    acc : :py:`Out(Shape(acc.width, acc.signed))`
+        Accumulator, registered.
+    """
+
+    def __init__(self, spec: IntMacSpec) -> None:
+        if not isinstance(spec, IntMacSpec):
+            raise TypeError(f"IntMac takes an IntMacSpec, not {spec!r}")
+        super().__init__(spec, acc=Shape(spec.acc.width, spec.acc.signed), invalid=False)
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        a, w, clear = self.delayed(m, self.a, self.w, self.clear, stage=1)
+        # Synthesisers merge a bare acc + a * w into one operator and extend every partial product
+        # to the width of the accumulator; a kept wire between the two prevents that.
+        low, high = self.spec.product_range
+        product = Signal(Shape(range_width(low, high), True), attrs={"keep": 1})
+        m.d.comb += product.eq(_multiply(self.spec, a, w))
+        product, clear = self.delayed(m, product, clear, stage=2)
+        acc = self.state(m, self.acc)
+        with self.enabled(m):
+            m.d.sync += acc.eq(Mux(clear, 0, acc) + product)
+        return m
+
+
+def _multiply(spec: IntMacSpec, a: Value, w: Value) -> Value:
+    """Product of the operands; a binary factor only chooses the sign."""
+    binary = [isinstance(fmt, BinaryFormat) for fmt in (spec.act, spec.weight)]
+    if all(binary):
+        return Mux(a == w, 1, -1)
+    if any(binary):
+        factor, sign = (w, a) if binary[0] else (a, w)
+        return Mux(sign, factor, -factor)
+    return a * w

@@ -1,0 +1,74 @@
+"""Ports and registers that all multiply-accumulate units share."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from amaranth.hdl import Module, Shape, Signal, ValueLike
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from macwright.hw.pe.operand import operand_shape
+from macwright.hw.pe.spec import UnitSpec
+
+__all__ = ["Mac"]
+
+
+class Mac(wiring.Component):
+    """Base of the multiply-accumulate units: the ports, and registers that obey `en` and `rst`.
+
+    Parameters
+    ----------
+    spec : UnitSpec
+        Formats and options.
+    acc : Shape
+        Shape of the accumulator port.
+    invalid : bool
+        Whether there is a sticky flag for NaN and infinity.
+
+    Members
+    -------
+    a, w : :py:`In(operand_shape(act))`, :py:`In(operand_shape(weight))`
+        Activation and weight: a number where the format is an integer, else the code.
+    en : :py:`In(1)`, if ``spec.en``
+        Clock enable of every register.
+    clear : :py:`In(1)`
+        Whether the product of this cycle starts a new sum.
+    acc : :py:`Out(acc)`
+        Accumulator, registered.
+    invalid : :py:`Out(1)`, if `invalid`
+        Whether an operand of this sum was NaN or infinity.
+    """
+
+    def __init__(self, spec: UnitSpec, *, acc: Shape, invalid: bool) -> None:
+        self.spec: Any = spec
+        ports = {
+            "a": In(operand_shape(self.spec.act)),
+            "w": In(operand_shape(self.spec.weight)),
+            "clear": In(1),
+            "acc": Out(acc),
+        }
+        ports |= {"en": In(1)} if spec.en else {}
+        ports |= {"invalid": Out(1)} if invalid else {}
+        super().__init__(ports)
+
+    def enabled(self, m: Module) -> AbstractContextManager:
+        """Context in which synchronous assignments happen only where `en` is 1."""
+        return m.If(self.en) if self.spec.en else nullcontext()
+
+    def state(self, m: Module, port: Signal) -> Signal:
+        """Register behind an output port; reset by `rst` if the unit has one."""
+        register = Signal(port.shape(), name=f"{port.name}_reg", reset_less=not self.spec.rst)
+        m.d.comb += port.eq(register)
+        return register
+
+    def delayed(self, m: Module, *values: ValueLike, stage: int) -> list[ValueLike]:
+        """The values, after one more register if the pipeline has at least `stage` stages."""
+        if self.spec.pipeline < stage:
+            return list(values)
+        registers = []
+        for value in values:
+            name = f"{getattr(value, 'name', 'stage')}_p{stage}"
+            registers.append(Signal(value.shape(), name=name, reset_less=True))
+        with self.enabled(m):
+            m.d.sync += [r.eq(v) for r, v in zip(registers, values, strict=True)]
+        return registers

@@ -1,0 +1,195 @@
+"""Minifloat multiply-accumulate unit with an exact fixed-point accumulator."""
+
+from dataclasses import InitVar, dataclass
+from typing import Any, ClassVar
+
+from amaranth.hdl import Module, Mux, Signal, signed
+
+from macwright.hw.formats import Format, parse_format
+from macwright.hw.pe.accumulator import FixedAcc, parse_fixed_acc
+from macwright.hw.pe.mac import Mac
+from macwright.hw.pe.operand import (
+    check_operand,
+    has_specials,
+    is_integer,
+    lsb_exponent,
+    product_range,
+    range_width,
+    safe_terms,
+)
+from macwright.hw.pe.product import split
+from macwright.hw.pe.spec import UnitSpec, parse_int
+
+__all__ = ["MinifloatMac", "MinifloatMacSpec"]
+
+_E4M3FN = parse_format("e4m3fn")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MinifloatMacSpec(UnitSpec):
+    """Everything that fixes a :class:`MinifloatMac`.
+
+    Parameters
+    ----------
+    act, weight : Format
+        Formats of the two factors: minifloats of up to 16 bits, one of them possibly an integer.
+    acc : FixedAcc or None
+        Accumulator. None ("exact") is replaced by the narrowest one that never overflows for
+        `terms` products.
+    terms : int, default=1024
+        Number of products that an exact accumulator must hold; only with ``acc=None``.
+    drop : int
+        Low bits of every product that are cut off (toward zero) before the sum; 0 is exact.
+    multiplier : {"infer"}
+        How the significands' product is made.
+    en, rst : bool
+        Whether the unit has a clock enable and a synchronous reset.
+    pipeline : {0, 1, 2}
+        Register stages before the accumulator: none, operands, operands and aligned product.
+    target : str
+        Technology whose primitives may be used.
+
+    Examples
+    --------
+    >>> from macwright.hw.formats import parse_format
+    >>> e2m1 = parse_format("e2m1fn")
+    >>> spec = MinifloatMacSpec(act=e2m1, weight=e2m1)
+    >>> spec.name, spec.acc_exponent, spec.safe_terms
+    ('minifloat_mac_e2m1fn_e2m1fn_fixed19', -2, 1820)
+    """
+
+    family: ClassVar[str] = "minifloat_mac"
+    parsers: ClassVar = {
+        "act": parse_format,
+        "weight": parse_format,
+        "acc": parse_fixed_acc,
+        "terms": parse_int,
+        "drop": parse_int,
+    }
+
+    act: Format = _E4M3FN
+    weight: Format = _E4M3FN
+    acc: FixedAcc | None = None
+    terms: InitVar[int | None] = None
+    drop: int = 0
+    multiplier: str = "infer"
+    en: bool = False
+    rst: bool = False
+    pipeline: int = 0
+    target: str = "generic"
+
+    def __post_init__(self, terms: int | None) -> None:
+        for role in ("act", "weight"):
+            check_operand(getattr(self, role), role=role, unit="minifloat_mac", floats=True)
+        if is_integer(self.act) and is_integer(self.weight):
+            raise TypeError(
+                "minifloat_mac must have a minifloat factor; int_mac multiplies integers"
+            )
+        self.check_common(multipliers=("infer",), stages=2)
+        low, high = product_range(self.act, self.weight)
+        most = max(-low, high).bit_length() - 1
+        if type(self.drop) is not int or not 0 <= self.drop <= most:
+            raise ValueError(
+                f"minifloat_mac drop must be an integer from 0 to {most}, not {self.drop!r}"
+            )
+        if self.acc is None:
+            low, high = self.product_range
+            count = _check_terms(terms)
+            object.__setattr__(self, "acc", FixedAcc(range_width(count * low, count * high)))
+        elif terms is not None:
+            raise ValueError(f"Number of terms must come with accumulator exact, not {self.acc}")
+        if not isinstance(self.acc, FixedAcc):
+            raise TypeError(f"minifloat_mac accumulator must be fixed point, not {self.acc}")
+        if self.safe_terms < 1:
+            width = range_width(*self.product_range)
+            raise ValueError(
+                f"minifloat_mac accumulator must hold one {self.act} x {self.weight} product, "
+                f"at least fixed{width}, not {self.acc}"
+            )
+
+    @property
+    def product_range(self) -> tuple[int, int]:
+        """Smallest and largest product, in units of the accumulator."""
+        low, high = product_range(self.act, self.weight)
+        return -(-low >> self.drop), high >> self.drop
+
+    @property
+    def acc_exponent(self) -> int:
+        """Value of the accumulator is `acc` times two to this power."""
+        return lsb_exponent(self.act) + lsb_exponent(self.weight) + self.drop
+
+    @property
+    def safe_terms(self) -> int:
+        """Number of products that can be summed, in any order, without wrapping."""
+        half = 1 << (self.acc.width - 1)
+        return safe_terms(self.product_range, (-half, half - 1))
+
+    @property
+    def name(self) -> str:
+        """Name of the Verilog module and key of the cost table."""
+        drop = [f"drop{self.drop}"] if self.drop else []
+        return self.make_name(self.act, self.weight, self.acc, *drop)
+
+    def create(self) -> "MinifloatMac":
+        """Build the hardware."""
+        return MinifloatMac(self)
+
+
+def _check_terms(terms: int | None) -> int:
+    if terms is not None and (type(terms) is not int or not 1 <= terms <= 1 << 32):
+        raise ValueError(f"Number of terms must be an integer from 1 to 2**32, not {terms!r}")
+    return 1024 if terms is None else terms
+
+
+class MinifloatMac(Mac):
+    """Exact multiply-accumulate: ``acc <= (0 if clear else acc) + a * w / 2**acc_exponent``.
+
+    Every product is a whole number of units ``2**acc_exponent`` (after its low `drop` bits are cut
+    off, toward zero), so nothing is rounded. Latency is ``1 + pipeline`` cycles and throughput one
+    product a cycle; `en` = 0 holds every register. The sum wraps modulo ``2**acc.width``; it does
+    not for ``spec.safe_terms`` products. A NaN or infinity sets `invalid`, which stays until a sum
+    starts without one, and `acc` is unspecified while it is set; formats whose codes are all
+    numbers have no such port. Reset and pipeline: see :class:`~macwright.hw.pe.int_mac.IntMac`.
+
+    Parameters
+    ----------
+    spec : MinifloatMacSpec
+        Formats and widths.
+
+    Members
+    -------
+    a, w, en, clear : see :class:`~macwright.hw.pe.mac.Mac`
+    acc : :py:`Out(signed(acc.width))`
+        Accumulator, registered.
+    invalid : :py:`Out(1)`, if a format has NaN or infinity
+        Sticky flag, registered.
+    """
+
+    def __init__(self, spec: MinifloatMacSpec) -> None:
+        if not isinstance(spec, MinifloatMacSpec):
+            raise TypeError(f"MinifloatMac takes a MinifloatMacSpec, not {spec!r}")
+        flag = has_specials(spec.act) or has_specials(spec.weight)
+        super().__init__(spec, acc=signed(spec.acc.width), invalid=flag)
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        a, w, clear = self.delayed(m, self.a, self.w, self.clear, stage=1)
+        x, y = split(self.spec.act, a), split(self.spec.weight, w)
+        low, high = self.spec.product_range
+        magnitude = Signal(max(-low, high).bit_length())
+        m.d.comb += magnitude.eq(
+            (x.significand * y.significand << (x.shift + y.shift)) >> self.spec.drop
+        )
+        term = Signal(signed(len(magnitude) + 1), attrs={"keep": 1})
+        m.d.comb += term.eq(Mux(x.sign ^ y.sign, -magnitude, magnitude))
+        special = Signal()
+        m.d.comb += special.eq(x.special | y.special)
+        term, special, clear = self.delayed(m, term, special, clear, stage=2)
+        acc = self.state(m, self.acc)
+        with self.enabled(m):
+            m.d.sync += acc.eq(Mux(clear, 0, acc) + term)
+        if hasattr(self, "invalid"):
+            invalid = self.state(m, self.invalid)
+            with self.enabled(m):
+                m.d.sync += invalid.eq(special | (invalid & ~clear))
+        return m

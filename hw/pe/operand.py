@@ -1,0 +1,88 @@
+"""Operand formats as hardware sees them: port shapes, grids, products and their ranges."""
+
+from typing import Any
+
+from amaranth.hdl import Shape, signed, unsigned
+
+from macwright.hw.formats import BinaryFormat, FloatFormat, IntFormat, TernaryFormat
+
+__all__ = [
+    "check_operand",
+    "has_specials",
+    "is_integer",
+    "lsb_exponent",
+    "operand_shape",
+    "product_range",
+    "range_width",
+    "safe_terms",
+]
+
+
+def is_integer(fmt: object) -> bool:
+    """Whether a format's values are integers: int, uint, binary or ternary."""
+    return isinstance(fmt, IntFormat | BinaryFormat | TernaryFormat)
+
+
+def has_specials(fmt: object) -> bool:
+    """Whether some codes of a format are NaN or infinity."""
+    return isinstance(fmt, FloatFormat) and fmt.specials != "none"
+
+
+def check_operand(fmt: Any, *, role: str, unit: str, floats: bool) -> None:
+    """Refuse formats that the operand of a MAC cannot have.
+
+    Parameters
+    ----------
+    fmt : Format
+        Format of the operand.
+    role, unit : str
+        For the message: "act" or "weight", and the family.
+    floats : bool
+        Whether minifloats are allowed.
+    """
+    if not is_integer(fmt) and not (floats and isinstance(fmt, FloatFormat)):
+        kinds = "an integer, binary or ternary format" + (" or a minifloat" if floats else "")
+        raise TypeError(f"{unit} {role} format must be {kinds}, not {fmt}")
+    if not 1 <= fmt.width <= 16:
+        raise ValueError(f"{unit} {role} format must have 1 to 16 bits, not {fmt}")
+
+
+def operand_shape(fmt: Any) -> Shape:
+    """Shape of an operand port: integers as numbers, binary and minifloats as raw codes."""
+    if isinstance(fmt, IntFormat):
+        return Shape(fmt.width, fmt.signed)
+    return signed(2) if isinstance(fmt, TernaryFormat) else unsigned(fmt.width)
+
+
+def lsb_exponent(fmt: Any) -> int:
+    """Exponent `k` such that every finite value of a format is an integer times ``2**k``."""
+    return 1 - fmt.bias - fmt.man_bits if isinstance(fmt, FloatFormat) else 0
+
+
+def product_range(act: Any, weight: Any) -> tuple[int, int]:
+    """Smallest and largest product, as multiples of ``2**(lsb_exponent of both)``."""
+    products = [a * w for a in _grid_ends(act) for w in _grid_ends(weight)]
+    return min(products), max(products)
+
+
+def _grid_ends(fmt: Any) -> tuple[int, int]:
+    """Smallest and largest finite value, as multiples of ``2**lsb_exponent(fmt)``."""
+    if not isinstance(fmt, FloatFormat):
+        return int(fmt.min), int(fmt.max)
+    exponent, fraction = divmod(fmt.max_code, 1 << fmt.man_bits)
+    hidden = int(exponent > 0) << fmt.man_bits
+    most = (hidden + fraction) << (max(exponent, 1) - 1)
+    return -most, most
+
+
+def range_width(low: int, high: int) -> int:
+    """Bits of the smallest two's complement number that holds both."""
+    return max((~low if low < 0 else low).bit_length(), high.bit_length()) + 1
+
+
+def safe_terms(products: tuple[int, int], acc: tuple[int, int]) -> int:
+    """Number of products of a range whose every partial sum stays in the accumulator's range."""
+    (low, high), (least, most) = products, acc
+    counts = [most // high] if high > 0 else []
+    counts += [-least // -low] if low < 0 else []
+    return min(counts)

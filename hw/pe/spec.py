@@ -1,0 +1,129 @@
+"""What the specifications of all units have in common: fields as text, names, checks."""
+
+import dataclasses
+import re
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
+
+__all__ = ["TARGETS", "UnitSpec", "parse_bool", "parse_int"]
+
+#: Technologies whose own adder primitives a unit may use; "generic" is plain expressions.
+TARGETS = ("generic",)
+
+
+def parse_bool(text: str) -> bool:
+    """Read true or false."""
+    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if text.lower() not in words:
+        raise ValueError(f"must be true or false, not {text!r}")
+    return words[text.lower()]
+
+
+def parse_int(text: str) -> int:
+    """Read a decimal integer."""
+    if not re.fullmatch(r"[+-]?[0-9]{1,9}", text):
+        raise ValueError(f"must be an integer, not {text!r}")
+    return int(text)
+
+
+class UnitSpec:
+    """Base of the frozen dataclasses that fix one unit each.
+
+    A specification is a value: hashable, comparable and free of Amaranth objects. The same object
+    names the Verilog module, keys the cost table, labels the test and builds the hardware.
+
+    Attributes
+    ----------
+    family : str
+        Key in :data:`macwright.hw.pe.FAMILIES`.
+    parsers : dict
+        For each field that is not text: the function that reads its text.
+    """
+
+    family: ClassVar[str] = ""
+    parsers: ClassVar[dict[str, Callable[[str], Any]]] = {}
+    common: ClassVar[dict[str, Callable[[str], Any]]] = {
+        "multiplier": str,
+        "target": str,
+        "en": parse_bool,
+        "rst": parse_bool,
+        "pipeline": parse_int,
+    }
+
+    multiplier: str
+    target: str
+    en: bool
+    rst: bool
+    pipeline: int
+
+    def to_fields(self) -> dict[str, str | int | bool]:
+        """Every field by name; formats as their names, so that the result is JSON."""
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
+        return {k: v if isinstance(v, str | int) else str(v) for k, v in fields.items()}
+
+    @classmethod
+    def from_fields(cls, fields: dict[str, Any]) -> Self:
+        """Make a spec from JSON values or texts; the inverse of :meth:`to_fields`.
+
+        Raises
+        ------
+        ValueError
+            If a field is unknown, or its text does not stand for a value.
+        """
+        parsers = {**cls.parsers, **cls.common}
+        values = {}
+        for name, value in fields.items():
+            if name not in parsers:
+                raise ValueError(
+                    f"Field of {cls.family} must be one of {', '.join(parsers)}, not {name!r}"
+                )
+            try:
+                values[name] = parsers[name](value) if isinstance(value, str) else value
+            except ValueError as error:
+                text = str(error)
+                raise ValueError(
+                    f"Unit {name} {text}" if text.startswith("must") else text
+                ) from None
+        return cls(**values)
+
+    @property
+    def latency(self) -> int:
+        """Clock edges from operands to the accumulator that holds their product."""
+        return 1 + self.pipeline
+
+    @property
+    def macs_per_cycle(self) -> int:
+        """Products per clock cycle."""
+        return 1
+
+    def tuned(self, technology: str) -> Self:
+        """The same function with the multiplier and adders that suit a technology."""
+        return self
+
+    def check_common(self, *, multipliers: tuple[str, ...], stages: int) -> None:
+        """Check the fields that every family has."""
+        for name, allowed in (("multiplier", multipliers), ("target", TARGETS)):
+            if getattr(self, name) not in allowed:
+                raise ValueError(
+                    f"Unit {name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}"
+                )
+        for name in ("en", "rst"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"Unit {name} must be true or false, not {getattr(self, name)!r}")
+        if type(self.pipeline) is not int or not 0 <= self.pipeline <= stages:
+            raise ValueError(
+                f"Unit pipeline must be an integer from 0 to {stages} (register stages before the "
+                f"accumulator), not {self.pipeline!r}"
+            )
+
+    def make_name(self, *parts: object) -> str:
+        """Module name from the family, the formats and whatever is not the default."""
+        words = [self.family, *map(str, parts)]
+        if self.multiplier != type(self).multiplier:
+            words.append(self.multiplier)
+        words += [flag for flag in ("en", "rst") if getattr(self, flag)]
+        if self.pipeline:
+            words.append(f"p{self.pipeline}")
+        if self.target != "generic":
+            words.append(self.target)
+        return re.sub(r"[^A-Za-z0-9_]", "_", "_".join(words))

@@ -1,0 +1,40 @@
+"""Units that the tests walk and the shipped tables hold: every family, class and corner width."""
+
+from functools import lru_cache
+from typing import Any
+
+from macwright.hw.pe import spec_from_fields
+
+__all__ = ["registry"]
+
+_INT = [
+    {},
+    {"weight": "int4", "acc": "int20"},
+    {"act": "uint8", "weight": "int8", "acc": "int24", "en": True, "rst": True},
+    {"act": "int1", "weight": "uint1", "acc": "exact", "terms": 1},
+    {"act": "int16", "weight": "int16", "acc": "int40"},
+    {"act": "uint4", "weight": "uint4", "acc": "uint16"},
+    {"weight": "binary", "acc": "exact", "rst": True},
+    {"act": "binary", "weight": "binary", "acc": "int8", "pipeline": 1},
+    {"weight": "ternary", "acc": "exact", "terms": 500, "pipeline": 2, "en": True},
+    {"act": "int8sym", "weight": "int3", "acc": "exact", "terms": 100},
+]
+_MINIFLOAT = [
+    {},
+    {"act": "e2m1fn", "weight": "e2m1fn"},
+    {"act": "e5m2", "weight": "e5m2", "en": True, "rst": True},
+    {"act": "e4m3fnuz", "weight": "e3m2fn", "terms": 1},
+    {"weight": "int4", "pipeline": 2},
+    {"act": "int8", "weight": "e2m1fn", "pipeline": 1, "rst": True, "terms": 9},
+    {"act": "e3m4wp", "weight": "binary"},
+    {"act": "e1m2fin", "weight": "e3m0fin", "acc": "fixed16"},
+    {"act": "e5m2fnuz", "weight": "e4m3fn", "drop": 16},
+    {"act": "bf16", "weight": "e2m1fn", "drop": 200},
+]
+
+
+@lru_cache(maxsize=1)
+def registry() -> tuple[Any, ...]:
+    """One spec of every kind, no two of the same name."""
+    families = {"int_mac": _INT, "minifloat_mac": _MINIFLOAT}
+    return tuple(spec_from_fields(k, fields) for k, all_ in families.items() for fields in all_)
