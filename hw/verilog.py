@@ -5,11 +5,11 @@ import os
 from functools import lru_cache
 from typing import Any
 
-from amaranth.back import verilog
+from amaranth.back import rtlil, verilog
 from amaranth.hdl import ClockDomain
 from amaranth.lib import wiring
 
-__all__ = ["to_verilog", "unit_verilog", "verilog_sha256"]
+__all__ = ["rtlil_sha256", "to_verilog", "unit_verilog", "verilog_sha256"]
 
 
 def to_verilog(component: wiring.Component, *, name: str, rst: bool = True) -> str:
@@ -52,3 +52,19 @@ def unit_verilog(spec: Any) -> str:
 def verilog_sha256(spec: Any) -> str:
     """SHA-256 of :func:`unit_verilog`, in hexadecimal."""
     return hashlib.sha256(unit_verilog(spec).encode()).hexdigest()
+
+
+@lru_cache(maxsize=4096)
+def rtlil_sha256(spec: Any) -> str:
+    """SHA-256 of the intermediate text (RTLIL) that the Verilog of a unit is made from.
+
+    It takes milliseconds where the Verilog takes a third of a second. With the same versions of
+    Amaranth and its Yosys, units of equal hash have the same Verilog.
+    """
+    text = rtlil.convert(
+        spec.create(),
+        name=spec.name,
+        emit_src=False,
+        missing_domain=lambda domain: ClockDomain(domain, reset_less=not spec.rst),
+    )
+    return hashlib.sha256(text.encode()).hexdigest()
