@@ -1,0 +1,1 @@
+"""Quantiser: formats put into a network, as its hardware would compute it."""

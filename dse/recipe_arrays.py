@@ -1,0 +1,206 @@
+"""Arrays of a data file, turned into inputs of a model."""
+
+import io
+import itertools
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Archive", "model_inputs"]
+
+_Inputs = dict[str, tuple[np.dtype, list[int]]]
+_KEYS = {
+    "task", "data", "calibration", "calibration_labels", "calibration_offsets", "evaluation",
+    "labels", "offsets", "layout", "scale", "offset", "mean", "std", "encoded", "crop", "pair",
+    "inputs",
+}  # fmt: skip
+
+
+class Archive:
+    """NumPy archive that says what is wrong with it in one sentence.
+
+    Parameters
+    ----------
+    path : Path
+        The ``.npz`` file; nothing pickled is read from it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                self.names = list(archive.files)
+        except (ValueError, OSError, zipfile.BadZipFile, EOFError, AttributeError) as error:
+            raise ValueError(f"{path} must be a NumPy .npz archive, not another file") from error
+
+    def __getitem__(self, name: object) -> np.ndarray:
+        """Array of a name."""
+        if name not in self.names:
+            raise ValueError(
+                f"{self.path.name} must hold an array {name!r}, not only {', '.join(self.names)}"
+            )
+        try:
+            with np.load(self.path, allow_pickle=False) as archive:
+                return archive[name]
+        except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
+            raise ValueError(
+                f"Array {name!r} of {self.path.name} must be plain numbers, not damaged or "
+                "pickled objects"
+            ) from error
+
+
+def model_inputs(
+    recipe: dict[str, Any], archive: Archive, inputs: _Inputs
+) -> tuple[dict[str, np.ndarray], np.ndarray | None, dict[str, np.ndarray], np.ndarray]:
+    """Calibration and evaluation samples of a recipe, as the model reads them.
+
+    Returns
+    -------
+    x_calib : dict of ndarray
+    y_calib : ndarray or None
+    x_eval : dict of ndarray
+    y_eval : ndarray
+        See `Dataset`.
+
+    Raises
+    ------
+    ValueError
+        If the recipe has unknown fields or values, or the archive lacks an array.
+    """
+    unknown = sorted(set(recipe) - _KEYS)
+    if unknown:
+        raise ValueError(
+            f"Recipe's fields must be among {', '.join(sorted(_KEYS))}, not {unknown[0]!r}"
+        )
+    if recipe["task"] == "similarity":
+        return _pairs(recipe, archive, inputs)
+    if len(inputs) != 1:
+        raise ValueError(
+            f"The model of a {recipe['task']} task must have one input, not {len(inputs)} "
+            f"({', '.join(inputs)})"
+        )
+    name = next(iter(inputs))
+    dtype = inputs[name][0]
+    if recipe["task"] == "language-model":
+        calib = archive[recipe.get("calibration", "x_calib")].astype(np.int64)
+        final = archive[recipe.get("evaluation", "x_eval")].astype(np.int64)
+        for tokens in (calib, final):
+            if tokens.ndim != 2 or tokens.shape[1] < 2:
+                raise ValueError(
+                    f"Tokens of {archive.path.name} must be of shape (texts, length), "
+                    f"not {tokens.shape}"
+                )
+        return (
+            {name: calib[:, :-1].astype(dtype)},
+            calib[:, 1:],
+            {name: final[:, :-1].astype(dtype)},
+            final[:, 1:],
+        )
+    labels = recipe.get("calibration_labels")
+    if labels is None and "y_calib" in archive.names and "calibration" not in recipe:
+        labels = "y_calib"
+    return (
+        {name: _samples(recipe, archive, "calibration", "x_calib").astype(dtype, copy=False)},
+        None if labels is None else archive[labels],
+        {name: _samples(recipe, archive, "evaluation", "x_eval").astype(dtype, copy=False)},
+        archive[recipe.get("labels", "y_eval")],
+    )
+
+
+def _samples(recipe: dict[str, Any], archive: Archive, field: str, default: str) -> np.ndarray:
+    array = archive[recipe.get(field, default)]
+    if recipe.get("encoded"):
+        key = "offsets" if field == "evaluation" else "calibration_offsets"
+        array = _decode_images(array, archive[recipe.get(key, "offset")], recipe)
+    elif array.dtype.kind not in "iuf":
+        raise ValueError(
+            f"Array {recipe.get(field, default)!r} of {archive.path.name} must be numbers, "
+            f"not {array.dtype}"
+        )
+    return _scaled(_channels_first(array, recipe.get("layout")), recipe)
+
+
+def _channels_first(array: np.ndarray, layout: str | None) -> np.ndarray:
+    if layout in (None, "NCHW", "NC"):
+        return array
+    if layout not in ("NHW", "NHWC"):
+        raise ValueError(f"Recipe's layout must be NCHW, NHWC, NHW or NC, not {layout!r}")
+    if array.ndim != len(layout):
+        raise ValueError(f"Data of layout {layout} must have {len(layout)} axes, not {array.ndim}")
+    return array[:, None] if layout == "NHW" else array.transpose(0, 3, 1, 2)
+
+
+def _scaled(array: np.ndarray, recipe: dict[str, Any]) -> np.ndarray:
+    numbers = {}
+    for key, default in (("scale", 1.0), ("offset", 0.0), ("mean", [0.0]), ("std", [1.0])):
+        try:
+            numbers[key] = np.asarray(recipe.get(key, default), np.float64)
+        except (TypeError, ValueError):
+            numbers[key] = np.array(np.nan)
+        if not np.isfinite(numbers[key]).all() or (key == "std" and not numbers[key].all()):
+            raise ValueError(f"Recipe's {key} must be numbers, not {recipe[key]!r}")
+    for key in ("mean", "std"):
+        if numbers[key].size not in (1, array.shape[1] if array.ndim > 1 else 1):
+            raise ValueError(
+                f"Recipe's {key} must be one number for each of {array.shape[1]} channels, "
+                f"not {numbers[key].size}"
+            )
+        numbers[key] = numbers[key].reshape(1, -1, *[1] * (array.ndim - 2))
+    gain = numbers["scale"] / numbers["std"]
+    shift = (numbers["offset"] - numbers["mean"]) / numbers["std"]
+    # One pass in float32: images are many, and float64 copies of them large.
+    result = array.astype(np.float32)
+    result *= gain.astype(np.float32)
+    result += shift.astype(np.float32)
+    return np.ascontiguousarray(result)
+
+
+def _decode_images(stream: np.ndarray, offsets: np.ndarray, recipe: dict[str, Any]) -> np.ndarray:
+    if recipe["encoded"] != "jpeg":
+        raise ValueError(f"Recipe's encoded must be 'jpeg', not {recipe['encoded']!r}")
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise ValueError(
+            "JPEG data needs the package Pillow, which is not installed; pip install pillow"
+        ) from error
+    crop = int(recipe.get("crop", 224))
+    images = []
+    for first, last in itertools.pairwise(offsets):
+        with Image.open(io.BytesIO(stream[first:last].tobytes())) as image:
+            pixels = np.asarray(image.convert("RGB"))
+        top, left = (pixels.shape[0] - crop) // 2, (pixels.shape[1] - crop) // 2
+        if top < 0 or left < 0:
+            raise ValueError(f"Recipe's crop must be at most {min(pixels.shape[:2])}, not {crop}")
+        images.append(pixels[top : top + crop, left : left + crop])
+    return np.stack(images)
+
+
+def _pairs(
+    recipe: dict[str, Any], archive: Archive, inputs: _Inputs
+) -> tuple[dict[str, np.ndarray], np.ndarray, dict[str, np.ndarray], np.ndarray]:
+    names, pair = recipe.get("inputs"), recipe.get("pair")
+    if not isinstance(names, list) or set(names) != set(inputs):
+        raise ValueError(f"Recipe's inputs must be {', '.join(inputs)}, not {names!r}")
+    if not isinstance(pair, list) or [len(part) for part in pair] != [len(names)] * 2:
+        raise ValueError(f"Recipe's pair must be two lists of {len(names)} arrays, not {pair!r}")
+    labels = archive[recipe.get("labels", "y_eval")]
+    split = recipe.get("calibration")
+    if type(split) is not int or not 0 < split < len(labels):
+        raise ValueError(
+            f"Recipe's calibration must be a number of pairs below {len(labels)}, not {split!r}"
+        )
+    calib, final = {}, {}
+    for i, name in enumerate(names):
+        left, right = (archive[part[i]] for part in pair)
+        if left.shape != right.shape or len(left) != len(labels):
+            raise ValueError(
+                f"Labels of {archive.path.name} must be as many as the {len(left)} and "
+                f"{len(right)} samples, not {len(labels)}"
+            )
+        dtype = inputs[name][0]
+        calib[name] = np.concatenate([left[:split], right[:split]]).astype(dtype)
+        final[name] = np.concatenate([left[split:], right[split:]]).astype(dtype)
+    return calib, labels[:split], final, labels[split:]

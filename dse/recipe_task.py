@@ -1,0 +1,139 @@
+"""How the outputs of a model are scored, task by task."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["TASKS", "Task", "rank", "spearman"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """Scoring of one kind of task.
+
+    Parameters
+    ----------
+    metric_name : str
+        What `metric` gives, with its unit.
+    higher_is_better : bool
+        Whether a larger metric is a better one.
+    metric : callable
+        Takes outputs, shape (n_samples, ...), and labels; returns a number.
+    check_labels : callable
+        Takes labels and the name of their file; raises ValueError for those that will not do.
+    parts : int
+        Model inputs for each label: 2 where pairs are compared.
+    probabilities : bool
+        Whether the last axis of the outputs holds logits of classes.
+    """
+
+    metric_name: str
+    higher_is_better: bool
+    metric: Callable[[np.ndarray, np.ndarray], float]
+    check_labels: Callable[[np.ndarray, str], None]
+    parts: int = 1
+    probabilities: bool = False
+
+
+def rank(values: np.ndarray) -> np.ndarray:
+    """Ranks from 0, equal values sharing their mean rank, shape (n,)."""
+    order = np.argsort(values, kind="stable")
+    _, inverse, counts = np.unique(values[order], return_inverse=True, return_counts=True)
+    first = np.cumsum(counts) - counts
+    ranks = np.empty(len(values))
+    ranks[order] = (first + (counts - 1) / 2)[inverse]
+    return ranks
+
+
+def spearman(left: np.ndarray, right: np.ndarray) -> float:
+    """Spearman's rank correlation; NaN if either is constant.
+
+    Examples
+    --------
+    >>> round(spearman(np.array([1, 2, 3]), np.array([1, 8, 9])), 6)
+    1.0
+    """
+    a, b = rank(np.asarray(left)), rank(np.asarray(right))
+    a, b = a - a.mean(), b - b.mean()
+    scale = np.sqrt((a @ a) * (b @ b))
+    return float(a @ b / scale) if scale else float("nan")
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Log probabilities along the last axis, in float64."""
+    wide = logits.astype(np.float64)
+    wide = wide - wide.max(axis=-1, keepdims=True)
+    return wide - np.log(np.exp(wide).sum(axis=-1, keepdims=True))
+
+
+def _top_1(outputs: np.ndarray, labels: np.ndarray) -> float:
+    if labels.max() >= outputs.shape[1]:
+        raise ValueError(
+            f"Labels must be from 0 to {outputs.shape[1] - 1}, the model's classes, "
+            f"not {labels.max()}"
+        )
+    return 100 * float((outputs.argmax(axis=1) == labels).mean())
+
+
+def _pair_spearman(outputs: np.ndarray, labels: np.ndarray) -> float:
+    left, right = np.split(outputs.astype(np.float64).reshape(len(outputs), -1), 2)
+    lengths = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
+    return 100 * spearman((left * right).sum(axis=1) / np.maximum(lengths, 1e-30), labels)
+
+
+def _perplexity(outputs: np.ndarray, labels: np.ndarray) -> float:
+    if labels.max() >= outputs.shape[-1]:
+        raise ValueError(
+            f"Tokens must be from 0 to {outputs.shape[-1] - 1}, the model's vocabulary, "
+            f"not {labels.max()}"
+        )
+    chosen = np.take_along_axis(log_softmax(outputs), labels[..., None], axis=-1)
+    return float(np.exp(-chosen.mean()))
+
+
+def _mean_squared_error(outputs: np.ndarray, labels: np.ndarray) -> float:
+    wide = outputs.reshape(len(outputs), -1).astype(np.float64)
+    return float(np.mean((wide - labels.reshape(len(labels), -1)) ** 2))
+
+
+def _check_classes(labels: np.ndarray, file: str) -> None:
+    if labels.dtype.kind not in "iu" or (labels.size and labels.min() < 0):
+        what = labels.min() if labels.dtype.kind == "i" else labels.dtype
+        raise ValueError(f"Labels of {file} must be integers from 0, not {what}")
+
+
+def _check_numbers(labels: np.ndarray, file: str) -> None:
+    if labels.dtype.kind not in "iuf":
+        raise ValueError(f"Labels of {file} must be numbers, not {labels.dtype}")
+
+
+TASKS = {
+    "classification": Task(
+        metric_name="top-1 accuracy (%)",
+        higher_is_better=True,
+        metric=_top_1,
+        check_labels=_check_classes,
+        probabilities=True,
+    ),
+    "similarity": Task(
+        metric_name="Spearman correlation x 100",
+        higher_is_better=True,
+        metric=_pair_spearman,
+        check_labels=_check_numbers,
+        parts=2,
+    ),
+    "language-model": Task(
+        metric_name="perplexity",
+        higher_is_better=False,
+        metric=_perplexity,
+        check_labels=_check_classes,
+        probabilities=True,
+    ),
+    "regression": Task(
+        metric_name="mean squared error",
+        higher_is_better=False,
+        metric=_mean_squared_error,
+        check_labels=_check_numbers,
+    ),
+}

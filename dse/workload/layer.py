@@ -1,0 +1,144 @@
+"""The values that describe a workload."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+__all__ = ["Layer", "Workload"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """One MAC operator of a model, as `groups` products of an M-by-K and a K-by-N matrix.
+
+    All counts are for one sample.
+
+    Parameters
+    ----------
+    name : str
+        Name of the ONNX node.
+    op : str
+        ``Conv``, ``Gemm`` or ``MatMul``.
+    act, weight, out : str
+        Names of the tensors: activations read, weights (an initializer; the second activation
+        if `dynamic`) and result.
+    m, k, n : int
+        Output positions, products in each sum, and output channels of a group.
+    groups : int
+        Groups of a convolution, or products in a batched matrix product.
+    weights : int
+        Weights; 0 if `dynamic`.
+    activations, outputs : int
+        Elements of the activation tensor read, and of the result.
+    act_signed : bool
+        False if the activations are proved to be at least zero, so that an unsigned format fits.
+    weight_signed : bool
+        The same of the second operand; True for weights.
+    dynamic : bool
+        Whether both operands are activations, as in attention.
+    attributes : mapping
+        The node's ONNX attributes, such as ``strides``.
+    """
+
+    name: str
+    op: str
+    act: str
+    weight: str
+    out: str
+    m: int
+    k: int
+    n: int
+    groups: int
+    weights: int
+    activations: int
+    outputs: int
+    act_signed: bool
+    weight_signed: bool = True
+    dynamic: bool = False
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one sample."""
+        return self.groups * self.m * self.k * self.n
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """A model that is ready to be quantised.
+
+    Parameters
+    ----------
+    path : Path
+        File that it came from.
+    sha256 : str
+        Digest of the model's bytes, external weights included.
+    model : onnx.ModelProto
+        The model with batch normalisation folded, constants as initializers, and weights that no
+        two layers share.
+    layers : list of Layer
+        MAC operators in the order of execution.
+    graph : networkx.DiGraph
+        ONNX nodes by name, with ``op``; edges carry ``tensor``.
+    shapes : dict
+        Shape of every tensor for `batch` samples.
+    batch : int
+        Samples in each run of `shapes`.
+    fixed_batch : bool
+        Whether the model takes no other batch.
+    """
+
+    path: Path
+    sha256: str
+    model: onnx.ModelProto
+    layers: list[Layer]
+    graph: nx.DiGraph
+    shapes: dict[str, tuple[int, ...]]
+    batch: int
+    fixed_batch: bool
+
+    @property
+    def inputs(self) -> list[str]:
+        """Names of the model's inputs."""
+        return [value.name for value in self.model.graph.input]
+
+    @property
+    def output(self) -> str:
+        """Name of the model's result."""
+        return self.model.graph.output[0].name
+
+    def layer(self, name: str) -> Layer:
+        """Layer of a name.
+
+        Raises
+        ------
+        KeyError
+            If there is none.
+        """
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise KeyError(f"Layer must be one of the model's, not {name!r}")
+
+    def tensor(self, name: str) -> np.ndarray:
+        """Values of an initializer.
+
+        Raises
+        ------
+        KeyError
+            If there is none of that name.
+        """
+        for item in self.model.graph.initializer:
+            if item.name == name:
+                return numpy_helper.to_array(item)
+        raise KeyError(f"Tensor must be a constant of the model, not {name!r}")
+
+    def node(self, layer: Layer) -> onnx.NodeProto:
+        """ONNX node of a layer."""
+        return next(node for node in self.model.graph.node if node.name == layer.name)
