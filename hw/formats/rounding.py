@@ -10,7 +10,7 @@ __all__ = ["CHUNK", "ROUNDINGS", "as_float", "check_rounding", "in_chunks", "rou
 ROUNDINGS = ("nearest", "toward_zero", "stochastic")
 
 #: Values in a piece: a few buffers of this size fit in a second-level cache.
-CHUNK = 1 << 14
+CHUNK = 1 << 15
 
 #: Rounds the first array into the second; both have the same length, at most `CHUNK`.
 Kernel = Callable[[NDArray[np.floating], NDArray[np.floating]], None]
