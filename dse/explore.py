@@ -1,0 +1,277 @@
+"""The main job: from a model and data to a proved front whose points are measured."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from macwright.costmodel.table import DEFAULT_ACTIVATIONS, DEFAULT_WEIGHTS, costs
+from macwright.dse.evaluate import evaluate
+from macwright.dse.options import needed_units, option_name, option_table
+from macwright.dse.quantizer import QuantOptions, act_format
+from macwright.dse.recipe import Dataset, load_recipe
+from macwright.dse.sensitivity import measure_sensitivity
+from macwright.dse.solver import Budget, OptionTable, Solution, confirm, front
+from macwright.dse.verify import Verification, verify_units
+from macwright.dse.workload import Workload, load_workload
+
+__all__ = ["Exploration", "Point", "Settings", "explore"]
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a run may choose from and how much of the front it reports.
+
+    Parameters
+    ----------
+    technology : str
+        Name of a technology, or its Liberty files.
+    weights, activations : tuple of str
+        Formats that each layer may use. A signed integer stands for the unsigned one of the same
+        width where a layer's activations are never negative.
+    objective : str
+        Cost column that the front trades against the predicted loss.
+    budgets : tuple of Budget
+        Limits on the totals of cost columns.
+    points : int
+        Points of the front to report, besides those at the costs of uniform allocations.
+    measured : int
+        Reported points to measure on data, besides the same.
+    images : int
+        Calibration samples for the sensitivities.
+    seed : int
+        Seed of every random choice.
+    verify : bool
+        Whether to simulate the units of the front, if there is a simulator.
+    jobs : int or None
+        Processes; None: one for each processor.
+    """
+
+    technology: str = "gates"
+    weights: tuple[str, ...] = DEFAULT_WEIGHTS
+    activations: tuple[str, ...] = DEFAULT_ACTIVATIONS
+    objective: str = "area_time"
+    budgets: tuple[Budget, ...] = ()
+    points: int = 32
+    measured: int = 10
+    images: int = 32
+    seed: int = 0
+    verify: bool = True
+    jobs: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Point:
+    """An allocation with what was predicted, proved and measured.
+
+    `pairs` is the option of each layer, `totals` the total of every numeric column, `accuracy` in
+    the data set's metric and None where not measured. `status` and `gap` are None for uniform
+    allocations, which nothing was proved about.
+    """
+
+    name: str
+    pairs: Mapping[str, str]
+    totals: Mapping[str, float]
+    status: str | None = None
+    gap: float | None = None
+    accuracy: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Exploration:
+    """Everything that a run found.
+
+    Attributes
+    ----------
+    front, uniforms : list of Point
+        Reported points of the front by rising cost, and uniform allocations for comparison.
+    front_size : int
+        Points of the whole front, of which `front` is a selection.
+    options : DataFrame
+        One row for each layer and option: see :func:`macwright.dse.options.option_table`.
+    seconds : dict
+        Wall-clock time of each stage.
+    """
+
+    settings: Settings
+    workload: Workload
+    dataset: Dataset
+    sensitivity: pd.DataFrame
+    costs: pd.DataFrame
+    options: pd.DataFrame
+    front: list[Point]
+    front_size: int
+    uniforms: list[Point]
+    reference: float
+    verification: Verification
+    solver: str
+    seconds: dict[str, float]
+
+
+def explore(
+    model: Path,
+    settings: Settings,
+    *,
+    recipe: Path | None = None,
+    data: Path | None = None,
+    progress: Progress | None = None,
+) -> Exploration:
+    """Find the front of a model, prove it, verify its units and measure its points.
+
+    Parameters
+    ----------
+    model : Path
+        ONNX file.
+    settings : Settings
+    recipe, data : Path, optional
+        Recipe, if not beside the model, or a bare ``.npz`` file.
+    progress : callable, optional
+        Called with stage, done and total.
+
+    Raises
+    ------
+    ValueError
+        If the model, the data, a format or a budget cannot be used; the message says why.
+    macwright.hw.files.ToolError
+        If synthesis or simulation fails.
+    """
+    clock = _Clock()
+    dataset = load_recipe(model, recipe, data)
+    workload = load_workload(model, dataset)
+    layers = workload.layers
+    clock("read")
+    sensitivity = measure_sensitivity(
+        workload,
+        dataset,
+        settings.weights,
+        settings.activations,
+        images=settings.images,
+        seed=settings.seed,
+        jobs=settings.jobs,
+        progress=progress,
+    )
+    clock("sensitivity")
+    units = needed_units(
+        layers, settings.weights, settings.activations, technology=settings.technology
+    )
+    rows = costs(list(units.values()), settings.technology, jobs=settings.jobs, progress=progress)
+    clock("characterise")
+    options = option_table(
+        layers,
+        settings.weights,
+        settings.activations,
+        sensitivity=sensitivity,
+        units=units,
+        costs=rows,
+    )
+    table = OptionTable.from_frame(options)
+    whole = front(table, cost=settings.objective, budgets=list(settings.budgets))
+    uniforms = _uniforms(options, settings, layers)
+    kept, to_measure = _choose(whole.costs, uniforms, settings)
+    confirmed = confirm(table, [whole[i] for i in kept], len(kept))
+    clock("solve")
+    used = sorted({option for solution in confirmed for option in solution.allocation.values()})
+    specs = {spec.name: spec for pair, spec in units.items() if option_name(*pair) in used}
+    verification = verify_units(
+        list(specs.values()), rows, simulate=settings.verify, jobs=settings.jobs, progress=progress
+    )
+    clock("verify")
+
+    def accuracy(pairs: Mapping[str, str]) -> float:
+        allocation = {layer: tuple(pair.split("/")) for layer, pair in pairs.items()}
+        return evaluate(workload, dataset, allocation, jobs=settings.jobs).metric
+
+    total = len(to_measure) + len(uniforms) + 1
+    say = progress or (lambda *_: None)
+    say("evaluation", 0, total)
+    reference = evaluate(workload, dataset, None, jobs=settings.jobs).metric
+    say("evaluation", 1, total)
+    points, done = [], 1
+    for index, solution in zip(kept, confirmed, strict=True):
+        point = _point(str(len(points)), solution)
+        if index in to_measure:
+            point = dataclasses.replace(point, accuracy=accuracy(point.pairs))
+            done += 1
+            say("evaluation", done, total)
+        points.append(point)
+    for i, point in enumerate(uniforms):
+        uniforms[i] = dataclasses.replace(point, accuracy=accuracy(point.pairs))
+        say("evaluation", done + i + 1, total)
+    clock("measure")
+    return Exploration(
+        settings=settings,
+        workload=workload,
+        dataset=dataset,
+        sensitivity=sensitivity,
+        costs=rows,
+        options=options,
+        front=points,
+        front_size=len(whole),
+        uniforms=uniforms,
+        reference=reference,
+        verification=verification,
+        solver=confirmed[0].solver,
+        seconds=clock.seconds,
+    )
+
+
+class _Clock:
+    """Wall-clock time between calls, by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.monotonic()
+
+    def __call__(self, stage: str) -> None:
+        now = time.monotonic()
+        self.seconds[stage], self._last = round(now - self._last, 3), now
+
+
+def _point(name: str, solution: Solution) -> Point:
+    return Point(
+        name=name,
+        pairs=solution.allocation,
+        totals=solution.totals,
+        status=solution.status,
+        gap=solution.gap,
+    )
+
+
+def _uniforms(options: pd.DataFrame, settings: Settings, layers: Sequence[Any]) -> list[Point]:
+    """Allocations with one format for all weights and activations, cheapest first."""
+    numbers = [name for name in options.columns if options[name].dtype == np.float64]
+    found = []
+    for name in (name for name in settings.weights if name in settings.activations):
+        pairs = {layer.name: option_name(name, act_format(layer, name)) for layer in layers}
+        mine = options["option"] == options["layer"].map(pairs)
+        totals = {column: float(options.loc[mine, column].sum()) for column in numbers}
+        found.append(Point(name=name, pairs=pairs, totals=totals))
+    return sorted(found, key=lambda point: (point.totals[settings.objective], point.name))
+
+
+def _choose(
+    costs: np.ndarray, uniforms: Sequence[Point], settings: Settings
+) -> tuple[list[int], set[int]]:
+    """Indices of the points to report, and of those to measure.
+
+    Both hold the best point within the cost of each uniform allocation; the rest are spaced
+    evenly in the logarithm of the cost, ends included.
+    """
+    level = np.searchsorted(
+        costs, [point.totals[settings.objective] * (1 + 1e-12) for point in uniforms], "right"
+    )
+    beside = {int(i) - 1 for i in level if i > 0}
+
+    def spaced(count: int) -> set[int]:
+        log = np.log(np.maximum(costs, np.finfo(float).tiny))
+        wanted = np.linspace(log[0], log[-1], max(count, 2)) if count else []
+        return {int(np.abs(log - value).argmin()) for value in wanted}
+
+    measured = beside | spaced(min(settings.measured, len(costs)))
+    return sorted(measured | spaced(settings.points)), measured

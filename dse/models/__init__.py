@@ -1,0 +1,11 @@
+"""The network that comes with macwright, so that it runs with no argument and no internet."""
+
+from importlib.resources import files
+from pathlib import Path
+
+__all__ = ["embedded_model"]
+
+
+def embedded_model() -> Path:
+    """Path of the embedded network; its recipe and data are beside it."""
+    return Path(str(files("macwright.dse.models").joinpath("fashion_cnn.onnx")))

