@@ -129,6 +129,7 @@ def explore(
     model : Path
         ONNX file.
     settings : Settings
+        Formats, costs, limits and how much to report.
     recipe, data : Path, optional
         Recipe, if not beside the model, or a bare ``.npz`` file.
     progress : callable, optional

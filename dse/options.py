@@ -51,6 +51,7 @@ def needed_units(
     Parameters
     ----------
     layers : sequence of Layer
+        Layers of the workload.
     weights, activations : sequence of str
         Format names; a signed integer becomes unsigned where a layer's activations are.
     technology : str
@@ -88,6 +89,7 @@ def option_table(
     Parameters
     ----------
     layers : sequence of Layer
+        Layers of the workload.
     weights, activations : sequence of str
         Format names that the search may use.
     sensitivity : DataFrame

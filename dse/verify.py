@@ -45,10 +45,15 @@ def verify_units(
     Parameters
     ----------
     specs : sequence of specs
+        Units of the front.
     costs : DataFrame
         Cost rows with ``unit`` and ``verilog_sha256``.
     simulate : bool
         Whether to simulate, if there is a simulator.
+    jobs : int, optional
+        Simulations at a time; default: one for each processor.
+    progress : callable, optional
+        Called with stage, done and total.
 
     Raises
     ------
