@@ -12,7 +12,7 @@ import pandas as pd
 from macwright.costmodel.table import DEFAULT_ACTIVATIONS, DEFAULT_WEIGHTS, costs
 from macwright.dse.evaluate import evaluate
 from macwright.dse.options import needed_units, option_name, option_table
-from macwright.dse.quantizer import QuantOptions, act_format
+from macwright.dse.quantizer import act_format
 from macwright.dse.recipe import Dataset, load_recipe
 from macwright.dse.sensitivity import measure_sensitivity
 from macwright.dse.solver import Budget, OptionTable, Solution, confirm, front

@@ -6,7 +6,6 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
-
 from macwright.dse.explore import Exploration, Point
 from macwright.dse.options import COSTS
 from macwright.dse.rundir import csv_text, json_text

@@ -13,7 +13,12 @@ from macwright.dse import cli
 def run(*argv: str, **env: str) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own, with no terminal."""
     return subprocess.run(
-        [sys.executable, "-c", "from macwright.dse.cli import main; raise SystemExit(main())", *argv],
+        [
+            sys.executable,
+            "-c",
+            "from macwright.dse.cli import main; raise SystemExit(main())",
+            *argv,
+        ],
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
