@@ -65,6 +65,11 @@ class Format(ABC):
         levels = self.levels()
         return float(levels[levels > 0][0]) if self.max > 0 else 0.0
 
+    @property
+    def level_count(self) -> int:
+        """Number of finite values; both zeros count as one."""
+        return len(self.levels())
+
     def levels(self) -> NDArray[np.float64]:
         """Finite values, each once, in rising order; both zeros count as one.
 

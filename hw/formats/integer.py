@@ -104,6 +104,11 @@ class IntFormat(_Integers):
         """Smallest value above zero; 0 where there is none."""
         return 1.0 if self.max > 0 else 0.0
 
+    @property
+    def level_count(self) -> int:
+        """Number of values."""
+        return self.max - self.min + 1
+
     def levels(self) -> NDArray[np.float64]:
         """Values in rising order, shape (n_levels,); see `Format.levels`."""
         self._check_table("Levels")

@@ -23,6 +23,15 @@ _NAMES = {
     (3, 2, 3, "none"): "e3m2fn",
 }
 
+#: The only formats of these specials: exponent and significand widths, bias.
+_STANDARD = {"fn": {(4, 3, 7)}, "fnuz": {(4, 3, 8), (5, 2, 16), (4, 3, 11)}}
+_INSTEAD = {
+    "fn": "a minifloat in which every code is a number (fn exists as e4m3fn, and as the alias "
+    "of fin in e2m1fn, e2m3fn and e3m2fn)",
+    "fnuz": "a NaN in the place of negative zero (fnuz exists as e4m3fnuz, e5m2fnuz and "
+    "e4m3b11fnuz)",
+}
+
 
 @dataclass(frozen=True)
 class FloatFormat(Format):
@@ -46,6 +55,7 @@ class FloatFormat(Format):
         Which codes are not finite numbers. "ieee": those with the largest exponent field, infinity
         where ``m == 0`` and NaN elsewhere; "fn": NaN where exponent and significand are all ones;
         "fnuz" and "wp": NaN in the place of negative zero; "none": every code is a number.
+        Only ml_dtypes' formats are "fn" (e4m3) and "fnuz" (e4m3, e5m2, e4m3 of bias 11).
 
     Examples
     --------
@@ -65,7 +75,10 @@ class FloatFormat(Format):
                 f"Specials must be one of {', '.join(SPECIALS)}, not {self.specials!r}"
             )
         if type(self.exp_bits) is not int or not 1 <= self.exp_bits <= 10:
-            raise ValueError(f"Exponent width must be from 1 to 10 bits, not {self.exp_bits!r}")
+            raise ValueError(
+                f"Exponent width must be from 1 to 10 bits, so that float64 holds the values, "
+                f"not {self.exp_bits!r}"
+            )
         least = int(self.specials in ("ieee", "fn"))
         if type(self.man_bits) is not int or self.man_bits < least:
             raise ValueError(
@@ -77,6 +90,13 @@ class FloatFormat(Format):
         if self.bias is None:
             bias = (1 << (self.exp_bits - 1)) - int(self.specials not in ("fnuz", "wp"))
             object.__setattr__(self, "bias", bias)
+        standard = _STANDARD.get(self.specials)
+        if standard and (self.exp_bits, self.man_bits, self.bias) not in standard:
+            raise ValueError(
+                f"Format '{self}' is defined by no standard; write 'e{self.exp_bits}m"
+                f"{self.man_bits}{'fin' if self.specials == 'fn' else 'wp'}' for "
+                + _INSTEAD[self.specials]
+            )
         low = (1 << self.exp_bits) - 1022
         if type(self.bias) is not int or not low <= self.bias <= 900:
             raise ValueError(f"Exponent bias must be from {low} to 900, not {self.bias!r}")
@@ -131,6 +151,11 @@ class FloatFormat(Format):
     def smallest_positive(self) -> float:
         """Smallest value above zero, ``2**(1 - bias - man_bits)`` (for M = 0: a normal one)."""
         return float(self._magnitude(np.array(1)))
+
+    @property
+    def level_count(self) -> int:
+        """Number of finite values; both zeros count as one."""
+        return 2 * self.max_code + 1
 
     def quantize(
         self,

@@ -79,7 +79,6 @@ _VAGUE = {
     "mxfp6": "mxfp6e3m2 or mxfp6e2m3",
     "fp6": "e3m2fn or e2m3fn",
     "fp4": "e2m1fn",
-    "e8m0": "e8m0fnu",
     "int": "int8",
     "uint": "uint8",
     "int1sym": "binary or ternary",
@@ -141,9 +140,8 @@ def _parse(name: str) -> Format:
         width = int(match[1])
         return BlockFormat(FixedFormat(IntFormat(width), width - 2), int(match[2]))
     if match := re.fullmatch(rf"([^x]+)x{_NUMBER}(?:s([^x]+))?", short):
-        # Fields of other classes are refused, in a sentence, by the constructor.
         scale = E8M0Format() if match[3] is None else _parse(match[3])
-        return BlockFormat(_parse(match[1]), int(match[2]), scale)  # pyright: ignore
+        return _blocks(_parse(match[1]), int(match[2]), scale)
     if (match := _FLOAT.fullmatch(short)) and match[4] in _SPECIALS:
         return _minifloat(name, match)
     raise ValueError(
@@ -153,23 +151,26 @@ def _parse(name: str) -> Format:
 
 def _minifloat(name: str, match: re.Match[str]) -> FloatFormat:
     exp_bits, man_bits, suffix = int(match[1]), int(match[2]), match[4]
-    stem = f"e{exp_bits}m{man_bits}"
-    if suffix == "fn":
-        raise ValueError(
-            f"Format {name!r} is defined by no standard; write '{stem}fin' for a minifloat in which "
-            "every code is a number (fn exists as e4m3fn, e2m1fn, e2m3fn and e3m2fn)"
-        )
-    if suffix == "fnuz":
-        raise ValueError(
-            f"Format {name!r} is defined by no standard; write '{stem}wp' for a NaN in the place of "
-            "negative zero (fnuz exists as e4m3fnuz, e5m2fnuz and e4m3b11fnuz)"
-        )
     if suffix == "" and man_bits == 0:
         raise ValueError(
-            f"Format {name!r} must have a significand to tell NaN from infinity; write '{stem}fin'"
+            f"Format {name!r} must have a significand to tell NaN from infinity; "
+            f"write 'e{exp_bits}m0fin' for a minifloat in which every code is a number"
         )
     bias = None if match[3] is None else int(match[3])
     return FloatFormat(exp_bits, man_bits, bias, _SPECIALS[suffix])
+
+
+def _blocks(element: Format, block: int, scale: Format) -> BlockFormat:
+    if isinstance(element, IntFormat):
+        raise ValueError(
+            f"Blocks of signed integers must be written 'bfp{element.width}x{block}', "
+            f"not '{element}x{block}'"
+        )
+    if not isinstance(element, FloatFormat | FixedFormat):
+        raise ValueError(f"Block elements must be minifloats or fixed point, not {element}")
+    if not isinstance(scale, FloatFormat | E8M0Format):
+        raise ValueError(f"Block scales must be minifloats or e8m0fnu, not {scale}")
+    return BlockFormat(element, block, scale)
 
 
 def _near(name: str) -> str:
