@@ -18,7 +18,14 @@ from macwright.costmodel.yosys import Yosys, find_yosys, run_yosys
 from macwright.hw.files import ToolError
 from macwright.hw.verilog import rtlil_sha256, unit_verilog
 
-__all__ = ["COLUMNS", "characterize", "cost_frame", "generator_versions", "unit_costs"]
+__all__ = [
+    "COLUMNS",
+    "characterize",
+    "cost_frame",
+    "generator_versions",
+    "synthesize",
+    "unit_costs",
+]
 
 #: Columns of a cost row and their kinds. Absent figures are empty, never zero.
 COLUMNS = {
@@ -157,7 +164,7 @@ def unit_costs(spec: Any, technology: Technology, *, dsp: bool = False) -> dict[
     if counted is None:
         verilog = _generate(spec)[0] if verilog is None else verilog
         counted, source = (
-            _synthesise(spec.name, verilog, technology, yosys, dsp=dsp),
+            synthesize(verilog, top=spec.name, technology=technology, yosys=yosys, dsp=dsp),
             "characterised",
         )
         figures.put(key, counted)
@@ -188,9 +195,34 @@ def _generate(spec: Any) -> tuple[str, str]:
     return verilog, hashlib.sha256(verilog.encode()).hexdigest()
 
 
-def _synthesise(
-    top: str, verilog: str, technology: Technology, yosys: Yosys, *, dsp: bool
+def synthesize(
+    verilog: str, *, top: str, technology: Technology, yosys: Yosys, dsp: bool = False
 ) -> dict[str, Any]:
+    """Figures of a Verilog text, not cached.
+
+    Parameters
+    ----------
+    verilog : str
+        Text of all modules but those of the technology.
+    top : str
+        Name of the module to synthesise.
+    technology : Technology
+        What to map to.
+    yosys : Yosys
+        From `find_yosys`.
+    dsp : bool
+        Whether hard multipliers may be used.
+
+    Returns
+    -------
+    dict
+        Figures by column, those that the technology has.
+
+    Raises
+    ------
+    ToolError
+        If the text is not valid Verilog or cannot be mapped.
+    """
     commands = technology.flow(dsp=dsp).format(top=top)
     script = f"read_verilog unit.v\n{commands}write_json netlist.json\n"
     try:
