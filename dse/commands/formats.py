@@ -43,6 +43,7 @@ def describe(fmt: "Format") -> dict[str, Any]:
     Parameters
     ----------
     fmt : Format
+        Of any class.
 
     Returns
     -------

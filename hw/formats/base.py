@@ -112,7 +112,9 @@ class Format(ABC):
             raise ValueError(
                 f"Code words of {self} must be from 0 to {(1 << self.width) - 1}, not {wrong}"
             )
-        return _value_table(self)[array] if self.width <= TABLE_WIDTH else self._decode(array)
+        if self.width <= TABLE_WIDTH:
+            return _value_table(self)[array]
+        return self._decode(np.atleast_1d(array)).reshape(array.shape)
 
     def encode(
         self,
@@ -140,7 +142,7 @@ class Format(ABC):
         grid = self.quantize(wide, rounding=rounding, saturate=saturate, rng=rng)
         if not self.has_nan and np.isnan(grid).any():
             raise ValueError(f"Values of {self} must be numbers, not NaN")
-        return self._encode(grid)
+        return self._encode(np.atleast_1d(grid)).reshape(grid.shape)
 
     @abstractmethod
     def quantize(

@@ -144,9 +144,7 @@ def _parse(name: str) -> Format:
         return _blocks(_parse(match[1]), int(match[2]), scale)
     if (match := _FLOAT.fullmatch(short)) and match[4] in _SPECIALS:
         return _minifloat(name, match)
-    raise ValueError(
-        f"Format must be one of those that `macwright formats` explains, {_near(name)}"
-    )
+    raise ValueError(f"Format must be one that `macwright formats` explains, {_near(name)}")
 
 
 def _minifloat(name: str, match: re.Match[str]) -> FloatFormat:

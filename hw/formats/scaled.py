@@ -135,7 +135,7 @@ class E8M0Format(Format):
         """Round to powers of two; see `Format.quantize`."""
         check_rounding(rounding, rng)
         source = np.asarray(values)
-        wide = as_float(source).astype(np.float64)
+        wide = np.atleast_1d(as_float(source)).astype(np.float64)
         with np.errstate(invalid="ignore"):
             wide[~(wide > 0)] = np.nan
         significand, exponent = np.frexp(np.clip(wide, 2.0**-127, 2.0**128))
@@ -151,7 +151,8 @@ class E8M0Format(Format):
         else:
             low[low > self.max] = np.nan
         with np.errstate(over="ignore", under="ignore"):
-            return low.astype(source.dtype if source.dtype.kind == "f" else np.float64)
+            dtype = source.dtype if source.dtype.kind == "f" else np.dtype(np.float64)
+            return low.astype(dtype).reshape(source.shape)
 
     def _decode(self, codes: NDArray[np.int64]) -> NDArray[np.float64]:
         return np.where(codes == 255, np.nan, np.ldexp(1.0, codes - 127))
