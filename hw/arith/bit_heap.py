@@ -94,15 +94,16 @@ class BitHeap:
     def _ripple(self, m: Module) -> list[Bit]:
         columns = [list(column) for column in self.columns]
         columns.append([])
-        total = []
-        for k, one in enumerate(self._ones()):
+        total: list[Bit] = []
+        ones = self._ones()
+        for k in range(self.width):
             column = columns[k]
             while len(column) > 1:
                 column.sort(key=lambda bit: bit.arrival)
                 if len(column) == 2:
-                    bits, one_here = column[:2], one
-                    s, c = self.target.half_adder(m, bits, one=one_here)
-                    one = False
+                    bits = column[:2]
+                    s, c = self.target.half_adder(m, bits, one=ones[k])
+                    ones[k] = False
                 else:
                     bits = column[:3]
                     s, c = self.target.full_adder(m, bits)
@@ -110,10 +111,22 @@ class BitHeap:
                 column.append(s)
                 columns[k + 1].append(c)
             bit = column[0] if column else None
-            if one and bit is not None:
+            if bit is not None and all(ones[k:]):
+                # x - 1 = -(~x): what is left of the constant is the sign of what is below.
+                sign = ~bit
+                above = [list(column) for column in columns[k + 1 : self.width]]
+                carries = above[0][len(self.columns[k + 1]) :] if above else []
+                if len(carries) == 1 and all(len(c) == 1 for c in self.columns[k + 1 :]):
+                    dots = [column[0] for column in self.columns[k + 1 :]]
+                    return [*total, sign, *_add_sign(m, dots, carries[0], sign)]
+                for column in columns[k + 1 : self.width]:
+                    column.append(sign)
+                ones[k:] = [False] * (self.width - k)
+                bit = sign
+            elif bit is not None and ones[k]:
                 columns[k + 1].append(bit)
                 bit = ~bit
-            total.append(bit if bit is not None else Bit(Const(int(one), 1)))
+            total.append(bit if bit is not None else Bit(Const(int(ones[k]), 1)))
         return total
 
     def _two_rows(self, m: Module) -> tuple[Value, Value]:
@@ -145,3 +158,22 @@ class BitHeap:
             second.eq(Cat(pair[1].value for pair in padded)),
         ]
         return first, second
+
+
+def _add_sign(m: Module, dots: list[Bit], carry: Bit, sign: Bit) -> list[Bit]:
+    """Add a carry to a number and subtract a sign bit from it, both at its lowest bit.
+
+    At most one of the two has an effect; `move` says which columns it reaches: it passes those
+    that are 0 when it is a borrow, 1 when it is a carry.
+    """
+    move = Signal(name="move")
+    m.d.comb += move.eq(carry.value ^ sign.value)
+    total = []
+    for k, dot in enumerate(dots):
+        bit, after = Signal(name="s"), Signal(name="move")
+        m.d.comb += bit.eq(dot.value ^ move)
+        total.append(Bit(bit))
+        if k < len(dots) - 1:
+            m.d.comb += after.eq(move & (dot.value ^ sign.value))
+            move = after
+    return total

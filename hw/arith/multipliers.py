@@ -9,7 +9,7 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value
 from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.target import Bit
 
-__all__ = ["MULTIPLIERS", "add_product", "baugh_wooley", "booth4"]
+__all__ = ["MULTIPLIERS", "add_product", "add_signed", "baugh_wooley", "booth4"]
 
 
 def baugh_wooley(
@@ -95,3 +95,29 @@ def add_product(
     if multiplier not in MULTIPLIERS:
         raise ValueError(f"Multiplier must be one of {', '.join(MULTIPLIERS)}, not {multiplier!r}")
     MULTIPLIERS[multiplier](m, heap, a, b, shift=shift, negative=negative)
+
+
+def add_signed(
+    m: Module,
+    heap: BitHeap,
+    x: Value,
+    minus: Value,
+    *,
+    nonzero: Value | None = None,
+    shift: int = 0,
+    negative: bool = False,
+) -> None:
+    """Add ``-x`` if `minus`, else `x`, times ``2**shift``; nothing if `nonzero` is given and 0.
+
+    That is the product of `x` and a binary or ternary digit. `minus` must be 0 where `nonzero` is.
+    """
+    minus = minus if not negative else ~minus if nonzero is None else minus ^ nonzero
+    minus = minus[0]
+    signed = x.shape().signed
+    for k in range(len(x)):
+        bit = Signal(name=f"term_{k}")
+        m.d.comb += bit.eq((x[k] if nonzero is None else x[k] & nonzero) ^ minus)
+        heap.add_bit(bit, shift + k, negative=signed and k == len(x) - 1)
+    if not signed:
+        heap.add_bit(minus, shift + len(x), negative=True)
+    heap.add_bit(minus, shift)

@@ -17,11 +17,12 @@ module                    ports                                        library c
 The carry-chain targets are in `macwright.hw.arith.chain`.
 """
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
-from amaranth.hdl import ClockSignal, Instance, Module, Signal, Value, ValueLike
+from amaranth.hdl import ClockSignal, Instance, Module, Mux, Signal, Value
 
-__all__ = ["ASIC", "ASIC_INVERTING", "GENERIC", "Asic", "Bit", "Target", "target_of"]
+__all__ = ["ASIC", "ASIC_INVERTING", "GENERIC", "TARGETS", "Asic", "Bit", "Target", "target_of"]
 
 
 @dataclass(frozen=True)
@@ -73,12 +74,12 @@ class Target:
             total.eq(half ^ c),
             carry.eq((a & b) | (half & c)),
         ]
-        return Bit(total, False, arrival), Bit(carry, False, arrival)
+        return Bit(total, False, arrival + 0.3), Bit(carry, False, arrival)
 
     def half_adder(self, m: Module, bits: list[Bit], *, one: bool = False) -> tuple[Bit, Bit]:
         """Add two bits, and a constant one if `one` is true: sum and carry."""
         a, b = (bit.value for bit in bits)
-        arrival = max(bit.arrival for bit in bits) + 0.5
+        arrival = max(bit.arrival for bit in bits) + 0.4
         total, carry = Signal(name="s"), Signal(name="co")
         m.d.comb += [
             total.eq(~(a ^ b) if one else a ^ b),
@@ -86,14 +87,24 @@ class Target:
         ]
         return Bit(total, False, arrival), Bit(carry, False, arrival)
 
-    def register(self, m: Module, data: Value, *, name: str, en: ValueLike | None = None) -> tuple:
-        """Register without reset: its value and the complement of it, each as wide as `data`."""
-        q = Signal(len(data), name=name, reset_less=True)
-        if en is None:
+    def register(
+        self,
+        m: Module,
+        data: Value,
+        *,
+        name: str,
+        en: Value | None = None,
+        rst: Value | None = None,
+        ones: bool = False,
+    ) -> tuple[Value, Value]:
+        """Register: its value and the complement of it, each as wide as `data`.
+
+        `en` = 0 holds it; `rst` (the reset of the domain) sets it to 0, or to all ones.
+        """
+        init = (1 << len(data)) - 1 if ones and rst is not None else 0
+        q = Signal(len(data), name=name, init=init, reset_less=rst is None)
+        with nullcontext() if en is None else m.If(en):
             m.d.sync += q.eq(data)
-        else:
-            with m.If(en):
-                m.d.sync += q.eq(data)
         return q, (~q)[: len(data)]
 
 
@@ -126,18 +137,30 @@ class Asic(Target):
             flip = not flip
         else:
             m.submodules += Instance("macwright_fa", **ports, o_s=total, o_co=carry)
-        return Bit(total, flip, arrival), Bit(carry, flip, arrival)
+        return Bit(total, flip, arrival + 0.3), Bit(carry, flip, arrival)
 
-    def register(self, m: Module, data: Value, *, name: str, en: ValueLike | None = None) -> tuple:
-        """Register without reset: its value and the complement of it, each as wide as `data`."""
-        q, qn = Signal(len(data), name=name), Signal(len(data), name=f"{name}_n")
-        if en is not None:
-            held, data = data, Signal(len(data), name=f"{name}_d")
-            for k in range(len(data)):
-                m.d.comb += data[k].eq((held[k] & en) | (q[k] & ~Value.cast(en)[0]))
-        for k in range(len(data)):
+    def register(
+        self,
+        m: Module,
+        data: Value,
+        *,
+        name: str,
+        en: Value | None = None,
+        rst: Value | None = None,
+        ones: bool = False,
+    ) -> tuple[Value, Value]:
+        """Register: its value and the complement of it, each as wide as `data`."""
+        width = len(data)
+        q, qn = Signal(width, name=name), Signal(width, name=f"{name}_n")
+        after = Signal(width, name=f"{name}_d")
+        kept = data if en is None else Mux(en, data, q)
+        if rst is not None:
+            level = rst.replicate(width)
+            kept = kept | level if ones else kept & ~level
+        m.d.comb += after.eq(kept)
+        for k in range(width):
             m.submodules += Instance(
-                "macwright_dffq", i_clk=ClockSignal(), i_d=data[k], o_q=q[k], o_qn=qn[k]
+                "macwright_dffq", i_clk=ClockSignal(), i_d=after[k], o_q=q[k], o_qn=qn[k]
             )
         return q, qn
 
@@ -145,6 +168,10 @@ class Asic(Target):
 GENERIC = Target()
 ASIC = Asic()
 ASIC_INVERTING = Asic("asic_inverting", inverting=True)
+_BY_NAME = {target.name: target for target in (GENERIC, ASIC, ASIC_INVERTING)}
+
+#: Names of all targets; "generic" is plain expressions.
+TARGETS = (*_BY_NAME, "ecp5", "ice40", "xc7")
 
 
 def target_of(name: str) -> Target:
@@ -155,7 +182,6 @@ def target_of(name: str) -> Target:
     ValueError
         If there is no such target.
     """
-    targets = {target.name: target for target in (GENERIC, ASIC, ASIC_INVERTING)}
-    if name not in targets:
-        raise ValueError(f"Target must be one of {', '.join(targets)}, not {name!r}")
-    return targets[name]
+    if name not in _BY_NAME:
+        raise ValueError(f"Target must be one of {', '.join(_BY_NAME)}, not {name!r}")
+    return _BY_NAME[name]

@@ -3,15 +3,27 @@
 from dataclasses import InitVar, dataclass
 from typing import Any, ClassVar
 
-from amaranth.hdl import Module, Mux, Shape, Signal, Value
+from amaranth.hdl import Module, Mux, Shape, Signal, signed
+from amaranth.lib.wiring import Out
 
+from macwright.hw.arith.accumulate import accumulate, accumulate_carry_save
+from macwright.hw.arith.bit_heap import BitHeap
+from macwright.hw.arith.multipliers import MULTIPLIERS
+from macwright.hw.arith.target import target_of
 from macwright.hw.formats import BinaryFormat, IntFormat, TernaryFormat, parse_format
 from macwright.hw.pe.accumulator import parse_int_acc
+from macwright.hw.pe.int_product import add_int_product, infer_product
 from macwright.hw.pe.mac import Mac
 from macwright.hw.pe.operand import check_operand, product_range, range_width, safe_terms
 from macwright.hw.pe.spec import UnitSpec, parse_int
 
 __all__ = ["IntMac", "IntMacSpec"]
+
+#: Final adders of the compressor tree.
+INT_ADDERS = ("ripple", "brent_kung", "sklansky", "kogge_stone", "carry_save")
+
+#: Adder of a product that goes to a register.
+_FINAL = {"carry_save": "kogge_stone"}
 
 _INT8, _INT32 = IntFormat(8), IntFormat(32)
 
@@ -29,8 +41,12 @@ class IntMacSpec(UnitSpec):
         overflows for `terms` products.
     terms : int, default=1024
         Number of products that an exact accumulator must hold; only with ``acc=None``.
-    multiplier : {"infer"}
-        How the product is made. "infer" leaves it to the synthesiser.
+    multiplier : {"infer", "baugh_wooley", "booth4"}
+        How the product is made. "infer" leaves it to the synthesiser; the others add partial
+        products and accumulator in one compressor tree.
+    adder : {"ripple", "brent_kung", "sklansky", "kogge_stone", "carry_save"}
+        How that tree ends, from the smallest to the fastest. With "carry_save" the accumulator is
+        the sum of two registers, the ports `acc` and `acc_carry`.
     en, rst : bool
         Whether the unit has a clock enable and a synchronous reset.
     pipeline : {0, 1, 2}
@@ -53,6 +69,7 @@ class IntMacSpec(UnitSpec):
         "weight": parse_format,
         "acc": parse_int_acc,
         "terms": parse_int,
+        "adder": str,
     }
 
     act: IntFormat | BinaryFormat | TernaryFormat = _INT8
@@ -60,6 +77,7 @@ class IntMacSpec(UnitSpec):
     acc: IntFormat | None = _INT32
     terms: InitVar[int | None] = None
     multiplier: str = "infer"
+    adder: str = "ripple"
     en: bool = False
     rst: bool = False
     pipeline: int = 0
@@ -68,7 +86,15 @@ class IntMacSpec(UnitSpec):
     def __post_init__(self, terms: int | None) -> None:
         for role in ("act", "weight"):
             check_operand(getattr(self, role), role=role, unit="int_mac", floats=False)
-        self.check_common(multipliers=("infer",), stages=2)
+        self.check_common(multipliers=("infer", *MULTIPLIERS), stages=2)
+        if self.adder not in INT_ADDERS:
+            raise ValueError(
+                f"int_mac adder must be one of {', '.join(INT_ADDERS)}, not {self.adder!r}"
+            )
+        if self.multiplier == "infer" and self.adder != "ripple":
+            raise ValueError(
+                f"int_mac adder must be ripple with multiplier infer, not {self.adder}"
+            )
         low, high = self.product_range
         if self.acc is None:
             object.__setattr__(
@@ -97,7 +123,8 @@ class IntMacSpec(UnitSpec):
     @property
     def name(self) -> str:
         """Name of the Verilog module and key of the cost table."""
-        return self.make_name(self.act, self.weight, self.acc)
+        adder = [self.adder] if self.adder != "ripple" else []
+        return self.make_name(self.act, self.weight, self.acc, *adder)
 
     def create(self) -> "IntMac":
         """Build the hardware."""
@@ -135,34 +162,48 @@ class IntMac(Mac):
     a, w, en, clear : see :class:`~macwright.hw.pe.mac.Mac`
     acc : :py:`Out(Shape(acc.width, acc.signed))`
         Accumulator, registered.
+    acc_carry : :py:`Out(Shape(acc.width, acc.signed))`, if ``spec.adder`` is "carry_save"
+        Second part of the accumulator, registered: the sum is ``acc + acc_carry``.
     """
 
     def __init__(self, spec: IntMacSpec) -> None:
         if not isinstance(spec, IntMacSpec):
             raise TypeError(f"IntMac takes an IntMacSpec, not {spec!r}")
-        super().__init__(spec, acc=Shape(spec.acc.width, spec.acc.signed), invalid=False)
+        acc = Shape(spec.acc.width, spec.acc.signed)
+        more = {"acc_carry": Out(acc)} if spec.adder == "carry_save" else {}
+        super().__init__(spec, acc=acc, invalid=False, more=more)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
+        spec = self.spec
         a, w, clear = self.delayed(m, self.a, self.w, self.clear, stage=1)
-        # Synthesisers merge a bare acc + a * w into one operator and extend every partial product
-        # to the width of the accumulator; a kept wire between the two prevents that.
-        low, high = self.spec.product_range
-        product = Signal(Shape(range_width(low, high), True), attrs={"keep": 1})
-        m.d.comb += product.eq(_multiply(self.spec, a, w))
-        product, clear = self.delayed(m, product, clear, stage=2)
-        acc = self.state(m, self.acc)
-        with self.enabled(m):
-            m.d.sync += acc.eq(Mux(clear, 0, acc) + product)
+        if spec.multiplier == "infer":
+            product, clear = self.delayed(m, infer_product(m, spec, a, w), clear, stage=2)
+            acc = self.state(m, self.acc)
+            with self.enabled(m):
+                m.d.sync += acc.eq(Mux(clear, 0, acc) + product)
+            return m
+        target = target_of(spec.target)
+
+        def add(heap: BitHeap, negative: bool) -> None:
+            add_int_product(m, heap, spec, a, w, negative=negative)
+
+        if spec.pipeline == 2:
+            low, high = spec.product_range
+            whole = BitHeap(range_width(low, high), target=target)
+            add(whole, False)
+            product = Signal(signed(whole.width), name="product")
+            m.d.comb += product.eq(whole.sum(m, adder=_FINAL.get(spec.adder, spec.adder)))
+            product, clear = self.delayed(m, product, clear, stage=2)
+
+            def add(heap: BitHeap, negative: bool) -> None:
+                heap.add(product, negative=negative)
+
+        common = {"clear": clear, "target": target, "rst": spec.rst}
+        common["en"] = self.en if spec.en else None
+        if spec.adder == "carry_save":
+            accumulate_carry_save(m, self.acc, self.acc_carry, add, **common)
+        else:
+            invert = spec.target.startswith("asic") and spec.multiplier == "baugh_wooley"
+            accumulate(m, self.acc, add, adder=spec.adder, invert=invert, **common)
         return m
-
-
-def _multiply(spec: IntMacSpec, a: Value, w: Value) -> Value:
-    """Product of the operands; a binary factor only chooses the sign."""
-    binary = [isinstance(fmt, BinaryFormat) for fmt in (spec.act, spec.weight)]
-    if all(binary):
-        return Mux(a == w, 1, -1)
-    if any(binary):
-        factor, sign = (w, a) if binary[0] else (a, w)
-        return Mux(sign, factor, -factor)
-    return a * w

@@ -24,6 +24,8 @@ class Mac(wiring.Component):
         Shape of the accumulator port.
     invalid : bool
         Whether there is a sticky flag for NaN and infinity.
+    more : dict or None
+        Further ports.
 
     Members
     -------
@@ -39,7 +41,9 @@ class Mac(wiring.Component):
         Whether an operand of this sum was NaN or infinity.
     """
 
-    def __init__(self, spec: UnitSpec, *, acc: Shape, invalid: bool) -> None:
+    def __init__(
+        self, spec: UnitSpec, *, acc: Shape, invalid: bool, more: dict[str, Any] | None = None
+    ) -> None:
         self.spec: Any = spec
         ports = {
             "a": In(operand_shape(self.spec.act)),
@@ -49,7 +53,7 @@ class Mac(wiring.Component):
         }
         ports |= {"en": In(1)} if spec.en else {}
         ports |= {"invalid": Out(1)} if invalid else {}
-        super().__init__(ports)
+        super().__init__(ports | (more or {}))
 
     def enabled(self, m: Module) -> AbstractContextManager:
         """Context in which synchronous assignments happen only where `en` is 1."""

@@ -5,10 +5,9 @@ import re
 from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
-__all__ = ["TARGETS", "UnitSpec", "parse_bool", "parse_int"]
+from macwright.hw.arith.target import TARGETS
 
-#: Technologies whose own adder primitives a unit may use; "generic" is plain expressions.
-TARGETS = ("generic",)
+__all__ = ["UnitSpec", "parse_bool", "parse_int"]
 
 
 def parse_bool(text: str) -> bool:

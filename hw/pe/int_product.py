@@ -1,0 +1,68 @@
+"""Products of integer, binary and ternary operands: for a bit heap, or left to the tool."""
+
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Shape, Signal, Value
+
+from macwright.hw.arith.bit_heap import BitHeap
+from macwright.hw.arith.multipliers import add_product, add_signed
+from macwright.hw.formats import BinaryFormat, TernaryFormat
+from macwright.hw.pe.operand import range_width
+
+__all__ = ["add_int_product", "infer_product"]
+
+
+def add_int_product(
+    m: Module,
+    heap: BitHeap,
+    spec: Any,
+    a: Value,
+    w: Value,
+    *,
+    shift: int = 0,
+    negative: bool = False,
+) -> None:
+    """Add ``a * w * 2**shift`` to a heap, or subtract it.
+
+    `spec` has the formats `act` and `weight`, and `multiplier`, which a binary or ternary factor
+    does not need.
+    """
+    for fmt, digit, x in ((spec.weight, w, a), (spec.act, a, w)):
+        other = spec.act if fmt is spec.weight else spec.weight
+        if isinstance(fmt, BinaryFormat):
+            if isinstance(other, BinaryFormat):
+                heap.add_bit((a[0] == w[0])[0], shift + 1, negative=negative)
+                heap.add_constant((1 if negative else -1) << shift)
+            else:
+                add_signed(m, heap, x, (~digit)[0], shift=shift, negative=negative)
+            return
+    for fmt, digit, x in ((spec.weight, w, a), (spec.act, a, w)):
+        if isinstance(fmt, TernaryFormat):
+            add_signed(m, heap, x, digit[1], nonzero=digit[0], shift=shift, negative=negative)
+            return
+    # Booth recodes the factor with fewer bits: fewer rows.
+    first, second = (a, w) if len(a) < len(w) else (w, a)
+    add_product(m, heap, first, second, multiplier=spec.multiplier, shift=shift, negative=negative)
+
+
+def infer_product(m: Module, spec: Any, a: Value, w: Value) -> Signal:
+    """Product as a signal of its own range, left to the synthesiser.
+
+    Synthesisers merge a bare acc + a * w into one operator and extend every partial product to
+    the width of the accumulator; the kept wire prevents that.
+    """
+    low, high = spec.product_range
+    product = Signal(Shape(range_width(low, high), True), attrs={"keep": 1})
+    m.d.comb += product.eq(_multiply(spec, a, w))
+    return product
+
+
+def _multiply(spec: Any, a: Value, w: Value) -> Value:
+    """Product of the operands; a binary factor only chooses the sign."""
+    binary = [isinstance(fmt, BinaryFormat) for fmt in (spec.act, spec.weight)]
+    if all(binary):
+        return Mux(a == w, 1, -1)
+    if any(binary):
+        factor, sign = (w, a) if binary[0] else (a, w)
+        return Mux(sign, factor, -factor)
+    return a * w
