@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from macwright.costmodel.table import DEFAULT_ACTIVATIONS, DEFAULT_WEIGHTS, costs
+from macwright.costmodel.table import costs
 from macwright.dse.evaluate import evaluate
-from macwright.dse.options import needed_units, option_name, option_table
+from macwright.dse.options import ACTIVATIONS, WEIGHTS, needed_units, option_name, option_table
 from macwright.dse.quantizer import act_format
 from macwright.dse.recipe import Dataset, load_recipe
 from macwright.dse.sensitivity import measure_sensitivity
@@ -54,8 +54,8 @@ class Settings:
     """
 
     technology: str = "gates"
-    weights: tuple[str, ...] = DEFAULT_WEIGHTS
-    activations: tuple[str, ...] = DEFAULT_ACTIVATIONS
+    weights: tuple[str, ...] = WEIGHTS
+    activations: tuple[str, ...] = ACTIVATIONS
     objective: str = "area_time"
     budgets: tuple[Budget, ...] = ()
     points: int = 32

@@ -5,13 +5,22 @@ from typing import Any
 
 import pandas as pd
 
-from macwright.costmodel.table import default_unit
 from macwright.dse.quantizer import act_format
 from macwright.dse.workload import Layer
 from macwright.hw.formats import parse_format
 
-__all__ = ["COSTS", "needed_units", "option_name", "option_table", "terms_for"]
+__all__ = [
+    "ACTIVATIONS",
+    "COSTS",
+    "WEIGHTS",
+    "needed_units",
+    "option_name",
+    "option_table",
+    "terms_for",
+]
 
+#: Activation formats of the default search; an integer stands for the unsigned one, too.
+ACTIVATIONS = ("int4", "int5", "int6", "int8", "e2m1fn", "e2m3fn", "e4m3fin")
 #: Cost columns of a network before an architecture is chosen, and their units.
 COSTS = {
     "area_time": "area unit of the technology x mega-cycles",
@@ -70,7 +79,9 @@ def needed_units(
         for activation in activations
     }
     return {
-        (weight, activation): default_unit(activation, weight, terms=terms, technology=technology)
+        (weight, activation): mac_spec(
+            act=activation, weight=weight, terms=terms, technology=technology
+        )
         for weight, activation in sorted(pairs)
     }
 
