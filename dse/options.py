@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from macwright.costmodel.default_units import WEIGHTS, mac_spec
 from macwright.dse.quantizer import act_format
 from macwright.dse.workload import Layer
 from macwright.hw.formats import parse_format
