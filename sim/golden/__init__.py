@@ -1,1 +1,30 @@
-"""Golden models: bit-accurate references in plain Python integers."""
+"""Bit-accurate reference models.
+
+A golden model states what the hardware must do in plain Python integers. It imports number
+formats and specifications, never a component, and shares no arithmetic with the hardware.
+"""
+
+from typing import Any
+
+from macwright.sim.golden.decode import Special, decode, legal_codes
+from macwright.sim.golden.mac import IntMacModel, MacModel, MinifloatMacModel
+
+__all__ = [
+    "IntMacModel",
+    "MacModel",
+    "MinifloatMacModel",
+    "Special",
+    "decode",
+    "golden_model",
+    "legal_codes",
+]
+
+_MODELS: dict[str, type[MacModel]] = {
+    "int_mac": IntMacModel,
+    "minifloat_mac": MinifloatMacModel,
+}
+
+
+def golden_model(spec: Any) -> MacModel:
+    """Golden model of a unit."""
+    return _MODELS[spec.family](spec)

@@ -1,0 +1,111 @@
+"""Driver of the benches: applies vectors and checks the outputs in every cycle."""
+
+from typing import Any
+
+from cocotb.clock import Clock
+from cocotb.handle import Immediate
+from cocotb.triggers import FallingEdge, Timer
+
+from macwright.sim.golden import decode, golden_model
+
+__all__ = ["Driver"]
+
+#: Length of a clock period in steps of the simulator, so that no `timescale is needed.
+PERIOD = 10
+
+
+class Driver:
+    """Applies inputs on falling edges and compares the outputs with the golden model's.
+
+    Parameters
+    ----------
+    dut : cocotb handle
+        Unit under test.
+    spec : UnitSpec
+        What it must be.
+    """
+
+    def __init__(self, dut: Any, spec: Any) -> None:
+        self.spec = spec
+        self.model = golden_model(spec)
+        self.inputs = {"a": 0, "w": 0, "clear": 1}
+        self.inputs |= {"en": 1} if spec.en else {}
+        self.inputs |= {"rst": 0} if spec.rst else {}
+        self.cycle = 0
+        self._clk = dut.clk
+        self._falling = FallingEdge(dut.clk)
+        self._handles = {name: getattr(dut, name) for name in self.inputs}
+        outputs = ("acc", "invalid") if hasattr(dut, "invalid") else ("acc",)
+        self._outputs = {name: getattr(dut, name) for name in outputs}
+
+    async def start(self) -> None:
+        """Start the clock and a new sum, after a reset if the unit has one."""
+        # Icarus forgets what is written before its first time step.
+        await Timer(1, unit="step")
+        for name, value in self.inputs.items():
+            self._handles[name].set(Immediate(value))
+        Clock(self._clk, PERIOD, unit="step").start()
+        await self._falling
+        # The first edges have passed unseen, so that nothing is known yet, as after power-up.
+        if self.spec.rst:
+            await self.step(rst=1)
+            await self.step(rst=0)
+
+    async def step(self, **inputs: int) -> None:
+        """Apply inputs, as unsigned codes, for one cycle and check; others stay as they are."""
+        now = self.inputs
+        for name, value in inputs.items():
+            if now[name] != value:
+                now[name] = value
+                self._handles[name].set(Immediate(value))
+        before = self.model.acc
+        self.model.step(**now)
+        self.cycle += 1
+        await self._falling
+        self._check(before)
+
+    async def repeat(self, count: int) -> None:
+        """Let so many cycles pass with the inputs as they are, then check."""
+        before = self.model.acc
+        for _ in range(count):
+            before = self.model.acc
+            self.model.step(**self.inputs)
+        if count:
+            self.cycle += count
+            # A timer that ends on an edge may end before it: stop short and await the edge.
+            if count > 1:
+                await Timer(count * PERIOD - PERIOD // 2, unit="step")
+            await self._falling
+            self._check(before)
+
+    def _check(self, before: int | None) -> None:
+        """Compare the outputs; `before` is the accumulator one cycle ago, for the message."""
+        for name, handle in self._outputs.items():
+            want = getattr(self.model, name)
+            if want is None:
+                continue
+            bits = str(handle.value)
+            try:
+                got = int(bits, 2)
+            except ValueError:
+                got = None  # X or Z
+            if got != want:
+                raise AssertionError(self._message(name, bits, want, before))
+
+    def _message(self, name: str, bits: str, want: int, before: int | None) -> str:
+        """What differs, and the first vector where it did."""
+        got = f"{int(bits, 2):#x}" if set(bits) <= set("01") else bits
+        a, w, clear = self.model.retired or (0, 0, 0)
+        controls = "".join(f" {k}={v}" for k, v in self.inputs.items() if k in ("en", "rst"))
+        acc = "unknown" if before is None else f"{before:#x}"
+        return (
+            f"{name} is {got}, expected {want:#x}, for a={a:#x} ({_show(self.spec.act, a)}) "
+            f"w={w:#x} ({_show(self.spec.weight, w)}) clear={clear}{controls} after acc={acc}, "
+            f"in cycle {self.cycle}"
+        )
+
+
+def _show(fmt: Any, code: int) -> str:
+    """Value of a code for people."""
+    value = decode(fmt, code)
+    return value if isinstance(value, str) else f"{value[0] * 2.0 ** value[1]:g}"

@@ -1,0 +1,112 @@
+"""Writes a unit as a folder: Verilog, manifest and bench."""
+
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from amaranth.hdl import Shape
+from amaranth.lib import wiring
+
+from macwright.hw.files import write_atomic
+from macwright.hw.verilog import unit_verilog
+
+__all__ = ["MANIFEST", "bench_text", "describe", "write_unit"]
+
+#: Name of the file that says what is in the folder.
+MANIFEST = "manifest.json"
+
+#: Tests of each family's bench, functions of the module of that name in macwright.sim.bench.
+_TESTS = {
+    "int_mac": ("mac", ("corners", "pairs", "sums", "controls", "limits")),
+    "minifloat_mac": ("mac", ("corners", "pairs", "sums", "controls", "limits")),
+}
+
+
+def write_unit(spec: Any, folder: Path) -> dict[str, Any]:
+    """Write `<name>.v`, `bench_<name>.py` and `manifest.json`, each whole or not at all.
+
+    Parameters
+    ----------
+    spec : UnitSpec
+        Unit to generate.
+    folder : Path
+        Where the files go; made if absent.
+
+    Returns
+    -------
+    dict
+        The manifest.
+    """
+    manifest = describe(spec)
+    write_atomic(folder / manifest["verilog"]["file"], unit_verilog(spec))
+    write_atomic(folder / manifest["bench"]["file"], bench_text(spec))
+    write_atomic(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
+    return manifest
+
+
+def describe(spec: Any) -> dict[str, Any]:
+    """Manifest of a unit: the same for the same spec and version, with no date and no path."""
+    _, tests = _TESTS[spec.family]
+    return {
+        "top": spec.name,
+        "verilog": {"file": f"{spec.name}.v", "sha256": _sha256(unit_verilog(spec))},
+        "spec": {"family": spec.family, **spec.to_fields()},
+        "ports": _ports(spec),
+        "latency": spec.latency,
+        "macs_per_cycle": spec.macs_per_cycle,
+        "bench": {
+            "file": f"bench_{spec.name}.py",
+            "sha256": _sha256(bench_text(spec)),
+            "tests": list(tests),
+        },
+        "macwright": version("macwright"),
+    }
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _ports(spec: Any) -> list[dict[str, Any]]:
+    """Name, direction, width and signedness of every port; those of the clock domain first."""
+    ports = [("clk", "input", Shape(1))] + ([("rst", "input", Shape(1))] if spec.rst else [])
+    component = spec.create()
+    for name, member in component.signature.members.items():
+        direction = "input" if member.flow == wiring.In else "output"
+        ports.append((name, direction, Shape.cast(member.shape)))
+    # Amaranth warns of components that nobody elaborates; this one was made for its ports.
+    component._MustUse__used = True
+    return [
+        {"name": name, "direction": direction, "width": shape.width, "signed": shape.signed}
+        for name, direction, shape in ports
+    ]
+
+
+def bench_text(spec: Any) -> str:
+    """Text of the unit's bench: a cocotb module that runs under any cocotb flow."""
+    module, tests = _TESTS[spec.family]
+    fields = "".join(f"\n        {k!r}: {v!r}," for k, v in spec.to_fields().items())
+    body = "".join(
+        f"\n\n@cocotb.test()\nasync def {test}(dut):\n    await {module}.{test}(dut, SPEC)\n"
+        for test in tests
+    )
+    text = f'''"""cocotb bench of {spec.name}: the Verilog against the golden model, cycle by cycle.
+
+Run it with `macwright simulate` on this folder, or in a cocotb flow of your own, with the top
+level {spec.name} and this module, in a Python that has macwright.
+"""
+
+import cocotb
+
+from macwright.hw.pe import spec_from_fields
+from macwright.sim.bench import {module}
+
+SPEC = spec_from_fields(
+    {spec.family!r},
+    {{{fields}
+    }},
+)
+{body}'''
+    return text.replace("'", '"')

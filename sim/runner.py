@@ -1,0 +1,200 @@
+"""Runs the bench of a generated unit and says truthfully what came of it."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from macwright.sim.generate import MANIFEST
+from macwright.sim.simulators import Simulator, find_simulator
+
+__all__ = ["SimResult", "simulate"]
+
+
+@dataclass(frozen=True)
+class SimResult:
+    """What a simulation found.
+
+    Parameters
+    ----------
+    passed : bool
+        Whether every test of the manifest ran and none failed.
+    tests : int
+        Number of tests that ran.
+    failures : list of str
+        One line for each thing that went wrong, the first failing vector in it.
+    results_xml, log : Path
+        JUnit XML (may be absent if nothing ran), and all the output of the simulator.
+    simulator : str
+        Which one it was.
+    changed : list of str
+        Files that are not what `macwright generate` wrote; they were simulated as they are.
+    waves : Path or None
+        Waveform file, if asked for.
+    """
+
+    passed: bool
+    tests: int
+    failures: list[str]
+    results_xml: Path
+    log: Path
+    simulator: str = ""
+    changed: list[str] = field(default_factory=list)
+    waves: Path | None = None
+
+
+def simulate(
+    folder: Path, *, simulator: str | None = None, waves: bool = False, seed: int = 0
+) -> SimResult:
+    """Simulate the unit in a folder, as it is, with the bench in that folder.
+
+    Results go to the sub-folder of the simulator's name: `results.xml` (JUnit), `simulate.log`,
+    and the waveform.
+
+    Parameters
+    ----------
+    folder : Path
+        What :func:`~macwright.sim.generate.write_unit` wrote.
+    simulator : {"icarus", "verilator"}, optional
+        By default the first that is installed.
+    waves : bool
+        Whether to record every signal.
+    seed : int
+        Seed of the random vectors.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds no unit.
+    ToolError
+        If there is no simulator.
+    """
+    folder = folder.resolve()
+    manifest = _read_manifest(folder)
+    tool = find_simulator(simulator)
+    work = folder / tool.name
+    if work.exists():
+        shutil.rmtree(work)
+    work.mkdir()
+    log, results = work / "simulate.log", work / "results.xml"
+    job = {
+        "simulator": tool.name,
+        "folder": str(folder),
+        "work": str(work),
+        "verilog": str(folder / manifest["verilog"]["file"]),
+        "top": manifest["top"],
+        "bench": Path(manifest["bench"]["file"]).stem,
+        "results": str(results),
+        "waves": waves,
+        "seed": seed,
+    }
+    status = _run(job, tool, log=log, cwd=work)
+    names, failures = _read_results(results)
+    missing = [test for test in manifest["bench"]["tests"] if test not in names]
+    if missing:
+        reason = _last_error(log)
+        failures.append(f"{', '.join(missing)} did not run{f': {reason}' if reason else ''}")
+    elif status and not failures:
+        failures.append(f"Simulator ended with status {status}")
+    dump = next((p for p in sorted(work.glob("*.fst")) + sorted(work.glob("*.vcd"))), None)
+    return SimResult(
+        passed=not failures,
+        tests=len(names),
+        failures=failures,
+        results_xml=results,
+        log=log,
+        simulator=tool.name,
+        changed=_changed(folder, manifest),
+        waves=dump,
+    )
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    """Manifest of the folder, checked as far as this module relies on it."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise ValueError(
+            f"Folder must hold what `macwright generate` wrote, with {MANIFEST}, not be {folder}"
+        )
+    try:
+        manifest = json.loads(path.read_text())
+        files = [manifest["verilog"], manifest["bench"]]
+        names = [str(manifest["top"]), *[part["file"] for part in files]]
+        known = [manifest["bench"]["tests"], *[part["sha256"] for part in files]]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(
+            f"{MANIFEST} must be as `macwright generate` wrote it, not {error!r}"
+        ) from None
+    if not known[0] or any(not re.fullmatch(r"\w+(\.\w+)?", name) for name in names):
+        raise ValueError(f"{MANIFEST} must name plain files and at least one test, not {names}")
+    for name in names[1:]:
+        if not (folder / name).is_file():
+            raise ValueError(f"Folder must hold {name}, which {MANIFEST} names, not lack it")
+    return manifest
+
+
+def _run(job: dict[str, Any], tool: Simulator, *, log: Path, cwd: Path) -> int:
+    """Run the worker with its output in the log, and return its exit status."""
+    # Variables that steer cocotb or pytest from outside would change what is run.
+    env = {k: v for k, v in os.environ.items() if not re.match(r"COCOTB_|PYTEST_|WAVES$|GUI$", k)}
+    command = [sys.executable, "-P", "-m", "macwright.sim.worker", json.dumps(job)]
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env={**env, **tool.env},
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C would put vvp at a prompt of its own
+        )
+        try:
+            return process.wait()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+
+
+def _read_results(path: Path) -> tuple[list[str], list[str]]:
+    """Names of the tests that ran, and a line for each that failed."""
+    try:
+        cases = list(ET.parse(path).getroot().iter("testcase"))
+    except (OSError, ET.ParseError):
+        return [], []
+    failures = []
+    for case in cases:
+        for kind in ("failure", "error"):
+            for found in case.findall(kind):
+                text = found.get("message") or (found.text or "").strip().split("\n")[-1]
+                failures.append(f"{case.get('name')}: {' '.join(text.split())}")
+    return [str(c.get("name")) for c in cases if c.find("skipped") is None], failures
+
+
+def _last_error(log: Path) -> str:
+    """Line of the log that most likely says why nothing ran."""
+    lines = [" ".join(line.split()) for line in log.read_text(errors="replace").splitlines()]
+    # A Python error ends its traceback; a simulator's has the word in front.
+    found = [x for x in lines if re.match(r"(\w+\.)*\w*(Error|Exception)\b", x)]
+    found = [x for x in found if not x.startswith("RuntimeError: Command failed")] or [
+        x for x in lines if re.search(r"error", x, re.IGNORECASE)
+    ]
+    return found[0] if found else ""
+
+
+def _changed(folder: Path, manifest: dict[str, Any]) -> list[str]:
+    """Files whose content is not what the manifest says."""
+    parts = [manifest["verilog"], manifest["bench"]]
+    return [
+        part["file"]
+        for part in parts
+        if hashlib.sha256((folder / part["file"]).read_bytes()).hexdigest() != part["sha256"]
+    ]

