@@ -54,8 +54,8 @@ COLUMNS = {
     "source": "str",
 }
 
-# Amaranth numbers its signals with a counter that threads must not share.
-_GENERATING = threading.Lock()
+#: Amaranth numbers its signals with a counter that threads must not share.
+GENERATING = threading.Lock()
 
 
 def characterize(
@@ -144,7 +144,7 @@ def unit_costs(spec: Any, technology: Technology, *, dsp: bool = False) -> dict[
         If the unit cannot be synthesised; nothing is cached then.
     """
     yosys = find_yosys()
-    with _GENERATING:
+    with GENERATING:
         rtlil = rtlil_sha256(spec)
     texts, figures = Cache("verilog"), Cache("synthesis")
     # The hash of the Verilog is kept by that of the RTLIL, which is fifty times quicker to make.
@@ -192,7 +192,7 @@ def generator_versions() -> str:
 
 
 def _generate(spec: Any) -> tuple[str, str]:
-    with _GENERATING:
+    with GENERATING:
         verilog = unit_verilog(spec)
     return verilog, hashlib.sha256(verilog.encode()).hexdigest()
 

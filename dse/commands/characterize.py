@@ -1,0 +1,146 @@
+"""``macwright characterize``: what units cost."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["EXAMPLE", "HELP", "add_arguments", "run"]
+
+HELP = "Cost rows of units: area, look-up tables, flip-flops, logic depth."
+EXAMPLE = "macwright characterize int_mac --weight int4 --activation int8 --technology ecp5"
+
+_SHOWN = ("area", "luts", "carries", "ffs", "dsps", "depth", "delay_ns", "fmax_mhz")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command."""
+    add = parser.add_argument
+    add(
+        "units",
+        nargs="*",
+        metavar="UNIT",
+        help="family, such as int_mac, with the fields below, or a name from the registry",
+    )
+    add("--weight", metavar="FORMAT", help="weight format of the families given")
+    add("--activation", metavar="FORMAT", help="activation format of the families given")
+    add("--accumulator", metavar="FORMAT", help="such as int32, or exact")
+    add(
+        "--field",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any other field of the spec, such as terms=500 or pipeline=1 (repeatable)",
+    )
+    add("--technology", metavar="T", help="gates (the default), ecp5, ice40 or xc7")
+    add("--dsp", action="store_true", help="let the synthesiser use hard multipliers")
+    add("--all", action="store_true", help="all units of the registry")
+    add(
+        "--tuned",
+        action="store_true",
+        help="give each unit the multiplier and adders that suit the technology",
+    )
+    add("--jobs", type=int, metavar="N", help="synthesiser processes at once (default: processors)")
+    add("--json", action="store_true", help="print JSON instead of a table")
+    add("-o", dest="output", type=Path, metavar="FILE", help="also write the rows as CSV")
+    add(
+        "--shipped",
+        type=Path,
+        metavar="DIR",
+        help="write the tables that the package ships (gates and ecp5, or --technology) to DIR: "
+        "the units of the default search, each with the record of its bench",
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Characterise, print and write."""
+    from macwright.costmodel.characterize import characterize
+    from macwright.dse.progress import TerminalProgress
+    from macwright.hw.files import write_atomic
+
+    if args.jobs is not None and args.jobs < 1:
+        raise ValueError(f"Number of jobs must be at least 1, not {args.jobs}")
+    progress = TerminalProgress()
+    try:
+        if args.shipped is not None:
+            _ship(args, progress)
+            return
+        technology = args.technology or "gates"
+        specs = [spec.tuned(technology) if args.tuned else spec for spec in _specs(args)]
+        rows = characterize(specs, technology, dsp=args.dsp, jobs=args.jobs, progress=progress)
+    finally:
+        progress.close()
+    if args.output is not None:
+        write_atomic(args.output, rows.to_csv(index=False, lineterminator="\n"))
+    if args.json:
+        print(json.dumps(json.loads(rows.to_json(orient="records")), indent=2))
+    else:
+        print(_table(rows))
+
+
+def _specs(args: argparse.Namespace) -> list[Any]:
+    """Specs that the arguments name."""
+    from macwright.hw.pe import FAMILIES, spec_from_fields
+    from macwright.hw.registry import registry
+
+    fields = {"weight": args.weight, "act": args.activation, "acc": args.accumulator}
+    fields = {name: text for name, text in fields.items() if text is not None}
+    for pair in args.field:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise ValueError(f"Field must be NAME=VALUE, not {pair!r}")
+        fields[name] = text
+    known = {spec.name: spec for spec in registry()}
+    specs = list(known.values()) if args.all else []
+    for name in args.units:
+        if name in FAMILIES:
+            specs.append(spec_from_fields(name, fields))
+        elif name in known:
+            specs.append(known[name])
+        else:
+            raise ValueError(
+                f"Unit must be one of {', '.join(FAMILIES)}, or the name of a unit of the "
+                f"registry, not {name!r}"
+            )
+    if not specs:
+        raise ValueError("Units to characterise must be named, or asked for with --all")
+    if fields and not any(name in FAMILIES for name in args.units):
+        raise ValueError(f"Field {next(iter(fields))} must come with a family such as int_mac")
+    return specs
+
+
+def _ship(args: argparse.Namespace, progress: Any) -> None:
+    from macwright.costmodel.ship import SHIPPED, shipped_rows
+    from macwright.costmodel.table import format_table
+    from macwright.hw.files import write_atomic
+
+    for technology in [args.technology] if args.technology else SHIPPED:
+        rows = shipped_rows(technology, jobs=args.jobs, progress=progress)
+        path = args.shipped / f"{technology}.csv"
+        write_atomic(path, format_table(rows))
+        progress.close()
+        print(f"{path}: {len(rows)} units")
+
+
+def _table(rows: "pd.DataFrame") -> str:
+    """Text table of the columns that hold anything, and what made it."""
+    shown = [name for name in _SHOWN if rows[name].notna().any()]
+    shown = [name for name in shown if name != "luts" or not rows["luts"].equals(rows["area"])]
+    heads = ["unit", *(f"area [{rows['area_unit'].iloc[0]}]" if n == "area" else n for n in shown)]
+    lines = [[*heads, "source"]]
+    for row in rows.to_dict("records"):
+        figures = ["" if row[n] != row[n] or row[n] is None else f"{row[n]:g}" for n in shown]
+        lines.append([row["unit"], *figures, row["source"]])
+    widths = [max(len(line[column]) for line in lines) for column in range(len(heads) + 1)]
+    text = [
+        "  ".join(
+            cell.ljust(width) if column in (0, len(heads)) else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
+    flows = {f"{row.technology}: {row.flow}\n({row.tool_versions})" for row in rows.itertuples()}
+    return "\n".join([*text, "", *sorted(flows)])
