@@ -88,6 +88,8 @@ class Workload:
         ONNX nodes by name, with ``op``; edges carry ``tensor``.
     shapes : dict
         Shape of every tensor for `batch` samples.
+    dtypes : dict
+        Element type of every tensor that a node computes or the model reads.
     batch : int
         Samples in each run of `shapes`.
     fixed_batch : bool
@@ -100,6 +102,7 @@ class Workload:
     layers: list[Layer]
     graph: nx.DiGraph
     shapes: dict[str, tuple[int, ...]]
+    dtypes: dict[str, np.dtype]
     batch: int
     fixed_batch: bool
 

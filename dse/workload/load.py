@@ -50,7 +50,7 @@ def load_workload(path: Path | str, dataset: "Dataset | None" = None) -> Workloa
     _check(model, path)
     check_support(model, path)
     model = normalise(model, path)
-    shapes, batch, fixed = probe_shapes(model, path, dataset)
+    shapes, dtypes, batch, fixed = probe_shapes(model, path, dataset)
     signs = non_negative(model, dataset)
     layers = find_layers(model, shapes, batch, signs)
     if not layers:
@@ -65,6 +65,7 @@ def load_workload(path: Path | str, dataset: "Dataset | None" = None) -> Workloa
         layers=layers,
         graph=_graph(model),
         shapes=shapes,
+        dtypes=dtypes,
         batch=batch,
         fixed_batch=fixed,
     )

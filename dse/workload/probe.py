@@ -16,13 +16,15 @@ __all__ = ["probe_shapes"]
 
 def probe_shapes(
     model: onnx.ModelProto, path: Path, dataset: "Dataset | None"
-) -> tuple[dict[str, tuple[int, ...]], int, bool]:
+) -> tuple[dict[str, tuple[int, ...]], dict[str, np.dtype], int, bool]:
     """Run zeros, or the first calibration sample, and note what comes out of each node.
 
     Returns
     -------
     shapes : dict of tuple
         By tensor, for `batch` samples.
+    dtypes : dict
+        Element type of the same tensors, constants excepted.
     batch : int
         1, or what the model prescribes.
     fixed : bool
@@ -57,10 +59,11 @@ def probe_shapes(
     except run_error() as error:
         reason = " ".join(str(error).split())[:300]
         raise ValueError(f"{path.name} must run in onnxruntime, not fail with: {reason}") from error
-    shapes = {name: np.shape(item) for name, item in zip(names, results, strict=True)}
-    shapes.update({name: np.shape(item) for name, item in feeds.items()})
+    values = {**feeds, **dict(zip(names, results, strict=True))}
+    shapes = {name: np.shape(item) for name, item in values.items()}
     shapes.update({item.name: tuple(item.dims) for item in model.graph.initializer})
-    return shapes, max(batch, 1), bool(batch)
+    dtypes = {name: np.asarray(item).dtype for name, item in values.items()}
+    return shapes, dtypes, max(batch, 1), bool(batch)
 
 
 def _dims(value: onnx.ValueInfoProto) -> list[onnx.TensorShapeProto.Dimension]:

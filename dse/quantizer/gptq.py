@@ -1,0 +1,154 @@
+"""Rounding of a layer's weights that keeps its outputs."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from macwright.dse.quantizer.scales import candidates, on_grid
+from macwright.hw.formats import Format
+
+__all__ = ["Moments", "gptq", "output_error", "retarget"]
+
+_Array = NDArray[np.float32]
+#: Columns whose errors are passed on together.
+BLOCK = 64
+#: Share of the mean second moment that is added to the diagonal.
+DAMPING = 0.01
+
+
+class Moments:
+    """Second moments of a layer's inputs, and with the outputs that are wanted.
+
+    Parameters
+    ----------
+    columns : ndarray of float32, shape (groups, n_columns, k)
+        Inputs as the quantised network computes them.
+    outputs : ndarray of float32, shape (groups, n_columns, n)
+        Outputs of the float network, without or with biases.
+    centred : bool
+        Whether means are taken out, to be made up for by the biases.
+
+    Attributes
+    ----------
+    square : ndarray, shape (groups, k, k)
+    cross : ndarray, shape (groups, n, k)
+    mean_in, mean_out : ndarray, shapes (groups, k) and (groups, n)
+    """
+
+    def __init__(self, columns: _Array, outputs: _Array, *, centred: bool) -> None:
+        count = columns.shape[1]
+        self.mean_in, self.mean_out = columns.mean(axis=1), outputs.mean(axis=1)
+        if centred:
+            columns = columns - self.mean_in[:, None]
+            outputs = outputs - self.mean_out[:, None]
+        across = columns.transpose(0, 2, 1)
+        self.square = across @ columns / count
+        self.cross = (across @ outputs / count).transpose(0, 2, 1)
+
+
+def retarget(weights: _Array, moments: Moments) -> _Array:
+    """Weights with which the quantised inputs give the float network's outputs best.
+
+    Parameters
+    ----------
+    weights : ndarray of float32, shape (groups, n, k)
+        Weights of the float network, to which the answer is drawn where the data says little.
+    moments : Moments
+        From the quantised inputs and the float outputs.
+    """
+    missing = moments.cross - weights @ moments.square
+    damped = _damped(moments.square).astype(np.float64)
+    step = np.linalg.solve(damped, missing.transpose(0, 2, 1).astype(np.float64))
+    return (weights + step.transpose(0, 2, 1)).astype(np.float32)
+
+
+def gptq(weights: _Array, square: _Array, fmt: Format, scale: _Array) -> _Array:
+    """Round column by column; the columns that follow make up for each rounding error.
+
+    Frantar, Ashkboos, Hoefler, Alistarh: GPTQ (ICLR 2023), with columns in the order of falling
+    second moment.
+
+    Parameters
+    ----------
+    weights : ndarray of float32, shape (groups, n, k)
+        Weights.
+    square : ndarray of float32, shape (groups, k, k)
+        Second moments of the inputs.
+    fmt : Format
+        Format without blocks.
+    scale : ndarray of float32, shape (groups, n)
+        Scale of each row.
+    """
+    groups, _, k = weights.shape
+    damped = _damped(square)
+    order = np.argsort(-np.diagonal(damped, axis1=1, axis2=2), axis=1, kind="stable")
+    rows = np.arange(groups)[:, None]
+    sorted_square = damped[rows[:, :, None], order[:, :, None], order[:, None, :]]
+    inverse = np.linalg.inv(sorted_square.astype(np.float64))
+    factor = np.linalg.cholesky(inverse).transpose(0, 2, 1).astype(np.float32)
+    left = np.take_along_axis(weights, order[:, None], axis=2).transpose(0, 2, 1).copy()
+    for start in range(0, k, BLOCK):
+        stop = min(start + BLOCK, k)
+        errors = np.empty((groups, stop - start, weights.shape[1]), np.float32)
+        for j in range(start, stop):
+            column = left[:, j]
+            rounded = on_grid(fmt, column, scale)
+            error = (column - rounded) / factor[:, j, j, None]
+            left[:, j] = rounded
+            errors[:, j - start] = error
+            left[:, j + 1 : stop] -= factor[:, j, j + 1 : stop, None] * error[:, None]
+        left[:, stop:] -= factor[:, start:stop, stop:].transpose(0, 2, 1) @ errors
+    result = np.empty_like(left)
+    np.put_along_axis(result, order[:, :, None], left, axis=1)
+    return result.transpose(0, 2, 1).copy()
+
+
+def output_error(wrong: _Array, square: _Array) -> _Array:
+    """Mean squared output error of each row of weight errors, shape (groups, n)."""
+    return np.einsum("gnk,gnk->gn", wrong @ square, wrong)
+
+
+def best_scale(
+    weights: _Array, square: _Array, fmt: Format, full: _Array, rounding: str
+) -> tuple[_Array, _Array]:
+    """Scale of each row, and the rounded weights, with the least output error.
+
+    Parameters
+    ----------
+    weights : ndarray of float32, shape (groups, n, k)
+        Weights.
+    square : ndarray of float32, shape (groups, k, k)
+        Second moments of the inputs.
+    fmt : Format
+        Format without blocks.
+    full : ndarray of float32, shape (groups, n)
+        Scales that just hold the largest weights.
+    rounding : {"gptq", "nearest"}
+        How weights are rounded.
+    """
+    groups, n, k = weights.shape
+    fractions = candidates(fmt)
+    if rounding == "gptq":
+        fractions = fractions[len(fractions) // 4 :: 2]
+    # All candidates run as rows of one problem: the inverse and the loop over columns are shared.
+    scales = (full[:, None] * fractions[:, None]).reshape(groups, -1)
+    many = np.broadcast_to(weights[:, None], (groups, len(fractions), n, k))
+    many = many.reshape(groups, -1, k)
+    if rounding == "gptq":
+        rounded = gptq(many, square, fmt, scales)
+    else:
+        rounded = on_grid(fmt, many, scales[..., None])
+    errors = output_error(rounded - many, square).reshape(groups, len(fractions), n)
+    best = errors.argmin(axis=1)
+    pick = best[:, None]
+    scale = np.take_along_axis(scales.reshape(errors.shape), pick, axis=1)[:, 0]
+    chosen = np.take_along_axis(rounded.reshape(*errors.shape, k), pick[..., None], axis=1)[:, 0]
+    return scale, chosen
+
+
+def _damped(square: _Array) -> _Array:
+    diagonal = np.diagonal(square, axis1=1, axis2=2)
+    mean = diagonal.mean(axis=1)
+    damping = np.where(mean > 0, DAMPING * mean, 1.0)
+    return square + damping[:, None, None].astype(np.float32) * np.eye(
+        square.shape[1], dtype=np.float32
+    )

@@ -1,0 +1,193 @@
+"""Post-training quantisation of a network, layer by layer."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import onnx
+
+from macwright.dse.quantizer.equalise import equalise, pairs
+from macwright.dse.quantizer.fake import expressible
+from macwright.dse.quantizer.gptq import Moments, best_scale, gptq, retarget
+from macwright.dse.quantizer.matrix import from_matrix, layer_bias, patches, to_matrix
+from macwright.dse.quantizer.options import QuantOptions
+from macwright.dse.quantizer.plan import LayerPlan, apply_plan
+from macwright.dse.quantizer.scales import Histogram, act_scale, on_grid, weight_scales
+from macwright.dse.quantizer.stepper import Stepper
+from macwright.dse.recipe import Dataset
+from macwright.dse.workload.layer import Layer, Workload
+from macwright.hw.formats import Format, parse_format
+
+__all__ = ["Allocation", "check_allocation", "prepare", "quantise"]
+
+Allocation = Mapping[str, tuple[str, str]]
+#: Elements of one tensor, for all calibration samples, that memory has room for.
+LARGEST_TENSOR = 1 << 26
+#: Elements of the sampled inputs of a layer.
+LARGEST_COLUMNS = 1 << 24
+
+
+def prepare(workload: Workload, dataset: Dataset, options: QuantOptions) -> Workload:
+    """Bring the float network into the form that is quantised; it computes the same."""
+    if not options.equalise or not pairs(workload):
+        return workload
+    stepper = Stepper(workload, workload.model.graph, _feeds(workload, dataset, options))
+    largest = {}
+    for _, layer in pairs(workload):
+        (act,) = stepper.advance([layer.act])
+        largest[layer.name] = np.abs(act).max(axis=(0, *range(2, act.ndim)))
+    return equalise(workload, largest)
+
+
+def check_allocation(
+    workload: Workload, allocation: Allocation
+) -> dict[str, tuple[Format, Format]]:
+    """Formats of every layer.
+
+    Raises
+    ------
+    ValueError
+        If a layer is missing or unknown, or a format is unknown or cannot be evaluated.
+    """
+    names = [layer.name for layer in workload.layers]
+    for name in names:
+        if name not in allocation:
+            raise ValueError(f"Allocation must name every layer, and {name!r} is missing")
+    for name in allocation:
+        if name not in names:
+            raise ValueError(f"Allocation must name layers of the model only, not {name!r}")
+    formats = {
+        name: (parse_format(allocation[name][0]), parse_format(allocation[name][1]))
+        for name in names
+    }
+    for layer in workload.layers:
+        weight, act = formats[layer.name]
+        for fmt in (weight, act) if layer.dynamic else (act,):
+            if not expressible(fmt):
+                raise ValueError(
+                    f"Activations of layer {layer.name} must be integers or minifloats of at most "
+                    f"16 bits, not {fmt}"
+                )
+    return formats
+
+
+def quantise(
+    workload: Workload,
+    dataset: Dataset,
+    allocation: Allocation,
+    *,
+    options: QuantOptions | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> tuple[Workload, list[LayerPlan]]:
+    """Quantise every layer.
+
+    Layers are taken in order: each sees the inputs that the quantised layers before it produce,
+    and aims at the outputs of the float network.
+
+    Parameters
+    ----------
+    workload : Workload
+        The network.
+    dataset : Dataset
+        Its calibration samples are used.
+    allocation : dict
+        Formats of weights and activations, by layer.
+    options : QuantOptions, optional
+        Techniques.
+    progress : callable, optional
+        See `macwright.dse.progress.Progress`.
+
+    Returns
+    -------
+    workload : Workload
+        The float network that was quantised: the one given, equalised if asked for.
+    plans : list of LayerPlan
+        One for each layer.
+    """
+    options = options or QuantOptions()
+    formats = check_allocation(workload, allocation)
+    workload = prepare(workload, dataset, options)
+    feeds = _feeds(workload, dataset, options)
+    exact = Stepper(workload, workload.model.graph, feeds)
+    graph = onnx.GraphProto()
+    graph.CopyFrom(workload.model.graph)
+    rounded = Stepper(workload, graph, feeds)
+    plans = []
+    for index, layer in enumerate(workload.layers):
+        weight_format, act_format = formats[layer.name]
+        (wanted,) = exact.advance([layer.out])
+        acts = rounded.advance([layer.act, layer.weight] if layer.dynamic else [layer.act])
+        scale = act_scale(
+            Histogram(acts[0]),
+            act_format,
+            method=options.act_scale,
+            power_of_two=options.power_of_two,
+        )
+        if layer.dynamic:
+            second = act_scale(Histogram(acts[1]), weight_format, method=options.act_scale)
+            scales, weight, bias = np.array([second], np.float32), None, None
+        else:
+            scales, weight, bias = _weights(
+                workload, layer, (weight_format, act_format), scale, (acts[0], wanted), options
+            )
+        plan = LayerPlan(
+            layer=layer,
+            weight_format=weight_format,
+            act_format=act_format,
+            act_scale=scale,
+            weight_scale=scales,
+            weight=weight,
+            bias=bias,
+        )
+        plans.append(plan)
+        apply_plan(graph, plan)
+        if progress:
+            progress("quantisation", index + 1, len(workload.layers))
+    return workload, plans
+
+
+def _weights(
+    workload: Workload,
+    layer: Layer,
+    formats: tuple[Format, Format],
+    scale: float,
+    data: tuple[np.ndarray, np.ndarray],
+    options: QuantOptions,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scales, rounded weights and biases of a layer that has weights."""
+    fmt, act_format = formats
+    tensor = workload.tensor(layer.weight).astype(np.float32)
+    bias = layer_bias(workload, layer)
+    matrix = to_matrix(layer, tensor)
+    simple = options.rounding == "nearest" and options.weight_scale != "output"
+    method = "max" if options.weight_scale == "output" else options.weight_scale
+    full = weight_scales(matrix, fmt, method=method, power_of_two=options.power_of_two)
+    if simple and not options.bias_correction:
+        return full, from_matrix(layer, on_grid(fmt, matrix, full[:, None]), tensor.shape), bias
+    shape = (layer.groups, layer.n, layer.k)
+    limit = min(max(24 * layer.k, 4096), LARGEST_COLUMNS // (layer.groups * layer.k))
+    columns, outputs = patches(layer, data[0], data[1], tensor.shape, limit)
+    columns = on_grid(act_format, np.ascontiguousarray(columns), scale)
+    if layer.op != "MatMul":
+        outputs = outputs - bias.reshape(layer.groups, 1, layer.n)
+    moments = Moments(columns, outputs, centred=options.bias_correction)
+    weights, full = matrix.reshape(shape), full.reshape(shape[:2])
+    if options.rounding == "gptq":
+        weights = retarget(weights, moments)
+    if options.weight_scale == "output" and fmt.block == 1:
+        full, result = best_scale(weights, moments.square, fmt, full, options.rounding)
+    elif options.rounding == "gptq" and fmt.block == 1:
+        result = gptq(weights, moments.square, fmt, full)
+    else:
+        result = on_grid(fmt, weights, full[..., None])
+    if options.bias_correction:
+        lost = moments.mean_out - np.einsum("gnk,gk->gn", result, moments.mean_in)
+        bias = bias + lost.reshape(-1)
+    rounded = from_matrix(layer, result.reshape(matrix.shape), tensor.shape)
+    return full.reshape(-1), rounded, bias.astype(np.float32)
+
+
+def _feeds(workload: Workload, dataset: Dataset, options: QuantOptions) -> dict[str, np.ndarray]:
+    samples = len(next(iter(dataset.x_calib.values()))) // dataset.rules.parts
+    widest = max(max(layer.activations, layer.outputs) for layer in workload.layers)
+    count = min(samples, options.images, max(LARGEST_TENSOR // widest, 16))
+    return dataset.first(dataset.x_calib, count)

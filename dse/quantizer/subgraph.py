@@ -1,0 +1,77 @@
+"""Parts of a model."""
+
+from collections.abc import Iterable, Sequence
+
+import onnx
+from onnx import helper
+
+from macwright.dse.workload.layer import Workload
+
+__all__ = ["cut", "downstream"]
+
+
+def cut(
+    workload: Workload,
+    known: Iterable[str],
+    wanted: Sequence[str],
+    *,
+    graph: onnx.GraphProto | None = None,
+) -> onnx.ModelProto:
+    """Model that computes some tensors from others.
+
+    Parameters
+    ----------
+    workload : Workload
+        Model, and types and shapes of its tensors.
+    known : iterable of str
+        Tensors that are given.
+    wanted : sequence of str
+        Tensors that are computed.
+    graph : onnx.GraphProto, optional
+        Another graph with the workload's tensors; the workload's own if absent.
+
+    Returns
+    -------
+    onnx.ModelProto
+        Its inputs are those of `known`, and of the model's inputs, that matter.
+    """
+    graph = graph or workload.model.graph
+    given = set(known)
+    needed = set(wanted) - given
+    nodes = []
+    for node in reversed(graph.node):
+        if needed & set(node.output):
+            nodes.append(node)
+            needed |= {name for name in node.input if name not in given}
+    used = {name for node in nodes for name in node.input} | set(wanted)
+    constants = [item for item in graph.initializer if item.name in used]
+    free = {value.name for value in graph.input} | given
+    made = helper.make_graph(
+        nodes[::-1],
+        "part",
+        [_value(workload, name) for name in sorted(used & free)],
+        [onnx.ValueInfoProto(name=name) for name in wanted],
+        constants,
+    )
+    return helper.make_model(
+        made,
+        opset_imports=workload.model.opset_import,
+        ir_version=workload.model.ir_version,
+    )
+
+
+def downstream(workload: Workload, tensor: str) -> set[str]:
+    """Tensors that depend on a tensor, itself included."""
+    found = {tensor}
+    for node in workload.model.graph.node:
+        if found & set(node.input):
+            found.update(node.output)
+    return found
+
+
+def _value(workload: Workload, name: str) -> onnx.ValueInfoProto:
+    shape: list[int | str] = list(workload.shapes[name])
+    if shape and not workload.fixed_batch:
+        shape[0] = f"{name}::0"
+    kind = helper.np_dtype_to_tensor_dtype(workload.dtypes[name])
+    return helper.make_tensor_value_info(name, kind, shape)
