@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 
 from macwright.dse.quantizer.session import session
 from macwright.dse.quantizer.subgraph import cut
@@ -38,6 +39,7 @@ class Stepper:
     ) -> None:
         self.workload, self.graph = workload, graph
         self.values = dict(feeds)
+        self.samples = len(next(iter(feeds.values())))
         self._done: set[str] = set()
 
     def advance(self, wanted: Sequence[str]) -> list[np.ndarray]:
@@ -62,30 +64,49 @@ class Stepper:
         names = [name for name in made if name in later or name in missing]
         model = session(part, outputs=names)
         feeds = {value.name: self.values[value.name] for value in part.graph.input}
-        results = run_batches(self.workload, model, names, feeds)
+        results = run_batches(self.workload, model, names, feeds, self.samples)
         self.values.update(zip(names, results, strict=True))
 
 
 def run_batches(
-    workload: Workload, model: object, names: Sequence[str], feeds: dict[str, np.ndarray]
+    workload: Workload,
+    model: ort.InferenceSession,
+    names: Sequence[str],
+    feeds: dict[str, np.ndarray],
+    samples: int,
 ) -> list[np.ndarray]:
     """Run a session on all samples, some at a time.
 
-    Tensors whose first axis is not that of the samples are passed as they are.
+    Parameters
+    ----------
+    workload : Workload
+        Network that the tensors belong to; tells which of them grow with the samples.
+    model : onnxruntime.InferenceSession
+        What is run.
+    names : sequence of str
+        Tensors wanted.
+    feeds : dict of ndarray
+        Tensors given, for all samples.
+    samples : int
+        Number of samples.
     """
-    samples = max((len(value) for value in feeds.values() if value.ndim), default=1)
+    rows = {name: workload.shapes[name][:1] for name in {*names, *feeds}}
+    each = {name: size[0] // workload.batch for name, size in rows.items() if size}
+    grows = {name for name, value in feeds.items() if np.ndim(value)}
+    grows = {name for name in grows if each[name] and len(feeds[name]) == each[name] * samples}
     size = workload.batch if workload.fixed_batch else BATCH
     parts = []
     for start in range(0, samples, size):
         chunk = {
-            name: value[start : start + size] if value.ndim and len(value) == samples else value
+            name: value[start * each[name] : (start + size) * each[name]]
+            if name in grows
+            else value
             for name, value in feeds.items()
         }
-        parts.append(model.run(list(names), chunk))  # type: ignore[attr-defined]
-    return [_join(items, samples) for items in zip(*parts, strict=True)]
-
-
-def _join(items: Sequence[np.ndarray], samples: int) -> np.ndarray:
-    if items[0].ndim and sum(len(item) for item in items) == samples:
-        return np.concatenate(items)
-    return items[0]
+        parts.append(model.run(list(names), chunk))
+    return [
+        np.concatenate(items)
+        if name in each and sum(len(item) for item in items) == each[name] * samples
+        else items[0]
+        for name, items in zip(names, zip(*parts, strict=True), strict=True)
+    ]

@@ -44,7 +44,7 @@ def cut(
             nodes.append(node)
             needed |= {name for name in node.input if name not in given}
     used = {name for node in nodes for name in node.input} | set(wanted)
-    constants = [item for item in graph.initializer if item.name in used]
+    constants = [item for item in graph.initializer if item.name in used - given]
     free = {value.name for value in graph.input} | given
     made = helper.make_graph(
         nodes[::-1],
@@ -71,6 +71,8 @@ def downstream(workload: Workload, tensor: str) -> set[str]:
 
 def _value(workload: Workload, name: str) -> onnx.ValueInfoProto:
     shape: list[int | str] = list(workload.shapes[name])
+    if name not in workload.dtypes:  # a constant that is given for once
+        return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
     if shape and not workload.fixed_batch:
         shape[0] = f"{name}::0"
     kind = helper.np_dtype_to_tensor_dtype(workload.dtypes[name])
