@@ -25,7 +25,7 @@ from macwright.costmodel.glitch import GlitchSimulator
 from macwright.costmodel.liberty import Library, read_liberty
 from macwright.costmodel.netlist import Netlist
 from macwright.costmodel.netlist_verilog import read_verilog
-from macwright.costmodel.power import Power, roll_up
+from macwright.costmodel.power_rollup import Power, roll_up
 from macwright.costmodel.timing import analyse
 
 #: Largest deviations from the reference, relative.
@@ -60,12 +60,9 @@ class LibertyFinder:
         return self.libraries[key]
 
     def _known(self, sha: str, name: str) -> str:
-        # A hash that lost its leading zeros still names one file.
-        found = [known for known in self.files if known == sha.rjust(64, "0")]
-        found = found or [known for known in self.files if len(sha) >= 60 and sha in known]
-        if len(found) != 1:
+        if sha not in self.files:
             raise FileNotFoundError(f"{self.folder} must hold {name} with SHA-256 {sha}")
-        return found[0]
+        return sha
 
 
 @dataclass

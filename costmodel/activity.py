@@ -92,6 +92,7 @@ def simulate(
     Parameters
     ----------
     netlist : Netlist
+        Mapped netlist.
     streams : mapping of str to ndarray of int, shape (n_cycles, n_lanes)
         Codes at each input port but the clock (codes above 63 bits as Python integers, dtype
         object). Lanes are independent; flip-flops start at 0.
@@ -164,6 +165,7 @@ def pack_codes(codes: NDArray[Any], width: int) -> list[list[int]]:
     codes : ndarray of int, shape (n_cycles, n_lanes)
         ``0 <= code < 2**width``.
     width : int
+        Bits of a code.
 
     Returns
     -------

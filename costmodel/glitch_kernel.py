@@ -37,6 +37,7 @@ def kernel_text(
     pages : int
         Memory, in 64 KiB.
     n_sources, n_gates : int
+        Number of records.
     max_inputs : int
         Most inputs of a gate, at least 1.
     places : dict of str to int
@@ -49,20 +50,22 @@ def kernel_text(
     str
     """
     arities = range(1, max_inputs + 1)
-    pointers = "".join(f"(local $p{i} i32) (local $t{i} i32)\n  " for i in range(max_inputs))
     opened = "\n      ".join(f"(block $is{k}" for k in reversed(arities))
     table = " ".join(f"$is{k}" for k in arities)
-    bodies = "\n".join(f"{_gate(k, places)}\n      (br $done))" for k in arities)
+    bodies = "\n".join(
+        f"     (local.set $heap (call $gate{k} (local.get $record) (local.get $heap))) (br $done))"
+        for k in arities
+    )
+    functions = "\n".join(_gate(k, places) for k in arities)
     # The last case of br_table is the default; the arity is checked where records are written.
     return f"""(module
  (memory (export "memory") {pages})
+{functions}
  (func (export "run") (param $vector i32) (param $end i32)
   (local $heap i32) (local $start i32) (local $count i32) (local $counted i32)
   (local $i i32) (local $record i32) (local $values i32) (local $new i32)
-  (local $t i32) (local $f i32) (local $out i32) (local $state i32) (local $table i32)
-  (local $rise i32) (local $fall i32) (local $sample i32) (local $waiting i32) (local $j i32)
-  (local $energy f64)
-  {pointers}(loop $vectors
+  (local $j i32) (local $energy f64)
+  (loop $vectors
    (local.set $heap (i32.const {places["heap"]}))
    (local.set $energy (f64.const 0))
    (local.set $counted (i32.load8_u offset={places["counted"]} (local.get $vector)))
@@ -172,9 +175,14 @@ def _gate(arity: int, places: dict[str, int]) -> str:
         {delay("$fall", i, 8)}))"""
         for i in range(arity)
     )
-    return f"""{load}
+    pointers = " ".join(f"(local $p{i} i32) (local $t{i} i32)" for i in range(arity))
+    return f""" (func $gate{arity} (param $record i32) (param $heap i32) (result i32)
+      (local $t i32) (local $f i32) (local $out i32) (local $state i32) (local $table i32)
+      (local $rise i32) (local $fall i32) (local $sample i32) (local $waiting i32)
+      (local $new i32) (local $j i32) (local $moved i32) {pointers}
+{load}
       (local.set $t {_least(times)})
-      (br_if $done (i32.eq (local.get $t) (i32.const {NEVER})))
+      (if (i32.eq (local.get $t) (i32.const {NEVER})) (then (return (local.get $heap))))
       (local.set $table (i32.load offset=4 (local.get $record)))
       (local.set $state (i32.load offset=8 (local.get $record)))
       (local.set $f (i32.load8_u (i32.add (local.get $table) (local.get $state))))
@@ -214,14 +222,15 @@ def _gate(arity: int, places: dict[str, int]) -> str:
           (local.set $j (local.get $waiting))
           (block $placed (loop $place
            (br_if $placed (i32.eqz (local.get $j)))
-           (local.set $values
+           (local.set $moved
              (i32.load offset={queue - 4} (local.get $j)))
-           (br_if $placed (i32.ge_u (local.get $values) (local.get $new)))
-           (i32.store offset={queue} (local.get $j) (local.get $values))
+           (br_if $placed (i32.ge_u (local.get $moved) (local.get $new)))
+           (i32.store offset={queue} (local.get $j) (local.get $moved))
            (local.set $j (i32.sub (local.get $j) (i32.const 4)))
            (br $place)))
           (i32.store offset={queue} (local.get $j) (local.get $new))
           (local.set $waiting (i32.add (local.get $waiting) (i32.const 4)))))))
        (local.set $t {_least(times)})
        (br $merge)))
-      (i32.store offset=8 (local.get $record) (local.get $state))"""
+      (i32.store offset=8 (local.get $record) (local.get $state))
+      (local.get $heap))"""

@@ -275,7 +275,7 @@ def read_liberty(
             library._records[name] = (text, numbers)
         if progress:
             progress("liberty", done + 1, len(paths))
-    assert library is not None  # noqa: S101  # for the type checker; paths is not empty
+    assert library is not None  # for the type checker: there is at least one path
     return library
 
 

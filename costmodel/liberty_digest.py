@@ -39,6 +39,7 @@ def digest_library(
     name : str
         File name for messages.
     text : str
+        Content.
 
     Returns
     -------

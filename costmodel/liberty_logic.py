@@ -122,6 +122,7 @@ def truth_table(tree: Expression, variables: tuple[str, ...]) -> NDArray[np.bool
     Parameters
     ----------
     tree : Expression
+        Function.
     variables : tuple of str
         Bit i of an assignment's index is the value of variable i.
 

@@ -226,6 +226,7 @@ def build_netlist(
     Parameters
     ----------
     library : Library
+        Cells that the netlist was mapped to.
     ports : mapping of str to (str, sequence)
         Direction and net keys, least significant bit first.
     cells : iterable of (str, str, mapping)

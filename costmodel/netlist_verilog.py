@@ -32,6 +32,7 @@ def from_verilog(text: str, library: Library, *, name: str = "netlist") -> Netli
         One module: declarations of ports and wires, `assign` of one bit to another, instances
         with ports connected by name.
     library : Library
+        Cells that the netlist was mapped to.
     name : str
         File name for messages.
 

@@ -30,6 +30,8 @@ class Timing:
     ----------
     min_period_ns : float
         Worst path from a flip-flop to a flip-flop, set-up included; NaN if there is none.
+    input_period_ns : float
+        The same with paths from input ports, which change at the clock edge.
     slew_ns : ndarray of float64, shape (n_nets, 2)
         Worst transition time of each net, rising and falling.
     delays_ns : dict of (int, str, str) to tuple of float
@@ -40,6 +42,7 @@ class Timing:
     """
 
     min_period_ns: float
+    input_period_ns: float
     slew_ns: NDArray[np.float64]
     delays_ns: dict[tuple[int, str, str], tuple[float, float]]
     load_ff: NDArray[np.float64]
@@ -84,11 +87,11 @@ def analyse(
     Parameters
     ----------
     netlist : Netlist
+        Mapped netlist.
     wire_ff : ndarray of float64, shape (n_nets,), optional
         Wire capacitance; by default the library's default wire-load model.
     input_slew_ns, clock_slew_ns : float, optional
-        Transition times at the ports; by default the middle of the flip-flop's clock axis… of
-        the smallest cell (`default_slew_ns`).
+        Transition times at the ports; by default `default_slew_ns`.
 
     Returns
     -------
@@ -99,10 +102,12 @@ def analyse(
     clock_slew = default_slew_ns(netlist) if clock_slew_ns is None else clock_slew_ns
     load = netlist.pin_load_ff + wire[:, None]
     slew = np.zeros((len(netlist.net_names), 2))
-    arrival = np.full((len(netlist.net_names), 2), -np.inf)
+    # Last axis: from flip-flops only, from ports too.
+    arrival = np.full((len(netlist.net_names), 2, 2), -np.inf)
     for port in netlist.ports.values():
         if port.direction == "input":
             slew[list(port.nets)] = input_slew
+            arrival[list(port.nets), :, 1] = 0.0
     if netlist.clock is not None:
         slew[netlist.clock] = clock_slew
     arcs = _Arcs(netlist)
@@ -115,21 +120,20 @@ def analyse(
         target = (arcs.target[now], arcs.target_edge[now])
         delay[now] = arcs.bank.lookup(arcs.delay_table[now], slew[source], load[target])
         slews = arcs.bank.lookup(arcs.slew_table[now], slew[source], load[target])
-        start = np.where(arcs.source[now] == netlist.clock, 0.0, arrival[source])
+        start = np.where((arcs.source[now] == netlist.clock)[:, None], 0.0, arrival[source])
         on = arcs.active[now]
         rows, edges = target
-        np.maximum.at(arrival, (rows[on], edges[on]), (start + delay[now])[on])
+        np.maximum.at(arrival, (rows[on], edges[on]), (start + delay[now, None])[on])
         np.maximum.at(slew, (rows[on], edges[on]), slews[on])
-    return Timing(
-        _worst_path(netlist, arrival, slew, clock_slew), slew, arcs.worst_delays(delay), load
-    )
+    periods = [_worst_path(netlist, arrival[..., k], slew, clock_slew) for k in (0, 1)]
+    return Timing(*periods, slew, arcs.worst_delays(delay), load)
 
 
 def default_slew_ns(netlist: Netlist) -> float:
-    """Transition time assumed at ports: three tenths along the library's own slew axis.
+    """Transition time assumed at ports, ns: a fast edge of the library itself.
 
-    Geometric position between the smallest and the largest slew of the first cell's first delay
-    table; 0.005 to 0.2 ns gives 0.015 ns.
+    Three tenths of the way, on a logarithmic scale, along the slew axis of the first cell's first
+    delay table, whose lower end is not taken below a thousandth of its upper end.
     """
     for instance in netlist.instances:
         for pin in instance.cell.pins.values():
