@@ -8,11 +8,12 @@ from amaranth.lib.wiring import Out
 
 from macwright.hw.arith.accumulate import accumulate, accumulate_carry_save
 from macwright.hw.arith.bit_heap import BitHeap
+from macwright.hw.arith.chain import CHAINS
 from macwright.hw.arith.multipliers import MULTIPLIERS
 from macwright.hw.arith.target import target_of
 from macwright.hw.formats import BinaryFormat, IntFormat, TernaryFormat, parse_format
 from macwright.hw.pe.accumulator import parse_int_acc
-from macwright.hw.pe.int_product import add_int_product, infer_product
+from macwright.hw.pe.int_product import add_int_product, chain_product, infer_product
 from macwright.hw.pe.mac import Mac
 from macwright.hw.pe.operand import check_operand, product_range, range_width, safe_terms
 from macwright.hw.pe.spec import UnitSpec, parse_int
@@ -41,9 +42,10 @@ class IntMacSpec(UnitSpec):
         overflows for `terms` products.
     terms : int, default=1024
         Number of products that an exact accumulator must hold; only with ``acc=None``.
-    multiplier : {"infer", "baugh_wooley", "booth4"}
-        How the product is made. "infer" leaves it to the synthesiser; the others add partial
-        products and accumulator in one compressor tree.
+    multiplier : {"infer", "baugh_wooley", "booth4", "rows"}
+        How the product is made. "infer" leaves it to the synthesiser; the next two add partial
+        products and accumulator in one compressor tree; "rows" is an array of carry chains, for
+        (and only for) the targets ecp5, ice40 and xc7.
     adder : {"ripple", "brent_kung", "sklansky", "kogge_stone", "carry_save"}
         How that tree ends, from the smallest to the fastest. With "carry_save" the accumulator is
         the sum of two registers, the ports `acc` and `acc_carry`.
@@ -86,7 +88,12 @@ class IntMacSpec(UnitSpec):
     def __post_init__(self, terms: int | None) -> None:
         for role in ("act", "weight"):
             check_operand(getattr(self, role), role=role, unit="int_mac", floats=False)
-        self.check_common(multipliers=("infer", *MULTIPLIERS), stages=2)
+        self.check_common(multipliers=("infer", *MULTIPLIERS, "rows"), stages=2)
+        if (self.multiplier == "rows") != (self.target in CHAINS):
+            raise ValueError(
+                f"int_mac multiplier must be rows with a target of {', '.join(CHAINS)} and not "
+                f"otherwise, not {self.multiplier!r} with target {self.target!r}"
+            )
         if self.adder not in INT_ADDERS:
             raise ValueError(
                 f"int_mac adder must be one of {', '.join(INT_ADDERS)}, not {self.adder!r}"
@@ -182,6 +189,15 @@ class IntMac(Mac):
             acc = self.state(m, self.acc)
             with self.enabled(m):
                 m.d.sync += acc.eq(Mux(clear, 0, acc) + product)
+            return m
+        if spec.multiplier == "rows":
+            p, carry = chain_product(m, CHAINS[spec.target], spec, a, w)
+            p, clear = self.delayed(m, p, clear, stage=2)
+            carry = None if carry is None else self.delayed(m, carry, stage=2)[0]
+            acc = self.state(m, self.acc)
+            after = CHAINS[spec.target].accumulate(m, acc, p, clear=clear, carry=carry)
+            with self.enabled(m):
+                m.d.sync += acc.eq(after)
             return m
         target = target_of(spec.target)
 

@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Shape, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
 
 from macwright.hw.arith.bit_heap import BitHeap
+from macwright.hw.arith.chain import ChainTarget
 from macwright.hw.arith.multipliers import add_product, add_signed
 from macwright.hw.formats import BinaryFormat, TernaryFormat
 from macwright.hw.pe.operand import range_width
 
-__all__ = ["add_int_product", "infer_product"]
+__all__ = ["add_int_product", "chain_product", "infer_product"]
 
 
 def add_int_product(
@@ -43,6 +44,35 @@ def add_int_product(
     # Booth recodes the factor with fewer bits: fewer rows.
     first, second = (a, w) if len(a) < len(w) else (w, a)
     add_product(m, heap, first, second, multiplier=spec.multiplier, shift=shift, negative=negative)
+
+
+def chain_product(
+    m: Module, target: ChainTarget, spec: Any, a: Value, w: Value
+) -> tuple[Value, Value | None]:
+    """Product on carry chains, and a bit that is still to be added to it."""
+    for fmt, other, digit, x in ((spec.weight, spec.act, w, a), (spec.act, spec.weight, a, w)):
+        if isinstance(fmt, BinaryFormat):
+            if isinstance(other, BinaryFormat):
+                return Cat(1, a[0] ^ w[0]).as_signed(), None
+            return signed_row(m, x, (~digit)[0], None)
+    for fmt, digit, x in ((spec.weight, w, a), (spec.act, a, w)):
+        if isinstance(fmt, TernaryFormat):
+            return signed_row(m, x, digit[1], digit[0])
+    first, second = (a, w) if len(a) < len(w) else (w, a)
+    if len(first) == 1:
+        if first.shape().signed:
+            return signed_row(m, second, first[0], first[0])
+        return signed_row(m, second, Const(0, 1), first[0])[0], None
+    return target.multiply(m, first, second)
+
+
+def signed_row(m: Module, x: Value, minus: Value, nonzero: Value | None) -> tuple[Value, Value]:
+    """``-x`` if `minus` else `x`, 0 unless `nonzero`, as a row and the bit to be added to it."""
+    row = Signal(signed(len(x) + (not x.shape().signed)), name="row")
+    wide = x if x.shape().signed else Cat(x, Const(0, 1)).as_signed()
+    kept = wide if nonzero is None else Mux(nonzero, wide, 0)
+    m.d.comb += row.eq(Mux(minus, ~kept, kept))
+    return row, minus
 
 
 def infer_product(m: Module, spec: Any, a: Value, w: Value) -> Signal:
