@@ -180,7 +180,11 @@ def explore(
     used = sorted({option for solution in confirmed for option in solution.allocation.values()})
     specs = {spec.name: spec for pair, spec in units.items() if option_name(*pair) in used}
     verification = verify_units(
-        list(specs.values()), rows, simulate=settings.verify, jobs=settings.jobs, progress=progress
+        list(specs.values()),
+        rows,
+        simulating=settings.verify,
+        jobs=settings.jobs,
+        progress=progress,
     )
     clock("verify")
 

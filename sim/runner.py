@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,12 @@ class SimResult:
 
 
 def simulate(
-    folder: Path, *, simulator: str | None = None, waves: bool = False, seed: int = 0
+    folder: Path,
+    *,
+    simulator: str | None = None,
+    waves: bool = False,
+    seed: int = 0,
+    tests: Sequence[str] | None = None,
 ) -> SimResult:
     """Simulate the unit in a folder, as it is, with the bench in that folder.
 
@@ -69,6 +75,8 @@ def simulate(
         Whether to record every signal.
     seed : int
         Seed of the random vectors.
+    tests : sequence of str, optional
+        Tests of the bench to run; all of them by default.
 
     Raises
     ------
@@ -95,10 +103,11 @@ def simulate(
         "results": str(results),
         "waves": waves,
         "seed": seed,
+        "tests": list(tests or manifest["bench"]["tests"]),
     }
     status = _run(job, tool, log=log, cwd=work)
     names, failures = _read_results(results)
-    missing = [test for test in manifest["bench"]["tests"] if test not in names]
+    missing = [test for test in job["tests"] if test not in names]
     if missing:
         reason = _last_error(log)
         failures.append(f"{', '.join(missing)} did not run{f': {reason}' if reason else ''}")

@@ -7,13 +7,14 @@ pytest; here it can. :mod:`macwright.sim.runner` starts this module and reads th
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from cocotb_tools.runner import get_runner
 
 __all__ = ["run"]
 
 
-def run(job: dict[str, str | bool | int]) -> None:
+def run(job: dict[str, Any]) -> None:
     """Compile the Verilog and run the bench; see :func:`macwright.sim.runner.simulate`."""
     # Generated Verilog has no `timescale; with this one, waves are in nanoseconds.
     timescale = ("1ns", "1ps")
@@ -40,6 +41,7 @@ def run(job: dict[str, str | bool | int]) -> None:
         timescale=timescale,
         waves=waves,
         seed=int(job["seed"]),
+        testcase=job["tests"],
         # Otherwise cocotb imports pytest, to rewrite assert statements that we do not have.
         extra_env={"COCOTB_REWRITE_ASSERTION_FILES": ""},
         results_xml=str(job["results"]),
