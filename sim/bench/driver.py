@@ -44,7 +44,8 @@ class Driver:
         await Timer(1, unit="step")
         for name, value in self.inputs.items():
             self._handles[name].set(Immediate(value))
-        Clock(self._clk, PERIOD, unit="step").start()
+        # "gpi": the simulator makes the edges; cocotb may default to a slower clock in Python.
+        Clock(self._clk, PERIOD, unit="step", impl="gpi").start()
         await self._falling
         # The first edges have passed unseen, so that nothing is known yet, as after power-up.
         if self.spec.rst:

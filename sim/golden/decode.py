@@ -9,13 +9,12 @@ from typing import Any
 
 from macwright.hw.formats import BinaryFormat, FloatFormat, TernaryFormat
 
-__all__ = ["Special", "decode", "legal_codes"]
+__all__ = ["Special", "decode", "decode_all", "legal_codes"]
 
 Special = str
 """What a code that is no number stands for: "nan", "inf" or "-inf"."""
 
 
-@lru_cache(maxsize=1 << 18)
 def decode(fmt: Any, code: int) -> tuple[int, int] | Special:
     """Value of a code as ``(n, k)``, meaning ``n * 2**k``; or which special value it is.
 
@@ -49,6 +48,12 @@ def _decode_float(fmt: FloatFormat, code: int) -> tuple[int, int] | Special:
     else:
         number, power = steps + fraction, exponent - fmt.bias - fmt.man_bits
     return (-number if sign else number), power
+
+
+@lru_cache(maxsize=64)
+def decode_all(fmt: Any) -> tuple[tuple[int, int] | Special, ...]:
+    """What :func:`decode` gives for every code of a format of at most 16 bits, in order."""
+    return tuple(decode(fmt, code) for code in range(2**fmt.width))
 
 
 @lru_cache(maxsize=64)

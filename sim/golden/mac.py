@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from typing import Any
 
-from macwright.sim.golden.decode import Special, decode
+from macwright.sim.golden.decode import Special, decode_all
 
 __all__ = ["IntMacModel", "MacModel", "MinifloatMacModel"]
 
@@ -32,6 +32,7 @@ class MacModel(ABC):
         self.acc: int | None = None
         self.invalid: int | None = None
         self.retired: tuple[int, int, int] | None = None
+        self._acts, self._weights = decode_all(spec.act), decode_all(spec.weight)
         self._pipeline: deque = deque([None] * spec.pipeline)
 
     def step(self, a: int, w: int, clear: int, en: int = 1, rst: int = 0) -> None:
@@ -74,7 +75,7 @@ class IntMacModel(MacModel):
     """
 
     def _add(self, a: int, w: int, clear: int) -> None:
-        x, y = decode(self.spec.act, a), decode(self.spec.weight, w)
+        x, y = self._acts[a], self._weights[w]
         before = 0 if clear else self.acc
         if before is not None:
             self.acc = (before + int(x[0]) * int(y[0])) % 2**self.spec.acc.width
@@ -96,7 +97,7 @@ class MinifloatMacModel(MacModel):
     """
 
     def _add(self, a: int, w: int, clear: int) -> None:
-        x, y = decode(self.spec.act, a), decode(self.spec.weight, w)
+        x, y = self._acts[a], self._weights[w]
         if isinstance(x, Special) or isinstance(y, Special):
             self.acc, self.invalid = None, 1
             return
