@@ -1,0 +1,209 @@
+"""Fronts: all non-dominated points of two objectives, or evenly spaced ones."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from time import perf_counter
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from macwright.dse.solver.epsilon import epsilon_outcomes
+from macwright.dse.solver.merge import MergedFront, merge_front
+from macwright.dse.solver.problem import Budget, Count, Groups, group, limit_of
+from macwright.dse.solver.solution import Outcome, Solution, make_solution
+from macwright.dse.solver.solve import why_infeasible
+from macwright.dse.solver.table import OptionTable
+
+__all__ = ["Front", "evenly", "front"]
+
+
+class Front(Sequence[Solution]):
+    """Non-dominated points by increasing cost; a point is made when it is asked for.
+
+    Attributes
+    ----------
+    objective, cost : str
+        Columns.
+    objectives, costs : array of float, shape (n_points,)
+        Their totals, in their units.
+    seconds : float
+        Wall-clock time of all points.
+    """
+
+    def __init__(
+        self,
+        groups: Groups,
+        outcome_of: Callable[[int], Outcome],
+        *,
+        loss: NDArray[np.int64],
+        scaled_cost: NDArray[np.int64],
+        objective: str,
+        cost: str,
+        seconds: float,
+    ) -> None:
+        self.groups, self._outcome_of = groups, outcome_of
+        self.loss, self.scaled_cost = loss, scaled_cost
+        self.objective, self.cost, self.seconds = objective, cost, seconds
+        self.objectives = loss / groups.objective.factor
+        self.costs = scaled_cost / groups.rows[0].scaled.factor
+
+    def __len__(self) -> int:
+        return len(self.costs)
+
+    @overload
+    def __getitem__(self, index: int) -> Solution: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Solution]: ...
+    def __getitem__(self, index: int | slice) -> Solution | list[Solution]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"Point must be below {len(self)}, not {index}")
+        return make_solution(
+            self.groups,
+            self._outcome_of(index % len(self)),
+            seconds=self.seconds,
+            objective=self.objective,
+        )
+
+    def some(self, points: int) -> "Front":
+        """At most `points` points, evenly spaced in cost, both ends among them."""
+        return self.at(evenly(self.costs, points))
+
+    def at(self, index: Sequence[int]) -> "Front":
+        """The points of these indices, a front of their own."""
+        return Front(
+            self.groups,
+            lambda i: self._outcome_of(index[i]),
+            loss=self.loss[index],
+            scaled_cost=self.scaled_cost[index],
+            objective=self.objective,
+            cost=self.cost,
+            seconds=self.seconds,
+        )
+
+
+def front(
+    table: OptionTable,
+    objective: str = "loss",
+    cost: str = "area_time",
+    budgets: Iterable[Budget | Count] = (),
+    points: int | None = None,
+    *,
+    ties: Iterable[Sequence[str]] = (),
+    allow: Mapping[str, Iterable[str]] | None = None,
+    most_points: int = 1_000_000,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Front:
+    """All non-dominated allocations of two columns, not only those on the convex hull.
+
+    Parameters
+    ----------
+    table : OptionTable
+        Options.
+    objective, cost : str
+        Columns, both minimised.
+    budgets : iterable of Budget or Count
+        Further limits. Upper limits of the two columns are free; others make the front one of
+        epsilon constraints, one solve for each point.
+    points : int, optional
+        Only so many, evenly spaced in cost.
+    ties, allow
+        As in :func:`macwright.dse.solver.solve`.
+    most_points : int, default=1_000_000
+        Longer lists are thinned, and the gap of each point says what that can have cost.
+    progress : callable, optional
+        Called with a stage, the points done and their number (0 if not known).
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown or no allocation is within the limits.
+    """
+    if cost == objective:
+        raise ValueError(f"Cost must be another column than the objective, not {cost!r}")
+    if points is not None and points < 1:
+        raise ValueError(f"Points must be at least 1, not {points}")
+    began = perf_counter()
+    budgets = list(budgets)
+    free = [b for b in budgets if isinstance(b, Budget) and b.min is None]
+    most_loss = min((b.max for b in free if b.column == objective), default=None)
+    merged = all(b in free and b.column in (cost, objective) for b in budgets)
+    limits = [Budget(cost, max=float("inf"))]
+    limits += [
+        b for b in budgets if not (merged and isinstance(b, Budget) and b.column == objective)
+    ]
+    groups = group(table, objective=objective, budgets=limits, ties=ties, allow=allow)
+    if not merged:
+        outcomes = epsilon_outcomes(groups, points, progress)
+        loss = np.array([groups.loss[o.chosen].sum() for o in outcomes], np.int64)
+        scaled_cost = np.array([groups.rows[0].cost[o.chosen].sum() for o in outcomes], np.int64)
+        return Front(
+            groups,
+            outcomes.__getitem__,
+            loss=loss,
+            scaled_cost=scaled_cost,
+            objective=objective,
+            cost=cost,
+            seconds=perf_counter() - began,
+        )
+    if most_loss is not None:
+        most_loss = limit_of(groups.objective, most_loss, upper=True)
+    most_cost = min(row.limit for row in groups.rows)
+    pieces = [
+        (groups.rows[0].cost[a:b], groups.loss[a:b])
+        for a, b in zip(groups.start[:-1].tolist(), groups.start[1:].tolist(), strict=True)
+    ]
+    try:
+        merged = merge_front(
+            pieces, most_cost=most_cost, most_loss=most_loss, most_points=most_points
+        )
+    except ValueError:
+        every = group(table, objective=objective, budgets=budgets, ties=ties, allow=allow)
+        raise why_infeasible(every) from None
+    whole = _front_of_merged(groups, merged, objective, cost, perf_counter() - began)
+    return whole if points is None else whole.some(points)
+
+
+def _front_of_merged(
+    groups: Groups, merged: MergedFront, objective: str, cost: str, seconds: float
+) -> Front:
+    least = sum(np.minimum.reduceat(groups.loss, groups.start[:-1]).tolist())
+
+    def outcome_of(index: int) -> Outcome:
+        loss = int(merged.loss[index])
+        bound = loss
+        if merged.rounding > 1:
+            # The rounding is of the loss above the least one: see `MergedFront`.
+            bound = least + max(0, int((loss - least + 1) / merged.rounding) - 1)
+        chosen = groups.start[:-1] + merged.choices[index]
+        return Outcome(chosen, bound, bound == loss, "list merging")
+
+    return Front(
+        groups,
+        outcome_of,
+        loss=merged.loss,
+        scaled_cost=merged.cost,
+        objective=objective,
+        cost=cost,
+        seconds=seconds,
+    )
+
+
+def evenly(costs: NDArray[np.float64], points: int) -> list[int]:
+    """Indices of at most `points` points, evenly spaced in cost, both ends included.
+
+    Examples
+    --------
+    >>> evenly(np.array([0.0, 1.0, 2.0, 9.0, 10.0]), 3)
+    [0, 2, 4]
+    """
+    if points >= len(costs):
+        return list(range(len(costs)))
+    if points == 1:
+        return [len(costs) // 2]
+    wanted = np.linspace(costs[0], costs[-1], points)
+    # The dearest point at most as dear as asked for: what a budget of that size would give.
+    index = np.searchsorted(costs, wanted, side="right") - 1
+    index[-1] = len(costs) - 1
+    return sorted({int(i) for i in index})

@@ -1,0 +1,235 @@
+"""Table of options: what each way to compute each layer loses and costs."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+__all__ = ["OptionTable"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class OptionTable:
+    """Options of every layer, one row for each (layer, option).
+
+    Parameters
+    ----------
+    layers : sequence of str, length n_layers
+        Names, all different.
+    start : array of int, shape (n_layers + 1,)
+        Rows of layer `i` are ``start[i]`` to ``start[i + 1] - 1``; every layer has one or more.
+    options : sequence of str, length n_rows
+        Names of the options, all different within a layer.
+    values : mapping from str to array of float, shape (n_rows,)
+        Loss and cost columns, each additive over layers, finite and at least zero.
+    labels : mapping from str to sequence of str, length n_rows, optional
+        Text columns, such as the unit type of the option.
+
+    Raises
+    ------
+    ValueError
+        If a value is missing, not finite or negative, or a name occurs twice.
+    """
+
+    layers: Sequence[str]
+    start: NDArray[np.int64]
+    options: Sequence[str]
+    values: Mapping[str, Floats]
+    labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.layers:
+            raise ValueError("Options must be given for one layer or more, not for none")
+        if len(set(self.layers)) < len(self.layers):
+            twice = pd.Series(self.layers)
+            raise ValueError(
+                f"Layer {twice[twice.duplicated()].iloc[0]!r} must be given once, not twice"
+            )
+        empty = np.flatnonzero(np.diff(self.start) < 1)
+        if empty.size:
+            raise ValueError(
+                f"Layer {self.layers[empty[0]]!r} must have one option or more, not none"
+            )
+        for name, column in {**self.values, **self.labels}.items():
+            if len(column) != self.n_rows:
+                raise ValueError(
+                    f"Column {name!r} must have {self.n_rows} values, one for each option, "
+                    f"not {len(column)}"
+                )
+        if not self.values:
+            raise ValueError("Options must have one column of numbers or more, not none")
+        for name, column in self.values.items():
+            for wrong, what in (
+                (~np.isfinite(column), "a finite number"),
+                (column < 0, "at least 0"),
+            ):
+                if wrong.any():
+                    row = int(np.flatnonzero(wrong)[0])
+                    remedy = what == "at least 0" and (
+                        "; adding one constant to all options of a layer changes no choice"
+                    )
+                    raise ValueError(
+                        f"{name!r} of {self.where(row)} must be {what}, "
+                        f"not {column[row]}{remedy or ''}"
+                    )
+        pairs = pd.MultiIndex.from_arrays([self.layer_of_row, np.asarray(self.options, object)])
+        if pairs.has_duplicates:
+            row = int(np.flatnonzero(pairs.duplicated())[0])
+            raise ValueError(f"{self.where(row)} must be given once, not twice")
+
+    @property
+    def n_rows(self) -> int:
+        """Number of options of all layers together."""
+        return int(self.start[-1])
+
+    @cached_property
+    def layer_of_row(self) -> NDArray[np.int64]:
+        """Index of the layer of each row, shape (n_rows,)."""
+        return np.repeat(np.arange(len(self.layers)), np.diff(self.start))
+
+    def where(self, row: int) -> str:
+        """Words that name a row in a message."""
+        layer = self.layers[int(np.searchsorted(self.start, row, side="right")) - 1]
+        return f"option {self.options[row]!r} of layer {layer!r}"
+
+    def column(self, name: str) -> Floats:
+        """Values of a column of numbers, shape (n_rows,).
+
+        Raises
+        ------
+        ValueError
+            If there is no such column.
+        """
+        if name not in self.values:
+            known = ", ".join(self.values)
+            raise ValueError(f"Column must be one of {known}, not {name!r}")
+        return self.values[name]
+
+    def label(self, name: str) -> Sequence[str]:
+        """Texts of a label column; ``"option"`` is the name of the option itself.
+
+        Raises
+        ------
+        ValueError
+            If there is no such column.
+        """
+        if name == "option":
+            return self.options
+        if name not in self.labels:
+            known = ", ".join(("option", *self.labels))
+            raise ValueError(f"Column of names must be one of {known}, not {name!r}")
+        return self.labels[name]
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame) -> "OptionTable":
+        """Make a table from a DataFrame with columns `layer`, `option` and numbers or labels.
+
+        Rows of a layer need not be adjacent; layers keep the order of their first rows.
+        A column of which no entry is a number is a label.
+
+        Raises
+        ------
+        ValueError
+            If a column is missing or an entry is not what it must be.
+        """
+        for needed in ("layer", "option"):
+            if needed not in frame.columns:
+                raise ValueError(
+                    f"Options must have a column {needed!r}, not only {', '.join(map(str, frame))}"
+                )
+        if frame.columns.has_duplicates:
+            twice = frame.columns[frame.columns.duplicated()][0]
+            raise ValueError(f"Column {twice!r} must be given once, not twice")
+        if frame.empty:
+            raise ValueError("Options must have one row or more, not none")
+        for needed in ("layer", "option"):
+            blank = frame[needed].isna() | (frame[needed].astype(str).str.strip() == "")
+            if blank.any():
+                row = int(np.flatnonzero(blank)[0])
+                raise ValueError(
+                    f"{needed.capitalize()} of row {row + 1} must be a name, not empty"
+                )
+        codes, layers = pd.factorize(frame["layer"].astype(str))
+        order = np.argsort(codes, kind="stable")
+        frame = frame.iloc[order]
+        options = frame["option"].astype(str).tolist()
+        counts = np.bincount(codes, minlength=len(layers))
+        start = np.concatenate(([0], np.cumsum(counts)))
+        values: dict[str, Floats] = {}
+        labels: dict[str, list[str]] = {}
+        for name in frame.columns.drop(["layer", "option"]):
+            numbers = pd.to_numeric(frame[name], errors="coerce").to_numpy(np.float64)
+            text = frame[name].astype(str).str.strip()
+            unread = np.isnan(numbers)
+            if unread.all() and not text.str.lower().isin(["", "nan", "none", "<na>"]).any():
+                labels[str(name)] = text.tolist()
+                continue
+            if unread.any():
+                row = int(np.flatnonzero(unread)[0])
+                layer = layers[codes[order[row]]]
+                raise ValueError(
+                    f"{str(name)!r} of option {options[row]!r} of layer {layer!r} must be "
+                    f"a finite number, not {text.iloc[row]!r}"
+                )
+            values[str(name)] = numbers
+        return cls(layers.tolist(), start, options, values, labels)
+
+    @classmethod
+    def from_csv(cls, path: Path | str) -> "OptionTable":
+        """Read a CSV file; see :meth:`from_frame`.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If it is no CSV file of options.
+        """
+        try:
+            frame = pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=True)
+        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(f"{path} must be a CSV file of options, not this: {reason}") from None
+        if isinstance(frame.index, pd.MultiIndex) or not isinstance(frame.index, pd.RangeIndex):
+            raise ValueError(
+                f"{path} must have as many names in its first line as entries in each row"
+            )
+        return cls.from_frame(frame)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        layers: Sequence[str],
+        options: Sequence[Iterable[str]],
+        **columns: Sequence[Sequence[float]],
+    ) -> "OptionTable":
+        """Make a table from nested sequences.
+
+        Parameters
+        ----------
+        layers : sequence of str, length n_layers
+            Names.
+        options : sequence of shape (n_layers, n_options)
+            Names; the number may differ between layers.
+        **columns : sequence of shape (n_layers, n_options)
+            Loss and cost columns.
+        """
+        names = [list(map(str, of_layer)) for of_layer in options]
+        if len(names) != len(layers):
+            raise ValueError(f"Options must be given for {len(layers)} layers, not {len(names)}")
+        start = np.concatenate(([0], np.cumsum([len(of_layer) for of_layer in names])))
+        values: dict[str, Floats] = {}
+        for name, column in columns.items():
+            if [len(of_layer) for of_layer in column] != [len(of_layer) for of_layer in names]:
+                raise ValueError(
+                    f"Column {name!r} must have as many values in each layer as options"
+                )
+            values[name] = np.array([v for of_layer in column for v in of_layer], np.float64)
+        flat = [name for of_layer in names for name in of_layer]
+        return cls(list(layers), start, flat, values)
