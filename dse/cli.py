@@ -39,6 +39,9 @@ def _parser(commands: Sequence[str]) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0 done, 1 refused, 2 wrong usage."""
     argv = sys.argv[1:] if argv is None else list(argv)
+    # Before NumPy is first imported: its threads would wait for each other where ours already use
+    # all cores, and the last digits of results would depend on their number.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Only the command that runs is imported: `macwright formats` should not wait for OR-Tools.
     args = _parser(argv[:1] if argv[:1] and argv[0] in COMMANDS else COMMANDS).parse_args(argv)
     try:
