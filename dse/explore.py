@@ -45,8 +45,6 @@ class Settings:
         Reported points to measure on data, besides the same.
     images : int
         Calibration samples for the sensitivities.
-    seed : int
-        Seed of every random choice.
     verify : bool
         Whether to simulate the units of the front, if there is a simulator.
     jobs : int or None
@@ -61,7 +59,6 @@ class Settings:
     points: int = 32
     measured: int = 10
     images: int = 32
-    seed: int = 0
     verify: bool = True
     jobs: int | None = None
 
@@ -95,6 +92,10 @@ class Exploration:
         Points of the whole front, of which `front` is a selection.
     options : DataFrame
         One row for each layer and option: see :func:`macwright.dse.options.option_table`.
+    solver : str
+        What found and proved the front.
+    confirmed : int
+        Reported points that OR-Tools proved again, on its own.
     seconds : dict
         Wall-clock time of each stage.
     """
@@ -111,6 +112,7 @@ class Exploration:
     reference: float
     verification: Verification
     solver: str
+    confirmed: int
     seconds: dict[str, float]
 
 
@@ -153,7 +155,6 @@ def explore(
         settings.weights,
         settings.activations,
         images=settings.images,
-        seed=settings.seed,
         jobs=settings.jobs,
         progress=progress,
     )
@@ -175,9 +176,10 @@ def explore(
     whole = front(table, cost=settings.objective, budgets=list(settings.budgets))
     uniforms = _uniforms(options, settings, layers)
     kept, to_measure = _choose(whole.costs, uniforms, settings)
-    confirmed = confirm(table, [whole[i] for i in kept], len(kept))
+    reported = whole.at(kept)
+    proved = confirm(table, reported, len(kept))
     clock("solve")
-    used = sorted({option for solution in confirmed for option in solution.allocation.values()})
+    used = sorted({option for solution in reported for option in solution.allocation.values()})
     specs = {spec.name: spec for pair, spec in units.items() if option_name(*pair) in used}
     verification = verify_units(
         list(specs.values()),
@@ -198,7 +200,7 @@ def explore(
     reference = evaluate(workload, dataset, None, jobs=settings.jobs).metric
     say("evaluation", 1, total)
     points, done = [], 1
-    for index, solution in zip(kept, confirmed, strict=True):
+    for index, solution in zip(kept, reported, strict=True):
         point = _point(str(len(points)), solution)
         if index in to_measure:
             point = dataclasses.replace(point, accuracy=accuracy(point.pairs))
@@ -221,7 +223,8 @@ def explore(
         uniforms=uniforms,
         reference=reference,
         verification=verification,
-        solver=confirmed[0].solver,
+        solver=reported[0].solver,
+        confirmed=sum(answer.status == "optimal" for answer in proved),
         seconds=clock.seconds,
     )
 

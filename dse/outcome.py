@@ -127,6 +127,7 @@ def _info(found: Exploration) -> dict[str, Any]:
         "evaluation_samples": _samples(found.dataset.x_eval),
         "front_size": found.front_size,
         "solver": found.solver,
+        "confirmed_by_cp_sat": found.confirmed,
         "verification": dataclasses.asdict(found.verification),
         "cost_sources": found.costs["source"].value_counts().to_dict(),
         "settings": settings,

@@ -61,7 +61,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="calibration samples for the sensitivities (%(default)s)",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: all cores)")
     parser.add_argument(
         "--no-verify", action="store_true", help="do not simulate the units of the front"
@@ -99,7 +98,6 @@ def run(args: argparse.Namespace) -> None:
         points=args.points,
         measured=args.measure,
         images=args.images,
-        seed=args.seed,
         verify=not args.no_verify,
         jobs=args.jobs,
         **formats,
