@@ -3,6 +3,7 @@
 import hashlib
 import json
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -40,18 +41,29 @@ def write_unit(spec: Any, folder: Path) -> dict[str, Any]:
         The manifest.
     """
     manifest = describe(spec)
+    if cells := manifest["verilog"].get("cells"):
+        write_atomic(folder / cells, _cells_text(spec.target))
     write_atomic(folder / manifest["verilog"]["file"], unit_verilog(spec))
     write_atomic(folder / manifest["bench"]["file"], bench_text(spec))
     write_atomic(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
     return manifest
 
 
+def _cells_text(target: str) -> str:
+    """Behaviour of the primitives that a target's units instantiate."""
+    name = target if target in ("ecp5", "ice40", "xc7") else "macwright_asic"
+    return (files("macwright.sim") / "cells" / f"{name}.v").read_text()
+
+
 def describe(spec: Any) -> dict[str, Any]:
     """Manifest of a unit: the same for the same spec and version, with no date and no path."""
     _, tests = _TESTS[spec.family]
+    verilog = {"file": f"{spec.name}.v", "sha256": _sha256(unit_verilog(spec))}
+    # Units of the generic target instantiate nothing.
+    verilog |= {"cells": f"cells_{spec.target}.v"} if spec.target != "generic" else {}
     return {
         "top": spec.name,
-        "verilog": {"file": f"{spec.name}.v", "sha256": _sha256(unit_verilog(spec))},
+        "verilog": verilog,
         "spec": {"family": spec.family, **spec.to_fields()},
         "ports": _ports(spec),
         "latency": spec.latency,

@@ -92,12 +92,13 @@ def simulate(
     if work.exists():
         shutil.rmtree(work)
     work.mkdir()
+    part = manifest["verilog"]
     log, results = work / "simulate.log", work / "results.xml"
     job = {
         "simulator": tool.name,
         "folder": str(folder),
         "work": str(work),
-        "verilog": str(folder / manifest["verilog"]["file"]),
+        "verilog": [str(folder / part[key]) for key in ("file", "cells") if key in part],
         "top": manifest["top"],
         "bench": Path(manifest["bench"]["file"]).stem,
         "results": str(results),
@@ -138,6 +139,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text())
         files = [manifest["verilog"], manifest["bench"]]
         names = [str(manifest["top"]), *[part["file"] for part in files]]
+        names += [files[0]["cells"]] if "cells" in files[0] else []
         known = [manifest["bench"]["tests"], *[part["sha256"] for part in files]]
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(

@@ -25,7 +25,7 @@ def run(job: dict[str, Any]) -> None:
     # Width mismatches are no errors: Amaranth's Verilog relies on the language's own extension.
     args = ["-Wno-fatal"] if job["simulator"] == "verilator" else []
     runner.build(
-        sources=[str(job["verilog"])],
+        sources=[str(source) for source in job["verilog"]],
         hdl_toplevel=top,
         build_dir=work,
         build_args=args,
