@@ -296,13 +296,13 @@ def _digest(
     """Header, JSON text of each cell, and numbers of all tables; from the cache if it is there."""
     cached = cache_dir() / "liberty" / f"{sha}-{_VERSION}.npz"
     try:
-        with np.load(cached, allow_pickle=False) as data:
+        with np.load(io.BytesIO(cached.read_bytes()), allow_pickle=False) as data:
             lines = data["text"].tobytes().decode().split("\n")
             numbers = data["numbers"]
         header = json.loads(lines[0])
         if len(header["cells"]) == len(lines) - 1:
             return header, dict(zip(header["cells"], lines[1:], strict=True)), numbers
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
         pass  # absent or damaged: read the file itself
     header, cells, numbers = digest_library(path.name, content.decode("utf-8", "replace"))
     header["cells"] = list(cells)

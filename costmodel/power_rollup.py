@@ -185,7 +185,9 @@ class _Group:
         values = {pin: pattern >> bit & 1 for bit, pin in enumerate(self.joint_pins)}
         ff = self.cell.flip_flop
         state = values.pop("", 0)
-        for pin in self.cell.outputs if ff else ():
+        if ff is None:
+            return values
+        for pin in self.cell.outputs:
             table = truth_table(
                 parse_expression(self.cell.pins[pin].function), (ff.state, ff.inverse)
             )

@@ -125,8 +125,13 @@ def analyse(
         rows, edges = target
         np.maximum.at(arrival, (rows[on], edges[on]), (start + delay[now, None])[on])
         np.maximum.at(slew, (rows[on], edges[on]), slews[on])
-    periods = [_worst_path(netlist, arrival[..., k], slew, clock_slew) for k in (0, 1)]
-    return Timing(*periods, slew, arcs.worst_delays(delay), load)
+    return Timing(
+        _worst_path(netlist, arrival[..., 0], slew, clock_slew),
+        _worst_path(netlist, arrival[..., 1], slew, clock_slew),
+        slew,
+        arcs.worst_delays(delay),
+        load,
+    )
 
 
 def default_slew_ns(netlist: Netlist) -> float:
