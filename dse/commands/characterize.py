@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from macwright.dse.unit_arguments import add_unit_arguments, unit_fields
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -23,18 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "units",
         nargs="*",
         metavar="UNIT",
-        help="family, such as int_mac, with the fields below, or a name from the registry",
+        help="family, such as int_mac, with fields as below, or a name from the registry",
     )
-    add("--weight", metavar="FORMAT", help="weight format of the families given")
-    add("--activation", metavar="FORMAT", help="activation format of the families given")
-    add("--accumulator", metavar="FORMAT", help="such as int32, or exact")
-    add(
-        "--field",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="any other field of the spec, such as terms=500 or pipeline=1 (repeatable)",
-    )
+    add_unit_arguments(parser)
     add("--technology", metavar="T", help="gates (the default), ecp5, ice40 or xc7")
     add("--dsp", action="store_true", help="let the synthesiser use hard multipliers")
     add("--all", action="store_true", help="all units of the registry")
@@ -45,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--jobs", type=int, metavar="N", help="synthesiser processes at once (default: processors)")
     add("--json", action="store_true", help="print JSON instead of a table")
-    add("-o", dest="output", type=Path, metavar="FILE", help="also write the rows as CSV")
+    add("-o", "--output", type=Path, metavar="FILE", help="also write the rows as CSV")
     add(
         "--shipped",
         type=Path,
@@ -86,13 +79,7 @@ def _specs(args: argparse.Namespace) -> list[Any]:
     from macwright.hw.pe import FAMILIES, spec_from_fields
     from macwright.hw.registry import registry
 
-    fields = {"weight": args.weight, "act": args.activation, "acc": args.accumulator}
-    fields = {name: text for name, text in fields.items() if text is not None}
-    for pair in args.field:
-        name, equals, text = pair.partition("=")
-        if not equals:
-            raise ValueError(f"Field must be NAME=VALUE, not {pair!r}")
-        fields[name] = text
+    fields = unit_fields(args)
     known = {spec.name: spec for spec in registry()}
     specs = list(known.values()) if args.all else []
     for name in args.units:

@@ -1,0 +1,54 @@
+"""Arguments that say what a unit is made of, for every command that takes one."""
+
+import argparse
+
+__all__ = ["add_unit_arguments", "unit_fields"]
+
+#: Options whose names are not the fields'.
+_ALIASES = {"activation": "act", "accumulator": "acc"}
+_FIELDS = ("act", "weight", "acc", "terms", "en", "rst", "pipeline", "multiplier", "target")
+
+
+def add_unit_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add an option for each common field of a unit, and one for all others."""
+    parser.add_argument("--activation", "--act", dest="act", metavar="FORMAT")
+    parser.add_argument("--weight", metavar="FORMAT")
+    parser.add_argument(
+        "--accumulator",
+        "--acc",
+        dest="acc",
+        metavar="FORMAT",
+        help="int32, fixed47, ... or exact, for as many products as --terms says",
+    )
+    parser.add_argument("--terms", metavar="N", help="products an exact accumulator holds [1024]")
+    parser.add_argument("--en", action="store_const", const="true", help="add a clock enable")
+    parser.add_argument("--rst", action="store_const", const="true", help="add a reset")
+    parser.add_argument("--pipeline", metavar="N", help="register stages before the accumulator")
+    parser.add_argument("--multiplier", metavar="KIND", help="how products are made [infer]")
+    parser.add_argument("--target", metavar="NAME", help="use this technology's primitives")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="any other field of the unit, such as drop=12 (repeatable)",
+    )
+
+
+def unit_fields(args: argparse.Namespace) -> dict[str, str]:
+    """Fields that the arguments give, as texts for `spec_from_fields`.
+
+    Raises
+    ------
+    ValueError
+        If ``--set`` has no equals sign.
+    """
+    fields = {name: getattr(args, name) for name in _FIELDS if getattr(args, name) is not None}
+    for text in args.set:
+        name, sign, value = text.partition("=")
+        if not sign:
+            raise ValueError(f"--set must be given FIELD=VALUE, not {text!r}")
+        fields[_ALIASES.get(name, name)] = value
+    if "terms" in fields:
+        fields.setdefault("acc", "exact")
+    return fields
