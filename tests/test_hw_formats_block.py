@@ -5,7 +5,6 @@ OCP Microscaling Formats v1.0 section 6.3, and NVIDIA's description of NVFP4 (an
 each 16 values, a float32 scale for the tensor that makes the largest scale representable).
 """
 
-import math
 from fractions import Fraction
 
 import gfloat
@@ -198,13 +197,15 @@ def test_roundings_are_of_the_elements(name: str) -> None:
     assert np.all(np.abs(toward_zero) <= np.abs(values))
     rng, draws = np.random.default_rng(8), 400
     drawn = np.array([fmt.quantize(values, rounding="stochastic", rng=rng) for _ in range(draws)])
-    # The largest of a block may be beyond the largest element: its mean is not exact.
-    largest = np.abs(values).reshape(-1, fmt.block).max(axis=1).repeat(fmt.block)
-    inside = np.abs(values) < largest / 2
-    error = np.abs(drawn.mean(axis=0) - values)[inside]
-    deviation = drawn.std(axis=0)[inside]
-    gap = np.abs(drawn.max(axis=0) - drawn.min(axis=0))[inside]
-    assert np.all(error <= 6 * deviation / math.sqrt(draws) + gap / draws * 6)
+    stored = fmt.encode_blocks(values)
+    scale = fmt.scale.decode(stored.scales).repeat(fmt.block) * stored.tensor_scale
+    levels = fmt.levels()
+    exact = np.clip(values / scale, levels[0], levels[-1])
+    high = np.searchsorted(levels, exact)
+    gap = levels[high] - levels[np.maximum(high - 1, 0)]
+    chance = np.where(gap > 0, (levels[high] - exact) / np.where(gap > 0, gap, 1), 0)
+    error = np.abs(drawn.mean(axis=0) / scale - exact)
+    assert np.all(error <= gap * (6 * np.sqrt(chance * (1 - chance) / draws) + 1 / draws))
 
 
 def test_largest_and_smallest_scales() -> None:

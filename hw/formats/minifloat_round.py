@@ -30,12 +30,12 @@ def quantize_float(
     source = np.asarray(values)
     work = as_float(source)
     dtype = source.dtype if source.dtype.kind == "f" else work.dtype
+    bound = min(fmt.max, _largest(fmt, dtype)) if saturate else _beyond(fmt)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         # Where float32 has no room for the steps in between, float64 has.
-        fits = fmt.exp_bits <= 8 and 0 <= fmt.bias <= 128
-        if not (fits and (saturate or _beyond(fmt) < np.finfo(np.float32).max)):
+        limits = np.finfo(np.float32)
+        if not limits.tiny <= bound <= limits.max or fmt.min_exponent > 127:
             work = work.astype(np.float64, copy=False)
-        bound = min(fmt.max, _largest(fmt, dtype)) if saturate else _beyond(fmt)
         result = in_chunks(work, _Kernel(fmt, work.dtype, bound, rounding, saturate, rng))
         return result.astype(dtype, copy=False)
 
@@ -67,8 +67,15 @@ class _Kernel:
         self.man_bits, self.integer = (23, np.int32) if dtype == np.float32 else (52, np.int64)
         info = np.finfo(dtype)
         self.exp_mask = self.integer((1 << (info.bits - 1)) - (1 << self.man_bits))
-        self.least = dtype.type(2.0**fmt.min_exponent)
-        self.step = dtype.type(2.0**-fmt.man_bits)
+        # Below the smallest normal number of the array type, formats of more range than it
+        # have finer steps, which only float64 can follow.
+        self.tiny = info.tiny
+        self.deep = fmt.min_exponent < info.minexp
+        self.least = dtype.type(2.0 ** max(fmt.min_exponent, info.minexp))
+        # Arithmetic with subnormal numbers is slow, and zeros are frequent: where the smallest
+        # step is subnormal, scale in two goes.
+        self.two_goes = fmt.min_exponent - fmt.man_bits < info.minexp
+        self.steps, self.step = dtype.type(2.0**fmt.man_bits), dtype.type(2.0**-fmt.man_bits)
         self.bound = dtype.type(bound)
         if not fmt.man_bits:
             # Exactly between two powers of two, the lower one's exponent field being even.
@@ -84,14 +91,31 @@ class _Kernel:
             bits -= (bits & self.tie_mask) == self.tie
         q = (bits & self.exp_mask).view(y.dtype)
         np.maximum(q, self.least, out=q)
-        q *= self.step
+        if not self.two_goes:
+            q *= self.step
         y /= q
+        if self.two_goes:
+            y *= self.steps
         round_in_place(y, self.rounding, self.rng)
+        if self.two_goes:
+            y *= self.step
         y *= q
+        if self.deep:
+            tiny = (x < self.tiny) & (x > -self.tiny) & (x != 0)
+            if tiny.any():
+                self._follow(x, y, tiny)
         if not self.fmt.has_negative_zero:
             y += 0
         if not self.saturate:
             self._overflow(x, y)
+
+    def _follow(
+        self, x: NDArray[np.floating], y: NDArray[np.floating], where: NDArray[np.bool_]
+    ) -> None:
+        """Round some of the values in float64."""
+        y[where] = self.fmt.quantize(
+            x[where].astype(np.float64), rounding=self.rounding, rng=self.rng
+        )
 
     def _overflow(self, x: NDArray[np.floating], y: NDArray[np.floating]) -> None:
         """Put infinity or NaN where the result is too large."""
