@@ -8,7 +8,7 @@ from macwright.costmodel.netlist import Netlist, build_netlist
 
 __all__ = ["from_verilog", "read_verilog"]
 
-_NAME = r"(?:\\\S+\s|[A-Za-z_][\w$]*)"
+_NAME = r"(?:\\\S+(?:\s|$)|[A-Za-z_][\w$]*)"
 _BIT = rf"(?:{_NAME}(?:\s*\[\d+\])?|1'[bh][01x])"
 _DECLARATION = re.compile(
     rf"(input|output|wire)\s*(?:\[\s*(\d+)\s*:\s*(\d+)\s*\])?\s*({_NAME}(?:\s*,\s*{_NAME})*)\s*$"
