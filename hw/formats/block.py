@@ -167,15 +167,26 @@ class BlockFormat(Format):
         source = np.asarray(values)
         blocks = _split(as_float(source), axis, self.block)
         tensor_scale = self._tensor_scale(blocks)
+        # Scaling by powers of two is exact in float32 too, where the exponents fit.
+        narrow = isinstance(self.scale, E8M0Format) and -64 <= self.max_exponent <= 64
+        dtype = blocks.dtype if narrow else np.dtype(np.float64)
         result = np.empty_like(blocks)
         step = max(1, CHUNK // self.block)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             for start in range(0, len(blocks), step):
-                piece = blocks[start : start + step].astype(np.float64)
-                scale = (self._scales(piece, tensor_scale) * tensor_scale)[:, np.newaxis]
-                piece /= np.where(scale == 0, np.inf, scale)
+                # Transposed, so that the long axis is the inner one.
+                piece = np.array(blocks[start : start + step].T, dtype=dtype, order="C")
+                largest = np.max(np.abs(piece), axis=0).astype(np.float64)
+                scale = self._scales(largest, tensor_scale) * tensor_scale
+                scale[largest == 0] = 0  # any other would do, but 2**-127 is slow
+                divisor = np.where(scale == 0, np.inf, scale)
+                if narrow:
+                    piece *= (1 / divisor).astype(dtype)
+                else:
+                    piece /= divisor
                 grid = self.element.quantize(piece, rounding=rounding, saturate=saturate, rng=rng)
-                np.multiply(grid, scale, out=result[start : start + step], casting="same_kind")
+                grid *= scale.astype(dtype)
+                result[start : start + step] = grid.T
             joined = _join(result, source.shape, axis)
             return joined.astype(source.dtype if source.dtype.kind == "f" else joined.dtype)
 
@@ -200,7 +211,7 @@ class BlockFormat(Format):
         source = np.asarray(values)
         blocks = _split(as_float(source).astype(np.float64), axis, self.block)
         tensor_scale = self._tensor_scale(blocks)
-        scales = self._scales(blocks, tensor_scale)
+        scales = self._scales(np.max(np.abs(blocks), axis=1, initial=0), tensor_scale)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             divisor = np.where((scales == 0) | np.isnan(scales), np.inf, scales * tensor_scale)
             scaled = np.where(np.isnan(scales)[:, np.newaxis], 0, blocks) / divisor[:, np.newaxis]
@@ -234,10 +245,9 @@ class BlockFormat(Format):
         scale = float(np.float32(largest / (self.element.max * self.scale.max)))
         return scale if 0 < scale < math.inf else 1.0
 
-    def _scales(self, blocks: NDArray[np.float64], tensor_scale: float) -> NDArray[np.float64]:
-        """Scale of each block, without the tensor's, shape (n_blocks,)."""
-        largest = np.max(np.abs(blocks), axis=1, initial=0)
-        largest[np.isinf(largest)] = np.nan
+    def _scales(self, largest: NDArray[np.float64], tensor_scale: float) -> NDArray[np.float64]:
+        """Scale of each block without the tensor's, from its largest magnitude."""
+        largest = np.where(np.isinf(largest), np.nan, largest)
         if isinstance(self.scale, E8M0Format):
             exponent = np.frexp(largest)[1] - 1 - self.max_exponent
             scales = np.ldexp(1.0, np.clip(np.where(largest == 0, -127, exponent), -127, 127))

@@ -147,26 +147,25 @@ class ApotFormat(Format):
     ) -> NDArray[np.floating]:
         """Round to the nearest level; see `Format.quantize`."""
         check_rounding(rounding, rng)
-        levels = self._magnitudes
-        middles = (levels[1:] + levels[:-1]) / 2
+        levels, table = self._magnitudes, self._nearest
 
         def kernel(x: NDArray[np.floating], y: NDArray[np.floating]) -> None:
-            size = np.abs(x)
-            low = np.minimum(np.searchsorted(levels, size, "right"), len(levels)) - 1
+            # Not a NaN, for a moment: it could not index.
+            size = np.fmin(np.abs(x), levels[-1]).astype(x.dtype, copy=False)
             if rounding == "nearest":
-                # At a tie, "left" finds the lower level and "right" the upper one.
-                left = np.searchsorted(middles, size, "left")
-                right = np.searchsorted(middles, size, "right")
-                rank = np.where(left % 2 == 0, left, right)
-            elif rounding == "stochastic" and rng is not None:
-                high = np.minimum(low + 1, len(levels) - 1)
-                gap = np.maximum(levels[high] - levels[low], 1)
-                rank = low + (rng.random(x.shape) * gap < size - levels[low]) * (high - low)
+                size *= 2
+                place = np.floor(size)
+                place += np.ceil(size, out=size)
+                np.take(table.astype(x.dtype), place.astype(np.intp), out=y, mode="clip")
             else:
-                rank = low
-            y[:] = np.copysign(levels[rank], x)
-            y += 0
-            y[np.isnan(x)] = np.nan
+                low = np.searchsorted(levels, size, "right") - 1
+                if rounding == "stochastic" and rng is not None:
+                    gap = np.diff(levels, append=np.inf)[low]
+                    low += rng.random(x.shape) * gap < size - levels[low]
+                y[:] = levels[low]
+            np.copysign(y, x, out=y)
+            y += 0  # zero has no sign
+            np.copyto(y, x, where=np.isnan(x))
 
         source = np.asarray(values)
         result = in_chunks(as_float(source), kernel)
@@ -177,9 +176,23 @@ class ApotFormat(Format):
         """Magnitude of each code word without the sign, shape (2**(width - 1),)."""
         return np.array([sum(choice) for choice in product(*self.terms)], dtype=np.float64)
 
-    @property
+    @cached_property
     def _magnitudes(self) -> NDArray[np.float64]:
+        """Levels that are not negative, in rising order."""
         return np.unique(self._sums)
+
+    @cached_property
+    def _nearest(self) -> NDArray[np.float64]:
+        """Nearest level of a magnitude z, at index ``floor(2 * z) + ceil(2 * z)``.
+
+        Levels are integers, so that nothing changes between neighbouring multiples of one half.
+        """
+        levels = self._magnitudes
+        quarters = np.arange(4 * int(levels[-1]) + 1) / 4
+        high = np.searchsorted(levels, quarters)
+        low = np.maximum(high - 1, 0)
+        twice = 2 * quarters - levels[low] - levels[high]
+        return levels[np.where((twice > 0) | ((twice == 0) & (high % 2 == 0)), high, low)]
 
     def _decode(self, codes: NDArray[np.int64]) -> NDArray[np.float64]:
         half = 1 << (self.width - 1)
