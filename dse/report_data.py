@@ -1,0 +1,235 @@
+"""The files of a run directory, read and checked for the report."""
+
+import csv
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from macwright.hw.formats import parse_format
+
+__all__ = ["Choice", "Point", "Run", "Uniform", "load_run"]
+
+#: Columns of front.csv that are no cost.
+_PLAIN = (
+    "point",
+    "status",
+    "gap",
+    "predicted_loss",
+    "measured_accuracy",
+    "mean_weight_bits",
+    "mean_activation_bits",
+    "allocation",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What one layer of an allocation uses; widths in bits."""
+
+    weight: str
+    activation: str
+    unit: str
+    weight_bits: float
+    activation_bits: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One row of front.csv with its allocation, layers in network order."""
+
+    number: int
+    status: str
+    gap: float | None
+    loss: float
+    accuracy: float | None
+    costs: dict[str, float]
+    weight_bits: float | None
+    activation_bits: float | None
+    file: str
+    choices: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uniform:
+    """One row of uniform.csv: the same formats in every layer, for comparison."""
+
+    name: str
+    loss: float | None
+    accuracy: float | None
+    costs: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run directory.
+
+    `info` is run.json, `layers` and `units` are the rows of layers.csv and costs.csv as text,
+    `points` are in order of rising cost in the column `objective`, `columns` the names of the cost
+    columns with the objective first.
+    """
+
+    info: dict[str, Any]
+    objective: str
+    columns: tuple[str, ...]
+    layers: tuple[dict[str, str], ...]
+    units: tuple[dict[str, str], ...]
+    points: tuple[Point, ...]
+    uniforms: tuple[Uniform, ...] = field(default=())
+
+
+def load_run(run_dir: Path) -> Run:
+    """Read run.json, front.csv, layers.csv, costs.csv, the allocations and, if any, uniform.csv.
+
+    Raises
+    ------
+    ValueError
+        If a file, column or value is missing or malformed; names the file and what it must hold.
+    OSError
+        If a file cannot be read.
+    """
+    if not (run_dir / "run.json").is_file():
+        raise ValueError(
+            f"the run folder must hold run.json, as `macwright dse` leaves it, not {run_dir}"
+        )
+    info = _json(run_dir / "run.json")
+    layers = _rows(run_dir / "layers.csv", ("layer", "op", "macs", "weights"))
+    units = _rows(run_dir / "costs.csv", ("unit", "technology", "area", "area_unit"))
+    rows = _rows(run_dir / "front.csv", ("point", "status", "predicted_loss", "allocation"))
+    if not rows:
+        raise ValueError("front.csv must have at least one point, not only its header")
+    costs = [name for name in rows[0] if name not in _PLAIN and _is_cost(rows, name)]
+    objective = str(info.get("objective", "area_time"))
+    if objective not in costs:
+        raise ValueError(
+            f"front.csv must have numbers in the column {objective}, the run's objective"
+        )
+    columns = (objective, *(name for name in costs if name != objective))
+    names = [row["layer"] for row in layers]
+    points = [_point(run_dir, row, columns, names) for row in rows]
+    if len({point.number for point in points}) < len(points):
+        raise ValueError("front.csv must number its points differently, not repeat a number")
+    uniform = run_dir / "uniform.csv"
+    return Run(
+        info=info,
+        objective=objective,
+        columns=columns,
+        layers=tuple(layers),
+        units=tuple(units),
+        points=tuple(sorted(points, key=lambda point: (point.costs[objective], point.number))),
+        uniforms=tuple(_uniforms(uniform, columns)) if uniform.is_file() else (),
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path.name} must be JSON, which it is not: {error}") from None
+    if not isinstance(data, dict):
+        raise ValueError(f"{path.name} must hold a JSON object, not {type(data).__name__}")
+    return data
+
+
+def _rows(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            reader = csv.DictReader(stream, restkey="", restval="")
+            rows = list(reader)
+            columns = reader.fieldnames or ()
+    except FileNotFoundError:
+        raise ValueError(f"the run folder must hold {path.name}, which is missing") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(
+            f"{path.name} must be a CSV file in UTF-8, which it is not: {error}"
+        ) from None
+    if missing := [name for name in needed if name not in columns]:
+        raise ValueError(f"{path.name} must have the columns {', '.join(missing)}")
+    if rows and "" in rows[0] and isinstance(rows[0][""], list):
+        raise ValueError(f"{path.name} must have as many fields in each row as in its header")
+    return rows
+
+
+def _number(value: str, where: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{where} must be a finite number, not {value!r}")
+    return number
+
+
+def _optional(row: dict[str, str], name: str, where: str) -> float | None:
+    return _number(row[name], f"{where}, {name},") if row.get(name) else None
+
+
+def _is_cost(rows: list[dict[str, str]], name: str) -> bool:
+    """Return whether a column holds a finite number in every row."""
+    try:
+        return all(math.isfinite(float(row[name])) for row in rows)
+    except ValueError:
+        return False
+
+
+def _point(run_dir: Path, row: dict[str, str], columns: tuple[str, ...], names: list[str]) -> Point:
+    where = f"front.csv, point {row['point']}"
+    number = _number(row["point"], "front.csv, point,")
+    return Point(
+        number=int(number),
+        status=row["status"],
+        gap=_optional(row, "gap", where),
+        loss=_number(row["predicted_loss"], f"{where}, predicted_loss,"),
+        accuracy=_optional(row, "measured_accuracy", where),
+        costs={name: _number(row[name], f"{where}, {name},") for name in columns},
+        weight_bits=_optional(row, "mean_weight_bits", where),
+        activation_bits=_optional(row, "mean_activation_bits", where),
+        file=row["allocation"],
+        choices=_choices(run_dir, row["allocation"], names),
+    )
+
+
+def _choices(run_dir: Path, file: str, names: list[str]) -> tuple[Choice, ...]:
+    folder = run_dir.resolve()
+    paths = [(folder / file).resolve(), (folder / "allocations" / file).resolve()]
+    path = next((p for p in paths if p.is_file() and p.is_relative_to(folder)), None)
+    if path is None:
+        raise ValueError(f"front.csv must name allocation files of the run folder, not {file!r}")
+    layers = _json(path).get("layers")
+    if not isinstance(layers, dict):
+        raise ValueError(f"{path.name} must hold an object named layers")
+    result = []
+    for name in names:
+        entry = layers.get(name)
+        if not isinstance(entry, dict) or not {"weight", "activation", "unit"} <= entry.keys():
+            raise ValueError(
+                f"{path.name} must give weight, activation and unit of the layer {name!r}"
+            )
+        weight, activation = str(entry["weight"]), str(entry["activation"])
+        result.append(
+            Choice(
+                weight=weight,
+                activation=activation,
+                unit=str(entry["unit"]),
+                weight_bits=parse_format(weight).width,
+                activation_bits=parse_format(activation).width,
+            )
+        )
+    return tuple(result)
+
+
+def _uniforms(path: Path, columns: tuple[str, ...]) -> list[Uniform]:
+    result = []
+    for row in _rows(path, ("name",)):
+        where = f"uniform.csv, {row['name']}"
+        costs = {name: _optional(row, name, where) for name in columns}
+        result.append(
+            Uniform(
+                name=row["name"],
+                loss=_optional(row, "predicted_loss", where),
+                accuracy=_optional(row, "measured_accuracy", where),
+                costs={name: value for name, value in costs.items() if value is not None},
+            )
+        )
+    return result

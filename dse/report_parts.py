@@ -1,0 +1,321 @@
+"""The parts of report.html that Python writes: headline figures, tables, and data for the script."""
+
+import json
+import re
+from html import escape
+from pathlib import PurePath
+from typing import Any
+
+from macwright.dse.report_axis import human
+from macwright.dse.report_chart import (
+    cost_label,
+    is_loss,
+    is_percent,
+    knee,
+    metric_label,
+    status_text,
+)
+from macwright.dse.report_data import Point, Run, Uniform
+from macwright.hw.formats import parse_format
+
+__all__ = [
+    "info_html",
+    "lead_html",
+    "page_data",
+    "points_html",
+    "tiles_html",
+    "title",
+    "units_html",
+]
+
+
+def title(run: Run) -> str:
+    """Return what was explored on what, as text."""
+    model = run.info.get("model", "network")
+    if isinstance(model, dict):
+        model = model.get("name") or model.get("path") or model.get("file") or "network"
+    return f"{PurePath(str(model)).stem} on {run.info.get('technology', 'unknown technology')}"
+
+
+def lead_html(run: Run) -> str:
+    """Return one sentence that says what the page shows."""
+    return (
+        f"{len(run.points)} allocations of number formats to {len(run.layers)} layers, each with the "
+        f"least predicted loss at its {escape(cost_label(run, run.objective))}. Costs are those of "
+        "generated, synthesised Verilog."
+    )
+
+
+def tiles_html(run: Run) -> str:
+    """Return the headline figures as groups of a description list."""
+    tiles = []
+    base = run.info.get("fp32_accuracy")
+    if isinstance(base, int | float):
+        images = run.info.get("evaluation_samples")
+        note = f"{images:,} evaluation samples" if isinstance(images, int) else ""
+        tiles.append((f"FP32 {metric_label(run)}", f"{base:.2f}", escape(note)))
+        tiles.extend(_near_tile(run, float(base)))
+    best = knee(run.points, run.objective)
+    if best is not None:
+        tiles.append(("Knee of the front", _button(best), _point_note(run, best)))
+    proved = sum(point.status == "optimal" for point in run.points)
+    others = len(run.points) - proved
+    note = "every point" if not others else f"{others} with a stated gap"
+    tiles.append(("Proved optimal", f"{proved} of {len(run.points)}", note))
+    names = {choice.unit for point in run.points for choice in point.choices}
+    passed = {row["unit"] for row in run.units if row["unit"] in names and _passed(row)}
+    tiles.append(
+        ("Units with a passed bench", f"{len(passed)} of {len(names)}", "used by the front")
+    )
+    return "".join(
+        f'<div><dt>{escape(name)}</dt><dd><div class="big">{value}</div>'
+        f'<div class="note">{note}</div></dd></div>'
+        for name, value, note in tiles
+    )
+
+
+def _passed(row: dict[str, str]) -> bool:
+    return row.get("bench", "").lower().startswith("pass")
+
+
+def _button(point: Point) -> str:
+    return f'<button type="button" data-select="{point.number}">Point {point.number}</button>'
+
+
+def _point_note(run: Run, point: Point) -> str:
+    cost = f"{human(point.costs[run.objective])} {escape(cost_label(run, run.objective))}"
+    return cost if point.accuracy is None else f"{point.accuracy:.2f} at {cost}"
+
+
+def _near_tile(run: Run, base: float) -> list[tuple[str, str, str]]:
+    """Return the cheapest measured point within half a percentage point of FP32, if any."""
+    if not is_percent(run) or is_loss(run):
+        return []
+
+    def cheapest(items: tuple[Any, ...]) -> Any:
+        good = [i for i in items if i.accuracy is not None and i.accuracy >= base - 0.5]
+        good = [i for i in good if run.objective in i.costs]
+        return min(good, key=lambda item: item.costs[run.objective], default=None)
+
+    point: Point | None = cheapest(run.points)
+    uniform: Uniform | None = cheapest(run.uniforms)
+    if point is None:
+        return []
+    note = _point_note(run, point)
+    if uniform is not None and uniform.costs[run.objective] > 0:
+        share = point.costs[run.objective] / uniform.costs[run.objective]
+        note = (
+            f"{share:.0%} of the cost of uniform {escape(uniform.name)}, the cheapest that holds it"
+        )
+    return [("Cheapest within 0.5 of FP32", _button(point), note)]
+
+
+def points_html(run: Run) -> str:
+    """Return the table of all points and uniform formats."""
+    metric = metric_label(run)
+    heads = ["Point", "Status", "Predicted loss", f"Measured {metric}"]
+    heads += [cost_label(run, name) for name in run.columns]
+    heads += ["Mean weight bits", "Mean activation bits"]
+    best = knee(run.points, run.objective)
+    rows = []
+    for point in run.points:
+        extra = " (knee)" if point is best else ""
+        cells = [status_text(point) + extra, human(point.loss), _accuracy(point.accuracy)]
+        cells += [human(point.costs[name]) for name in run.columns]
+        cells += [_bits(point.weight_bits), _bits(point.activation_bits)]
+        rows.append(
+            f'<tr data-row="{point.number}"><th scope="row">{_button(point)}</th>{_cells(cells)}</tr>'
+        )
+    for uniform in run.uniforms:
+        cells = ["for comparison"]
+        cells += ["" if uniform.loss is None else human(uniform.loss), _accuracy(uniform.accuracy)]
+        cells += [human(uniform.costs[n]) if n in uniform.costs else "" for n in run.columns]
+        rows.append(
+            f'<tr><th scope="row">uniform {escape(uniform.name)}</th>{_cells([*cells, "", ""])}</tr>'
+        )
+    return _table(heads, rows, first_number=2)
+
+
+def _accuracy(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _bits(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _cells(cells: list[str]) -> str:
+    kinds = ["", *[' class="number"'] * (len(cells) - 1)]
+    return "".join(
+        f"<td{kind}>{escape(text)}</td>" for kind, text in zip(kinds, cells, strict=True)
+    )
+
+
+def _table(heads: list[str], rows: list[str], *, first_number: int) -> str:
+    head = "".join(
+        f'<th scope="col"{" class=" + chr(34) + "number" + chr(34) if i >= first_number else ""}>{escape(h)}</th>'
+        for i, h in enumerate(heads)
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def units_html(run: Run) -> str:
+    """Return the cost table with its provenance, in the columns that have any figure."""
+    names = {choice.unit for point in run.points for choice in point.choices}
+    columns = [c for c in (run.units[0] if run.units else {}) if any(row[c] for row in run.units)]
+    last = [
+        c for c in ("source", "bench", "verilog_sha256", "flow", "tool_versions") if c in columns
+    ]
+    columns = [c for c in columns if c not in last] + last
+    rows = []
+    for row in run.units:
+        used = "yes" if row["unit"] in names else "no"
+        cells = "".join(_unit_cell(name, row[name]) for name in columns if name != "unit")
+        head = f'<th scope="row"><code>{escape(row["unit"])}</code></th>'
+        rows.append(f'<tr data-used="{used}">{head}{cells}</tr>')
+    heads = "".join(
+        f'<th scope="col"{" class=number" if name in _FIGURES else ""}>{escape(name.replace("_", " "))}</th>'
+        for name in ["unit", *(c for c in columns if c != "unit")]
+    )
+    return (
+        f'<table id="units"><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    )
+
+
+_FIGURES = {
+    "area",
+    "luts",
+    "carries",
+    "ffs",
+    "dsps",
+    "delay_ns",
+    "fmax_mhz",
+    "energy_fj_per_mac",
+    "glitch_factor",
+    "leakage_nw",
+    "macs_per_cycle",
+    "logic_depth",
+}
+
+
+def _unit_cell(name: str, value: str) -> str:
+    text = escape(value)
+    if name == "verilog_sha256":
+        return f'<td><code title="{text}">{escape(value[:12])}</code></td>'
+    if name in _FIGURES:
+        return f'<td class="number">{text}</td>'
+    return f'<td class="wrap">{text}</td>' if len(value) > 28 else f"<td>{text}</td>"
+
+
+def info_html(run: Run) -> str:
+    """Return everything of run.json as a description list."""
+    items = []
+    for key, value in run.info.items():
+        for name, text in _flat(str(key), value):
+            items.append(f"<dt>{escape(name.replace('_', ' '))}</dt><dd>{escape(text)}</dd>")
+    return f'<dl class="facts">{"".join(items)}</dl>'
+
+
+def _flat(name: str, value: Any) -> list[tuple[str, str]]:
+    if isinstance(value, dict):
+        return [pair for key, inner in value.items() for pair in _flat(f"{name}: {key}", inner)]
+    if isinstance(value, list):
+        return [(name, ", ".join(v if isinstance(v, str) else json.dumps(v) for v in value))]
+    return [(name, value if isinstance(value, str) else json.dumps(value))]
+
+
+def page_data(run: Run) -> str:
+    """Return the data of the page's script as JSON that is safe inside a script element."""
+    best = knee(run.points, run.objective)
+    bits = [b for p in run.points for c in p.choices for b in (c.weight_bits, c.activation_bits)]
+    data = {
+        "objective": run.objective,
+        "labels": {name: cost_label(run, name) for name in run.columns},
+        "most_bits": max(8, *bits) if bits else 8,
+        "selected": (best or run.points[0]).number,
+        "layers": [_layer(row) for row in run.layers],
+        "points": [_point(run, point, point is best) for point in run.points],
+    }
+    text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _layer(row: dict[str, str]) -> dict[str, str]:
+    shape = " × ".join(row.get(axis, "") or "?" for axis in ("m", "k", "n"))
+    groups = row.get("groups", "1")
+    many = f", {groups} groups" if groups not in ("", "1") else ""
+    macs = float(row["macs"])
+    return {"name": row["layer"], "op": row["op"], "shape": shape + many, "macs": human(macs)}
+
+
+def _point(run: Run, point: Point, is_knee: bool) -> dict[str, Any]:
+    badges = [["good" if point.status == "optimal" else "warn", status_text(point)]]
+    if is_knee:
+        badges.append(["knee-badge", "knee of the front"])
+    stats = [[cost_label(run, run.objective), human(point.costs[run.objective])]]
+    stats.append(["predicted loss", human(point.loss)])
+    if point.accuracy is not None:
+        stats.append([f"measured {metric_label(run)}", f"{point.accuracy:.2f}"])
+    stats += [[cost_label(run, name), human(point.costs[name])] for name in run.columns[1:]]
+    for name, value in (("weight", point.weight_bits), ("activation", point.activation_bits)):
+        if value is not None:
+            stats.append([f"mean {name} bits", f"{value:.2f}"])
+    return {
+        "number": point.number,
+        "badges": badges,
+        "stats": stats,
+        "shares": _shares(run, point),
+        "layers": [
+            {
+                "weight": c.weight,
+                "activation": c.activation,
+                "unit": c.unit,
+                "weight_bits": c.weight_bits,
+                "activation_bits": c.activation_bits,
+                "weight_kind": _kind(c.weight),
+                "activation_kind": _kind(c.activation),
+            }
+            for c in point.choices
+        ],
+    }
+
+
+def _kind(name: str) -> str:
+    name = str(parse_format(name))
+    if name in ("binary", "ternary"):
+        return "low"
+    if re.match(r"u?int\d", name):
+        return "int"
+    return "float" if re.match(r"e\d|fp\d|bf\d", name) else "other"
+
+
+def _shares(run: Run, point: Point) -> dict[str, list[float]]:
+    """Return each layer's part of the costs that add up over layers, by column."""
+    units = {row["unit"]: row for row in reversed(run.units)}
+    result: dict[str, list[float]] = {}
+    for name in run.columns:
+        try:
+            costs = [
+                _layer_cost(name, row, choice, units)
+                for row, choice in zip(run.layers, point.choices, strict=True)
+            ]
+        except (KeyError, ValueError):
+            continue  # A cost that the run's tables do not split over layers.
+        total = sum(costs)
+        if total > 0:
+            result[name] = [round(cost / total, 5) for cost in costs]
+    return result
+
+
+def _layer_cost(name: str, layer: dict[str, str], choice: Any, units: dict[str, Any]) -> float:
+    macs = float(layer["macs"])
+    if name == "bops":
+        return macs * choice.weight_bits * choice.activation_bits
+    if name == "weight_bytes":
+        return float(layer["weights"]) * choice.weight_bits / 8
+    unit = units[choice.unit]
+    if name == "area_time":
+        return macs * float(unit["area"]) / float(unit.get("macs_per_cycle") or 1)
+    if name == "energy_uj":
+        return macs * float(unit["energy_fj_per_mac"]) * 1e-9
+    raise KeyError(name)
