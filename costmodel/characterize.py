@@ -156,9 +156,7 @@ def unit_costs(spec: Any, technology: Technology, *, dsp: bool = False) -> dict[
     key = content_key(
         verilog_sha256=verilog_hash,
         top=spec.name,
-        technology=technology.name,
-        commands=technology.flow(dsp=dsp),
-        files=dict(technology.files),
+        technology=technology.key(dsp=dsp),
         yosys=str(yosys),
         counting=_counting_sha256(),
     )
@@ -176,7 +174,6 @@ def unit_costs(spec: Any, technology: Technology, *, dsp: bool = False) -> dict[
         "technology": technology.name,
         "area_unit": technology.area_unit,
         "macs_per_cycle": spec.macs_per_cycle,
-        "flow": technology.describe(dsp=dsp),
         "tool_versions": f"{generator_versions()}, {yosys}",
         "verilog_sha256": verilog_hash,
         "rtlil_sha256": rtlil,
@@ -218,20 +215,22 @@ def synthesize(
     Returns
     -------
     dict
-        Figures by column, those that the technology has.
+        Figures by column, those that the technology has, and `flow`.
 
     Raises
     ------
     ToolError
         If the text is not valid Verilog or cannot be mapped.
     """
-    commands = technology.flow(dsp=dsp).format(top=top)
-    script = f"read_verilog unit.v\n{commands}write_json netlist.json\n"
+    script, endings = technology.script(top, dsp=dsp)
+    texts = {**technology.files, "unit.v": verilog}
     try:
-        netlist = run_yosys(yosys, script, {**technology.files, "unit.v": verilog})
-        return technology.measure(netlist, top)
+        netlists = run_yosys(yosys, script, texts, outputs=list(endings.values()))
+        made = {e: technology.measure(n, top) for e, n in zip(endings, netlists, strict=True)}
     except ToolError as error:
         raise ToolError(f"Unit {top} could not be characterised: {error}") from None
+    best = min(made, key=lambda ending: (made[ending]["area"], made[ending].get("delay_ns") or 0))
+    return {**made[best], "flow": technology.describe(dsp=dsp, ending=best)}
 
 
 @cache

@@ -77,7 +77,6 @@ def _technology(family: str, *, synthesis: str, dsp_synthesis: str) -> Technolog
         synthesis=synthesis + "\n",
         dsp_synthesis=dsp_synthesis + "\n",
         measure=partial(_measure, family),
-        files={},
     )
 
 

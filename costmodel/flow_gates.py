@@ -83,7 +83,6 @@ GATES = Technology(
     name="gates",
     area_unit="gates",
     synthesis=_SYNTHESIS,
-    dsp_synthesis="",
     measure=_measure,
     files={
         "ripple.v": _RIPPLE,

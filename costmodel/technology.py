@@ -1,15 +1,25 @@
 """Technologies: what a unit is mapped to, by which flow, and what is counted."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-__all__ = ["Technology", "find_technology", "technology_names"]
+from macwright.costmodel.cache import content_key
+
+__all__ = ["LIBERTY_NAMES", "Technology", "find_technology", "technology_names"]
+
+#: Names of cell libraries that are known well enough to need nothing but their Liberty files.
+LIBERTY_NAMES = ("nangate45", "sky130hd", "asap7", "ihp130")
+
+Figures = dict[str, float | int | None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Technology:
     """Something that a unit can be mapped to.
+
+    A technology can be pickled, so that a unit can be characterised in another process.
 
     Parameters
     ----------
@@ -18,25 +28,29 @@ class Technology:
     area_unit : str
         What `area` counts, such as ``"luts"``.
     synthesis : str
-        Yosys commands from the design as read to the mapped netlist; ``{top}`` is the module.
+        Yosys commands from the design as read to the mapped netlist; ``{top}`` is the module and
+        ``{lib0}``, ``{lib1}``, … are the libraries.
     dsp_synthesis : str
         The same with hard multipliers, or empty where the technology has none.
+    endings : mapping of str to str
+        Commands by name that finish the synthesis, each in its own way; the smallest result is
+        kept. None for a synthesis that is finished already.
     measure : callable
         ``measure(netlist, top)`` gives the figures of a mapped netlist, by column.
     files : mapping of str to str
         Files that the commands read, besides the unit.
-
-    Notes
-    -----
-    A technology can be pickled, so that a unit can be characterised in another process.
+    libraries : tuple of (str, str, Path)
+        Name, SHA-256 and place of each (uncompressed) library file.
     """
 
     name: str
     area_unit: str
     synthesis: str
-    dsp_synthesis: str
-    measure: Callable[[Mapping[str, Any], str], dict[str, float | int | None]]
-    files: Mapping[str, str]
+    measure: Callable[[Mapping[str, Any], str], Figures]
+    dsp_synthesis: str = ""
+    endings: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    libraries: tuple[tuple[str, str, Path], ...] = ()
 
     def flow(self, *, dsp: bool) -> str:
         """Yosys commands for a unit, with or without hard multipliers.
@@ -52,14 +66,49 @@ class Technology:
             )
         return self.dsp_synthesis if dsp else self.synthesis
 
-    def describe(self, *, dsp: bool) -> str:
-        """The flow as one line, for the record: all that it depends on but the tools."""
-        commands = self.flow(dsp=dsp).replace(" -top {top}", "").split("\n")
-        for name, text in self.files.items():
+    def script(self, top: str, *, dsp: bool) -> tuple[str, dict[str, str]]:
+        """Yosys script for a unit in ``unit.v``, and the netlist file that each ending writes."""
+        places = {f"lib{n}": path for n, (_, _, path) in enumerate(self.libraries)}
+        lines = ["read_verilog unit.v", self.flow(dsp=dsp).format(top=top, **places)]
+        if not self.endings:
+            return "\n".join([*lines, "write_json netlist.json\n"]), {"": "netlist.json"}
+        lines.append("design -save begun")
+        for name, commands in self.endings.items():
+            lines += ["design -load begun", commands.format(top=top, **places)]
+            lines.append(f"write_json {name}.json")
+        return "\n".join([*lines, ""]), {name: f"{name}.json" for name in self.endings}
+
+    def key(self, *, dsp: bool) -> str:
+        """Hash of all that the flow depends on but the unit and the tools."""
+        return content_key(
+            name=self.name,
+            commands=self.flow(dsp=dsp),
+            endings=list(self.endings.items()),
+            files=dict(self.files),
+            libraries=[sha for _, sha, _ in self.libraries],
+        )
+
+    def describe(self, *, dsp: bool, ending: str = "") -> str:
+        """The flow as one line, for the record: all that it depends on but the tools.
+
+        Parameters
+        ----------
+        dsp : bool
+            Whether hard multipliers may be used.
+        ending : str
+            Which of the endings made the netlist.
+        """
+        parts = [self.flow(dsp=dsp)]
+        if self.endings:
+            parts.append(f"smallest of {', '.join(self.endings)}: {self.endings.get(ending, '')}")
+        text = "\n".join(parts).replace(" -top {top}", "")
+        for name, script in self.files.items():
             if name.endswith(".abc"):
-                steps = f"-script '{'; '.join(text.split(chr(10))).strip('; ')}'"
-                commands = [line.replace(f"-script {name}", steps) for line in commands]
-        return "; ".join(line for line in commands if line)
+                steps = f"-script '{'; '.join(script.split(chr(10))).strip('; ')}'"
+                text = text.replace(f"-script {name}", steps)
+        for n, (name, sha, _) in enumerate(self.libraries):
+            text = text.replace(f'"{{lib{n}}}"', f"{name}@{sha[:12]}")
+        return "; ".join(line for line in text.split("\n") if line)
 
 
 def technology_names() -> tuple[str, ...]:
@@ -73,12 +122,16 @@ def find_technology(name: str) -> Technology:
     Raises
     ------
     ValueError
-        If there is none.
+        If there is none, or it needs a Liberty file.
     """
     found = _all().get(name)
-    if found is None:
-        raise ValueError(f"Technology must be one of {', '.join(_all())}, not {name!r}")
-    return found
+    if found is not None:
+        return found
+    if name in LIBERTY_NAMES:
+        raise ValueError(
+            f"Technology {name} must come with its Liberty file (--liberty FILE), not alone"
+        )
+    raise ValueError(f"Technology must be one of {', '.join(_all())}, not {name!r}")
 
 
 def _all() -> dict[str, Technology]:

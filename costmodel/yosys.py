@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,10 +109,10 @@ def run_yosys(
     script: str,
     files: Mapping[str, str],
     *,
-    output: str = "netlist.json",
+    outputs: Sequence[str] = ("netlist.json",),
     timeout_s: float = 600.0,
-) -> dict[str, Any]:
-    """Run a script in a folder of its own and read the JSON that it writes.
+) -> list[dict[str, Any]]:
+    """Run a script in a folder of its own and read the JSON files that it writes.
 
     Parameters
     ----------
@@ -122,15 +122,15 @@ def run_yosys(
         Yosys commands, one a line, that name files by their names alone.
     files : mapping of str to str
         Text of each file that the script reads.
-    output : str
-        Name of the JSON file that the script writes.
+    outputs : sequence of str
+        Names of the JSON files that the script writes.
     timeout_s : float
         Longest time to wait, in seconds.
 
     Returns
     -------
-    dict
-        Content of the output file.
+    list of dict
+        Content of each file.
 
     Raises
     ------
@@ -155,10 +155,11 @@ def run_yosys(
             )
         except subprocess.TimeoutExpired:
             raise ToolError(f"Synthesis took longer than {timeout_s:g} s and was stopped") from None
-        if done.returncode != 0 or not (folder / output).is_file():
+        written = [folder / output for output in outputs]
+        if done.returncode != 0 or not all(path.is_file() for path in written):
             raise ToolError(f"{yosys} failed: {_reason(done)}")
         try:
-            return json.loads((folder / output).read_bytes())
+            return [json.loads(path.read_bytes()) for path in written]
         except ValueError:
             raise ToolError(f"{yosys} wrote no valid netlist; is the disk full?") from None
 

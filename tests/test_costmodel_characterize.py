@@ -32,11 +32,11 @@ def yosys(monkeypatch):
     class Fake:
         runs, broken = 0, ()
 
-    def synthesize(verilog, *, top, **options):
+    def synthesize(verilog, *, top, technology, dsp, **options):
         Fake.runs += 1
         if top in Fake.broken:
             raise ToolError(f"Unit {top} could not be characterised: out of luck")
-        return FIGURES
+        return {**FIGURES, "flow": technology.describe(dsp=dsp)}
 
     monkeypatch.setattr(module, "synthesize", synthesize)
     return Fake

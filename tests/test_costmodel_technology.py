@@ -11,9 +11,11 @@ from macwright.hw.files import ToolError
 
 def figures(body, *, technology="gates", ports="input a, b, c, d, clk, output y, z", dsp=False):
     verilog = f"module unit({ports});\n{body}\nendmodule\n"
-    return synthesize(
+    got = synthesize(
         verilog, top="unit", technology=find_technology(technology), yosys=find_yosys(), dsp=dsp
     )
+    assert got.pop("flow") == find_technology(technology).describe(dsp=dsp)
+    return got
 
 
 # Published weights: AND2 and OR2 1, AO21 2, MUX2, XOR2 and half adder 3, full adder 7, FF 6.
@@ -116,6 +118,9 @@ def test_unknown_technology_and_missing_multipliers_are_named():
     text = "^Technology must be one of gates, ecp5, ice40, xc7, not 'virtex'$"
     with pytest.raises(ValueError, match=text):
         find_technology("virtex")
+    text = r"^Technology asap7 must come with its Liberty file \(--liberty FILE\), not alone$"
+    with pytest.raises(ValueError, match=text):
+        find_technology("asap7")
     text = "^Technology with DSP blocks must be one of ecp5, ice40 or xc7, not 'gates'$"
     with pytest.raises(ValueError, match=text):
         find_technology("gates").flow(dsp=True)

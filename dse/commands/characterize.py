@@ -10,6 +10,8 @@ from macwright.dse.unit_arguments import add_unit_arguments, unit_fields
 if TYPE_CHECKING:
     import pandas as pd
 
+    from macwright.costmodel.technology import Technology
+
 __all__ = ["EXAMPLE", "HELP", "add_arguments", "run"]
 
 HELP = "Cost rows of units: area, look-up tables, flip-flops, logic depth."
@@ -28,7 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="family, such as int_mac, with fields as below, or a name from the registry",
     )
     add_unit_arguments(parser)
-    add("--technology", metavar="T", help="gates (the default), ecp5, ice40 or xc7")
+    add(
+        "--technology",
+        metavar="T",
+        help="gates (the default), ecp5, ice40 or xc7; with --liberty the library's name, such as "
+        "nangate45, sky130hd, asap7 or ihp130, which have lists of cells not to use",
+    )
+    add("--liberty", metavar="A.lib.gz,B.lib.gz", help="Liberty files of the cell library")
     add("--dsp", action="store_true", help="let the synthesiser use hard multipliers")
     add("--all", action="store_true", help="all units of the registry")
     add(
@@ -61,8 +69,8 @@ def run(args: argparse.Namespace) -> None:
         if args.shipped is not None:
             _ship(args, progress)
             return
-        technology = args.technology or "gates"
-        specs = [spec.tuned(technology) if args.tuned else spec for spec in _specs(args)]
+        technology = _technology(args)
+        specs = [spec.tuned(technology.name) if args.tuned else spec for spec in _specs(args)]
         rows = characterize(specs, technology, dsp=args.dsp, jobs=args.jobs, progress=progress)
     finally:
         progress.close()
@@ -72,6 +80,18 @@ def run(args: argparse.Namespace) -> None:
         print(json.dumps(json.loads(rows.to_json(orient="records")), indent=2))
     else:
         print(_table(rows))
+
+
+def _technology(args: argparse.Namespace) -> "Technology":
+    """Technology that the arguments name."""
+    from macwright.costmodel.flow_liberty import liberty_technology
+    from macwright.costmodel.technology import find_technology, technology_names
+
+    if args.liberty is None:
+        return find_technology(args.technology or "gates")
+    if args.technology in technology_names():
+        raise ValueError(f"Liberty files must come with a cell library, not {args.technology}")
+    return liberty_technology(args.liberty.split(","), name=args.technology or "")
 
 
 def _specs(args: argparse.Namespace) -> list[Any]:

@@ -1,0 +1,222 @@
+"""Technologies given by Liberty files: cells of a library, their area and delay.
+
+`area` is the sum of the cells' areas, in the library's unit (um2 by custom); `delay_ns` the
+shortest clock period, paths from the input ports included; `depth` the most cells on any path.
+Each unit is mapped with several ABC scripts and the smallest result is kept.
+
+Full adders and registers that a unit instantiates (`macwright.hw.arith.target`) become cells of
+the library where it has such, found by their functions; otherwise they become gates.
+"""
+
+import gzip
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from functools import lru_cache, partial
+from importlib.resources import files
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from macwright.costmodel.cache import cache_dir
+from macwright.costmodel.liberty import Cell, Library, read_liberty
+from macwright.costmodel.liberty_logic import inputs_of, parse_expression, truth_table
+from macwright.costmodel.netlist import from_yosys_json
+from macwright.costmodel.technology import Technology
+from macwright.costmodel.timing import analyse
+from macwright.hw.files import ToolError, write_atomic
+
+__all__ = ["liberty_technology"]
+
+#: Cells that a synthesiser must not pick: fillers, clock gates and buffers, scan and reset
+#: flip-flops, latches, and drive strengths too weak to be routed (OpenROAD flow scripts' lists).
+_DONT_USE = {
+    "nangate45": "TAPCELL* FILLCELL* AOI211_X1 OAI211_X1 CLK* T* SDFF* DFFR* DFFS* LOGIC* DL*",
+    "asap7": "*x1p* *xp* SDF* ICG* DLL* DHL*",
+    "sky130hd": "*probe* *lpflow* *_0 *dlx* *dlc* *sdf* *edf* *dfr* *dfs* *dfb* *clk* *einv* "
+    "*ebuf*",
+    "ihp130": "*lgcp* *sighold* *sdf* *dlh* *dll* *einv* *ebuf*",
+}
+
+_ABC = {
+    # Smallest.
+    "amap": "strash; ifraig; scorr; dc2; balance; rewrite; refactor; balance; rewrite -z; "
+    "refactor -z; balance; dch -f; amap -m",
+    # A little larger and faster.
+    "nf": "strash; ifraig; scorr; dc2; dc2; strash; &get -n; &nf -a 10; &put; buffer -c; topo",
+    # Sized for speed.
+    "dch": "strash; ifraig; scorr; dc2; dc2; &get -n; &dch -f; &nf; &put; buffer -c; topo; "
+    "upsize; dnsize",
+}
+
+
+def liberty_technology(paths: Sequence[str | Path], *, name: str = "") -> Technology:
+    """Technology of Liberty files.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        Files of one library, ``.lib`` or ``.lib.gz``.
+    name : str
+        Name of the technology; that of the library if empty. The names in
+        `macwright.costmodel.technology.LIBERTY_NAMES` bring a list of cells not to use.
+
+    Returns
+    -------
+    Technology
+
+    Raises
+    ------
+    ValueError
+        If a file is not Liberty (file and line are named), or the library has no flip-flop.
+    """
+    key = tuple(str(Path(path).resolve()) for path in paths)
+    library = _library(key)
+    name = name or library.name
+    avoid = _DONT_USE.get(name, "").split()
+    cells = [
+        library.cell(cell)
+        for cell in library.cell_names
+        if not any(fnmatchcase(cell, pattern) for pattern in avoid)
+    ]
+    if not any(cell.flip_flop for cell in cells):
+        raise ValueError(f"Library {library.name} must have a flip-flop, not none")
+    places = _unpacked(key, library)
+    every = " ".join(f'-liberty "{{lib{n}}}"' for n in range(len(places)))
+    dont_use = "".join(f" -dont_use {pattern}" for pattern in avoid)
+    behaviour = files("macwright.sim").joinpath("cells/macwright_asic.v").read_text()
+    own = {**_adder_modules(cells), **_register_module(cells)}
+    synthesis = "".join(f'read_liberty -lib "{{lib{n}}}"\n' for n in range(len(places)))
+    synthesis += "read_verilog macwright_asic.v\nsynth -top {top} -run begin:fine\n"
+    if own:
+        # The modules themselves go, so that what instantiates them meets the library's cells.
+        synthesis = synthesis.replace("macwright_asic.v", "macwright_asic.v macwright_cells.v")
+    synthesis += "flatten\nsynth -run fine:check -noabc\nopt -full\n"
+    synthesis += f"dfflibmap{dont_use} {every}\nopt -full\n"
+    return Technology(
+        name=name,
+        area_unit="um2",
+        synthesis=synthesis,
+        endings={
+            script: f"abc{dont_use} {every} -script {script}.abc\nopt_clean -purge"
+            for script in _ABC
+        },
+        measure=partial(_measure, key),
+        files={
+            "macwright_asic.v": _without(behaviour, own),
+            "macwright_cells.v": "\n".join(own.values()),
+            **{f"{k}.abc": text.replace("; ", "\n") + "\n" for k, text in _ABC.items()},
+        },
+        libraries=places,
+    )
+
+
+@lru_cache(maxsize=8)
+def _library(paths: tuple[str, ...]) -> Library:
+    return read_liberty(paths)
+
+
+def _unpacked(paths: tuple[str, ...], library: Library) -> tuple[tuple[str, str, Path], ...]:
+    """Name, hash and place of each file, uncompressed into the cache where need be."""
+    places = []
+    for path, (_, sha) in zip(paths, library.sources, strict=True):
+        place = Path(path)
+        if (raw := place.read_bytes()).startswith(b"\x1f\x8b"):
+            place = cache_dir().resolve() / "liberty" / f"{sha}.lib"
+            if not place.is_file():
+                write_atomic(place, gzip.decompress(raw))
+        places.append((Path(path).name.removesuffix(".gz"), sha, place))
+    return tuple(places)
+
+
+def _measure(paths: tuple[str, ...], netlist: Mapping[str, Any], top: str) -> dict[str, Any]:
+    try:
+        mapped = from_yosys_json(netlist, _library(paths), top=top)
+        timing = analyse(mapped)
+    except ValueError as error:
+        raise ToolError(f"Unit cannot be mapped to the library: {error}") from None
+    period = timing.input_period_ns
+    return {
+        "area": round(mapped.area, 6),
+        "ffs": len(mapped.flops),
+        "depth": int(mapped.level.max(initial=0)),
+        "delay_ns": round(period, 6) if np.isfinite(period) else None,
+        "fmax_mhz": round(1000 / period, 3) if np.isfinite(period) else None,
+    }
+
+
+def _without(behaviour: str, modules: Mapping[str, str]) -> str:
+    """Verilog text less some of its modules."""
+    for name in modules:
+        start = behaviour.index(f"module {name} ")
+        end = behaviour.index("endmodule", start) + len("endmodule")
+        behaviour = behaviour[:start] + behaviour[end:]
+    return behaviour
+
+
+def _adder_modules(cells: Sequence[Cell]) -> dict[str, str]:
+    """Verilog of the full adders that a unit instantiates, in the smallest cell that is one."""
+    sums = {False: (0, 1, 1, 0, 1, 0, 0, 1), True: (1, 0, 0, 1, 0, 1, 1, 0)}
+    carries = {False: (0, 0, 0, 1, 0, 1, 1, 1), True: (1, 1, 1, 0, 1, 0, 0, 0)}
+    adders = {}
+    for cell in sorted(cells, key=lambda cell: (-cell.area, cell.name)):
+        if cell.flip_flop or cell.other_state or len(cell.inputs) != 3 or len(cell.outputs) != 2:
+            continue
+        tables = {pin: _table(cell, pin) for pin in cell.outputs}
+        for inverted, (s, c) in product((False, True), [tuple(cell.outputs), cell.outputs[::-1]]):
+            if tables[s] == sums[inverted] and tables[c] == carries[inverted]:
+                adders[inverted] = (cell, s, c)
+    modules = {}
+    for name, inverted, outs in (
+        ("macwright_fa", False, ("s", "co")),
+        ("macwright_fan", True, ("sn", "con")),
+    ):
+        found = adders.get(inverted) or adders.get(not inverted)
+        if found is not None:
+            ports = "input a, input b, input c, output {}, output {}".format(*outs)
+            modules[name] = _instance(name, ports, found, outs, invert=inverted not in adders)
+    return modules
+
+
+def _register_module(cells: Sequence[Cell]) -> dict[str, str]:
+    """Verilog of the flip-flop with both outputs, in the smallest cell that has them."""
+    for cell in sorted(cells, key=lambda cell: (cell.area, cell.name)):
+        ff = cell.flip_flop
+        if ff is None or ff.clear or ff.preset or cell.other_state:
+            continue
+        places = {ff.next_state: "d", ff.clocked_on: "clk"}
+        functions = {cell.pins[pin].function: pin for pin in cell.outputs}
+        if set(places) != set(cell.inputs) or set(functions) != {ff.state, ff.inverse}:
+            continue
+        nets = [f".{pin}({net})" for pin, net in places.items()]
+        nets += [f".{functions[ff.state]}(q)", f".{functions[ff.inverse]}(qn)"]
+        return {
+            "macwright_dffq": "module macwright_dffq (input clk, input d, output q, output qn);\n"
+            f"  {cell.name} cell_ ({', '.join(nets)});\nendmodule\n"
+        }
+    return {}
+
+
+def _instance(
+    name: str, ports: str, found: tuple[Cell, str, str], outs: tuple[str, str], *, invert: bool
+) -> str:
+    cell, *pins = found
+    ins = ", ".join(f".{pin}({net})" for pin, net in zip(cell.inputs, "abc", strict=True))
+    nets = ", ".join(f".{pin}(x{n})" for n, pin in enumerate(pins))
+    sign = "~" if invert else ""
+    return (
+        f"module {name} ({ports});\n  wire x0, x1;\n  {cell.name} cell_ ({ins}, {nets});\n"
+        f"  assign {outs[0]} = {sign}x0;\n  assign {outs[1]} = {sign}x1;\nendmodule\n"
+    )
+
+
+def _table(cell: Cell, pin: str) -> tuple[int, ...]:
+    """Truth table of an output over the cell's inputs; empty if it reads anything else."""
+    try:
+        tree = parse_expression(cell.pins[pin].function)
+    except ValueError:
+        return ()
+    if not set(inputs_of(tree)) <= set(cell.inputs):
+        return ()
+    return tuple(int(bit) for bit in truth_table(tree, tuple(cell.inputs)))
