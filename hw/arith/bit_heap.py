@@ -81,12 +81,12 @@ class BitHeap:
         """
         if adder == "ripple":
             return Cat(bit.value for bit in self._ripple(m))
-        first, second = self._two_rows(m)
+        first, second = _rows(m, self._greedy(m))
         return prefix_add(m, first, second, adder=adder)
 
     def carry_save(self, m: Module) -> tuple[Value, Value]:
         """Add the compressor tree to `m` and return two numbers whose sum is the sum."""
-        return self._two_rows(m)
+        return _rows(m, self._dadda(m))
 
     def _ones(self) -> list[bool]:
         return [bool(self.constant >> k & 1) for k in range(self.width)]
@@ -129,35 +129,65 @@ class BitHeap:
             total.append(bit if bit is not None else Bit(Const(int(ones[k]), 1)))
         return total
 
-    def _two_rows(self, m: Module) -> tuple[Value, Value]:
-        """Compress every column to two bits, earliest bits first, level by level."""
+    def _compress(self, m: Module, bits: list[Bit]) -> tuple[Bit, Bit]:
+        """Sum and carry of two or three bits, of which the first may be a constant one."""
+        if not isinstance(bits[0].signal, Const):
+            adder = self.target.full_adder if len(bits) == 3 else self.target.half_adder
+            return adder(m, bits)
+        if len(bits) == 3:
+            return self.target.half_adder(m, bits[1:], one=True)
+        return ~bits[1], bits[1]
+
+    def _with_ones(self) -> list[list[Bit]]:
         columns = [list(column) for column in self.columns]
-        columns.append([])
-        for k, one in enumerate(self._ones()):
+        for column, one in zip(columns, self._ones(), strict=True):
             if one:
-                columns[k].append(Bit(Const(1, 1), False, -1.0))
+                column.append(Bit(Const(1, 1), False, -1.0))
+        return columns
+
+    def _greedy(self, m: Module) -> list[list[Bit]]:
+        """Two bits a column, by as few adders as can be; a carry may ripple through them."""
+        columns = [*self._with_ones(), []]
         for k in range(self.width):
             column = columns[k]
             while len(column) > 2:
                 column.sort(key=lambda bit: bit.arrival)
-                three = column[:3]
-                constant = [bit for bit in three if isinstance(bit.signal, Const)]
-                if constant:
-                    rest = [bit for bit in three if bit is not constant[0]]
-                    s, c = self.target.half_adder(m, rest, one=True)
-                else:
-                    s, c = self.target.full_adder(m, three)
+                s, c = self._compress(m, column[:3])
                 del column[:3]
                 column.append(s)
                 columns[k + 1].append(c)
-        zero = Bit(Const(0, 1))
-        padded = [[*column, zero, zero][:2] for column in columns[: self.width]]
-        first, second = Signal(self.width, name="row0"), Signal(self.width, name="row1")
-        m.d.comb += [
-            first.eq(Cat(pair[0].value for pair in padded)),
-            second.eq(Cat(pair[1].value for pair in padded)),
-        ]
-        return first, second
+        return columns[: self.width]
+
+    def _dadda(self, m: Module) -> list[list[Bit]]:
+        """Two bits a column, level by level: nothing ripples (Dadda, 1965)."""
+        columns = self._with_ones()
+        heights = [2]
+        while heights[-1] < max(map(len, columns)):
+            heights.append(heights[-1] * 3 // 2)
+        for height in reversed(heights):
+            carries: list[Bit] = []
+            for k, column in enumerate(columns):
+                column.sort(key=lambda bit: bit.arrival)
+                carried, carries = carries, []
+                while len(column) + len(carried) > height:
+                    taken = column[: 2 if len(column) + len(carried) == height + 1 else 3]
+                    del column[: len(taken)]
+                    s, c = self._compress(m, taken)
+                    carried.append(s)
+                    carries.append(c)
+                columns[k] = column + carried
+        return columns
+
+
+def _rows(m: Module, columns: list[list[Bit]]) -> tuple[Value, Value]:
+    zero = Bit(Const(0, 1))
+    padded = [[*column, zero, zero][:2] for column in columns]
+    first, second = Signal(len(columns), name="row0"), Signal(len(columns), name="row1")
+    m.d.comb += [
+        first.eq(Cat(pair[0].value for pair in padded)),
+        second.eq(Cat(pair[1].value for pair in padded)),
+    ]
+    return first, second
 
 
 def _add_sign(m: Module, dots: list[Bit], carry: Bit, sign: Bit) -> list[Bit]:

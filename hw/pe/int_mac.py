@@ -1,6 +1,6 @@
 """Integer multiply-accumulate unit."""
 
-from dataclasses import InitVar, dataclass
+from dataclasses import InitVar, dataclass, replace
 from typing import Any, ClassVar
 
 from amaranth.hdl import Module, Mux, Shape, Signal, signed
@@ -19,6 +19,9 @@ from macwright.hw.pe.operand import check_operand, product_range, range_width, s
 from macwright.hw.pe.spec import UnitSpec, parse_int
 
 __all__ = ["IntMac", "IntMacSpec"]
+
+#: Technologies whose full-adder cell has complemented outputs.
+INVERTING = ("asap7",)
 
 #: Final adders of the compressor tree.
 INT_ADDERS = ("ripple", "brent_kung", "sklansky", "kogge_stone", "carry_save")
@@ -132,6 +135,19 @@ class IntMacSpec(UnitSpec):
         """Name of the Verilog module and key of the cost table."""
         adder = [self.adder] if self.adder != "ripple" else []
         return self.make_name(self.act, self.weight, self.acc, *adder)
+
+    def tuned(self, technology: str) -> "IntMacSpec":
+        """The same function with the multiplier and adders that suit a technology.
+
+        FPGA technologies get rows of carry chains, others (gates, or the name of a cell library)
+        one compressor tree: Baugh-Wooley up to 11 bits of operands, Booth above, by measurement.
+        """
+        if technology in CHAINS:
+            return replace(self, multiplier="rows", adder="ripple", target=technology)
+        inverting = technology in INVERTING
+        target = "generic" if technology == "gates" else "asic_inverting" if inverting else "asic"
+        wide = self.act.width + self.weight.width >= (24 if inverting else 12)
+        return replace(self, multiplier="booth4" if wide else "baugh_wooley", target=target)
 
     def create(self) -> "IntMac":
         """Build the hardware."""
