@@ -114,7 +114,7 @@ def quantise(
     plans = []
     for index, layer in enumerate(workload.layers):
         weight_format, act_format = formats[layer.name]
-        (wanted,) = exact.advance([layer.out])
+        wanted = _target(workload, layer, exact, rounded, {plan.layer.name for plan in plans})
         acts = rounded.advance([layer.act, layer.weight] if layer.dynamic else [layer.act])
         scale = act_scale(
             Histogram(acts[0]),
@@ -143,6 +143,27 @@ def quantise(
         if progress:
             progress("quantisation", index + 1, len(workload.layers))
     return workload, plans
+
+
+def _target(
+    workload: Workload, layer: Layer, exact: Stepper, rounded: Stepper, planned: set[str]
+) -> np.ndarray:
+    """Outputs that a layer should have.
+
+    They are those of the float network; where the outputs are added to a tensor that the quantised
+    network already has, they also make up for the error of that tensor.
+    """
+    readers = [node for node in workload.model.graph.node if layer.out in node.input]
+    (wanted,) = exact.advance([layer.out])
+    if len(readers) != 1 or readers[0].op_type != "Add" or layer.out == workload.output:
+        return wanted
+    other = next((name for name in readers[0].input if name != layer.out), layer.out)
+    pending = {item.name for item in workload.layers} - planned
+    if other in workload.dtypes and not pending & set(rounded.pending(other)):
+        (right,), (wrong,) = exact.advance([other]), rounded.advance([other])
+        if right.shape == wanted.shape == wrong.shape:
+            return wanted + (right - wrong)
+    return wanted
 
 
 def _weights(

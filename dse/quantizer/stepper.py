@@ -7,7 +7,7 @@ import onnx
 import onnxruntime as ort
 
 from macwright.dse.quantizer.session import session
-from macwright.dse.quantizer.subgraph import cut
+from macwright.dse.quantizer.subgraph import cut, cut_nodes
 from macwright.dse.workload.layer import Workload
 
 __all__ = ["Stepper", "run_batches"]
@@ -52,6 +52,10 @@ class Stepper:
         used = {name for node in rest for name in node.input} | set(wanted)
         self.values = {name: value for name, value in self.values.items() if name in used}
         return found
+
+    def pending(self, tensor: str) -> list[str]:
+        """Names of the nodes that a tensor waits for."""
+        return [node.name for node in cut_nodes(self.graph, self.values, [tensor])]
 
     def _run(self, missing: list[str]) -> None:
         part = cut(self.workload, self.values, missing, graph=self.graph)

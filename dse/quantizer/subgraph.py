@@ -7,7 +7,7 @@ from onnx import helper
 
 from macwright.dse.workload.layer import Workload
 
-__all__ = ["cut", "downstream"]
+__all__ = ["cut", "cut_nodes"]
 
 
 def cut(
@@ -37,17 +37,12 @@ def cut(
     """
     graph = graph or workload.model.graph
     given = set(known)
-    needed = set(wanted) - given
-    nodes = []
-    for node in reversed(graph.node):
-        if needed & set(node.output):
-            nodes.append(node)
-            needed |= {name for name in node.input if name not in given}
+    nodes = cut_nodes(graph, given, wanted)
     used = {name for node in nodes for name in node.input} | set(wanted)
     constants = [item for item in graph.initializer if item.name in used - given]
     free = {value.name for value in graph.input} | given
     made = helper.make_graph(
-        nodes[::-1],
+        nodes,
         "part",
         [_value(workload, name) for name in sorted(used & free)],
         [onnx.ValueInfoProto(name=name) for name in wanted],
@@ -60,13 +55,18 @@ def cut(
     )
 
 
-def downstream(workload: Workload, tensor: str) -> set[str]:
-    """Tensors that depend on a tensor, itself included."""
-    found = {tensor}
-    for node in workload.model.graph.node:
-        if found & set(node.input):
-            found.update(node.output)
-    return found
+def cut_nodes(
+    graph: onnx.GraphProto, known: Iterable[str], wanted: Sequence[str]
+) -> list[onnx.NodeProto]:
+    """Nodes between tensors that are known and tensors that are wanted, in order."""
+    given = set(known)
+    needed = set(wanted) - given
+    nodes = []
+    for node in reversed(graph.node):
+        if needed & set(node.output):
+            nodes.append(node)
+            needed |= {name for name in node.input if name not in given}
+    return nodes[::-1]
 
 
 def _value(workload: Workload, name: str) -> onnx.ValueInfoProto:
