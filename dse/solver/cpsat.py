@@ -52,6 +52,8 @@ def solve_cpsat(
     groups: Groups,
     *,
     pairs: Sequence[Pair] = (),
+    classes: Ints | None = None,
+    most_classes: int = 0,
     hint: Ints | None = None,
     most_loss: int | None = None,
     deadline: float = float("inf"),
@@ -64,6 +66,8 @@ def solve_cpsat(
         The problem.
     pairs : sequence of Pair
         Interactions, linearised.
+    classes, most_classes
+        Class of each option, and how many different ones may be chosen.
     hint : array of int, shape (n_groups,), optional
         A choice to start from.
     most_loss : int, optional
@@ -90,6 +94,11 @@ def solve_cpsat(
     for row in groups.rows:
         total = cp_model.LinearExpr.weighted_sum(chosen, row.cost.tolist())
         model.add(total <= row.limit) if row.upper else model.add(total >= row.limit)
+    if classes is not None:
+        used = {int(c): model.new_bool_var("") for c in np.unique(classes)}
+        for variable, c in zip(chosen, classes.tolist(), strict=True):
+            model.add_implication(variable, used[c])
+        model.add(sum(used.values()) <= most_classes)
     loss = cp_model.LinearExpr.weighted_sum(terms, weights)
     if most_loss is not None:
         model.add(loss <= (most_loss - offset) >> shift)

@@ -58,7 +58,7 @@ def lagrangian_dual(
     groups: Groups,
     *,
     tolerance: float = 1e-9,
-    most_steps: int = 400,
+    most_steps: int = 150,
     deadline: float = float("inf"),
 ) -> Dual:
     """Maximise the Lagrangian bound over the prices, by Kelley's cutting planes.
@@ -70,7 +70,7 @@ def lagrangian_dual(
     tolerance : float, default=1e-9
         Stop when the best bound is within this of what any prices can give, relative to the
         least loss found or, if none is known, to the range of the loss.
-    most_steps : int, default=400
+    most_steps : int, default=150
         Prices tried at most.
     deadline : float
         Value of `time.perf_counter` at which to stop.
@@ -98,7 +98,7 @@ def lagrangian_dual(
     most_loss = float(np.maximum.reduceat(loss, start[:-1]).sum())
     box, best, best_price = 16.0, -np.inf, np.zeros(len(rows))
     allocations: list[Ints] = []
-    cuts: list[tuple[float, Floats]] = []
+    cuts: dict[tuple[float, tuple[float, ...]], None] = {}
     least_loss = np.inf
     price = np.zeros(len(rows))
     for _ in range(most_steps):
@@ -110,20 +110,26 @@ def lagrangian_dual(
         total = float(loss[chosen].sum())
         if (over <= 0).all():
             least_loss = min(least_loss, total)
-        cuts.append((total / loss_range, unit * over / loss_range))
         if value > best:
             best, best_price = value, price
         if not rows or perf_counter() > deadline or best > most_loss * (1 + 1e-9) + 1:
             break
-        if (answer := _master(cuts, box)) is None:
-            break  # numerically hard: the bound so far is as valid
-        price, ceiling = answer
-        scale = least_loss if np.isfinite(least_loss) else loss_range
-        if ceiling * loss_range - best <= tolerance * max(scale, 1.0):
+        cut = (total / loss_range, tuple((unit * over / loss_range).tolist()))
+        # No new choice, or none that could help: the bound is the best in the box.
+        settled = cut in cuts
+        cuts[cut] = None
+        if not settled:
+            answer = _master(list(cuts), box)
+            scale = least_loss if np.isfinite(least_loss) else loss_range
+            if answer is None:
+                break  # numerically hard: the bound so far is as valid
+            price, ceiling = answer
+            settled = ceiling * loss_range - best <= tolerance * scale + 1e-12 * loss_range
+        if settled:
             if (price < box * 0.999).all() or box > 1e14:
                 break
             box *= 64
-            if (answer := _master(cuts, box)) is None:
+            if (answer := _master(list(cuts), box)) is None:
                 break
             price = answer[0]
     prices = best_price * unit
@@ -136,7 +142,7 @@ def lagrangian_dual(
     return Dual(prices, bound, reduced, margin, allocations)
 
 
-def _master(cuts: list[tuple[float, Floats]], box: float) -> tuple[Floats, float] | None:
+def _master(cuts: list[tuple[float, tuple[float, ...]]], box: float) -> tuple[Floats, float] | None:
     """Prices in a box that maximise the least of the cuts, and that maximum; None on failure."""
     solver = pywraplp.Solver.CreateSolver("GLOP")
     height = solver.NumVar(-solver.infinity(), solver.infinity(), "height")
@@ -144,7 +150,7 @@ def _master(cuts: list[tuple[float, Floats]], box: float) -> tuple[Floats, float
     for total, over in cuts:
         cut = solver.Constraint(-solver.infinity(), total)
         cut.SetCoefficient(height, 1.0)
-        for price, amount in zip(prices, over.tolist(), strict=True):
+        for price, amount in zip(prices, over, strict=True):
             cut.SetCoefficient(price, -amount)
     solver.Objective().SetCoefficient(height, 1.0)
     solver.Objective().SetMaximization()

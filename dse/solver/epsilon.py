@@ -7,7 +7,7 @@ import numpy as np
 
 from macwright.dse.solver.problem import Groups
 from macwright.dse.solver.solution import Outcome
-from macwright.dse.solver.solve import optimise, why_infeasible
+from macwright.dse.solver.solve_groups import optimise, why_infeasible
 
 __all__ = ["epsilon_outcomes"]
 

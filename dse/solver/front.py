@@ -11,7 +11,7 @@ from macwright.dse.solver.epsilon import epsilon_outcomes
 from macwright.dse.solver.merge import MergedFront, merge_front
 from macwright.dse.solver.problem import Budget, Count, Groups, group, limit_of
 from macwright.dse.solver.solution import Outcome, Solution, make_solution
-from macwright.dse.solver.solve import why_infeasible
+from macwright.dse.solver.solve_groups import why_infeasible
 from macwright.dse.solver.table import OptionTable
 
 __all__ = ["Front", "evenly", "front"]

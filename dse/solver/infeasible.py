@@ -6,13 +6,17 @@ from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
+from ortools.sat.python import cp_model
 
-from macwright.dse.solver.cpsat import solve_cpsat
 from macwright.dse.solver.problem import Groups, Row
 
 __all__ = ["Infeasible", "explain"]
 
 Choose = Callable[[Groups], NDArray[np.int64] | None]
+
+
+#: Limits that must give together do so in steps of this part of themselves, to a thousandfold.
+STEP, MOST_STEPS = 1e-4, 10_000_000
 
 
 class Infeasible(ValueError):
@@ -86,29 +90,32 @@ def _shown(row: Row, whole: int) -> str:
 
 
 def _all_together(groups: Groups) -> tuple[float, list[Row]]:
-    """Least percentage by which all limits must give, to three digits, and limits that do."""
-
+    """Least percentage by which all limits must give, and limits that do."""
     ends = groups.start[:-1]
-    least = [sum(np.minimum.reduceat(row.cost, ends).tolist()) for row in groups.rows]
-    most = [sum(np.maximum.reduceat(row.cost, ends).tolist()) for row in groups.rows]
-
-    def eased(part: float) -> list[Row]:
-        rows = []
-        for row, low, high in zip(groups.rows, least, most, strict=True):
-            # Zero does not give by any percentage: then it is one of the largest total.
-            room = ceil((abs(row.limit) or high) * part)
-            limit = min(row.limit + room, high) if row.upper else max(row.limit - room, low)
-            rows.append(replace(row, limit=limit))
-        return rows
-
-    def possible(part: float) -> bool:
-        trial = replace(groups, rows=eased(part), loss=np.zeros_like(groups.loss))
-        return solve_cpsat(trial).chosen is not None
-
-    low, high = 0.0, 1e-3
-    while not possible(high):
-        low, high = high, high * 4
-    while high - low > 1e-3 * high:
-        middle = (low + high) / 2
-        low, high = (low, middle) if possible(middle) else (middle, high)
-    return 100 * high, eased(high)
+    model = cp_model.CpModel()
+    chosen = [model.new_bool_var("") for _ in range(len(groups.loss))]
+    for a, b in zip(groups.start[:-1].tolist(), groups.start[1:].tolist(), strict=True):
+        model.add_exactly_one(chosen[a:b])
+    steps = model.new_int_var(0, MOST_STEPS, "steps")
+    rooms = []
+    for row in groups.rows:
+        extreme = np.maximum if row.upper else np.minimum
+        furthest = sum(extreme.reduceat(row.cost, ends).tolist())
+        # Zero does not give by any percentage: then it is one of the largest total.
+        room = ceil(min(abs(row.limit) or furthest, 1 << 52) * STEP)
+        rooms.append((room, furthest))
+        total = cp_model.LinearExpr.weighted_sum(chosen, row.cost.tolist())
+        limit = max(-(1 << 60), min(1 << 60, row.limit))
+        model.add(total - room * steps <= limit if row.upper else total + room * steps >= limit)
+    model.minimize(steps)
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = 1
+    solver.parameters.max_time_in_seconds = 20.0
+    found = solver.solve(model) in (cp_model.OPTIMAL, cp_model.FEASIBLE)
+    taken = solver.value(steps) if found else MOST_STEPS
+    relaxed = []
+    for row, (room, furthest) in zip(groups.rows, rooms, strict=True):
+        eased = row.limit + (1 if row.upper else -1) * room * taken
+        limit = (min if row.upper else max)(eased, furthest) if found else furthest
+        relaxed.append(replace(row, limit=limit))
+    return 100 * STEP * taken, relaxed

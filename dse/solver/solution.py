@@ -1,15 +1,16 @@
 """What a solver answers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import fsum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from macwright.dse.solver.pairs import PairTerm, pair_total
 from macwright.dse.solver.problem import Groups
-from macwright.dse.solver.table import OptionTable
 
-__all__ = ["Outcome", "Solution", "gap_of", "make_solution", "solution_of_rows"]
+__all__ = ["Outcome", "Solution", "gap_of", "make_solution"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,8 @@ class Outcome:
     solver : str
     infeasible : bool
         Proved that no choice is within the limits.
+    loss : int, optional
+        Scaled loss, if it is not just that of the options (pairwise terms).
     """
 
     chosen: NDArray[np.int64] | None
@@ -74,54 +77,44 @@ class Outcome:
     optimal: bool
     solver: str
     infeasible: bool = False
+    loss: int | None = None
 
 
-def make_solution(groups: Groups, outcome: Outcome, *, seconds: float, objective: str) -> Solution:
-    """Solution for a choice, in the units of the table."""
+def make_solution(
+    groups: Groups,
+    outcome: Outcome,
+    *,
+    seconds: float,
+    objective: str,
+    pair_terms: Sequence[PairTerm] = (),
+    pair_error: float = 0.0,
+) -> Solution:
+    """Solution for a choice, in the units of the table.
+
+    With pairwise terms, `bound` of the outcome and its loss include them.
+    """
     chosen = outcome.chosen
     if chosen is None:
         raise ValueError("Outcome must have a choice, not none")
-    loss = sum(groups.loss[chosen].tolist())
-    return solution_of_rows(
-        groups.table,
-        groups.table_rows(chosen),
-        objective=objective,
-        optimal=outcome.optimal or outcome.bound >= loss,
-        # Rounding can hide as much in this choice as in a better one.
-        behind=max(0, loss - outcome.bound) / groups.objective.factor + 2 * groups.objective.error,
-        solver=outcome.solver,
-        seconds=seconds,
-    )
-
-
-def solution_of_rows(
-    table: OptionTable,
-    rows: NDArray[np.int64],
-    *,
-    objective: str,
-    optimal: bool,
-    behind: float,
-    solver: str,
-    seconds: float,
-    extra: float = 0.0,
-) -> Solution:
-    """Solution for one table row of each layer, in the order of the layers.
-
-    `behind` is the difference to the bound; `extra` is added to the objective (pairwise terms).
-    """
+    table = groups.table
+    rows = groups.table_rows(chosen).tolist()
+    allocation = {table.layers[layer]: table.options[row] for layer, row in enumerate(rows)}
     totals = {name: fsum(column[rows].tolist()) for name, column in table.values.items()}
+    extra = pair_total(pair_terms, allocation)
     reached = totals[objective] + extra
+    loss = outcome.loss if outcome.loss is not None else sum(groups.loss[chosen].tolist())
+    # Rounding can hide as much in this choice as in a better one.
+    rounding = 2 * (groups.objective.error + pair_error)
+    behind = max(0, loss - outcome.bound) / groups.objective.factor + rounding
     # Totals of columns are at least zero; pairwise terms may be negative.
-    bound = reached - behind if extra else max(reached - behind, 0.0)
+    bound = reached - behind if pair_terms else max(reached - behind, 0.0)
     return Solution(
-        status="optimal" if optimal else "feasible",
+        status="optimal" if outcome.optimal or outcome.bound >= loss else "feasible",
         objective=reached,
         bound=bound,
         gap=gap_of(reached, bound),
-        solver=solver,
+        solver=outcome.solver,
         seconds=seconds,
-        allocation={
-            table.layers[layer]: table.options[row] for layer, row in enumerate(rows.tolist())
-        },
+        allocation=allocation,
         totals=totals,
     )
