@@ -34,6 +34,7 @@ class BitHeap:
         self.target = target
         self.columns: list[list[Bit]] = [[] for _ in range(width)]
         self.constant = 0
+        self.sign: tuple[Bit, int] | None = None
 
     def add_constant(self, value: int) -> None:
         """Add an integer of either sign."""
@@ -49,6 +50,17 @@ class BitHeap:
             bit = ~bit
             self.add_constant(-(1 << weight))
         self.columns[weight].append(bit)
+
+    def subtract_sign(self, bit: Value, weight: int) -> None:
+        """Subtract ``bit * 2**weight``, the sign of what else is added; once, and last.
+
+        Cheaper than a bit of negative weight where only the accumulator reaches above.
+        """
+        above = self.columns[weight:]
+        if self.sign is None and self.constant >> weight == 0 and all(len(c) == 1 for c in above):
+            self.sign = (Bit(bit), weight)
+        else:
+            self.add_bit(bit, weight, negative=True)
 
     def add(
         self, value: ValueLike, *, shift: int = 0, negative: bool = False, arrival: float = 0.0
@@ -98,6 +110,10 @@ class BitHeap:
         ones = self._ones()
         for k in range(self.width):
             column = columns[k]
+            if self.sign is not None and self.sign[1] == k:
+                dots = [column[0] for column in self.columns[k:]]
+                carry = (column[1:] or [Bit(Const(0, 1))])[0]
+                return [*total, *_add_sign(m, dots, carry, self.sign[0])]
             while len(column) > 1:
                 column.sort(key=lambda bit: bit.arrival)
                 if len(column) == 2:
@@ -139,6 +155,11 @@ class BitHeap:
         return ~bits[1], bits[1]
 
     def _with_ones(self) -> list[list[Bit]]:
+        if self.sign is not None:
+            bit, weight = self.sign
+            self.sign = None
+            self.add_constant(-(1 << weight))
+            self.columns[weight].append(~bit)
         columns = [list(column) for column in self.columns]
         for column, one in zip(columns, self._ones(), strict=True):
             if one:

@@ -22,7 +22,17 @@ from dataclasses import dataclass
 
 from amaranth.hdl import ClockSignal, Instance, Module, Mux, Signal, Value
 
-__all__ = ["ASIC", "ASIC_INVERTING", "GENERIC", "TARGETS", "Asic", "Bit", "Target", "target_of"]
+__all__ = [
+    "ASIC",
+    "ASIC_INVERTING",
+    "GENERIC",
+    "INVERTING",
+    "TARGETS",
+    "Asic",
+    "Bit",
+    "Target",
+    "target_of",
+]
 
 
 @dataclass(frozen=True)
@@ -172,6 +182,10 @@ _BY_NAME = {target.name: target for target in (GENERIC, ASIC, ASIC_INVERTING)}
 
 #: Names of all targets; "generic" is plain expressions.
 TARGETS = (*_BY_NAME, "ecp5", "ice40", "xc7")
+
+
+#: Technologies whose full-adder cell has complemented outputs.
+INVERTING = ("asap7",)
 
 
 def target_of(name: str) -> Target:

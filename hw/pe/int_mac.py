@@ -10,7 +10,7 @@ from macwright.hw.arith.accumulate import accumulate, accumulate_carry_save
 from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.chain import CHAINS
 from macwright.hw.arith.multipliers import MULTIPLIERS
-from macwright.hw.arith.target import target_of
+from macwright.hw.arith.target import INVERTING, target_of
 from macwright.hw.formats import BinaryFormat, IntFormat, TernaryFormat, parse_format
 from macwright.hw.pe.accumulator import parse_int_acc
 from macwright.hw.pe.int_product import add_int_product, chain_product, infer_product
@@ -19,9 +19,6 @@ from macwright.hw.pe.operand import check_operand, product_range, range_width, s
 from macwright.hw.pe.spec import UnitSpec, parse_int
 
 __all__ = ["IntMac", "IntMacSpec"]
-
-#: Technologies whose full-adder cell has complemented outputs.
-INVERTING = ("asap7",)
 
 #: Final adders of the compressor tree.
 INT_ADDERS = ("ripple", "brent_kung", "sklansky", "kogge_stone", "carry_save")

@@ -1,13 +1,18 @@
 """Minifloat multiply-accumulate unit with an exact fixed-point accumulator."""
 
-from dataclasses import InitVar, dataclass
+from dataclasses import InitVar, dataclass, replace
 from typing import Any, ClassVar
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 
+from macwright.hw.arith.accumulate import accumulate
+from macwright.hw.arith.bit_heap import BitHeap
+from macwright.hw.arith.chain import CHAINS
+from macwright.hw.arith.target import INVERTING, target_of
 from macwright.hw.formats import Format, parse_format
 from macwright.hw.pe.accumulator import FixedAcc, parse_fixed_acc
 from macwright.hw.pe.mac import Mac
+from macwright.hw.pe.minifloat_product import aligned_product
 from macwright.hw.pe.operand import (
     check_operand,
     has_specials,
@@ -40,8 +45,9 @@ class MinifloatMacSpec(UnitSpec):
         Number of products that an exact accumulator must hold; only with ``acc=None``.
     drop : int
         Low bits of every product that are cut off (toward zero) before the sum; 0 is exact.
-    multiplier : {"infer"}
-        How the significands' product is made.
+    multiplier : {"infer", "array"}
+        How product and sum are made: left to the synthesiser, or as a small array, an aligner and
+        one adder that takes the sign in as carry and complement.
     en, rst : bool
         Whether the unit has a clock enable and a synchronous reset.
     pipeline : {0, 1, 2}
@@ -85,7 +91,11 @@ class MinifloatMacSpec(UnitSpec):
             raise TypeError(
                 "minifloat_mac must have a minifloat factor; int_mac multiplies integers"
             )
-        self.check_common(multipliers=("infer",), stages=2)
+        self.check_common(multipliers=("infer", "array"), stages=2)
+        if self.multiplier == "infer" and self.target != "generic":
+            raise ValueError(
+                f"minifloat_mac multiplier must be array with target {self.target}, not 'infer'"
+            )
         low, high = product_range(self.act, self.weight)
         most = max(-low, high).bit_length() - 1
         if type(self.drop) is not int or not 0 <= self.drop <= most:
@@ -129,6 +139,14 @@ class MinifloatMacSpec(UnitSpec):
         """Name of the Verilog module and key of the cost table."""
         drop = [f"drop{self.drop}"] if self.drop else []
         return self.make_name(self.act, self.weight, self.acc, *drop)
+
+    def tuned(self, technology: str) -> "MinifloatMacSpec":
+        """The same function with the adders that suit a technology."""
+        if technology in CHAINS:
+            return replace(self, multiplier="array", target=technology)
+        target = "asic_inverting" if technology in INVERTING else "asic"
+        target = "generic" if technology == "gates" else target
+        return replace(self, multiplier="array", target=target)
 
     def create(self) -> "MinifloatMac":
         """Build the hardware."""
@@ -174,6 +192,44 @@ class MinifloatMac(Mac):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         a, w, clear = self.delayed(m, self.a, self.w, self.clear, stage=1)
+        spec = self.spec
+        if spec.multiplier == "infer":
+            special, clear = self._infer(m, a, w, clear)
+        else:
+            special, clear = self._align(m, a, w, clear)
+        if hasattr(self, "invalid"):
+            invalid = self.state(m, self.invalid)
+            with self.enabled(m):
+                m.d.sync += invalid.eq(special | (invalid & ~clear))
+        return m
+
+    def _align(self, m: Module, a: Any, w: Any, clear: Any) -> tuple[Any, Any]:
+        """Aligned product and accumulator; returns what the flag needs."""
+        spec = self.spec
+        target = target_of("generic" if spec.target in CHAINS else spec.target)
+        term = aligned_product(m, spec, a, w, target=target)
+        bits, sign, special, clear = self.delayed(
+            m, term.bits, term.sign, term.special, clear, stage=2
+        )
+        if spec.target in CHAINS:
+            acc = self.state(m, self.acc)
+            whole = Cat(bits, sign).as_signed()
+            after = CHAINS[spec.target].accumulate(m, acc, whole, clear=clear, carry=sign)
+            with self.enabled(m):
+                m.d.sync += acc.eq(after)
+            return special, clear
+
+        def add(heap: BitHeap, negative: bool) -> None:
+            heap.add(bits)
+            heap.add_bit(sign, 0)
+            heap.subtract_sign(sign, len(bits))
+
+        en = self.en if spec.en else None
+        accumulate(m, self.acc, add, clear=clear, target=target, en=en, rst=spec.rst)
+        return special, clear
+
+    def _infer(self, m: Module, a: Any, w: Any, clear: Any) -> tuple[Any, Any]:
+        """The same, left to the synthesiser."""
         x, y = split(self.spec.act, a), split(self.spec.weight, w)
         low, high = self.spec.product_range
         magnitude = Signal(max(-low, high).bit_length())
@@ -188,8 +244,4 @@ class MinifloatMac(Mac):
         acc = self.state(m, self.acc)
         with self.enabled(m):
             m.d.sync += acc.eq(Mux(clear, 0, acc) + term)
-        if hasattr(self, "invalid"):
-            invalid = self.state(m, self.invalid)
-            with self.enabled(m):
-                m.d.sync += invalid.eq(special | (invalid & ~clear))
-        return m
+        return special, clear

@@ -1,0 +1,90 @@
+"""Product of two minifloats (or a minifloat and an integer) as a signed fixed-point term."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Signal, Value
+
+from macwright.hw.arith.aligner import align
+from macwright.hw.arith.bit_heap import BitHeap
+from macwright.hw.arith.multipliers import baugh_wooley
+from macwright.hw.arith.target import Target
+from macwright.hw.formats import FloatFormat
+from macwright.hw.pe.product import split
+
+__all__ = ["Term", "aligned_product", "raw_product"]
+
+
+@dataclass(frozen=True)
+class Term:
+    """A number ``bits - sign * 2**width + sign``: a magnitude complemented by its sign.
+
+    Parameters
+    ----------
+    bits : Value
+        Magnitude, each bit exclusive-or the sign.
+    sign : Value
+        One bit.
+    special : Value
+        Whether an operand is NaN or infinity.
+    """
+
+    bits: Value
+    sign: Value
+    special: Value
+
+
+def raw_product(
+    m: Module, spec: Any, a: Value, w: Value, *, target: Target
+) -> tuple[list[Value], Value, int, Value, Value]:
+    """Product of the significands, right shift, position at shift 0, sign, special.
+
+    The shift is the sum of the complements of both exponents, so nothing is subtracted.
+    """
+    x, y = split(spec.act, a), split(spec.weight, w)
+    heap = BitHeap(len(x.significand) + len(y.significand), target=target)
+    factors = []
+    for name, part in (("sig_a", x), ("sig_w", y)):
+        factor = Signal(len(part.significand), name=name)
+        m.d.comb += factor.eq(part.significand)
+        factors.append(factor)
+    if len(factors[0]) == 1 or len(factors[1]) == 1:
+        narrow, wide = sorted(factors, key=len)
+        bits = [wide[k] & narrow[0] for k in range(len(wide))]
+    else:
+        baugh_wooley(m, heap, *factors)
+        whole = Signal(heap.width, name="sig_product")
+        m.d.comb += whole.eq(heap.sum(m))
+        bits = [whole[k] for k in range(heap.width)]
+    amounts, top = [], 0
+    for fmt, code in ((spec.act, a), (spec.weight, w)):
+        if isinstance(fmt, FloatFormat):
+            exponent = code[fmt.man_bits : fmt.man_bits + fmt.exp_bits]
+            zero = ~exponent.any()
+            amounts.append(~Cat(exponent[0] | zero, exponent[1:]))
+            top += (1 << fmt.exp_bits) - 2
+    amount = amounts[0]
+    if len(amounts) == 2:
+        widths = [len(amount) for amount in amounts]
+        adder = BitHeap(max(widths) + 1, target=target)
+        for amount in amounts:
+            adder.add(amount)
+        amount = adder.sum(m)
+        # The largest sum is not all ones.
+        amount = amount[: ((1 << widths[0]) + (1 << widths[1]) - 4).bit_length()]
+    shift = Signal(len(amount), name="shift")
+    sign = Signal(name="sign")
+    m.d.comb += [shift.eq(amount), sign.eq(x.sign ^ y.sign)]
+    return bits, shift, top, sign, (x.special | y.special)[0]
+
+
+def aligned_product(m: Module, spec: Any, a: Value, w: Value, *, target: Target) -> Term:
+    """Product aligned to the accumulator's grid, cut off toward zero below it."""
+    bits, shift, top, sign, special = raw_product(m, spec, a, w, target=target)
+    low, high = spec.product_range
+    width = max(-low, high).bit_length()
+    signed = [bit ^ sign for bit in bits]
+    term = align(m, signed, shift, top=top - spec.drop, width=width, fill=sign)
+    out = Signal(width, name="term")
+    m.d.comb += out.eq(Cat(*term))
+    return Term(out, sign, special)
