@@ -3,7 +3,10 @@
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +54,13 @@ def csv_text(rows: Sequence[Mapping[str, Any]] | pd.DataFrame) -> str:
     return out.getvalue()
 
 
-def write_run(folder: Path, files: Mapping[str, str]) -> None:
-    """Write the files of a run; allocations of an earlier run that are not among them go.
+def write_run(
+    folder: Path, files: Mapping[str, str], *, finish: Callable[[Path], Any] | None = None
+) -> None:
+    """Write the files of a run: all of them, or none and the folder stays as it was.
 
-    `run.json` is written last, so that a folder with one is whole.
+    They are written beside their place first and then moved, `run.json` last, so that a folder
+    with that file is whole. Allocations of an earlier run that are not among them are removed.
 
     Parameters
     ----------
@@ -62,10 +68,39 @@ def write_run(folder: Path, files: Mapping[str, str]) -> None:
         Made if absent.
     files : mapping from str to str
         Text of each file by its path in the folder.
+    finish : callable, optional
+        Called with the folder that holds the files, to add more.
+
+    Raises
+    ------
+    OSError
+        If the files cannot be written.
     """
-    (folder / "run.json").unlink(missing_ok=True)
-    for old in (folder / "allocations").glob("*.json"):
-        if f"allocations/{old.name}" not in files:
+    existed = folder.exists()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staged = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        for name, text in files.items():
+            write_atomic(staged / name, text)
+        if finish:
+            finish(staged)
+        if not existed:
+            staged.chmod(0o777 & ~_umask())
+            staged.rename(folder)
+            return
+        (folder / "run.json").unlink(missing_ok=True)
+        for old in (folder / "allocations").glob("*.json"):
             old.unlink()
-    for name in sorted(files, key=lambda name: name == "run.json"):
-        write_atomic(folder / name, files[name])
+        paths = [path for path in staged.rglob("*") if path.is_file()]
+        for path in sorted(paths, key=lambda path: (path.name == "run.json", path)):
+            place = folder / path.relative_to(staged)
+            place.parent.mkdir(exist_ok=True)
+            path.replace(place)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -77,7 +77,6 @@ def run(args: argparse.Namespace) -> None:
     from macwright.dse.progress import TerminalProgress
     from macwright.dse.report import write_report
     from macwright.dse.rundir import check_writable, write_run
-    from macwright.dse.solver import Budget
     from macwright.hw.formats import parse_format
 
     for name in ("points", "measure", "images", "jobs"):
@@ -85,7 +84,7 @@ def run(args: argparse.Namespace) -> None:
         if value is not None and value < (0 if name == "measure" else 1):
             raise ValueError(f"Option --{name} must be at least 1, not {value}")
     formats = {
-        key: tuple(str(parse_format(name)) for name in value.split(","))
+        key: tuple(str(parse_format(name.strip())) for name in value.split(","))
         for key, value in (("weights", args.weights), ("activations", args.activations))
         if value is not None
     }
@@ -94,7 +93,7 @@ def run(args: argparse.Namespace) -> None:
     settings = Settings(
         technology=args.technology,
         objective=args.objective,
-        budgets=tuple(Budget.parse(text) for text in args.budget),
+        budgets=_budgets(args),
         points=args.points,
         measured=args.measure,
         images=args.images,
@@ -108,12 +107,30 @@ def run(args: argparse.Namespace) -> None:
         found = explore(model, settings, recipe=args.recipe, data=args.data, progress=progress)
     finally:
         progress.close()
-    write_run(out, run_files(found))
-    report = write_report(out)
+    write_run(out, run_files(found), finish=write_report)
     if args.json:
         print(json.dumps(_summary(found, out), indent=1))
     else:
-        print(_table(found, out, report))
+        print(_table(found, out))
+
+
+def _budgets(args: argparse.Namespace) -> tuple[Any, ...]:
+    """Budgets, checked with the objective before anything takes long."""
+    from macwright.dse.commands.solve import parse_limit
+    from macwright.dse.options import COSTS
+    from macwright.dse.solver import Budget
+
+    limits = [parse_limit(text, "Budget") for text in args.budget]
+    for what, name in [
+        ("Objective", args.objective),
+        *(("Budget column", n) for n, _, _ in limits),
+    ]:
+        if name not in COSTS:
+            raise ValueError(f"{what} must be one of {', '.join(COSTS)}, not {name!r}")
+    return tuple(
+        Budget(name, max=value) if sign == "<=" else Budget(name, min=value)
+        for name, sign, value in limits
+    )
 
 
 def _summary(found: Any, out: Path) -> dict[str, Any]:
@@ -137,7 +154,7 @@ def _summary(found: Any, out: Path) -> dict[str, Any]:
     }
 
 
-def _table(found: Any, out: Path, report: Path) -> str:
+def _table(found: Any, out: Path) -> str:
     """What a person wants to see first: the measured points between the uniform formats."""
     objective = found.settings.objective
     rows = [
@@ -163,7 +180,7 @@ def _table(found: Any, out: Path, report: Path) -> str:
         f"verified: {check.hashed} units by the hash of their Verilog, {check.simulated} by "
         f"simulation ({check.note})"
     )
-    lines.append(f"report: {report}")
+    lines.append(f"report: {out / 'report.html'}")
     return "\n".join(lines)
 
 

@@ -1,0 +1,187 @@
+"""The main job, from a model to the files of a run, and its refusals."""
+
+import csv
+import errno
+import itertools
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dse_tiny import write_tiny_model
+
+from macwright.dse import cli
+from macwright.hw import files
+
+FORMATS = ["--weights", "int4,e2m1fn", "--activations", "int4,int8"]
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    return tmp_path_factory.mktemp("explore")
+
+
+@pytest.fixture(autouse=True)
+def cache(work, monkeypatch):
+    monkeypatch.setenv("MACWRIGHT_CACHE", str(work / "cache"))
+
+
+@pytest.fixture(scope="module")
+def model(work):
+    return write_tiny_model(work)
+
+
+@pytest.fixture(scope="module")
+def run_dir(work, model):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MACWRIGHT_CACHE", str(work / "cache"))
+        assert cli.main(["dse", str(model), *FORMATS, "-o", str(work / "run")]) == 0
+    return work / "run"
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_front_is_that_of_brute_force(run_dir):
+    options: dict[str, list[tuple[float, float]]] = {}
+    for row in rows(run_dir / "options.csv"):
+        options.setdefault(row["layer"], []).append((float(row["area_time"]), float(row["loss"])))
+    totals = sorted(
+        tuple(map(sum, zip(*choice, strict=True)))
+        for choice in itertools.product(*options.values())
+    )
+    best, front = float("inf"), []
+    for cost, loss in totals:
+        if loss < best:
+            best = loss
+            front.append((cost, loss))
+    found = [
+        (float(row["area_time"]), float(row["predicted_loss"]))
+        for row in rows(run_dir / "front.csv")
+    ]
+    np.testing.assert_allclose(found, front, rtol=1e-9)
+
+
+def test_every_point_is_proved_and_its_allocation_adds_up(run_dir):
+    options = {(row["layer"], row["option"]): row for row in rows(run_dir / "options.csv")}
+    for row in rows(run_dir / "front.csv"):
+        assert row["status"] == "optimal"
+        assert 0 <= float(row["gap"]) < 1e-6
+        allocation = json.loads((run_dir / row["allocation"]).read_text())
+        chosen = [
+            options[layer, f"{entry['weight']}/{entry['activation']}"]
+            for layer, entry in allocation["layers"].items()
+        ]
+        for column in ("area_time", "bops", "weight_bytes"):
+            total = sum(float(option[column]) for option in chosen)
+            assert float(row[column]) == pytest.approx(total)
+    info = json.loads((run_dir / "run.json").read_text())
+    assert info["confirmed_by_cp_sat"] == len(rows(run_dir / "front.csv"))
+
+
+def test_costs_come_from_the_verilog_of_the_units(run_dir):
+    from macwright.costmodel.default_units import mac_spec
+    from macwright.hw.verilog import verilog_sha256
+
+    terms = 4096
+    spec = mac_spec(act="uint4", weight="e2m1fn", terms=terms, technology="gates")
+    row = next(row for row in rows(run_dir / "costs.csv") if row["unit"] == spec.name)
+    assert row["verilog_sha256"] == verilog_sha256(spec)
+    option = next(
+        row
+        for row in rows(run_dir / "options.csv")
+        if (row["layer"], row["option"]) == ("linear", "e2m1fn/uint4")
+    )
+    # One sample: 96 inputs x 4 outputs, one product a cycle.
+    assert float(option["area_time"]) == pytest.approx(96 * 4 * float(row["area"]) / 1e6)
+    assert float(option["bops"]) == 96 * 4 * 4 * 4
+    assert float(option["weight_bytes"]) == 96 * 4 * 4 / 8
+
+
+def test_measured_points_include_the_cost_of_every_uniform_format(run_dir):
+    front = rows(run_dir / "front.csv")
+    for uniform in rows(run_dir / "uniform.csv"):
+        assert uniform["measured_accuracy"]
+        beside = [r for r in front if float(r["area_time"]) <= float(uniform["area_time"])]
+        assert beside[-1]["measured_accuracy"]
+        assert float(beside[-1]["predicted_loss"]) <= float(uniform["predicted_loss"]) + 1e-12
+
+
+def test_same_command_same_bytes_but_run_json(run_dir, model, work, capsys):
+    again = work / "again"
+    assert cli.main(["dse", str(model), *FORMATS, "-o", str(again), "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert len(summary["points"]) == len(rows(run_dir / "front.csv"))
+    names = {str(p.relative_to(run_dir)) for p in run_dir.rglob("*") if p.is_file()}
+    assert names == {str(p.relative_to(again)) for p in again.rglob("*") if p.is_file()}
+    for name in names - {"run.json", "report.html"}:
+        assert (run_dir / name).read_bytes() == (again / name).read_bytes(), name
+
+
+def _with(work: Path, **arrays: np.ndarray) -> list[str]:
+    with np.load(work / "tiny.npz") as old:
+        data = {**old, **arrays}
+    np.savez(work / "bad.npz", **data)
+    return ["--data", str(work / "bad.npz")]
+
+
+REFUSALS = {
+    "unknown format": (lambda work: ["--weights", "int4,int99"], "not 99"),
+    "impossible budget": (lambda work: [*FORMATS, "--budget", "bops<=1"], "bops"),
+    "unknown column": (lambda work: [*FORMATS, "--objective", "sweat"], "sweat"),
+    "bad budget": (lambda work: [*FORMATS, "--budget", "bops=1"], "bops=1"),
+    "no points": (lambda work: ["--points", "0"], "points"),
+    "NaN in data": (lambda work: _with(work, x_calib=np.full((8, 1, 4, 4), np.nan, "f4")), "NaN"),
+    "labels out of range": (lambda work: _with(work, y_eval=np.full(48, 4)), "4"),
+    "labels of another number": (lambda work: _with(work, y_eval=np.zeros(47, int)), "47"),
+    "no such recipe": (lambda work: ["--recipe", str(work / "no.toml")], "no.toml"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_refusal_is_one_line_and_leaves_nothing(case, work, model, capsys):
+    arguments, named = REFUSALS[case]
+    out = work / "refused"
+    assert cli.main(["dse", str(model), *arguments(work), "-o", str(out)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("macwright: error: ")
+    assert error.count("\n") == 1
+    assert named in error
+    assert not out.exists()
+    assert not list(work.glob(".*")), "a temporary file was left"
+
+
+def test_malformed_model_is_refused(work, capsys):
+    bad = work / "bad.onnx"
+    bad.write_bytes(b"\x08\x07garbage" * 10)
+    (work / "bad.toml").write_text((work / "tiny.toml").read_text())
+    assert cli.main(["dse", str(bad), "-o", str(work / "refused")]) == 1
+    error = capsys.readouterr().err
+    assert "bad.onnx" in error
+    assert error.count("\n") == 1
+
+
+def test_full_disk_leaves_nothing_half_written(run_dir, model, work, monkeypatch, capsys):
+    written = []
+
+    def write(path: Path, data: str | bytes) -> None:
+        if path.name == ".macwright-probe":
+            return files.write_atomic(path, data)
+        if len(written) == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        written.append(path)
+        return files.write_atomic(path, data)
+
+    monkeypatch.setattr("macwright.dse.rundir.write_atomic", write)
+    out = work / "full"
+    assert cli.main(["dse", str(model), *FORMATS, "-o", str(out)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("macwright: error: ")
+    assert "No space left on device" in error
+    assert error.count("\n") == 1
+    assert len(written) == 3
+    assert not out.exists()
+    assert not list(work.glob(".*")), "a temporary file was left"
