@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DEFAULT = ROOT.parent / "shared/reference/energy/nangate45-i8x8_32-gauss"
 CLEAR_EVERY = 32
 CYCLES = 6000
-REPEATS = 3
+REPEATS = 2
 
 
 def main() -> int:

@@ -16,6 +16,7 @@ from macwright.costmodel.glitch_kernel import (
     INPUT_WORDS,
     NEVER,
     SOURCE_WORDS,
+    WORD_INPUTS,
     kernel_text,
 )
 from macwright.costmodel.netlist import Netlist
@@ -73,7 +74,11 @@ class GlitchSimulator:
                 flops.append((net, _picoseconds(rise, fall), _picoseconds(fall, rise)))
         #: Nets that change at the clock edge, and their delays in ps.
         self.sources: list[tuple[int, int, int]] = inputs + flops
-        self._gates = [gate for gate in netlist.gates if gate.inputs]
+        # Any order within a level will do; gates of as many inputs side by side are faster.
+        self._gates = sorted(
+            (gate for gate in netlist.gates if gate.inputs),
+            key=lambda gate: (netlist.level[gate.instance], len(gate.inputs)),
+        )
         delays = []
         for gate in self._gates:
             for pin in gate.pins:
@@ -202,6 +207,8 @@ class GlitchSimulator:
             head, counter = common(gate.output)
             state = sum(int(settled[net]) << bit for bit, net in enumerate(gate.inputs))
             table = places["tables"] + tables[gate.table.astype(np.uint8).tobytes()]
+            if len(gate.inputs) <= WORD_INPUTS:
+                table = int(np.dot(gate.table.astype(np.uint64), 2 ** np.arange(len(gate.table))))
             words += [len(gate.inputs), table, state, head, counter, counter, *weight(gate.output)]
             for net in gate.inputs:
                 words += [common(net)[0], *next(delays)]

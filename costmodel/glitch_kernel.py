@@ -8,18 +8,20 @@ Memory, all 32-bit words unless said otherwise:
 - an event list is a run of rising times in ps that ends with `NEVER`;
 - `heads`: address of each net's event list;
 - source record: value now, address of its head and of its counter, delay of rising and falling
-  edges, unused, weight (float64);
-- gate record: number of inputs, address of its truth table (bytes), state (bit i is the value
-  of input i), address of its output's head and of its counter, unused, weight (float64), then
-  for each input: address of its head, delay of rising and falling outputs.
+  edges, address of its counter again, weight (float64);
+- gate record: number of inputs, truth table (above five inputs its address), state (bit i is
+  the value of input i), address of its output's head and of its counter (twice), weight (float64),
+  then for each input: address of its head, delay of rising and falling outputs.
 """
 
-__all__ = ["GATE_WORDS", "INPUT_WORDS", "NEVER", "SOURCE_WORDS", "kernel_text"]
+__all__ = ["GATE_WORDS", "INPUT_WORDS", "NEVER", "SOURCE_WORDS", "WORD_INPUTS", "kernel_text"]
 
 NEVER = 0x7FFFFFFF
 SOURCE_WORDS = 8
 GATE_WORDS = 8
 INPUT_WORDS = 3
+#: Most inputs whose truth table is a word in the record, not bytes elsewhere.
+WORD_INPUTS = 5
 
 
 def kernel_text(
@@ -118,10 +120,7 @@ def kernel_text(
 
 
 def _count() -> str:
-    """Add `$count` to the record's counter, and its energy, if the vector counts.
-
-    A source keeps the address of its counter in word 2, a gate in word 4; both have it in word 5.
-    """
+    """Add `$count` to the counter (word 5 of a record), and its energy, if the vector counts."""
     return """(if (local.get $counted) (then
        (local.set $j (i32.load offset=20 (local.get $record)))
        (i32.store (local.get $j) (i32.add (i32.load (local.get $j)) (local.get $count)))
@@ -129,13 +128,13 @@ def _count() -> str:
          (f64.convert_i32_u (local.get $count)) (f64.load offset=24 (local.get $record)))))))"""
 
 
-def _least(names: list[str]) -> str:
-    """Expression: the least of some locals."""
-    text = f"(local.get {names[0]})"
-    for name in names[1:]:
+def _least(terms: list[str]) -> str:
+    """Expression: the least of some expressions."""
+    text = terms[0]
+    for term in terms[1:]:
         text = (
-            f"(select (local.tee $new {text}) (local.get {name}) "
-            f"(i32.lt_u (local.get $new) (local.get {name})))"
+            f"(select (local.tee $x {text}) (local.tee $y {term}) "
+            f"(i32.lt_u (local.get $x) (local.get $y)))"
         )
     return text
 
@@ -147,90 +146,89 @@ def _gate(arity: int, places: dict[str, int]) -> str:
     the value that the function then has: a pulse shorter than the delay leaves no trace. This is
     how Icarus Verilog simulates specify paths. The delay is that of the input that changed (the
     least, if several change at once) and of the edge of the output.
+
+    Conditions that depend on the data are arithmetic, not branches, which would be mispredicted:
+    a time is stored always, and the end of the list moves on only if it counts. At most one
+    sample waits, nearly always; others wait in the queue, the latest first.
     """
     queue = places["queue"]
     head = 4 * GATE_WORDS
-    times = [f"$t{i}" for i in range(arity)]
+    inputs = range(arity)
+    pointers = " ".join(f"(local $p{i} i32) (local $t{i} i32) (local $m{i} i32)" for i in inputs)
     load = "\n".join(
-        f"""      (local.set $p{i} (i32.load (i32.load offset={head + 12 * i} (local.get $record))))
-      (local.set $t{i} (i32.load (local.get $p{i})))"""
-        for i in range(arity)
+        f"""  (local.set $p{i} (i32.load (i32.load offset={head + 12 * i} (local.get $record))))
+  (local.set $t{i} (i32.load (local.get $p{i})))"""
+        for i in inputs
     )
-
-    def delay(name: str, i: int, word: int) -> str:
-        value = f"(i32.load offset={head + 12 * i + word} (local.get $record))"
-        if arity == 1:
-            return f"(local.set {name} {value})"
-        return (
-            f"(local.set {name} (select (local.tee $new {value}) (local.get {name}) "
-            f"(i32.lt_u (local.get $new) (local.get {name}))))"
-        )
-
+    first = f"(local.set $t {_least([f'(local.get $t{i})' for i in inputs])})"
     apply = "\n".join(
-        f"""       (if (i32.eq (local.get $t{i}) (local.get $t)) (then
-        (local.set $state (i32.xor (local.get $state) (i32.const {1 << i})))
-        (local.set $p{i} (i32.add (local.get $p{i}) (i32.const 4)))
-        (local.set $t{i} (i32.load (local.get $p{i})))
-        {delay("$rise", i, 4)}
-        {delay("$fall", i, 8)}))"""
-        for i in range(arity)
+        f"""   (local.set $m{i} (i32.eq (local.get $t{i}) (local.get $t)))
+   (local.set $state (i32.xor (local.get $state) (i32.shl (local.get $m{i}) (i32.const {i}))))
+   (local.set $p{i} (i32.add (local.get $p{i}) (i32.shl (local.get $m{i}) (i32.const 2))))
+   (local.set $t{i} (i32.load (local.get $p{i})))"""
+        for i in inputs
     )
-    pointers = " ".join(f"(local $p{i} i32) (local $t{i} i32)" for i in range(arity))
+    delay = _least(
+        [
+            f"(select (i32.load offset={head + 12 * i + 4} (local.get $edge)) "
+            f"(i32.const {NEVER >> 1}) (local.get $m{i}))"
+            for i in inputs
+        ]
+    )
+    value = "(i32.load8_u (i32.add (local.get $table) (local.get $state)))"
+    if arity <= WORD_INPUTS:
+        value = "(i32.and (i32.shr_u (local.get $table) (local.get $state)) (i32.const 1))"
     return f""" (func $gate{arity} (param $record i32) (param $heap i32) (result i32)
-      (local $t i32) (local $f i32) (local $out i32) (local $state i32) (local $table i32)
-      (local $rise i32) (local $fall i32) (local $sample i32) (local $waiting i32)
-      (local $new i32) (local $j i32) (local $moved i32) {pointers}
+  (local $t i32) (local $f i32) (local $out i32) (local $state i32) (local $table i32)
+  (local $sample i32) (local $waiting i32) (local $due i32) (local $edge i32)
+  (local $new i32) (local $j i32) (local $x i32) (local $y i32) {pointers}
 {load}
-      (local.set $t {_least(times)})
-      (if (i32.eq (local.get $t) (i32.const {NEVER})) (then (return (local.get $heap))))
-      (local.set $table (i32.load offset=4 (local.get $record)))
-      (local.set $state (i32.load offset=8 (local.get $record)))
-      (local.set $f (i32.load8_u (i32.add (local.get $table) (local.get $state))))
-      (local.set $out (local.get $f))
-      (local.set $sample (i32.const {NEVER}))
-      (local.set $waiting (i32.const 0))
-      (block $merged (loop $merge
-       (block $sampled (loop $samples
-        (br_if $sampled (i32.gt_u (local.get $sample) (local.get $t)))
-        (br_if $merged (i32.eq (local.get $sample) (i32.const {NEVER})))
-        (if (i32.ne (local.get $out) (local.get $f)) (then
-         (local.set $out (local.get $f))
-         (i32.store (local.get $heap) (local.get $sample))
-         (local.set $heap (i32.add (local.get $heap) (i32.const 4)))))
-        (if (local.get $waiting)
-         (then
-          (local.set $waiting (i32.sub (local.get $waiting) (i32.const 4)))
-          (local.set $sample (i32.load offset={queue} (local.get $waiting))))
-         (else (local.set $sample (i32.const {NEVER}))))
-        (br $samples)))
-       (local.set $rise (i32.const {NEVER}))
-       (local.set $fall (i32.const {NEVER}))
+  {first}
+  (if (i32.eq (local.get $t) (i32.const {NEVER})) (then (return (local.get $heap))))
+  (local.set $table (i32.load offset=4 (local.get $record)))
+  (local.set $state (i32.load offset=8 (local.get $record)))
+  (local.set $f {value})
+  (local.set $out (local.get $f))
+  (local.set $sample (i32.const -1))
+  (block $merged (loop $merge
+   (loop $samples
+    (local.set $due (i32.le_u (local.get $sample) (local.get $t)))
+    (i32.store (local.get $heap) (local.get $sample))
+    (local.set $heap (i32.add (local.get $heap) (i32.shl
+      (i32.and (local.get $due) (i32.xor (local.get $out) (local.get $f))) (i32.const 2))))
+    (local.set $out (select (local.get $f) (local.get $out) (local.get $due)))
+    (local.set $sample (select (i32.const -1) (local.get $sample) (local.get $due)))
+    (if (i32.and (local.get $due) (i32.ne (local.get $waiting) (i32.const 0))) (then
+     (local.set $waiting (i32.sub (local.get $waiting) (i32.const 4)))
+     (local.set $sample (i32.load offset={queue} (local.get $waiting)))
+     (br $samples))))
+   (br_if $merged (i32.eq (local.get $t) (i32.const {NEVER})))
 {apply}
-       (local.set $new (i32.load8_u (i32.add (local.get $table) (local.get $state))))
-       (if (i32.ne (local.get $new) (local.get $f)) (then
-        (local.set $f (local.get $new))
-        (local.set $new (i32.add (local.get $t)
-          (select (local.get $rise) (local.get $fall) (local.get $f))))
-        (if (i32.eq (local.get $sample) (i32.const {NEVER}))
-         (then (local.set $sample (local.get $new)))
-         (else
-          (if (i32.lt_u (local.get $new) (local.get $sample)) (then
-           (local.set $j (local.get $sample))
-           (local.set $sample (local.get $new))
-           (local.set $new (local.get $j))))
-          ;; `$sample` is the next one; the others wait with the latest first.
-          (local.set $j (local.get $waiting))
-          (block $placed (loop $place
-           (br_if $placed (i32.eqz (local.get $j)))
-           (local.set $moved
-             (i32.load offset={queue - 4} (local.get $j)))
-           (br_if $placed (i32.ge_u (local.get $moved) (local.get $new)))
-           (i32.store offset={queue} (local.get $j) (local.get $moved))
-           (local.set $j (i32.sub (local.get $j) (i32.const 4)))
-           (br $place)))
-          (i32.store offset={queue} (local.get $j) (local.get $new))
-          (local.set $waiting (i32.add (local.get $waiting) (i32.const 4)))))))
-       (local.set $t {_least(times)})
-       (br $merge)))
-      (i32.store offset=8 (local.get $record) (local.get $state))
-      (local.get $heap))"""
+   (local.set $new {value})
+   (local.set $due (i32.xor (local.get $new) (local.get $f)))
+   (local.set $f (local.get $new))
+   (local.set $edge (i32.add (local.get $record)
+     (i32.shl (i32.eqz (local.get $f)) (i32.const 2))))
+   (local.set $new (i32.add (local.get $t) {delay}))
+   (if (i32.and (local.get $due) (i32.ne (local.get $sample) (i32.const -1)))
+    (then
+     (if (i32.lt_u (local.get $new) (local.get $sample)) (then
+      (local.set $j (local.get $sample))
+      (local.set $sample (local.get $new))
+      (local.set $new (local.get $j))))
+     (local.set $j (local.get $waiting))
+     (block $placed (loop $place
+      (br_if $placed (i32.eqz (local.get $j)))
+      (local.set $x (i32.load offset={queue - 4} (local.get $j)))
+      (br_if $placed (i32.ge_u (local.get $x) (local.get $new)))
+      (i32.store offset={queue} (local.get $j) (local.get $x))
+      (local.set $j (i32.sub (local.get $j) (i32.const 4)))
+      (br $place)))
+     (i32.store offset={queue} (local.get $j) (local.get $new))
+     (local.set $waiting (i32.add (local.get $waiting) (i32.const 4))))
+    (else
+     (local.set $sample (select (local.get $new) (local.get $sample) (local.get $due)))))
+   {first}
+   (br $merge)))
+  (i32.store offset=8 (local.get $record) (local.get $state))
+  (local.get $heap))"""
