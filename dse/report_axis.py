@@ -18,12 +18,11 @@ def human(value: float) -> str:
         return "0"
     for factor, prefix in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
         if abs(value) >= factor * 0.9995:
-            return f"{value / factor:#.3g}".rstrip(".") + prefix
+            return f"{value / factor:.3g}" + prefix
     if abs(value) < 1e-3:
         mantissa, exponent = f"{value:.2e}".split("e")
         return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
-    text = f"{value:.3g}"
-    return text
+    return f"{value:.3g}"
 
 
 def text_width(text: str, size: float) -> float:
@@ -114,7 +113,7 @@ class Labels:
         self.boxes.append((x - radius, y - radius, x + radius, y + radius))
 
     def place(self, text: str, x: float, y: float, *, gap: float = 9) -> tuple[float, float] | None:
-        """Return left end and baseline for a text beside the mark at (x, y), or None if none is free."""
+        """Return left end and baseline of a text beside the mark at (x, y); None without room."""
         width, height = text_width(text, self._size), self._size
         for far in (gap, gap + 7, gap + 15):
             for left, middle in (

@@ -9,9 +9,9 @@ from macwright.dse.report_data import Point, Run
 __all__ = ["cost_label", "figure", "knee", "metric_label"]
 
 FONT = 12.0
-#: A front that is not measured has only the loss panel.
+_TIMES = "\N{MULTIPLICATION SIGN}"
 _COSTS = {
-    "area_time": "area × time",
+    "area_time": f"area {_TIMES} time",
     "bops": "bit operations",
     "weight_bytes": "weight bytes",
     "energy_uj": "energy (µJ)",
@@ -21,12 +21,12 @@ _COSTS = {
 }
 
 
-def cost_label(run: Run, column: str) -> str:
-    """Return a cost column's name for people, with its unit where one is known."""
+def cost_label(run: Run, column: str, *, unit: bool = True) -> str:
+    """Return a cost column's name for people, with its unit where that is known and asked for."""
     label = _COSTS.get(column, column.replace("_", " "))
-    if column == "area_time":
+    if column == "area_time" and unit:
         area = {row["area_unit"] for row in run.units if row["area_unit"]}
-        return f"{label} ({area.pop()} × Mcycles)" if len(area) == 1 else label
+        return f"{label} ({area.pop()} {_TIMES} Mcycles)" if len(area) == 1 else label
     return label
 
 
@@ -134,14 +134,15 @@ def _legend(run: Run, width: int) -> tuple[str, float]:
         if x + wide > width - 8 and x > 16:
             x, y = 16.0, y + 20
         parts.append(
-            f'<g transform="translate({x:.1f} {y:.1f})">{mark}<text class="muted" x="18">{text}</text></g>'
+            f'<g transform="translate({x:.1f} {y:.1f})">{mark}'
+            f'<text class="muted" x="18">{text}</text></g>'
         )
         x += wide + 14
     return "".join(parts), y + 4
 
 
 def _diamond(x: float, y: float) -> str:
-    return f'<path class="uniform" d="M{x:.1f} {y - 5.5:.1f}l5.5 5.5l-5.5 5.5l-5.5-5.5z"/>'
+    return f'<path class="uniform" d="M{x:.1f} {y - 6.5:.1f}l6.5 6.5l-6.5 6.5l-6.5-6.5z"/>'
 
 
 def _beyond(x: float, y: float, *, down: bool) -> str:
@@ -293,26 +294,30 @@ def _frame(run: Run, column: str, name: str, box: _Box, x: Axis, y: Axis) -> str
     parts = [
         f'<text class="title" x="{box.left - 44:.1f}" y="{box.top - 14:.1f}">{escape(title)}</text>'
     ]
-    shift = text_width(title, 14) + 8
+    shift = 1.06 * text_width(title, 14) + 8
     if box.left - 44 + shift + text_width(note, FONT) < box.right + 14:
         parts.append(
-            f'<text class="muted small" x="{box.left - 44 + shift:.1f}" y="{box.top - 14:.1f}">{escape(note)}</text>'
+            f'<text class="muted small" x="{box.left - 44 + shift:.1f}" '
+            f'y="{box.top - 14:.1f}">{escape(note)}</text>'
         )
     for tick in y.ticks(6):
         at = y(tick)
         parts.append(f'<path class="rule" d="M{box.left:.1f} {at:.1f}H{box.right:.1f}"/>')
         parts.append(
-            f'<text class="muted small end" x="{box.left - 6:.1f}" y="{at + 4:.1f}">{human(tick)}</text>'
+            f'<text class="muted small end" x="{box.left - 6:.1f}" y="{at + 4:.1f}">'
+            f"{human(tick)}</text>"
         )
     for tick in x.ticks(6):
         at = x(tick)
         parts.append(f'<path class="rule" d="M{at:.1f} {box.bottom:.1f}v5"/>')
         parts.append(
-            f'<text class="muted small mid" x="{at:.1f}" y="{box.bottom + 18:.1f}">{human(tick)}</text>'
+            f'<text class="muted small mid" x="{at:.1f}" y="{box.bottom + 18:.1f}">'
+            f"{human(tick)}</text>"
         )
     parts.append(f'<path class="axis" d="M{box.left:.1f} {box.bottom:.1f}H{box.right:.1f}"/>')
     parts.append(
-        f'<text class="muted small mid" x="{(box.left + box.right) / 2:.1f}" y="{box.bottom + 35:.1f}">'
+        f'<text class="muted small mid" x="{(box.left + box.right) / 2:.1f}" '
+        f'y="{box.bottom + 35:.1f}">'
         f"{escape(cost_label(run, column))}</text>"
     )
     return "".join(parts)

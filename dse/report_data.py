@@ -169,7 +169,7 @@ def _is_cost(rows: list[dict[str, str]], name: str) -> bool:
     """Return whether a column holds a finite number in every row."""
     try:
         return all(math.isfinite(float(row[name])) for row in rows)
-    except ValueError:
+    except (ValueError, TypeError):
         return False
 
 
@@ -212,8 +212,8 @@ def _choices(run_dir: Path, file: str, names: list[str]) -> tuple[Choice, ...]:
                 weight=weight,
                 activation=activation,
                 unit=str(entry["unit"]),
-                weight_bits=parse_format(weight).width,
-                activation_bits=parse_format(activation).width,
+                weight_bits=parse_format(weight).bits_per_value,
+                activation_bits=parse_format(activation).bits_per_value,
             )
         )
     return tuple(result)

@@ -1,4 +1,4 @@
-"""The parts of report.html that Python writes: headline figures, tables, and data for the script."""
+"""The parts of report.html that Python writes: headline figures, tables, the script's data."""
 
 import json
 import re
@@ -40,9 +40,9 @@ def title(run: Run) -> str:
 def lead_html(run: Run) -> str:
     """Return one sentence that says what the page shows."""
     return (
-        f"{len(run.points)} allocations of number formats to {len(run.layers)} layers, each with the "
-        f"least predicted loss at its {escape(cost_label(run, run.objective))}. Costs are those of "
-        "generated, synthesised Verilog."
+        f"{len(run.points)} allocations of number formats to {len(run.layers)} layers, each with "
+        f"the least predicted loss at its {escape(cost_label(run, run.objective))}. "
+        "Costs are those of generated, synthesised Verilog."
     )
 
 
@@ -64,9 +64,7 @@ def tiles_html(run: Run) -> str:
     tiles.append(("Proved optimal", f"{proved} of {len(run.points)}", note))
     names = {choice.unit for point in run.points for choice in point.choices}
     passed = {row["unit"] for row in run.units if row["unit"] in names and _passed(row)}
-    tiles.append(
-        ("Units with a passed bench", f"{len(passed)} of {len(names)}", "used by the front")
-    )
+    tiles.append(("Units on the front", f"{len(names)}", _checks(run, len(passed))))
     return "".join(
         f'<div><dt>{escape(name)}</dt><dd><div class="big">{value}</div>'
         f'<div class="note">{note}</div></dd></div>'
@@ -74,8 +72,21 @@ def tiles_html(run: Run) -> str:
     )
 
 
+def _checks(run: Run, passed: int) -> str:
+    """Return how the units on the front were checked, in words."""
+    checks = run.info.get("verification")
+    done = checks if isinstance(checks, dict) else {}
+    said = [
+        f"{done[key]} {words}"
+        for key, words in (("hashed", "match their Verilog hash"), ("simulated", "simulated"))
+        if isinstance(done.get(key), int)
+    ]
+    return escape(", ".join([*said, f"{passed} with a passed bench on record"]))
+
+
 def _passed(row: dict[str, str]) -> bool:
-    return row.get("bench", "").lower().startswith("pass")
+    text = row.get("bench", "").lower()
+    return "pass" in text and "fail" not in text
 
 
 def _button(point: Point) -> str:
@@ -83,7 +94,9 @@ def _button(point: Point) -> str:
 
 
 def _point_note(run: Run, point: Point) -> str:
-    cost = f"{human(point.costs[run.objective])} {escape(cost_label(run, run.objective))}"
+    cost = (
+        f"{human(point.costs[run.objective])} {escape(cost_label(run, run.objective, unit=False))}"
+    )
     return cost if point.accuracy is None else f"{point.accuracy:.2f} at {cost}"
 
 
@@ -104,9 +117,7 @@ def _near_tile(run: Run, base: float) -> list[tuple[str, str, str]]:
     note = _point_note(run, point)
     if uniform is not None and uniform.costs[run.objective] > 0:
         share = point.costs[run.objective] / uniform.costs[run.objective]
-        note = (
-            f"{share:.0%} of the cost of uniform {escape(uniform.name)}, the cheapest that holds it"
-        )
+        note = f"{share:.0%} of the cost of uniform {escape(uniform.name)}, the cheapest that does"
     return [("Cheapest within 0.5 of FP32", _button(point), note)]
 
 
@@ -114,8 +125,8 @@ def points_html(run: Run) -> str:
     """Return the table of all points and uniform formats."""
     metric = metric_label(run)
     heads = ["Point", "Status", "Predicted loss", f"Measured {metric}"]
-    heads += [cost_label(run, name) for name in run.columns]
-    heads += ["Mean weight bits", "Mean activation bits"]
+    heads += [cost_label(run, name, unit=False) for name in run.columns]
+    heads += ["Weight bits", "Activation bits"]
     best = knee(run.points, run.objective)
     rows = []
     for point in run.points:
@@ -124,14 +135,16 @@ def points_html(run: Run) -> str:
         cells += [human(point.costs[name]) for name in run.columns]
         cells += [_bits(point.weight_bits), _bits(point.activation_bits)]
         rows.append(
-            f'<tr data-row="{point.number}"><th scope="row">{_button(point)}</th>{_cells(cells)}</tr>'
+            f'<tr data-row="{point.number}"><th scope="row">{_button(point)}</th>'
+            f"{_cells(cells)}</tr>"
         )
     for uniform in run.uniforms:
         cells = ["for comparison"]
         cells += ["" if uniform.loss is None else human(uniform.loss), _accuracy(uniform.accuracy)]
         cells += [human(uniform.costs[n]) if n in uniform.costs else "" for n in run.columns]
         rows.append(
-            f'<tr><th scope="row">uniform {escape(uniform.name)}</th>{_cells([*cells, "", ""])}</tr>'
+            f'<tr><th scope="row">uniform {escape(uniform.name)}</th>'
+            f"{_cells([*cells, '', ''])}</tr>"
         )
     return _table(heads, rows, first_number=2)
 
@@ -153,7 +166,7 @@ def _cells(cells: list[str]) -> str:
 
 def _table(heads: list[str], rows: list[str], *, first_number: int) -> str:
     head = "".join(
-        f'<th scope="col"{" class=" + chr(34) + "number" + chr(34) if i >= first_number else ""}>{escape(h)}</th>'
+        f'<th scope="col"{" class=number" if i >= first_number else ""}>{escape(h)}</th>'
         for i, h in enumerate(heads)
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
@@ -163,22 +176,31 @@ def units_html(run: Run) -> str:
     """Return the cost table with its provenance, in the columns that have any figure."""
     names = {choice.unit for point in run.points for choice in point.choices}
     columns = [c for c in (run.units[0] if run.units else {}) if any(row[c] for row in run.units)]
-    last = [
-        c for c in ("source", "bench", "verilog_sha256", "flow", "tool_versions") if c in columns
-    ]
-    columns = [c for c in columns if c not in last] + last
+    # What is long and the same for all units is said once.
+    common = {c: run.units[0][c] for c in columns if len({row[c] for row in run.units}) == 1}
+    common = {c: text for c, text in common.items() if len(text) > 20 or c == "technology"}
+    last = [c for c in ("source", "bench", "verilog_sha256", "flow") if c in columns]
+    columns = [c for c in columns if c not in (*last, *common, "unit")]
+    columns += [c for c in last if c not in common]
     rows = []
     for row in run.units:
         used = "yes" if row["unit"] in names else "no"
-        cells = "".join(_unit_cell(name, row[name]) for name in columns if name != "unit")
+        cells = "".join(_unit_cell(name, row[name]) for name in columns)
         head = f'<th scope="row"><code>{escape(row["unit"])}</code></th>'
         rows.append(f'<tr data-used="{used}">{head}{cells}</tr>')
     heads = "".join(
-        f'<th scope="col"{" class=number" if name in _FIGURES else ""}>{escape(name.replace("_", " "))}</th>'
-        for name in ["unit", *(c for c in columns if c != "unit")]
+        f'<th scope="col"{" class=number" if name in _FIGURES else ""}>'
+        f"{escape(name.replace('_', ' '))}</th>"
+        for name in ("unit", *columns)
+    )
+    facts = "".join(
+        f"<dt>{escape(name.replace('_', ' '))}</dt><dd>{escape(text)}</dd>"
+        for name, text in common.items()
     )
     return (
+        f'<div class="scroll tall" role="region" aria-labelledby="units-title" tabindex="0">'
         f'<table id="units"><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+        f'</div><dl class="facts">{facts}</dl>'
     )
 
 
@@ -194,13 +216,13 @@ _FIGURES = {
     "glitch_factor",
     "leakage_nw",
     "macs_per_cycle",
-    "logic_depth",
+    "depth",
 }
 
 
 def _unit_cell(name: str, value: str) -> str:
     text = escape(value)
-    if name == "verilog_sha256":
+    if name.endswith("sha256"):
         return f'<td><code title="{text}">{escape(value[:12])}</code></td>'
     if name in _FIGURES:
         return f'<td class="number">{text}</td>'
@@ -230,7 +252,7 @@ def page_data(run: Run) -> str:
     bits = [b for p in run.points for c in p.choices for b in (c.weight_bits, c.activation_bits)]
     data = {
         "objective": run.objective,
-        "labels": {name: cost_label(run, name) for name in run.columns},
+        "labels": {name: cost_label(run, name, unit=False) for name in run.columns},
         "most_bits": max(8, *bits) if bits else 8,
         "selected": (best or run.points[0]).number,
         "layers": [_layer(row) for row in run.layers],
@@ -241,7 +263,7 @@ def page_data(run: Run) -> str:
 
 
 def _layer(row: dict[str, str]) -> dict[str, str]:
-    shape = " × ".join(row.get(axis, "") or "?" for axis in ("m", "k", "n"))
+    shape = " \N{MULTIPLICATION SIGN} ".join(row.get(axis, "") or "?" for axis in ("m", "k", "n"))
     groups = row.get("groups", "1")
     many = f", {groups} groups" if groups not in ("", "1") else ""
     macs = float(row["macs"])

@@ -39,7 +39,7 @@ function skyline(point) {
       ["down", choice.activation_kind, choice.activation_bits],
     ]) {
       const half = make("div", side);
-      const block = make("span", kind, String(bits));
+      const block = make("span", kind, String(Math.round(10 * bits) / 10));
       block.style.height = `${Math.max(15, (76 * bits) / data.most_bits).toFixed(1)}px`;
       half.append(block);
       column.append(half);
