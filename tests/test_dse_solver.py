@@ -71,7 +71,7 @@ def check(
     assert any(allocation == solution.allocation for allocation, _ in ok)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(tables(), PART, PART, st.booleans())
 def test_two_budgets_and_a_window(
     table: OptionTable, bops: float, area: float, window: bool
@@ -98,7 +98,7 @@ def test_two_budgets_and_a_window(
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(tables(), st.integers(0, 3), st.integers(0, 3), PART)
 def test_counts(table: OptionTable, least: int, most: int, bops: float) -> None:
     most_bops = fraction_of(table, "bops", bops) + 1e-6
@@ -119,7 +119,7 @@ def test_counts(table: OptionTable, least: int, most: int, bops: float) -> None:
     check(table, ok, budgets=budgets)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(tables(), PART)
 def test_ties_and_allowed_options(table: OptionTable, bops: float) -> None:
     most_bops = fraction_of(table, "bops", bops) + 1e-6
@@ -140,7 +140,7 @@ def test_ties_and_allowed_options(table: OptionTable, bops: float) -> None:
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(tables(), st.sampled_from([None, 0.3, 0.8]))
 def test_front_is_the_whole_non_dominated_set(table: OptionTable, area: float | None) -> None:
     budgets = [] if area is None else [Budget("area", max=fraction_of(table, "area", area) + 1e-6)]
@@ -159,7 +159,7 @@ def test_front_is_the_whole_non_dominated_set(table: OptionTable, area: float | 
     # Points that rounding here makes equal or dominated may be there besides.
     assert set(expected) <= points
     assert points <= set(totals)
-    assert all(p.status == "optimal" and p.gap <= 1e-9 for p in found)
+    assert all(p.status == "optimal" and p.objective - p.bound <= 1e-9 for p in found)
     assert len(confirm(table, found, 2)) == min(2, len(found))
 
 
@@ -173,7 +173,9 @@ def test_thinned_front_states_a_gap_that_holds() -> None:
     assert len(thin) < len(exact)
     assert any(p.status == "feasible" and p.gap > 0 for p in thin)
     for point in thin:
-        best = exact.objectives[np.searchsorted(exact.costs, point.totals["area"], "right") - 1]
+        best = exact.objectives[
+            np.searchsorted(exact.costs, point.totals["area"] + 1e-9, "right") - 1
+        ]
         assert point.bound <= best * (1 + 1e-12) <= point.objective * (1 + 1e-9)
 
 

@@ -55,6 +55,9 @@ def solve_linear(groups: Groups, solver: str, *, deadline: float = float("inf"))
     if solver not in SOLVERS:
         raise ValueError(f"Solver must be one of {', '.join(SOLVERS)}, not {solver!r}")
     model = pywraplp.Solver.CreateSolver(SOLVERS[solver])
+    if solver == "highs":
+        # Its banner would go to standard output, between the lines of --json.
+        model.SetSolverSpecificParametersAsString("output_flag=false\n")
     model.SuppressOutput()
     loss = groups.loss.astype(np.float64)
     start = groups.start
@@ -81,7 +84,8 @@ def solve_linear(groups: Groups, solver: str, *, deadline: float = float("inf"))
     goal.SetMinimization()
     options = pywraplp.MPSolverParameters()
     options.SetDoubleParam(options.RELATIVE_MIP_GAP, 0.0)
-    options.SetDoubleParam(options.PRIMAL_TOLERANCE, TOLERANCE)
+    if solver != "cbc":
+        options.SetDoubleParam(options.PRIMAL_TOLERANCE, TOLERANCE)
     if deadline < float("inf"):
         model.SetTimeLimit(max(1, int(1000 * (deadline - perf_counter()))))
     status = model.Solve(options)
