@@ -74,7 +74,7 @@ def describe(fmt: "Format") -> dict[str, Any]:
 
 def _table(rows: list[dict[str, Any]]) -> str:
     heads = ("name", "bits", "levels", "min", "max", "smallest > 0", "specials", "bits/value")
-    lines = [(*heads, "also")]
+    lines: list[tuple[str, ...]] = [(*heads, "also")]
     for row in rows:
         shown = (row[key] for key in ("levels", "min", "max", "smallest_positive"))
         lines.append(

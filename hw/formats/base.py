@@ -142,7 +142,7 @@ class Format(ABC):
         grid = self.quantize(wide, rounding=rounding, saturate=saturate, rng=rng)
         if not self.has_nan and np.isnan(grid).any():
             raise ValueError(f"Values of {self} must be numbers, not NaN")
-        return self._encode(np.atleast_1d(grid)).reshape(grid.shape)
+        return self._encode(np.atleast_1d(grid).astype(np.float64, copy=False)).reshape(grid.shape)
 
     @abstractmethod
     def quantize(

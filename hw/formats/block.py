@@ -252,7 +252,8 @@ class BlockFormat(Format):
             exponent = np.frexp(largest)[1] - 1 - self.max_exponent
             scales = np.ldexp(1.0, np.clip(np.where(largest == 0, -127, exponent), -127, 127))
             return np.where(np.isnan(largest), np.nan, scales)
-        return self.scale.quantize(largest / (self.element.max * tensor_scale))
+        scales = self.scale.quantize(largest / (self.element.max * tensor_scale))
+        return scales.astype(np.float64, copy=False)
 
     def _decode(self, codes: NDArray[np.int64]) -> NDArray[np.float64]:
         return self.element._decode(codes)

@@ -1,7 +1,6 @@
 """Integers, and the one- and two-bit formats of binary and ternary networks."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -130,8 +129,8 @@ class TernaryFormat(_Integers):
     [-1.0, 0.0, 1.0]
     """
 
-    width: ClassVar[int] = 2
-    signed: ClassVar[bool] = True
+    width: int = field(default=2, init=False, repr=False)
+    signed: bool = field(default=True, init=False, repr=False)
 
     @property
     def min(self) -> int:
@@ -164,8 +163,8 @@ class BinaryFormat(Format):
     [-1.0, 1.0, 1.0]
     """
 
-    width: ClassVar[int] = 1
-    signed: ClassVar[bool] = True
+    width: int = field(default=1, init=False, repr=False)
+    signed: bool = field(default=True, init=False, repr=False)
 
     @property
     def min(self) -> int:
@@ -206,7 +205,7 @@ class BinaryFormat(Format):
         return result.astype(np.float16) if np.asarray(values).dtype == np.float16 else result
 
     def _decode(self, codes: NDArray[np.int64]) -> NDArray[np.float64]:
-        return 2.0 * codes - 1.0
+        return (2 * codes - 1).astype(np.float64)
 
     def _encode(self, grid: NDArray[np.float64]) -> NDArray[np.int64]:
         return (grid > 0).astype(np.int64)

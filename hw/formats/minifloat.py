@@ -167,7 +167,13 @@ class FloatFormat(Format):
         axis: int = -1,
     ) -> NDArray[np.floating]:
         """Round to the values of the format; see `Format.quantize`."""
-        return quantize_float(self, values, rounding=rounding, saturate=saturate, rng=rng)
+        return quantize_float(
+            self,  # pyright: ignore[reportArgumentType]  # the modules import each other
+            values,
+            rounding=rounding,
+            saturate=saturate,
+            rng=rng,
+        )
 
     def _magnitude(self, code: NDArray[np.int64]) -> NDArray[np.float64]:
         field = code >> self.man_bits

@@ -52,7 +52,8 @@ _NAMED: dict[str, Format] = {
     "e2m3fn": FloatFormat(2, 3, specials="none"),
     "e3m2fn": FloatFormat(3, 2, specials="none"),
     "e8m0fnu": E8M0Format(),
-} | {name: BlockFormat(*fields) for name, fields in PRESETS.items()}
+    **{name: BlockFormat(*fields) for name, fields in PRESETS.items()},
+}
 
 #: A list of names worth showing: every named format, and a choice of those spelled by a rule.
 FORMAT_NAMES = (
@@ -154,8 +155,9 @@ def _minifloat(name: str, match: re.Match[str]) -> FloatFormat:
             f"Format {name!r} must have a significand to tell NaN from infinity; "
             f"write 'e{exp_bits}m0fin' for a minifloat in which every code is a number"
         )
-    bias = None if match[3] is None else int(match[3])
-    return FloatFormat(exp_bits, man_bits, bias, _SPECIALS[suffix])
+    if match[3] is None:
+        return FloatFormat(exp_bits, man_bits, specials=_SPECIALS[suffix])
+    return FloatFormat(exp_bits, man_bits, int(match[3]), _SPECIALS[suffix])
 
 
 def _blocks(element: Format, block: int, scale: Format) -> BlockFormat:

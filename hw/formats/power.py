@@ -1,9 +1,8 @@
 """Powers of two and sums of a few: weights whose products are shifts and additions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -46,7 +45,7 @@ class PotFormat(Format):
     """
 
     width: int
-    signed: ClassVar[bool] = True
+    signed: bool = field(default=True, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if type(self.width) is not int or not 2 <= self.width <= 6:
@@ -113,7 +112,7 @@ class ApotFormat(Format):
     """
 
     width: int
-    signed: ClassVar[bool] = True
+    signed: bool = field(default=True, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.width not in _SHIFTS or type(self.width) is not int:

@@ -1,7 +1,6 @@
 """Fixed point, and the power-of-two scales of block formats."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -105,8 +104,8 @@ class E8M0Format(Format):
     [5.877471754111438e-39, 1.0, 8.0]
     """
 
-    width: ClassVar[int] = 8
-    signed: ClassVar[bool] = False
+    width: int = field(default=8, init=False, repr=False)
+    signed: bool = field(default=False, init=False, repr=False)
 
     @property
     def min(self) -> float:
