@@ -75,6 +75,13 @@ class ChainTarget:
         """``(0 if clear else q) + p + carry``, as wide as `q`."""
         raise NotImplementedError
 
+    def accumulate_signed(
+        self, m: Module, q: Value, magnitude: Value, *, sign: Value, clear: Value
+    ) -> Value:
+        """``(0 if clear else q) - magnitude`` if `sign`, else plus; as wide as `q`."""
+        term = Cat(magnitude ^ sign.replicate(len(magnitude)), sign).as_signed()
+        return self.accumulate(m, q, term, clear=clear, carry=sign)
+
 
 class Ecp5(ChainTarget):
     """Lattice ECP5: ``CCU2C``, two bits each."""
@@ -85,6 +92,7 @@ class Ecp5(ChainTarget):
     ROW_MINUS = lut_init(lambda a, b, c, d: a ^ (c & ~d))
     PAIR = lut_init(lambda a, b, c, d: (a & b) ^ (c & d))
     ACC = lut_init(lambda a, b, c, d: (a & ~b) ^ c)
+    ACC_SIGN = lut_init(lambda a, b, c, d: (a & ~b) ^ c ^ d)
     CARRY_IN = lut_init(lambda a, b, c, d: a & ~c)
 
     def chain(self, m: Module, columns: list[tuple], carry: Value | None = None) -> list[Value]:
@@ -133,6 +141,14 @@ class Ecp5(ChainTarget):
         wide = extend(p, len(q))
         columns = [(self.ACC, q[k], clear, wide[k], ZERO) for k in range(len(q))]
         return Cat(*self.chain(m, columns, carry))
+
+    def accumulate_signed(
+        self, m: Module, q: Value, magnitude: Value, *, sign: Value, clear: Value
+    ) -> Value:
+        """The complement by the sign is in the chain's own look-up tables."""
+        wide = extend(magnitude, len(q))
+        columns = [(self.ACC_SIGN, q[k], clear, wide[k], sign) for k in range(len(q))]
+        return Cat(*self.chain(m, columns, sign))
 
 
 class Ice40(ChainTarget):

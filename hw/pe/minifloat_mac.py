@@ -3,7 +3,7 @@
 from dataclasses import InitVar, dataclass, replace
 from typing import Any, ClassVar
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, Signal, signed
 
 from macwright.hw.arith.accumulate import accumulate
 from macwright.hw.arith.bit_heap import BitHeap
@@ -213,8 +213,8 @@ class MinifloatMac(Mac):
         )
         if spec.target in CHAINS:
             acc = self.state(m, self.acc)
-            whole = Cat(bits, sign).as_signed()
-            after = CHAINS[spec.target].accumulate(m, acc, whole, clear=clear, carry=sign)
+            chain = CHAINS[spec.target]
+            after = chain.accumulate_signed(m, acc, bits, sign=sign, clear=clear)
             with self.enabled(m):
                 m.d.sync += acc.eq(after)
             return special, clear

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Signal, Value
 
 from macwright.hw.arith.aligner import align
 from macwright.hw.arith.bit_heap import BitHeap
+from macwright.hw.arith.chain import CHAINS
 from macwright.hw.arith.multipliers import baugh_wooley
 from macwright.hw.arith.target import Target
 from macwright.hw.formats import FloatFormat
@@ -22,7 +23,7 @@ class Term:
     Parameters
     ----------
     bits : Value
-        Magnitude, each bit exclusive-or the sign.
+        Magnitude, each bit exclusive-or the sign unless the target has carry chains.
     sign : Value
         One bit.
     special : Value
@@ -51,6 +52,9 @@ def raw_product(
     if len(factors[0]) == 1 or len(factors[1]) == 1:
         narrow, wide = sorted(factors, key=len)
         bits = [wide[k] & narrow[0] for k in range(len(wide))]
+    elif spec.target in CHAINS and heap.width > 4:
+        whole, _ = CHAINS[spec.target].multiply(m, *sorted(factors, key=len))
+        bits = [whole[k] for k in range(heap.width)]
     else:
         baugh_wooley(m, heap, *factors)
         whole = Signal(heap.width, name="sig_product")
@@ -66,10 +70,13 @@ def raw_product(
     amount = amounts[0]
     if len(amounts) == 2:
         widths = [len(amount) for amount in amounts]
-        adder = BitHeap(max(widths) + 1, target=target)
-        for amount in amounts:
-            adder.add(amount)
-        amount = adder.sum(m)
+        if spec.target in CHAINS and sum(widths) > 4:
+            amount = amounts[0] + amounts[1]
+        else:
+            adder = BitHeap(max(widths) + 1, target=target)
+            for amount in amounts:
+                adder.add(amount)
+            amount = adder.sum(m)
         # The largest sum is not all ones.
         amount = amount[: ((1 << widths[0]) + (1 << widths[1]) - 4).bit_length()]
     shift = Signal(len(amount), name="shift")
@@ -79,12 +86,16 @@ def raw_product(
 
 
 def aligned_product(m: Module, spec: Any, a: Value, w: Value, *, target: Target) -> Term:
-    """Product aligned to the accumulator's grid, cut off toward zero below it."""
+    """Product aligned to the accumulator's grid, cut off toward zero below it.
+
+    On carry chains the magnitude is not complemented: the chain's look-up tables do that.
+    """
     bits, shift, top, sign, special = raw_product(m, spec, a, w, target=target)
     low, high = spec.product_range
     width = max(-low, high).bit_length()
-    signed = [bit ^ sign for bit in bits]
-    term = align(m, signed, shift, top=top - spec.drop, width=width, fill=sign)
+    fill = Const(0, 1) if spec.target in CHAINS else sign
+    signed = bits if spec.target in CHAINS else [bit ^ sign for bit in bits]
+    term = align(m, signed, shift, top=top - spec.drop, width=width, fill=fill)
     out = Signal(width, name="term")
     m.d.comb += out.eq(Cat(*term))
     return Term(out, sign, special)
