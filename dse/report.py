@@ -6,17 +6,18 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
-from macwright.dse.report_chart import cost_label, figure, height
+from macwright.dse.report_chart import figure, height
 from macwright.dse.report_data import Run, load_run
 from macwright.dse.report_parts import (
     info_html,
     lead_html,
-    page_data,
     points_html,
     tiles_html,
     title,
     units_html,
 )
+from macwright.dse.report_script import page_data
+from macwright.dse.report_words import cost_label
 from macwright.hw.files import write_atomic
 
 __all__ = ["write_front_svg", "write_report"]

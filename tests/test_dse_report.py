@@ -14,9 +14,10 @@ import pytest
 from macwright.dse.cli import main
 from macwright.dse.report import write_front_svg, write_report
 from macwright.dse.report_axis import Axis, Labels, human
-from macwright.dse.report_chart import figure, knee
+from macwright.dse.report_chart import figure
 from macwright.dse.report_data import load_run
-from macwright.dse.report_parts import page_data
+from macwright.dse.report_script import page_data
+from macwright.dse.report_words import knee
 
 HELPER = runpy.run_path(str(Path(__file__).with_name("dse_report_run.py")))
 write_run, LAYERS = HELPER["write_run"], HELPER["LAYERS"]

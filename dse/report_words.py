@@ -1,0 +1,100 @@
+"""What the report calls things: costs, metric, points, and the knee of a front."""
+
+from macwright.dse.report_axis import Axis, human
+from macwright.dse.report_data import Point, Run, Uniform
+
+__all__ = [
+    "cost_label",
+    "is_loss",
+    "is_percent",
+    "knee",
+    "metric_label",
+    "point_title",
+    "status_text",
+    "uniform_title",
+]
+
+_TIMES = "\N{MULTIPLICATION SIGN}"
+_COSTS = {
+    "area_time": f"area {_TIMES} time",
+    "bops": "bit operations",
+    "weight_bytes": "weight bytes",
+    "energy_uj": "energy (µJ)",
+    "luts": "LUTs",
+    "latency_ms": "latency (ms)",
+    "throughput_fps": "throughput (frames/s)",
+}
+
+
+def cost_label(run: Run, column: str, *, unit: bool = True) -> str:
+    """Return a cost column's name for people, with its unit where that is known and asked for."""
+    label = _COSTS.get(column, column.replace("_", " "))
+    if column == "area_time" and unit:
+        area = {row["area_unit"] for row in run.units if row["area_unit"]}
+        return f"{label} ({area.pop()} {_TIMES} Mcycles)" if len(area) == 1 else label
+    return label
+
+
+def metric_label(run: Run) -> str:
+    """Return the name of the measured metric, such as ``top-1 (%)``."""
+    metric = str(run.info.get("metric", "accuracy"))
+    return f"{metric} (%)" if is_percent(run) and "%" not in metric else metric
+
+
+def is_percent(run: Run) -> bool:
+    """Return whether the metric is a share of right answers, in percent."""
+    return str(run.info.get("metric", "")).lower().replace("_", "-").startswith(("top", "acc"))
+
+
+def is_loss(run: Run) -> bool:
+    """Return whether a lower metric is better."""
+    metric = str(run.info.get("metric", "")).lower()
+    return any(word in metric for word in ("perplexity", "error", "loss", "mse"))
+
+
+def knee(points: tuple[Point, ...], column: str) -> Point | None:
+    """Return the point farthest below the line between the front's ends, both axes logarithmic.
+
+    None with fewer than three points, or where no point is below the line.
+    """
+    if len(points) < 3:
+        return None
+    ordered = sorted(points, key=lambda point: (point.costs[column], point.number))
+    x = Axis([point.costs[column] for point in points], 0, 1, log=True)
+    y = Axis([point.loss for point in points], 0, 1, log=True)
+    first, last = ordered[0], ordered[-1]
+    x0, y0 = x(first.costs[column]), y(first.loss)
+    dx, dy = x(last.costs[column]) - x0, y(last.loss) - y0
+
+    def depth(point: Point) -> float:
+        return dy * (x(point.costs[column]) - x0) - dx * (y(point.loss) - y0)
+
+    best = max(ordered, key=depth)
+    return best if depth(best) > 1e-6 else None
+
+
+def point_title(run: Run, point: Point, column: str) -> str:
+    """Return one point in words."""
+    said = [f"Point {point.number}", f"{cost_label(run, column)}: {human(point.costs[column])}"]
+    said.append(f"predicted loss: {human(point.loss)}")
+    if point.accuracy is not None:
+        said.append(f"measured {metric_label(run)}: {point.accuracy:.2f}")
+    said.append(status_text(point))
+    return "; ".join(said)
+
+
+def status_text(point: Point) -> str:
+    """Return what was proved about a point."""
+    if point.status == "optimal":
+        return "proved optimal"
+    gap = "" if point.gap is None else f", gap {point.gap:.2g}"
+    return f"{point.status}{gap}, not proved optimal"
+
+
+def uniform_title(run: Run, uniform: Uniform, column: str) -> str:
+    said = [f"Uniform {uniform.name}", f"{cost_label(run, column)}: {human(uniform.costs[column])}"]
+    if uniform.loss is not None:
+        said.append(f"predicted loss: {human(uniform.loss)}")
+    if uniform.accuracy is not None:
+        said.append(f"measured {metric_label(run)}: {uniform.accuracy:.2f}")
+    return "; ".join(said)
