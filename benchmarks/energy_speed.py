@@ -113,7 +113,7 @@ def with_glitches(case: Case, lanes: int, cycles: int) -> float:
     simulate(
         netlist,
         operands(case, lanes, cycles),
-        observe=lambda _, values: settled.append([unpack_lanes(v, lanes) for v in values]),
+        observe=lambda _, values: settled.append(unpack_lanes(values, lanes)),
     )
     simulator = GlitchSimulator(netlist, timing)
     history = np.array(settled, dtype=np.uint8).transpose(2, 0, 1)

@@ -180,10 +180,11 @@ def pack_codes(codes: NDArray[Any], width: int) -> list[list[int]]:
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def unpack_lanes(value: int, n_lanes: int) -> NDArray[np.uint8]:
-    """Bits of a net's integer, shape (n_lanes,)."""
-    raw = np.frombuffer(value.to_bytes((n_lanes + 7) // 8, "little"), dtype=np.uint8)
-    return np.unpackbits(raw, bitorder="little", count=n_lanes)
+def unpack_lanes(values: list[int], n_lanes: int) -> NDArray[np.uint8]:
+    """Bits of the integers of some nets, shape (n_nets, n_lanes)."""
+    size = (n_lanes + 7) // 8
+    raw = np.frombuffer(b"".join(value.to_bytes(size, "little") for value in values), np.uint8)
+    return np.unpackbits(raw.reshape(-1, size), axis=1, bitorder="little", count=n_lanes)
 
 
 def _input_bits(

@@ -107,6 +107,7 @@ def parse_expression(text: str) -> Expression:
     return tree
 
 
+@lru_cache(maxsize=65536)
 def inputs_of(tree: Expression) -> tuple[str, ...]:
     """Variables of an expression, in order of appearance, each once."""
     if tree[0] == "var":
@@ -116,6 +117,7 @@ def inputs_of(tree: Expression) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for branch in tree[1:] for name in inputs_of(branch)))
 
 
+@lru_cache(maxsize=65536)
 def truth_table(tree: Expression, variables: tuple[str, ...]) -> NDArray[np.bool_]:
     """Value of an expression for every assignment.
 
@@ -129,6 +131,7 @@ def truth_table(tree: Expression, variables: tuple[str, ...]) -> NDArray[np.bool
     Returns
     -------
     ndarray of bool, shape (2**n_variables,)
+        Read-only.
 
     Raises
     ------
@@ -140,6 +143,12 @@ def truth_table(tree: Expression, variables: tuple[str, ...]) -> NDArray[np.bool
     >>> truth_table(parse_expression("A & !B"), ("A", "B")).astype(int).tolist()
     [0, 1, 0, 0]
     """
+    table = _truth_table(tree, variables)
+    table.setflags(write=False)
+    return table
+
+
+def _truth_table(tree: Expression, variables: tuple[str, ...]) -> NDArray[np.bool_]:
     kind = tree[0]
     if kind == "var":
         if tree[1] not in variables:
@@ -147,10 +156,10 @@ def truth_table(tree: Expression, variables: tuple[str, ...]) -> NDArray[np.bool
         return (np.arange(1 << len(variables)) >> variables.index(tree[1]) & 1).astype(bool)
     if kind == "const":
         return np.full(1 << len(variables), tree[1])
-    first = truth_table(tree[1], variables)
+    first = _truth_table(tree[1], variables)
     if kind == "not":
         return ~first
-    second = truth_table(tree[2], variables)
+    second = _truth_table(tree[2], variables)
     if kind == "and":
         return first & second
     return first | second if kind == "or" else first ^ second

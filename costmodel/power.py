@@ -12,7 +12,7 @@ from macwright.costmodel.activity import Activity, Simulator, simulate, unpack_l
 from macwright.costmodel.glitch import GlitchSimulator
 from macwright.costmodel.liberty import Library, read_liberty
 from macwright.costmodel.netlist import Netlist, from_yosys_json
-from macwright.costmodel.power_rollup import Power, roll_up
+from macwright.costmodel.power_rollup import Power, arc_energies, roll_up
 from macwright.costmodel.timing import Timing, analyse
 
 __all__ = ["EnergyResult", "Power", "measure_energy", "roll_up"]
@@ -147,13 +147,14 @@ def measure_energy(
         )
     streams = with_controls(netlist, streams)
     sample = _Sample(netlist, streams)
-    plain = roll_up(netlist, timing, sample.activity, mode=mode)
+    energies = arc_energies(netlist, timing)
+    plain = roll_up(netlist, timing, sample.activity, mode=mode, energies=energies)
     zero_delay_fj = plain.total_fj(period)
-    steady = zero_delay_fj - float(sample.zero_delay_energy(plain.weight_fj).mean())
-    zero_ci = confidence(sample.zero_delay_energy(plain.weight_fj))
+    settled_fj = sample.zero_delay_energy(plain.weight_fj)
+    zero_ci = confidence(settled_fj)
     final, toggles, ci = plain, sample.activity.toggles, zero_ci
     if glitches:
-        energies, toggles = sample.glitch(timing, plain.weight_fj)
+        hazard_fj, toggles = sample.glitch(timing, plain.weight_fj)
         final = roll_up(
             netlist,
             timing,
@@ -161,8 +162,9 @@ def measure_energy(
             toggles=toggles,
             transitions=sample.activity.transitions,
             mode=mode,
+            energies=energies,
         )
-        ci = confidence(energies + steady)
+        ci = confidence(hazard_fj)
     total = final.total_fj(period)
     count = sample.activity.transitions
     return EnergyResult(
@@ -246,9 +248,7 @@ class _Sample:
     def values(self, cycle: int, nets: list[int]) -> NDArray[np.uint8]:
         """Settled values of some nets, shape (n_nets, n_lanes)."""
         row = self._history[cycle]
-        return np.array([unpack_lanes(row[net], self.n_lanes) for net in nets]).reshape(
-            -1, self.n_lanes
-        )
+        return unpack_lanes([row[net] for net in nets], self.n_lanes)
 
     def zero_delay_energy(self, weights_fj: NDArray[np.float64]) -> NDArray[np.float64]:
         """Toggles times weights of each counted transition, shape (n_lanes, n_transitions)."""

@@ -15,11 +15,14 @@ from macwright.costmodel.liberty_logic import (
     probability,
     truth_table,
 )
-from macwright.costmodel.liberty_tables import TableBank, TableData
+from macwright.costmodel.liberty_tables import TableBank
 from macwright.costmodel.netlist import Netlist
 from macwright.costmodel.timing import Timing
 
-__all__ = ["Power", "roll_up"]
+__all__ = ["ArcEnergies", "Power", "arc_energies", "roll_up"]
+
+#: By cell and pin: energy of each power arc and instance, fJ, shape (n_arcs, n_instances).
+ArcEnergies = dict[tuple[str, str], NDArray[np.float64]]
 
 _CLOCK_DENSITY = 2.0
 
@@ -60,6 +63,7 @@ def roll_up(
     toggles: NDArray[np.int64] | None = None,
     transitions: int | None = None,
     mode: str = "joint",
+    energies: ArcEnergies | None = None,
 ) -> Power:
     """Turn toggles into energy, with OpenSTA's power equations.
 
@@ -84,6 +88,8 @@ def roll_up(
         Clock edges that `toggles` were counted over.
     mode : {"joint", "opensta"}
         See above.
+    energies : dict, optional
+        What `arc_energies` gave for the netlist and the timing.
 
     Returns
     -------
@@ -99,16 +105,17 @@ def roll_up(
         density[net], duty[net] = 0.0, float(value)
     if netlist.clock is not None:
         density[netlist.clock], duty[netlist.clock] = _CLOCK_DENSITY, 0.5
+    energies = energies or arc_energies(netlist, timing)
     load = timing.load_ff.max(axis=1)
     switching = np.where(netlist.driven, 0.5 * load * netlist.library.voltage_v**2, 0.0)
     weight = switching.copy()
     internal_fj, leakage_nw = np.zeros(2), np.zeros(2)
     clock_pin_fj = 0.0
     for group in _groups(netlist, density, duty, activity, mode == "joint"):
-        for pin, arc_energy in _output_energies(group, timing, load):
+        for pin, arc_energy in _output_energies(group, energies):
             np.add.at(weight, group.nets[pin], arc_energy)
             internal_fj[group.kind] += (arc_energy * density[group.nets[pin]]).sum()
-        for pin, energy in _passive_energies(group, timing):
+        for pin, energy in _passive_energies(group, energies):
             nets = group.nets[pin]
             if group.cell.flip_flop and (nets == netlist.clock).all():
                 clock_pin_fj += (energy * density[nets]).sum()
@@ -195,6 +202,14 @@ class _Group:
         return values
 
 
+def _members(netlist: Netlist) -> dict[str, list[int]]:
+    """Instances of each cell, in order of first appearance."""
+    members: dict[str, list[int]] = {}
+    for index, instance in enumerate(netlist.instances):
+        members.setdefault(instance.cell.name, []).append(index)
+    return members
+
+
 def _groups(
     netlist: Netlist,
     density: NDArray[np.float64],
@@ -203,11 +218,8 @@ def _groups(
     joint: bool,
 ) -> Iterator[_Group]:
     """Instances by cell, in order of first appearance."""
-    members: dict[str, list[int]] = {}
-    for index, instance in enumerate(netlist.instances):
-        members.setdefault(instance.cell.name, []).append(index)
     flops = {flop.instance: number for number, flop in enumerate(netlist.flops)}
-    for indices in members.values():
+    for indices in _members(netlist).values():
         cell = netlist.instances[indices[0]].cell
         pins = (*cell.inputs, *cell.outputs)
         nets = {
@@ -243,28 +255,23 @@ def _joint(subsets: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _output_energies(
-    group: _Group, timing: Timing, load: NDArray[np.float64]
+    group: _Group, energies: ArcEnergies
 ) -> Iterator[tuple[str, NDArray[np.float64]]]:
     """Internal energy of a transition of each output pin, shape (n_instances,)."""
     cell = group.cell
     for pin in cell.outputs:
-        arcs = [arc for arc in cell.pins[pin].power if arc.related in group.nets]
+        arcs = [(n, arc) for n, arc in enumerate(cell.pins[pin].power) if arc.related in group.nets]
         if not arcs:
             continue
-        shares = np.array(
-            [group.density[arc.related] * _dependence(group, pin, arc) for arc in arcs]
-        )
-        energy = np.zeros(shares.shape[1])
+        shares = [group.density[arc.related] * _dependence(group, pin, arc) for _, arc in arcs]
+        energy = np.zeros_like(shares[0])
         totals: dict[str, NDArray[np.float64]] = {}
-        for arc, share in zip(arcs, shares, strict=True):
+        for (_, arc), share in zip(arcs, shares, strict=True):
             totals[arc.supply] = totals.get(arc.supply, 0.0) + share
-        for arc, share in zip(arcs, shares, strict=True):
+        for (number, arc), share in zip(arcs, shares, strict=True):
             total = totals[arc.supply]
-            slew = timing.slew_ns[group.nets[arc.related]]
-            if not _is_positive(cell, pin, arc.related):
-                slew = slew[:, ::-1]
-            mean = _mean_energy(arc, slew, load[group.nets[pin]])
-            energy += np.divide(share, total, out=np.zeros_like(share), where=total > 0) * mean
+            part = np.divide(share, total, out=np.zeros_like(share), where=total > 0)
+            energy += part * energies[cell.name, pin][number]
         yield pin, energy
 
 
@@ -302,38 +309,70 @@ def _is_positive(cell: Cell, pin: str, related: str) -> bool:
     return True
 
 
-def _mean_energy(
-    arc: PowerArc, slew: NDArray[np.float64], load: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Mean of the rise and fall energies, fJ, shape (n_instances,)."""
-    found = [(edge, table) for edge, table in enumerate((arc.rise, arc.fall)) if table is not None]
-    if not found:
-        return np.zeros(len(load))
-    return np.mean([_look_up(table, slew[:, edge], load) for edge, table in found], axis=0)
+def arc_energies(netlist: Netlist, timing: Timing) -> ArcEnergies:
+    """Mean of the rise and fall energies of every power arc, at its slew and load.
 
+    Parameters
+    ----------
+    netlist : Netlist
+        Mapped netlist.
+    timing : Timing
+        Slews and loads of its nets.
 
-def _look_up(
-    table: TableData, slew: NDArray[np.float64], load: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    bank = TableBank([table])
+    Returns
+    -------
+    dict of (str, str) to ndarray of float64, shape (n_arcs, n_instances)
+        By cell and pin, in the order of `Pin.power` and of the instances of the cell.
+    """
+    load = timing.load_ff.max(axis=1)
+    bank = TableBank()
+    numbers, slews, loads = [], [], []
+    places: list[tuple[tuple[str, str], int, int]] = []
+    found: ArcEnergies = {}
+    for indices in _members(netlist).values():
+        cell = netlist.instances[indices[0]].cell
+        for pin in (*cell.inputs, *cell.outputs):
+            output = pin in cell.outputs
+            found[cell.name, pin] = np.zeros((len(cell.pins[pin].power), len(indices)))
+            for row, arc in enumerate(cell.pins[pin].power):
+                source = arc.related if output else pin
+                if source not in cell.pins or cell.pins[source].direction != "input":
+                    continue
+                slew = timing.slew_ns[[netlist.instances[i].nets[source] for i in indices]]
+                if output and not _is_positive(cell, pin, source):
+                    slew = slew[:, ::-1]
+                nets = [netlist.instances[i].nets[pin] for i in indices]
+                edges = [(e, t) for e, t in enumerate((arc.rise, arc.fall)) if t is not None]
+                for edge, table in edges:
+                    numbers.append(np.full(len(indices), bank.add(table)))
+                    slews.append(slew[:, edge])
+                    loads.append(load[nets] if output else np.zeros(len(indices)))
+                    places.append(((cell.name, pin), row, len(edges)))
+    if not places:
+        return found
     bank.pack()
-    return bank.lookup(np.zeros(len(slew), dtype=np.int64), slew, load)
+    values = bank.lookup(np.concatenate(numbers), np.concatenate(slews), np.concatenate(loads))
+    ends = np.cumsum([len(part) for part in numbers])[:-1]
+    for (key, row, edges), part in zip(places, np.split(values, ends), strict=True):
+        found[key][row] += part / edges
+    return found
 
 
-def _passive_energies(group: _Group, timing: Timing) -> Iterator[tuple[str, NDArray[np.float64]]]:
+def _passive_energies(
+    group: _Group, energies: ArcEnergies
+) -> Iterator[tuple[str, NDArray[np.float64]]]:
     """Internal energy of a transition of each input pin, shape (n_instances,)."""
     cell = group.cell
     for pin in cell.inputs:
-        nets = group.nets[pin]
-        total = np.zeros(len(nets))
-        for arc in cell.pins[pin].power:
-            share = np.ones(len(nets))
+        total = np.zeros(len(group.nets[pin]))
+        for arc, energy in zip(cell.pins[pin].power, energies[cell.name, pin], strict=True):
+            share = np.ones_like(total)
             if arc.when:
                 tree = parse_expression(arc.when)
                 named = [name for name in inputs_of(tree) if name in cell.outputs]
                 reads = named and pin in inputs_of(parse_expression(cell.pins[named[0]].function))
                 share = _difference(group, named[0], pin) if reads else group.probability(tree)
-            total += share * _mean_energy(arc, timing.slew_ns[nets], np.zeros(len(nets)))
+            total += share * energy
         if cell.pins[pin].power:
             yield pin, total
 

@@ -109,7 +109,7 @@ def test_packing_keeps_wide_codes():
         for lane in range(2):
             bits = [packed[cycle][bit] >> lane & 1 for bit in range(71)]
             assert sum(bit << i for i, bit in enumerate(bits)) == codes[cycle, lane]
-    assert unpack_lanes(0b1000000001, 10).tolist() == [1, *[0] * 8, 1]
+    assert unpack_lanes([0b1000000001, 2], 10).tolist() == [[1, *[0] * 8, 1], [0, 1, *[0] * 8]]
 
 
 @pytest.mark.parametrize(
