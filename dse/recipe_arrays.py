@@ -32,7 +32,7 @@ class Archive:
         try:
             with np.load(path, allow_pickle=False) as archive:
                 self.names = list(archive.files)
-        except (ValueError, OSError, zipfile.BadZipFile, EOFError, AttributeError) as error:
+        except (ValueError, OSError, zipfile.BadZipFile, EOFError, TypeError) as error:
             raise ValueError(f"{path} must be a NumPy .npz archive, not another file") from error
 
     def __getitem__(self, name: object) -> np.ndarray:

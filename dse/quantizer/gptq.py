@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from macwright.dse.quantizer.scales import candidates, on_grid
+from macwright.dse.quantizer.scales import candidates, on_grid, to_power_of_two
 from macwright.hw.formats import Format
 
 __all__ = ["Moments", "gptq", "output_error", "retarget"]
@@ -12,7 +12,7 @@ _Array = NDArray[np.float32]
 #: Columns whose errors are passed on together.
 BLOCK = 64
 #: Share of the mean second moment that is added to the diagonal.
-DAMPING = 0.01
+DAMPING = 0.02
 
 
 class Moments:
@@ -108,7 +108,13 @@ def output_error(wrong: _Array, square: _Array) -> _Array:
 
 
 def best_scale(
-    weights: _Array, square: _Array, fmt: Format, full: _Array, rounding: str
+    weights: _Array,
+    square: _Array,
+    fmt: Format,
+    full: _Array,
+    *,
+    rounding: str,
+    power_of_two: bool = False,
 ) -> tuple[_Array, _Array]:
     """Scale of each row, and the rounded weights, with the least output error.
 
@@ -124,6 +130,8 @@ def best_scale(
         Scales that just hold the largest weights.
     rounding : {"gptq", "nearest"}
         How weights are rounded.
+    power_of_two : bool
+        Whether scales are powers of two.
     """
     groups, n, k = weights.shape
     fractions = candidates(fmt)
@@ -131,6 +139,8 @@ def best_scale(
         fractions = fractions[len(fractions) // 4 :: 2]
     # All candidates run as rows of one problem: the inverse and the loop over columns are shared.
     scales = (full[:, None] * fractions[:, None]).reshape(groups, -1)
+    if power_of_two:
+        scales = to_power_of_two(scales)
     many = np.broadcast_to(weights[:, None], (groups, len(fractions), n, k))
     many = many.reshape(groups, -1, k)
     if rounding == "gptq":

@@ -21,9 +21,9 @@ class QuantOptions:
     rounding : {"gptq", "nearest"}
         How weights are rounded: column by column, each rounding error made up for by the columns
         that follow (GPTQ), towards the outputs of the float network; or each to the nearest value.
-    weight_scale : {"output", "mse", "max", "percentile"}
-        What the scale of an output channel's weights minimises: the squared error of the layer's
-        output, of the weights, or nothing (the largest value, or the 99.9th percentile, is put at
+    weight_scale : {"mse", "output", "max", "percentile"}
+        What the scale of an output channel's weights minimises: the squared error of the weights,
+        of the layer's output, or nothing (the largest value, or the 99.9th percentile, is put at
         the end of the range).
     act_scale : {"mse", "max", "percentile"}
         The same of a tensor of activations.
@@ -44,12 +44,12 @@ class QuantOptions:
     """
 
     rounding: str = "gptq"
-    weight_scale: str = "output"
+    weight_scale: str = "mse"
     act_scale: str = "mse"
     power_of_two: bool = False
     bias_correction: bool = True
     equalise: bool = True
-    images: int = 256
+    images: int = 512
 
     def __post_init__(self) -> None:
         for field, allowed in (
@@ -68,7 +68,7 @@ class QuantOptions:
     @classmethod
     def plain(cls) -> "QuantOptions":
         """Nearest rounding with scales of least squared error, and bias correction."""
-        return cls(rounding="nearest", weight_scale="mse", equalise=False)
+        return cls(rounding="nearest", equalise=False)
 
     def to_fields(self) -> dict[str, Any]:
         """All options, as JSON values."""

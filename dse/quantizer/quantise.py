@@ -123,7 +123,12 @@ def quantise(
             power_of_two=options.power_of_two,
         )
         if layer.dynamic:
-            second = act_scale(Histogram(acts[1]), weight_format, method=options.act_scale)
+            second = act_scale(
+                Histogram(acts[1]),
+                weight_format,
+                method=options.act_scale,
+                power_of_two=options.power_of_two,
+            )
             scales, weight, bias = np.array([second], np.float32), None, None
         else:
             scales, weight, bias = _weights(
@@ -185,7 +190,7 @@ def _weights(
     if simple and not options.bias_correction:
         return full, from_matrix(layer, on_grid(fmt, matrix, full[:, None]), tensor.shape), bias
     shape = (layer.groups, layer.n, layer.k)
-    limit = min(max(24 * layer.k, 4096), LARGEST_COLUMNS // (layer.groups * layer.k))
+    limit = min(max(64 * layer.k, 4096), LARGEST_COLUMNS // (layer.groups * layer.k))
     columns, outputs = patches(layer, data[0], data[1], tensor.shape, limit)
     columns = on_grid(act_format, np.ascontiguousarray(columns), scale)
     if layer.op != "MatMul":
@@ -195,14 +200,21 @@ def _weights(
     if options.rounding == "gptq":
         weights = retarget(weights, moments)
     if options.weight_scale == "output" and fmt.block == 1:
-        full, result = best_scale(weights, moments.square, fmt, full, options.rounding)
+        full, result = best_scale(
+            weights,
+            moments.square,
+            fmt,
+            full,
+            rounding=options.rounding,
+            power_of_two=options.power_of_two,
+        )
     elif options.rounding == "gptq" and fmt.block == 1:
         result = gptq(weights, moments.square, fmt, full)
     else:
         result = on_grid(fmt, weights, full[..., None])
     if options.bias_correction:
         lost = moments.mean_out - np.einsum("gnk,gk->gn", result, moments.mean_in)
-        bias = bias + lost.reshape(-1)
+        bias = lost.reshape(-1) + (0 if layer.op == "MatMul" else bias)
     rounded = from_matrix(layer, result.reshape(matrix.shape), tensor.shape)
     return full.reshape(-1), rounded, bias.astype(np.float32)
 

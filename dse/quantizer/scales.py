@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from macwright.hw.formats import Format
 
-__all__ = ["Histogram", "act_scale", "candidates", "on_grid", "weight_scales"]
+__all__ = ["Histogram", "act_scale", "candidates", "on_grid", "to_power_of_two", "weight_scales"]
 
 #: Percentile that `percentile` scales put at the end of the range.
 PERCENTILE = 99.9
@@ -72,10 +72,10 @@ def weight_scales(
     top = size.max(axis=1) if method != "percentile" else np.percentile(size, PERCENTILE, axis=1)
     full = _full_scale(top, fmt)
     if method != "mse":
-        return _power_of_two(full) if power_of_two else full
+        return to_power_of_two(full) if power_of_two else full
     best, least = full, np.full(len(matrix), np.inf, np.float32)
     for fraction in candidates(fmt):
-        scale = _power_of_two(full * fraction) if power_of_two else full * fraction
+        scale = to_power_of_two(full * fraction) if power_of_two else full * fraction
         wrong = on_grid(fmt, matrix, scale[:, None])
         wrong -= matrix
         error = np.einsum("ij,ij->i", wrong, wrong)
@@ -132,11 +132,11 @@ def act_scale(
     top = histogram.percentile(PERCENTILE) if method == "percentile" else histogram.top
     full = _full_scale(np.array([top]), fmt)
     if method != "mse":
-        return float((_power_of_two(full) if power_of_two else full)[0])
+        return float((to_power_of_two(full) if power_of_two else full)[0])
     fractions = np.geomspace(0.05, 1.0, 64, dtype=np.float32)
     scales = full * fractions
     if power_of_two:
-        scales = np.unique(_power_of_two(scales))
+        scales = np.unique(to_power_of_two(scales))
     wrong = on_grid(fmt, histogram.means[None].astype(np.float32), scales[:, None])
     errors = (wrong - histogram.means) ** 2 @ histogram.counts
     return float(scales[np.argmin(errors)])
@@ -148,5 +148,6 @@ def _full_scale(top: NDArray, fmt: Format) -> NDArray[np.float32]:
     return np.where(scale > 1e-30, scale, 1.0).astype(np.float32)
 
 
-def _power_of_two(scale: NDArray[np.float32]) -> NDArray[np.float32]:
+def to_power_of_two(scale: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Next powers of two that are no smaller."""
     return np.exp2(np.ceil(np.log2(scale))).astype(np.float32)

@@ -1,0 +1,132 @@
+"""Sensitivities, and what they predict."""
+
+import runpy
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import numpy_helper
+
+from macwright.dse.quantizer import QuantOptions
+from macwright.dse.recipe import load_recipe
+from macwright.dse.sensitivity import calibrate_prediction, measure_sensitivity
+from macwright.dse.workload import load_workload
+
+NETWORKS = runpy.run_path(str(Path(__file__).with_name("dse_networks.py")))
+NEAREST = QuantOptions(
+    rounding="nearest", weight_scale="max", act_scale="max", bias_correction=False, equalise=False
+)
+
+
+@pytest.fixture
+def network(tmp_path, monkeypatch):
+    """Workload and data set, with a cache of their own."""
+    monkeypatch.setenv("MACWRIGHT_CACHE", str(tmp_path / "cache"))
+    path, data = NETWORKS["write"](tmp_path, NETWORKS["cnn"]())
+    dataset = load_recipe(path, data_path=data)
+    return load_workload(path, dataset), dataset
+
+
+def run(proto, x, output="logits"):
+    copy = onnx.ModelProto()
+    copy.CopyFrom(proto)
+    del copy.graph.output[:]
+    copy.graph.output.extend([onnx.ValueInfoProto(name=output)])
+    return onnxruntime.InferenceSession(copy.SerializeToString()).run(None, {"x": x})[0]
+
+
+def test_table_has_a_row_for_each_tensor_and_format(network):
+    table = measure_sensitivity(*network, ["int4", "e2m1fin"], ["int4", "uint4", "int8"], images=8)
+    assert list(table.columns) == ["layer", "tensor", "format", "loss"]
+    first = table[table.layer == "n_c1"]
+    assert first[first.tensor == "weight"].format.tolist() == ["int4", "e2m1fn"]
+    assert first[first.tensor == "activation"].format.tolist() == ["int4", "int8"]
+    second = table[(table.layer == "n_c2") & (table.tensor == "activation")]
+    assert second.format.tolist() == ["uint4", "uint8"]
+    assert len(table) == 16
+    assert (table.loss > 0).all()
+
+
+def test_weight_losses_are_those_of_the_whole_network(network):
+    workload, dataset = network
+    x = dataset.x_calib["x"][:8]
+    table = measure_sensitivity(workload, dataset, ["int4"], ["int4"], images=8, options=NEAREST)
+    losses = table[table.tensor == "weight"].set_index("layer").loss
+    for layer in workload.layers:
+        proto = onnx.ModelProto()
+        proto.CopyFrom(workload.model)
+        item = next(i for i in proto.graph.initializer if i.name == layer.weight)
+        w = numpy_helper.to_array(item)
+        flat = w.reshape(len(w), -1)
+        scale = np.abs(flat).max(axis=1, keepdims=True) / 7
+        rounded = (np.clip(np.rint(flat / scale), -8, 7) * scale).astype(np.float32)
+        item.CopyFrom(numpy_helper.from_array(rounded.reshape(w.shape), item.name))
+        change = run(proto, x) - run(workload.model, x)
+        assert losses[layer.name] == pytest.approx((change**2).mean(), rel=1e-3)
+
+
+def test_activation_losses_are_those_of_the_whole_network(network):
+    workload, dataset = network
+    x = dataset.x_calib["x"][:8]
+    table = measure_sensitivity(workload, dataset, ["int4"], ["int4"], images=8, options=NEAREST)
+    losses = table[table.tensor == "activation"].set_index("layer").loss
+    for layer in workload.layers:
+        act = run(workload.model, x, layer.act) if layer.act != "x" else x
+        top = 15 if act.min() >= 0 else 7
+        scale = np.abs(act).max() / top
+        rounded = (np.clip(np.rint(act / scale), top - 15, top) * scale).astype(np.float32)
+        # The layer alone reads the rounded tensor: the residual add keeps the exact one.
+        proto = onnx.ModelProto()
+        proto.CopyFrom(workload.model)
+        node = next(n for n in proto.graph.node if n.name == layer.name)
+        node.input[0] = "given"
+        proto.graph.initializer.append(numpy_helper.from_array(rounded, "given"))
+        change = run(proto, x) - run(workload.model, x)
+        assert losses[layer.name] == pytest.approx((change**2).mean(), rel=1e-3)
+
+
+def test_wider_formats_lose_less(network):
+    table = measure_sensitivity(*network, ["int3", "int5", "int8"], ["int8"], images=8)
+    pivot = table[table.tensor == "weight"].pivot(index="layer", columns="format", values="loss")
+    assert (pivot["int8"] < pivot["int5"]).all()
+    assert (pivot["int5"] < pivot["int3"]).all()
+
+
+def test_same_bytes_whatever_the_threads_and_kept(network, monkeypatch, tmp_path):
+    first = measure_sensitivity(*network, ["int4"], ["int4"], images=20, jobs=1)
+    monkeypatch.setenv("MACWRIGHT_CACHE", str(tmp_path / "other"))
+    stages = []
+    second = measure_sensitivity(
+        *network, ["int4"], ["int4"], images=20, jobs=2,
+        progress=lambda *step: stages.append(step),
+    )  # fmt: skip
+    assert first.equals(second)
+    assert stages[-1] == ("sensitivity", 8, 8)
+    with monkeypatch.context() as patch:
+        patch.setattr(onnxruntime, "InferenceSession", None)  # nothing can run
+        assert measure_sensitivity(*network, ["int4"], ["int4"], images=20).equals(first)
+
+
+def test_unknown_formats_are_refused(network):
+    with pytest.raises(ValueError, match="odd"):
+        measure_sensitivity(*network, ["odd"], ["int8"])
+
+
+def test_power_law_is_found_again():
+    losses = np.geomspace(0.01, 10, 10)
+    fit = calibrate_prediction(list(losses), list(0.3 * losses**1.2))
+    assert fit.b == pytest.approx(1.2)
+    assert fit.kl(2.0) == pytest.approx(0.3 * 2**1.2)
+    assert fit.factor == pytest.approx(1)
+    assert fit.rank == pytest.approx(1)
+    assert fit.points == 10
+    assert fit.kl(0) == 0
+
+
+def test_calibrations_that_are_refused():
+    with pytest.raises(ValueError, match=r"at least three different losses .* not 2 and 2"):
+        calibrate_prediction([1, 2], [1, 2])
+    with pytest.raises(ValueError, match=r"must be positive, not 0\.0"):
+        calibrate_prediction([1, 2, 3], [1, 0, 2])
