@@ -11,6 +11,7 @@ import pandas as pd
 
 from macwright.costmodel.table import costs
 from macwright.dse.evaluate import evaluate
+from macwright.dse.knee import knee_index
 from macwright.dse.options import ACTIVATIONS, WEIGHTS, needed_units, option_name, option_table
 from macwright.dse.quantizer import act_format
 from macwright.dse.recipe import Dataset, load_recipe
@@ -175,7 +176,7 @@ def explore(
     table = OptionTable.from_frame(options)
     whole = front(table, cost=settings.objective, budgets=list(settings.budgets))
     uniforms = _uniforms(options, settings, layers)
-    kept, to_measure = _choose(whole.costs, uniforms, settings)
+    kept, to_measure = _choose(whole.costs, whole.objectives, uniforms, settings)
     reported = whole.at(kept)
     proved = confirm(table, reported, len(kept))
     clock("solve")
@@ -264,12 +265,12 @@ def _uniforms(options: pd.DataFrame, settings: Settings, layers: Sequence[Any]) 
 
 
 def _choose(
-    costs: np.ndarray, uniforms: Sequence[Point], settings: Settings
+    costs: np.ndarray, losses: np.ndarray, uniforms: Sequence[Point], settings: Settings
 ) -> tuple[list[int], set[int]]:
     """Indices of the points to report, and of those to measure.
 
-    Both hold the best point within the cost of each uniform allocation; the rest are spaced
-    evenly in the logarithm of the cost, ends included.
+    Both hold the best point within the cost of each uniform allocation, and the knee; the rest are
+    spaced evenly in the logarithm of the cost, ends included.
     """
     level = np.searchsorted(
         costs, [point.totals[settings.objective] * (1 + 1e-12) for point in uniforms], "right"
@@ -282,4 +283,6 @@ def _choose(
         return {int(np.abs(log - value).argmin()) for value in wanted}
 
     measured = beside | spaced(min(settings.measured, len(costs)))
-    return sorted(measured | spaced(settings.points)), measured
+    kept = sorted(measured | spaced(settings.points))
+    knee = knee_index(costs[kept], losses[kept])
+    return kept, measured | ({kept[knee]} if knee is not None else set())

@@ -1,6 +1,7 @@
 """What the report calls things: costs, metric, points, and the knee of a front."""
 
-from macwright.dse.report_axis import Axis, human
+from macwright.dse.knee import knee_index
+from macwright.dse.report_axis import human
 from macwright.dse.report_data import Point, Run, Uniform
 
 __all__ = [
@@ -57,20 +58,11 @@ def knee(points: tuple[Point, ...], column: str) -> Point | None:
 
     None with fewer than three points, or where no point is below the line.
     """
-    if len(points) < 3:
-        return None
     ordered = sorted(points, key=lambda point: (point.costs[column], point.number))
-    x = Axis([point.costs[column] for point in points], 0, 1, log=True)
-    y = Axis([point.loss for point in points], 0, 1, log=True)
-    first, last = ordered[0], ordered[-1]
-    x0, y0 = x(first.costs[column]), y(first.loss)
-    dx, dy = x(last.costs[column]) - x0, y(last.loss) - y0
-
-    def depth(point: Point) -> float:
-        return dy * (x(point.costs[column]) - x0) - dx * (y(point.loss) - y0)
-
-    best = max(ordered, key=depth)
-    return best if depth(best) > 1e-6 else None
+    index = knee_index(
+        [point.costs[column] for point in ordered], [point.loss for point in ordered]
+    )
+    return None if index is None else ordered[index]
 
 
 def point_title(run: Run, point: Point, column: str) -> str:
