@@ -1,5 +1,9 @@
 """SCIP, HiGHS and CBC through OR-Tools: mixed-integer programming with the gap set to zero."""
 
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -7,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from ortools.linear_solver import pywraplp
 
+from macwright.dse.solver.cpsat import Pair
 from macwright.dse.solver.problem import Groups
 
 __all__ = ["SOLVERS", "LinearResult", "solve_linear"]
@@ -40,7 +45,13 @@ class LinearResult:
     error: float
 
 
-def solve_linear(groups: Groups, solver: str, *, deadline: float = float("inf")) -> LinearResult:
+def solve_linear(
+    groups: Groups,
+    solver: str,
+    *,
+    pairs: Sequence[Pair] = (),
+    deadline: float = float("inf"),
+) -> LinearResult:
     """Minimise the loss within the limits.
 
     Parameters
@@ -49,6 +60,8 @@ def solve_linear(groups: Groups, solver: str, *, deadline: float = float("inf"))
         The problem.
     solver : {"scip", "highs", "cbc"}
         HiGHS by default calls a relative gap of 1e-4 optimal: here the gap is zero.
+    pairs : sequence of Pair
+        Of two groups that have one, every pair of options, with losses of at least zero.
     deadline : float
         Value of `time.perf_counter` at which to stop.
     """
@@ -63,7 +76,8 @@ def solve_linear(groups: Groups, solver: str, *, deadline: float = float("inf"))
     start = groups.start
     least = np.repeat(np.minimum.reduceat(loss, start[:-1]), np.diff(start))
     above = loss - least
-    unit = max(float(np.maximum.reduceat(above, start[:-1]).sum()), 1.0)
+    unit = float(np.maximum.reduceat(above, start[:-1]).sum())
+    unit = max(unit, float(max((pair.loss for pair in pairs), default=0)), 1.0)
     chosen = [model.BoolVar("") for _ in range(len(loss))]
     for a, b in zip(start[:-1].tolist(), start[1:].tolist(), strict=True):
         one = model.Constraint(1.0, 1.0)
@@ -81,6 +95,7 @@ def solve_linear(groups: Groups, solver: str, *, deadline: float = float("inf"))
     scale = 1e3 * len(start) / unit
     for variable, weight in zip(chosen, (above * scale).tolist(), strict=True):
         goal.SetCoefficient(variable, weight)
+    _add_products(model, goal, chosen, start, pairs, scale)
     goal.SetMinimization()
     options = pywraplp.MPSolverParameters()
     options.SetDoubleParam(options.RELATIVE_MIP_GAP, 0.0)
@@ -88,7 +103,8 @@ def solve_linear(groups: Groups, solver: str, *, deadline: float = float("inf"))
         options.SetDoubleParam(options.PRIMAL_TOLERANCE, TOLERANCE)
     if deadline < float("inf"):
         model.SetTimeLimit(max(1, int(1000 * (deadline - perf_counter()))))
-    status = model.Solve(options)
+    with _quiet():
+        status = model.Solve(options)
     offset = float(np.minimum.reduceat(loss, start[:-1]).sum())
     error = 1e-6 * unit / (1e3 * len(start)) + 1e-9 * unit
     if status == pywraplp.Solver.INFEASIBLE:
@@ -105,3 +121,39 @@ def solve_linear(groups: Groups, solver: str, *, deadline: float = float("inf"))
     )
     proved = status == pywraplp.Solver.OPTIMAL and inside
     return LinearResult(picks if inside else None, bound, proved, error)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Discard what a solver writes to standard output itself, past Python."""
+    sys.stdout.flush()
+    saved, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        yield
+    finally:
+        os.dup2(saved, 1)
+        os.close(saved)
+        os.close(nowhere)
+
+
+def _add_products(
+    model: pywraplp.Solver,
+    goal: pywraplp.Objective,
+    chosen: list[pywraplp.Variable],
+    start: NDArray[np.int64],
+    pairs: Sequence[Pair],
+    scale: float,
+) -> None:
+    """Products of one option with all of another group sum to the option itself."""
+    group_of = np.repeat(np.arange(len(start) - 1), np.diff(start)).tolist()
+    links: dict[tuple[int, int], pywraplp.Constraint] = {}
+    for pair in pairs:
+        both = model.NumVar(0.0, 1.0, "")
+        goal.SetCoefficient(both, pair.loss * scale)
+        for one, other in ((pair.first, pair.second), (pair.second, pair.first)):
+            key = (one, group_of[other])
+            if key not in links:
+                links[key] = model.Constraint(0.0, 0.0)
+                links[key].SetCoefficient(chosen[one], -1.0)
+            links[key].SetCoefficient(both, 1.0)

@@ -8,8 +8,12 @@ import numpy as np
 
 from macwright.dse.solver.cpsat import Pair
 from macwright.dse.solver.problem import Groups
+from macwright.dse.solver.scaling import Scaled
 
 __all__ = ["PairTerm", "pair_total", "scaled_pairs"]
+
+#: Bits of the largest total of the options alone.
+PAIR_BITS = 46
 
 #: layer, option, layer, option, loss in the unit of the objective, any sign.
 PairTerm = tuple[str, str, str, str, float]
@@ -49,6 +53,7 @@ def scaled_pairs(groups: Groups, terms: Iterable[PairTerm]) -> tuple[list[Pair],
     for option, more in groups.tied.items():
         option_of_row.update(dict.fromkeys(more, option))
     group_of = np.repeat(np.arange(groups.n_groups), np.diff(groups.start)).tolist()
+    groups = _finer(groups)
     loss = groups.loss.copy()
     pairs: dict[tuple[int, int], int] = {}
     seen: set[tuple[int, int]] = set()
@@ -89,6 +94,18 @@ def scaled_pairs(groups: Groups, terms: Iterable[PairTerm]) -> tuple[list[Pair],
         pairs[ends] = pairs.get(ends, 0) + whole
     merged = [Pair(a, b, whole) for (a, b), whole in pairs.items() if whole]
     return merged, replace(groups, loss=loss), error
+
+
+def _finer(groups: Groups) -> Groups:
+    """The same losses in smaller units: decimals that are exact may be too coarse for pairs."""
+    total = sum(np.maximum.reduceat(groups.loss, groups.start[:-1]).tolist())
+    shift = max(0, PAIR_BITS - max(total, 1).bit_length())
+    scaled = Scaled(
+        groups.objective.integers << shift,
+        groups.objective.factor * 2.0**shift,
+        groups.objective.error,
+    )
+    return replace(groups, loss=groups.loss << shift, objective=scaled)
 
 
 def pair_total(terms: Iterable[PairTerm], allocation: dict[str, str]) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 from macwright.dse.solver.cpsat import Pair, solve_cpsat
 from macwright.dse.solver.infeasible import Infeasible, explain
 from macwright.dse.solver.linear import SOLVERS, solve_linear
+from macwright.dse.solver.pair_search import optimise_pairs
 from macwright.dse.solver.pairs import PairTerm, scaled_pairs
 from macwright.dse.solver.presolve import keep_undominated
 from macwright.dse.solver.problem import Budget, Count, Groups, group
@@ -86,7 +87,10 @@ def solve(
     terms = list(pairs)
     if terms:
         scaled, groups, pair_error = scaled_pairs(groups, terms)
-        outcome = _with_cpsat(groups, limit, scaled, deadline)
+        if limit is None and solver == "auto" and scaled:
+            outcome = optimise_pairs(groups, scaled, deadline=deadline)
+        else:
+            outcome = _with_cpsat(groups, limit, scaled, deadline)
     else:
         pair_error = 0.0
         outcome = _by_solver(groups, limit, solver, deadline)
