@@ -179,3 +179,20 @@ def test_wide_integers() -> None:
     for method in ("encode", "decode"):
         with pytest.raises(ValueError, match=r"coding needs .* 53 bits, not int64"):
             getattr(parse_format("int64"), method)([1])
+
+
+def test_additive_powers_of_two_are_those_of_the_paper() -> None:
+    # Li, Dong and Wang, ICLR 2020, relative to the largest, as its program lists them.
+    paper = {
+        4: [0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0],
+        5: sorted(
+            (a + b) / 0.75 for a in (0, 1 / 2, 1 / 8, 1 / 32) for b in (0, 1 / 4, 1 / 16, 1 / 64)
+        ),
+    }
+    for bits, relative in paper.items():
+        fmt = parse_format(f"apot{bits}")
+        levels = fmt.levels()
+        assert levels[levels >= 0] / fmt.max == pytest.approx(relative, rel=1e-12)
+    # 5 lies between ranks 4 and 5, 7 between 5 and 6, 0.5 between 0 and 1.
+    ties = [5.0, 7.0, 9.0, 0.5, 1.5, -5.0, -7.0]
+    assert parse_format("apot4").quantize(ties).tolist() == [4, 8, 8, 0, 2, -4, -8]

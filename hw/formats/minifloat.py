@@ -213,7 +213,7 @@ class FloatFormat(Format):
             if self.has_inf:
                 code[np.isnan(size)] |= 1 << (self.man_bits - 1)
             return code | sign
-        return np.where(finite, np.where(code == 0, 0, code | sign), 1 << (self.width - 1))
+        return np.where(finite, code | sign, 1 << (self.width - 1))
 
     def __str__(self) -> str:
         name = _NAMES.get((self.exp_bits, self.man_bits, self.bias, self.specials))
