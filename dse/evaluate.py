@@ -153,7 +153,7 @@ def run_model(
                 name: np.concatenate([value, np.repeat(value[-1:], short, axis=0)])
                 for name, value in chunk.items()
             }
-        return running.run(None, chunk)[0][: samples - start]
+        return np.asarray(running.run(None, chunk)[0])[: samples - start]
 
     parts = []
     with ThreadPoolExecutor(jobs or len(os.sched_getaffinity(0))) as pool:

@@ -90,7 +90,7 @@ class Dataset:
         for name, values in sorted(named.items()):
             if values is not None:
                 digest.update(f"{name} {values.dtype} {values.shape}".encode())
-                digest.update(np.ascontiguousarray(values))
+                digest.update(np.ascontiguousarray(values).data)
         return digest.hexdigest()
 
 

@@ -1,5 +1,7 @@
 """Small networks and data for tests of the explorer; run with `runpy.run_path`."""
 
+from typing import Any
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -63,7 +65,9 @@ def write(folder, proto, *, calib=48, evaluation=96, seed=1, **arrays):
         "x_eval": rng.standard_normal((evaluation, 1, 8, 8)).astype(np.float32),
     }
     running = onnxruntime.InferenceSession(proto.SerializeToString())
-    data["y_eval"] = running.run(None, {"x": data["x_eval"]})[0].argmax(axis=1)
+    logits = np.asarray(running.run(None, {"x": data["x_eval"]})[0])
+    data["y_eval"] = logits.argmax(axis=1)
     data.update(arrays)
-    np.savez(folder / "net.npz", **{key: value for key, value in data.items() if value is not None})
+    kept: dict[str, Any] = {key: value for key, value in data.items() if value is not None}
+    np.savez(folder / "net.npz", **kept)
     return path, folder / "net.npz"

@@ -31,7 +31,8 @@ def network(tmp_path_factory):
 
 
 def run(proto, **feeds):
-    return onnxruntime.InferenceSession(proto.SerializeToString()).run(None, feeds)[0]
+    running = onnxruntime.InferenceSession(proto.SerializeToString())
+    return np.asarray(running.run(None, feeds)[0])
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,7 @@ def test_gptq_keeps_outputs_better_than_nearest(name):
     fmt = parse_format(name)
     mixing = rng.standard_normal((2, 40, 40))
     columns = (rng.standard_normal((2, 2000, 40)) @ mixing).astype(np.float32)
-    square = columns.transpose(0, 2, 1) @ columns / 2000
+    square = (columns.transpose(0, 2, 1) @ columns / 2000).astype(np.float32)
     weights = rng.standard_normal((2, 6, 40)).astype(np.float32)
     scale = np.full((2, 6), 0.5, np.float32)
 

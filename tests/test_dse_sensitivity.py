@@ -15,6 +15,12 @@ from macwright.dse.sensitivity import calibrate_prediction, measure_sensitivity
 from macwright.dse.workload import load_workload
 
 NETWORKS = runpy.run_path(str(Path(__file__).with_name("dse_networks.py")))
+
+
+def measure(network, weights, acts, **options):
+    return measure_sensitivity(network[0], network[1], weights, acts, **options)
+
+
 NEAREST = QuantOptions(
     rounding="nearest", weight_scale="max", act_scale="max", bias_correction=False, equalise=False
 )
@@ -34,11 +40,12 @@ def run(proto, x, output="logits"):
     copy.CopyFrom(proto)
     del copy.graph.output[:]
     copy.graph.output.extend([onnx.ValueInfoProto(name=output)])
-    return onnxruntime.InferenceSession(copy.SerializeToString()).run(None, {"x": x})[0]
+    running = onnxruntime.InferenceSession(copy.SerializeToString())
+    return np.asarray(running.run(None, {"x": x})[0])
 
 
 def test_table_has_a_row_for_each_tensor_and_format(network):
-    table = measure_sensitivity(*network, ["int4", "e2m1fin"], ["int4", "uint4", "int8"], images=8)
+    table = measure(network, ["int4", "e2m1fin"], ["int4", "uint4", "int8"], images=8)
     assert list(table.columns) == ["layer", "tensor", "format", "loss"]
     first = table[table.layer == "n_c1"]
     assert first[first.tensor == "weight"].format.tolist() == ["int4", "e2m1fn"]
@@ -88,30 +95,29 @@ def test_activation_losses_are_those_of_the_whole_network(network):
 
 
 def test_wider_formats_lose_less(network):
-    table = measure_sensitivity(*network, ["int3", "int5", "int8"], ["int8"], images=8)
+    table = measure(network, ["int3", "int5", "int8"], ["int8"], images=8)
     pivot = table[table.tensor == "weight"].pivot(index="layer", columns="format", values="loss")
     assert (pivot["int8"] < pivot["int5"]).all()
     assert (pivot["int5"] < pivot["int3"]).all()
 
 
 def test_same_bytes_whatever_the_threads_and_kept(network, monkeypatch, tmp_path):
-    first = measure_sensitivity(*network, ["int4"], ["int4"], images=20, jobs=1)
+    first = measure(network, ["int4"], ["int4"], images=20, jobs=1)
     monkeypatch.setenv("MACWRIGHT_CACHE", str(tmp_path / "other"))
     stages = []
-    second = measure_sensitivity(
-        *network, ["int4"], ["int4"], images=20, jobs=2,
+    second = measure(network, ["int4"], ["int4"], images=20, jobs=2,
         progress=lambda *step: stages.append(step),
     )  # fmt: skip
     assert first.equals(second)
     assert stages[-1] == ("sensitivity", 8, 8)
     with monkeypatch.context() as patch:
         patch.setattr(onnxruntime, "InferenceSession", None)  # nothing can run
-        assert measure_sensitivity(*network, ["int4"], ["int4"], images=20).equals(first)
+        assert measure(network, ["int4"], ["int4"], images=20).equals(first)
 
 
 def test_unknown_formats_are_refused(network):
     with pytest.raises(ValueError, match="odd"):
-        measure_sensitivity(*network, ["odd"], ["int8"])
+        measure(network, ["odd"], ["int8"])
 
 
 def test_power_law_is_found_again():

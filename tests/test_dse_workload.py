@@ -23,7 +23,8 @@ def saved(folder, proto):
 
 
 def run(proto, x):
-    return onnxruntime.InferenceSession(proto.SerializeToString()).run(None, {"x": x})[0]
+    running = onnxruntime.InferenceSession(proto.SerializeToString())
+    return np.asarray(running.run(None, {"x": x})[0])
 
 
 def one(op, shape, weight, *, out, x=("N", 4, 9, 9), **attributes):

@@ -46,7 +46,7 @@ def rounding_nodes(
         Name of the rounded tensor.
     """
     build = _Chain(tensor, prefix)
-    build("Mul", 1 / np.float32(scale))
+    build("Mul", float(1 / np.float32(scale)))
     if isinstance(fmt, BinaryFormat):
         positive = build("GreaterOrEqual", 0.0)
         one, minus = build.constant(1.0), build.constant(-1.0)

@@ -159,6 +159,5 @@ def _damped(square: _Array) -> _Array:
     diagonal = np.diagonal(square, axis1=1, axis2=2)
     mean = diagonal.mean(axis=1)
     damping = np.where(mean > 0, DAMPING * mean, 1.0)
-    return square + damping[:, None, None].astype(np.float32) * np.eye(
-        square.shape[1], dtype=np.float32
-    )
+    identity = np.eye(square.shape[1], dtype=np.float32)
+    return (square + damping[:, None, None] * identity).astype(np.float32)

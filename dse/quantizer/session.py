@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import onnx
 import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as state  # pyright: ignore
 
 __all__ = ["run_error", "session"]
 
@@ -45,6 +46,5 @@ def session(
 
 def run_error() -> tuple[type[Exception], ...]:
     """Exceptions that onnxruntime raises for a model or data it cannot take."""
-    state = ort.capi.onnxruntime_pybind11_state
     names = ("Fail", "InvalidArgument", "InvalidGraph", "NotImplemented", "RuntimeException")
     return tuple(getattr(state, name) for name in names)
