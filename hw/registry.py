@@ -30,6 +30,15 @@ _MINIFLOAT = [
     {"act": "e1m2fin", "weight": "e3m0fin", "acc": "fixed16"},
     {"act": "e5m2fnuz", "weight": "e4m3fn", "drop": 16},
     {"act": "bf16", "weight": "e2m1fn", "drop": 200},
+    {"acc": "fp32"},
+    {"act": "e5m2", "weight": "e5m2", "acc": "fp32", "en": True, "rst": True},
+    {"acc": "fp16"},
+    {"act": "e5m2", "weight": "e5m2", "acc": "fp16", "multiplier": "array"},
+    {"acc": "e4m3fn", "pipeline": 1},
+    {"act": "e5m2", "weight": "e5m2", "acc": "e5m2"},
+    {"act": "fp16", "weight": "int4", "acc": "bf16", "pipeline": 2, "en": True},
+    {"act": "e2m1fn", "weight": "e4m3fnuz", "acc": "e5m6fin", "rst": True},
+    {"act": "e3m2fn", "weight": "e2m3fn", "acc": "e3m4wp"},
 ]
 
 

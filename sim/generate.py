@@ -11,6 +11,7 @@ from amaranth.hdl import Shape
 from amaranth.lib import wiring
 
 from macwright.hw.files import write_atomic
+from macwright.hw.formats import FloatFormat
 from macwright.hw.verilog import unit_verilog
 
 __all__ = ["MANIFEST", "bench_text", "describe", "write_unit"]
@@ -23,6 +24,18 @@ _TESTS = {
     "int_mac": ("mac", ("corners", "pairs", "sums", "controls", "limits")),
     "minifloat_mac": ("mac", ("corners", "pairs", "sums", "controls", "limits")),
 }
+
+_FLOAT_MAC = (
+    "float_mac",
+    ("corners", "pairs", "sums", "controls", "rounding", "cancellation", "ends"),
+)
+
+
+def _bench(spec: Any) -> tuple[str, tuple[str, ...]]:
+    """Module of a unit's bench, and its tests."""
+    if spec.family == "minifloat_mac" and isinstance(spec.acc, FloatFormat):
+        return _FLOAT_MAC
+    return _TESTS[spec.family]
 
 
 def write_unit(spec: Any, folder: Path) -> dict[str, Any]:
@@ -57,7 +70,7 @@ def _cells_text(target: str) -> str:
 
 def describe(spec: Any) -> dict[str, Any]:
     """Manifest of a unit: the same for the same spec and version, with no date and no path."""
-    _, tests = _TESTS[spec.family]
+    _, tests = _bench(spec)
     verilog = {"file": f"{spec.name}.v", "sha256": _sha256(unit_verilog(spec))}
     # Units of the generic target instantiate nothing.
     verilog |= {"cells": f"cells_{spec.target}.v"} if spec.target != "generic" else {}
@@ -98,7 +111,7 @@ def _ports(spec: Any) -> list[dict[str, Any]]:
 
 def bench_text(spec: Any) -> str:
     """Text of the unit's bench: a cocotb module that runs under any cocotb flow."""
-    module, tests = _TESTS[spec.family]
+    module, tests = _bench(spec)
     fields = "".join(f"\n        {k!r}: {v!r}," for k, v in spec.to_fields().items())
     body = "".join(
         f"\n\n@cocotb.test()\nasync def {test}(dut):\n    await {module}.{test}(dut, SPEC)\n"

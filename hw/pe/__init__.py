@@ -2,6 +2,7 @@
 
 from macwright.hw.pe.accumulator import FixedAcc
 from macwright.hw.pe.families import FAMILIES, spec_from_fields
+from macwright.hw.pe.float_mac import FloatMac
 from macwright.hw.pe.int_mac import IntMac, IntMacSpec
 from macwright.hw.pe.minifloat_mac import MinifloatMac, MinifloatMacSpec
 from macwright.hw.pe.spec import UnitSpec
@@ -9,6 +10,7 @@ from macwright.hw.pe.spec import UnitSpec
 __all__ = [
     "FAMILIES",
     "FixedAcc",
+    "FloatMac",
     "IntMac",
     "IntMacSpec",
     "MinifloatMac",

@@ -1,4 +1,4 @@
-"""Minifloat multiply-accumulate unit with an exact fixed-point accumulator."""
+"""Minifloat multiply-accumulate units, and the one with an exact fixed-point accumulator."""
 
 from dataclasses import InitVar, dataclass, replace
 from typing import Any, ClassVar
@@ -9,8 +9,9 @@ from macwright.hw.arith.accumulate import accumulate
 from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.chain import CHAINS
 from macwright.hw.arith.target import INVERTING, target_of
-from macwright.hw.formats import Format, parse_format
+from macwright.hw.formats import FloatFormat, Format, parse_format
 from macwright.hw.pe.accumulator import FixedAcc, parse_fixed_acc
+from macwright.hw.pe.float_mac import FloatMac
 from macwright.hw.pe.mac import Mac
 from macwright.hw.pe.minifloat_product import aligned_product
 from macwright.hw.pe.operand import (
@@ -32,19 +33,20 @@ _E4M3FN = parse_format("e4m3fn")
 
 @dataclass(frozen=True, kw_only=True)
 class MinifloatMacSpec(UnitSpec):
-    """Everything that fixes a :class:`MinifloatMac`.
+    """Everything that fixes a :class:`MinifloatMac`, or a :class:`FloatMac`.
 
     Parameters
     ----------
     act, weight : Format
         Formats of the two factors: minifloats of up to 16 bits, one of them possibly an integer.
-    acc : FixedAcc or None
-        Accumulator. None ("exact") is replaced by the narrowest one that never overflows for
-        `terms` products.
+    acc : FixedAcc, FloatFormat or None
+        Accumulator. None ("exact") is replaced by the narrowest fixed-point one that never
+        overflows for `terms` products. With a float format every sum is rounded to it.
     terms : int, default=1024
         Number of products that an exact accumulator must hold; only with ``acc=None``.
     drop : int
-        Low bits of every product that are cut off (toward zero) before the sum; 0 is exact.
+        Low bits of every product that are cut off (toward zero) before a fixed-point sum; 0 is
+        exact.
     multiplier : {"infer", "array"}
         How product and sum are made: left to the synthesiser, or as a small array, an aligner and
         one adder that takes the sign in as carry and complement.
@@ -75,7 +77,7 @@ class MinifloatMacSpec(UnitSpec):
 
     act: Format = _E4M3FN
     weight: Format = _E4M3FN
-    acc: FixedAcc | None = None
+    acc: FixedAcc | FloatFormat | None = None
     terms: InitVar[int | None] = None
     drop: int = 0
     multiplier: str = "infer"
@@ -108,8 +110,11 @@ class MinifloatMacSpec(UnitSpec):
             object.__setattr__(self, "acc", FixedAcc(range_width(count * low, count * high)))
         elif terms is not None:
             raise ValueError(f"Number of terms must come with accumulator exact, not {self.acc}")
+        if isinstance(self.acc, FloatFormat):
+            _check_float(self)
+            return
         if not isinstance(self.acc, FixedAcc):
-            raise TypeError(f"minifloat_mac accumulator must be fixed point, not {self.acc}")
+            raise TypeError(f"minifloat_mac accumulator must be fixed or float, not {self.acc}")
         if self.safe_terms < 1:
             width = range_width(*self.product_range)
             raise ValueError(
@@ -125,12 +130,16 @@ class MinifloatMacSpec(UnitSpec):
 
     @property
     def acc_exponent(self) -> int:
-        """Value of the accumulator is `acc` times two to this power."""
+        """Value of the accumulator is `acc` times two to this power (0 for a float)."""
+        if isinstance(self.acc, FloatFormat):
+            return 0
         return lsb_exponent(self.act) + lsb_exponent(self.weight) + self.drop
 
     @property
     def safe_terms(self) -> int:
-        """Number of products that can be summed, in any order, without wrapping."""
+        """Number of products that can be summed without wrapping (0 for a float, which rounds)."""
+        if isinstance(self.acc, FloatFormat):
+            return 0
         half = 1 << (self.acc.width - 1)
         return safe_terms(self.product_range, (-half, half - 1))
 
@@ -143,14 +152,26 @@ class MinifloatMacSpec(UnitSpec):
     def tuned(self, technology: str) -> "MinifloatMacSpec":
         """The same function with the adders that suit a technology."""
         if technology in CHAINS:
-            return replace(self, multiplier="array", target=technology)
+            target = "generic" if isinstance(self.acc, FloatFormat) else technology
+            return replace(self, multiplier="array", target=target)
         target = "asic_inverting" if technology in INVERTING else "asic"
         target = "generic" if technology == "gates" else target
         return replace(self, multiplier="array", target=target)
 
-    def create(self) -> "MinifloatMac":
+    def create(self) -> "MinifloatMac | FloatMac":
         """Build the hardware."""
-        return MinifloatMac(self)
+        return FloatMac(self) if isinstance(self.acc, FloatFormat) else MinifloatMac(self)
+
+
+def _check_float(spec: MinifloatMacSpec) -> None:
+    """Refuse options that a floating-point accumulator does not have."""
+    if spec.drop:
+        raise ValueError(f"minifloat_mac drop must be 0 with a float accumulator, not {spec.drop}")
+    if spec.target in CHAINS:
+        raise ValueError(
+            "minifloat_mac target must be generic or asic with a float accumulator, "
+            f"not {spec.target}"
+        )
 
 
 def _check_terms(terms: int | None) -> int:
@@ -186,6 +207,8 @@ class MinifloatMac(Mac):
     def __init__(self, spec: MinifloatMacSpec) -> None:
         if not isinstance(spec, MinifloatMacSpec):
             raise TypeError(f"MinifloatMac takes a MinifloatMacSpec, not {spec!r}")
+        if not isinstance(spec.acc, FixedAcc):
+            raise TypeError(f"MinifloatMac takes a spec with a fixed accumulator, not {spec.acc}")
         flag = has_specials(spec.act) or has_specials(spec.weight)
         super().__init__(spec, acc=signed(spec.acc.width), invalid=flag)
 

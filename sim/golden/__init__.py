@@ -6,10 +6,13 @@ formats and specifications, never a component, and shares no arithmetic with the
 
 from typing import Any
 
+from macwright.hw.formats import FloatFormat
 from macwright.sim.golden.decode import Special, decode, legal_codes
+from macwright.sim.golden.float_mac import FloatMacModel
 from macwright.sim.golden.mac import IntMacModel, MacModel, MinifloatMacModel
 
 __all__ = [
+    "FloatMacModel",
     "IntMacModel",
     "MacModel",
     "MinifloatMacModel",
@@ -27,4 +30,6 @@ _MODELS: dict[str, type[MacModel]] = {
 
 def golden_model(spec: Any) -> MacModel:
     """Golden model of a unit."""
+    if spec.family == "minifloat_mac" and isinstance(spec.acc, FloatFormat):
+        return FloatMacModel(spec)
     return _MODELS[spec.family](spec)

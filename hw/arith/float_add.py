@@ -1,0 +1,216 @@
+"""Floating-point accumulation: an exact term is added to a number of a format, rounded once."""
+
+from dataclasses import dataclass
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+
+from macwright.hw.arith.bit_heap import BitHeap
+from macwright.hw.arith.normalise import (
+    leading_zeros,
+    normalise,
+    shift_left,
+    shift_right_sticky,
+)
+from macwright.hw.arith.target import GENERIC, Target
+from macwright.hw.formats import FloatFormat
+
+__all__ = ["FloatTerm", "add_float", "nan_code"]
+
+
+@dataclass(frozen=True)
+class FloatTerm:
+    """An exact number ``(-1)**sign * significand * 2**(exponent - len(significand) + 1)``.
+
+    Parameters
+    ----------
+    sign : Value
+        One bit.
+    exponent : Value
+        Signed; of the significand's highest bit.
+    significand : Value
+        Its highest bit is 1, or it is zero.
+    nan, inf : Value or None
+        Whether it is none of that but a NaN or an infinity; None where it never is.
+    low, high : int
+        Least and greatest exponent that a bit of the significand has that is not 0.
+    """
+
+    sign: Value
+    exponent: Value
+    significand: Value
+    nan: Value | None
+    inf: Value | None
+    low: int
+    high: int
+
+
+def nan_code(fmt: FloatFormat) -> int:
+    """Code of the NaN that arithmetic gives: quiet and positive, if there is a choice."""
+    if fmt.specials == "ieee":
+        return fmt.max_code + 1 + (1 << (fmt.man_bits - 1))
+    return fmt.max_code + 1
+
+
+def add_float(
+    m: Module, fmt: FloatFormat, before: Value, term: FloatTerm, *, target: Target = GENERIC
+) -> Value:
+    """Code of the sum of `before` and a term, rounded once, to nearest even.
+
+    Sums that are too large become infinity in a format that has it, else NaN, else the largest
+    number. NaN gives NaN, of :func:`nan_code`; so do two infinities of different sign. Zero is
+    positive unless both addends are negative zeros or a negative sum was rounded to it.
+
+    Parameters
+    ----------
+    m : Module
+        Where the logic goes.
+    fmt : FloatFormat
+        Format of `before` and of the sum.
+    before : Value
+        Code: zero, or a sum of such terms.
+    term : FloatTerm
+        What is added. If all its bits are above the smallest normal number of `fmt`, then every
+        sum is normal, and if a sum stops growing before the format ends, none overflows; the
+        logic for either is then left out.
+    target : Target
+        What the adder is made of.
+    """
+    man, exp = fmt.man_bits, fmt.exp_bits
+    width = max(len(term.significand), man + 1)
+    gradual = term.low < fmt.min_exponent
+    field = before[man : man + exp]
+    hidden = field.any()
+    normal = Cat(field[0] | ~hidden, field[1:])
+    acc_sign, acc_sig = before[man + exp], Cat(before[:man], hidden)
+
+    top = max(1 << exp, abs(term.high + fmt.bias) + 1, abs(term.low + fmt.bias) + 1)
+    top += len(term.significand)
+    difference = Signal(signed(top.bit_length() + 2), name="difference")
+    biased = Signal(signed(top.bit_length() + 1), name="term_exponent")
+    m.d.comb += [biased.eq(term.exponent + fmt.bias), difference.eq(normal - biased)]
+    less = difference[-1]
+
+    # The larger one stays, the smaller one moves to the right.
+    x = Cat(Const(0, width - man - 1), acc_sig)
+    y = Cat(Const(0, width - len(term.significand)), term.significand)
+    swap = Signal(name="swap")
+    equal = Const(0, 1) if gradual else (difference == 0) & (y > x)
+    m.d.comb += swap.eq((less & term.significand[-1]) | equal)
+    big, small = Signal(width, name="big"), Signal(width + 3, name="small")
+    amount = Signal(len(difference) - 1, name="amount")
+    m.d.comb += [
+        big.eq(Mux(swap, y, x)),
+        small.eq(Cat(Const(0, 3), Mux(swap, x, y))),
+        amount.eq(Mux(less, -difference, difference)),
+    ]
+    moved = shift_right_sticky(m, small, amount)
+    minus = Signal(name="minus")
+    m.d.comb += minus.eq(acc_sign ^ term.sign)
+    total, flip = _add(m, big, moved, minus, gradual=gradual, target=target)
+
+    exponent = Signal(len(biased), name="exponent")
+    m.d.comb += exponent.eq(Mux(swap, biased, normal))
+    magnitude = _round(m, fmt, total, exponent, gradual=gradual)
+    zero = ~total.any()
+    sign = Mux(swap ^ flip, term.sign, acc_sign)
+    sign = Mux(zero, acc_sign & term.sign, sign)
+    overflows = term.high + man + 2 + fmt.bias >= (1 << exp) - 1
+    return _finish(m, fmt, before, term, magnitude, sign[0], overflows=overflows)
+
+
+def _add(
+    m: Module, big: Value, moved: Value, minus: Value, *, gradual: bool, target: Target
+) -> tuple[Value, Value]:
+    """``|big +- moved|``, one bit longer, and whether `moved` was the larger one."""
+    heap = BitHeap(len(moved) + 1, target=target)
+    flip: Value = Const(0, 1)
+    if gradual:
+        # Of two numbers below the smallest normal one the exponents say nothing.
+        flip = Signal(name="flip")
+        m.d.comb += flip.eq(minus & (Cat(Const(0, 3), big) < moved))
+        first = Signal(len(moved), name="first")
+        m.d.comb += first.eq(Cat(Const(0, 3), big) ^ flip.replicate(len(moved)))
+        heap.add(first)
+    else:
+        heap.add(big, shift=3)
+    second = Signal(len(moved), name="second")
+    m.d.comb += second.eq(moved ^ (minus & ~flip).replicate(len(moved)))
+    heap.add(second)
+    heap.add_bit(minus, 0)
+    raw = Signal(len(moved) + 1, name="raw_sum")
+    total = Signal(len(raw), name="total")
+    m.d.comb += [raw.eq(heap.sum(m)), total.eq(Cat(raw[:-1], raw[-1] & ~minus))]
+    return total, flip
+
+
+def _round(m: Module, fmt: FloatFormat, total: Value, exponent: Value, *, gradual: bool) -> Value:
+    """Biased code without sign, with room for overflow, of a sum."""
+    man, width = fmt.man_bits, len(total)
+    if gradual:
+        # A marker stops the shift where the exponent ends.
+        stop = Signal(width, name="stop")
+        m.d.comb += stop.eq(Const(1 << (width - 1), width) >> exponent.as_unsigned())
+        marked = [(total[k] | stop[k])[0] for k in range(width)]
+        # The marker is absent where no zeros can reach the end of the exponent.
+        marked[0] = Const(1, 1)
+        bits = leading_zeros(marked)
+        shifted, count = shift_left(m, total, bits), Cat(*bits)
+    else:
+        shifted, count = normalise(m, total)
+    kept = shifted[width - man - 1 :]
+    guard, rest = shifted[width - man - 2], shifted[: width - man - 2]
+    field = Signal(len(exponent), name="field")
+    leading = kept[man]
+    if gradual:
+        m.d.comb += field.eq(Mux(total.any(), exponent - count + leading, 0))
+    else:
+        m.d.comb += field.eq(Mux(leading, exponent - count + 1, 0))
+    magnitude = Signal(man + len(exponent), name="magnitude")
+    up = guard & (rest.any() | kept[0])
+    m.d.comb += magnitude.eq(Cat(kept[:man], field) + up)
+    return magnitude
+
+
+def _finish(
+    m: Module,
+    fmt: FloatFormat,
+    before: Value,
+    term: FloatTerm,
+    magnitude: Value,
+    sign: Value,
+    *,
+    overflows: bool,
+) -> Value:
+    """Code word with overflow and special values."""
+    man, exp = fmt.man_bits, fmt.exp_bits
+    code = Signal(fmt.width, name="sum_code")
+    m.d.comb += code.eq(Cat(magnitude[: man + exp], sign))
+    if fmt.specials in ("fnuz", "wp"):
+        clean = Signal(fmt.width, name="sum_clean")
+        m.d.comb += clean.eq(Cat(code[:-1], sign & code[:-1].any()))
+        code = clean
+    over: Value = (magnitude > fmt.max_code)[0] if overflows else Const(0, 1)
+    if fmt.specials == "none":
+        return Cat(Mux(over, fmt.max_code, code[:-1])[: man + exp], sign)
+    if not overflows and term.nan is None and term.inf is None:
+        return code
+    no = Const(0, 1)
+    nan, inf = (no if x is None else x for x in (term.nan, term.inf))
+    if fmt.specials != "ieee":
+        was = before == nan_code(fmt)
+        if fmt.specials == "fn":
+            was = before[:-1].all()
+        return Mux(nan | inf | was | over, nan_code(fmt), code)
+    if not overflows and term.inf is None:
+        # Of the special values only NaN ever gets into the sum.
+        return Mux(nan | before[man : man + exp].all(), nan_code(fmt), code)
+    special, was_nan = before[man : man + exp].all(), before[man - 1]
+    becomes_nan = Signal(name="becomes_nan")
+    m.d.comb += becomes_nan.eq(
+        nan | (special & was_nan) | (special & inf & (before[-1] ^ term.sign))
+    )
+    infinite = Cat(Const((fmt.max_code + 1), man + exp), Mux(inf, term.sign, before[-1]))
+    limit = Cat(Const((fmt.max_code + 1), man + exp), sign)
+    code = Mux(over, limit, code)
+    code = Mux(inf | special, infinite, code)
+    return Mux(becomes_nan, nan_code(fmt), code)
