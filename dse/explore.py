@@ -146,6 +146,8 @@ def explore(
         If synthesis or simulation fails.
     """
     clock = _Clock()
+    if not model.is_file():
+        raise FileNotFoundError(f"Model must be an ONNX file, and {str(model)!r} is not a file")
     dataset = load_recipe(model, recipe, data)
     workload = load_workload(model, dataset)
     layers = workload.layers

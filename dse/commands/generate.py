@@ -14,9 +14,11 @@ EXAMPLE = "macwright generate int_mac --weight int4 --activation int8 -o out/w4a
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
-    parser.add_argument("unit", metavar="UNIT", help="family: int_mac, minifloat_mac")
+    parser.add_argument("unit", metavar="UNIT", help="family, such as int_mac")
     add_unit_arguments(parser)
-    parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help="default: out/NAME, by the unit's name"
+    )
     parser.add_argument("--json", action="store_true", help="print the manifest")
 
 
@@ -26,9 +28,10 @@ def run(args: argparse.Namespace) -> None:
     from macwright.sim.generate import write_unit
 
     spec = spec_from_fields(args.unit, unit_fields(args))
-    manifest = write_unit(spec, args.output)
+    folder = args.output or Path("out") / spec.name
+    manifest = write_unit(spec, folder)
     if args.json:
         print(json.dumps(manifest, indent=2))
     else:
-        print(f"{spec.name}: {args.output / manifest['verilog']['file']}")
-        print(f"simulate it with: macwright simulate {args.output}")
+        print(f"{spec.name}: {folder / manifest['verilog']['file']}")
+        print(f"simulate it with: macwright simulate {folder}")
