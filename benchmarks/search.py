@@ -198,7 +198,7 @@ def million_line() -> str:
 
 def main() -> None:
     """Run everything."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Measure the solver.")
     parser.add_argument("--write", action="store_true", help="put it into benchmarks/RESULTS.md")
     parser.add_argument("--generations", type=int, default=500, help="of NSGA-II")
     args = parser.parse_args()

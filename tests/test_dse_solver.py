@@ -148,7 +148,7 @@ def test_front_is_the_whole_non_dominated_set(table: OptionTable, area: float | 
         {
             (round(total["bops"], 6), round(total["loss"], 6))
             for _, total in every(table)
-            if all(total["area"] <= budget.max for budget in budgets)
+            if all(total["area"] <= (budget.max or 0) for budget in budgets)
         }
     )
     expected = [
@@ -167,7 +167,9 @@ def test_thinned_front_states_a_gap_that_holds() -> None:
     rng = np.random.default_rng(7)
     loss, cost = -np.log(rng.uniform(0, 1, (2, 9, 4)))
     loss, cost = np.sort(loss), -np.sort(-cost)
-    table = OptionTable.from_arrays(list("abcdefghi"), [NAMES] * 9, loss=loss, area=cost)
+    table = OptionTable.from_arrays(
+        list("abcdefghi"), [NAMES] * 9, loss=loss.tolist(), area=cost.tolist()
+    )
     exact = front(table, cost="area")
     thin = front(table, cost="area", most_points=40)
     assert len(thin) < len(exact)

@@ -127,7 +127,9 @@ def front(
     began = perf_counter()
     budgets = list(budgets)
     free = [b for b in budgets if isinstance(b, Budget) and b.min is None]
-    most_loss = min((b.max for b in free if b.column == objective), default=None)
+    most_loss = min(
+        (b.max for b in free if b.column == objective and b.max is not None), default=None
+    )
     merged = all(b in free and b.column in (cost, objective) for b in budgets)
     limits = [Budget(cost, max=float("inf"))]
     limits += [

@@ -205,7 +205,7 @@ def group(
         start,
         total(chosen.integers),
         chosen,
-        [Row(name, total(cost), *rest) for name, cost, *rest in columns],
+        [Row(column[0], total(column[1]), *column[2:]) for column in columns],
         np.array([rows[member[0]] for member in members], np.int64),
         {
             option: tuple(int(rows[m]) for m in member[1:])

@@ -59,7 +59,7 @@ def scale(
     --------
     >>> scale(np.array([0.25, 1.5]), np.array([0, 2]), "loss").integers
     array([ 25, 150])
-    >>> scale(np.array([0.1, 1 / 3]), np.array([0, 1, 2]), "loss").error < 1e-18
+    >>> scale(np.array([0.1, 1 / 3]), np.array([0, 1, 2]), "loss").error < 1e-15
     True
     """
     groups = len(start) - 1

@@ -98,7 +98,9 @@ def make_solution(
         raise ValueError("Outcome must have a choice, not none")
     table = groups.table
     rows = groups.table_rows(chosen).tolist()
-    allocation = {table.layers[layer]: table.options[row] for layer, row in enumerate(rows)}
+    allocation: dict[str, str] = {
+        layer: str(table.options[row]) for layer, row in zip(table.layers, rows, strict=True)
+    }
     totals = {name: fsum(column[rows].tolist()) for name, column in table.values.items()}
     extra = pair_total(pair_terms, allocation)
     reached = totals[objective] + extra

@@ -47,9 +47,9 @@ class OptionTable:
         if not self.layers:
             raise ValueError("Options must be given for one layer or more, not for none")
         if len(set(self.layers)) < len(self.layers):
-            twice = pd.Series(self.layers)
+            names = pd.Index(list(self.layers))
             raise ValueError(
-                f"Layer {twice[twice.duplicated()].iloc[0]!r} must be given once, not twice"
+                f"Layer {names[names.duplicated()][0]!r} must be given once, not twice"
             )
         empty = np.flatnonzero(np.diff(self.start) < 1)
         if empty.size:
@@ -164,7 +164,7 @@ class OptionTable:
         values: dict[str, Floats] = {}
         labels: dict[str, list[str]] = {}
         for name in frame.columns.drop(["layer", "option"]):
-            numbers = pd.to_numeric(frame[name], errors="coerce").to_numpy(np.float64)
+            numbers = np.asarray(pd.to_numeric(frame[name], errors="coerce"), np.float64)
             text = frame[name].astype(str).str.strip()
             unread = np.isnan(numbers)
             if unread.all() and not text.str.lower().isin(["", "nan", "none", "<na>"]).any():
