@@ -41,9 +41,17 @@ _MINIFLOAT = [
     {"act": "e3m2fn", "weight": "e2m3fn", "acc": "e3m4wp"},
 ]
 
+_BITPLANE = [
+    {},
+    {"lanes": 4, "act": "uint8", "weight": "int4", "acc": "exact", "en": True, "rst": True},
+    {"lanes": 1, "act": "int1", "weight": "int2", "acc": "exact", "terms": 100, "pipeline": 1},
+    {"lanes": 3, "act": "int4", "acc": "int16", "pipeline": 2, "en": True},
+    {"lanes": 2, "act": "uint5", "weight": "int16", "acc": "int40", "rst": True},
+]
+
 
 @lru_cache(maxsize=1)
 def registry() -> tuple[Any, ...]:
     """One spec of every kind, no two of the same name."""
-    families = {"int_mac": _INT, "minifloat_mac": _MINIFLOAT}
+    families = {"int_mac": _INT, "minifloat_mac": _MINIFLOAT, "bitplane_dot": _BITPLANE}
     return tuple(spec_from_fields(k, fields) for k, all_ in families.items() for fields in all_)

@@ -1,6 +1,7 @@
 """Units: one module for each family, with its specification and its hardware."""
 
 from macwright.hw.pe.accumulator import FixedAcc
+from macwright.hw.pe.bitplane_dot import BitplaneDot, BitplaneDotSpec
 from macwright.hw.pe.families import FAMILIES, spec_from_fields
 from macwright.hw.pe.float_mac import FloatMac
 from macwright.hw.pe.int_mac import IntMac, IntMacSpec
@@ -9,6 +10,8 @@ from macwright.hw.pe.spec import UnitSpec
 
 __all__ = [
     "FAMILIES",
+    "BitplaneDot",
+    "BitplaneDotSpec",
     "FixedAcc",
     "FloatMac",
     "IntMac",

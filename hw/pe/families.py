@@ -2,13 +2,16 @@
 
 from typing import Any
 
+from macwright.hw.pe.bitplane_dot import BitplaneDotSpec
 from macwright.hw.pe.int_mac import IntMacSpec
 from macwright.hw.pe.minifloat_mac import MinifloatMacSpec
 from macwright.hw.pe.spec import UnitSpec
 
 __all__ = ["FAMILIES", "spec_from_fields"]
 
-FAMILIES: dict[str, type[UnitSpec]] = {spec.family: spec for spec in (IntMacSpec, MinifloatMacSpec)}
+FAMILIES: dict[str, type[UnitSpec]] = {
+    spec.family: spec for spec in (IntMacSpec, MinifloatMacSpec, BitplaneDotSpec)
+}
 
 
 def spec_from_fields(family: str, fields: dict[str, Any]) -> Any:

@@ -10,6 +10,7 @@ from macwright.hw.formats import FloatFormat
 from macwright.sim.golden.decode import Special, decode, legal_codes
 from macwright.sim.golden.float_mac import FloatMacModel
 from macwright.sim.golden.mac import IntMacModel, MacModel, MinifloatMacModel
+from macwright.sim.golden.port_models import PORT_MODELS, port_model
 
 __all__ = [
     "FloatMacModel",
@@ -30,6 +31,8 @@ _MODELS: dict[str, type[MacModel]] = {
 
 def golden_model(spec: Any) -> MacModel:
     """Golden model of a unit."""
+    if spec.family in PORT_MODELS:
+        return port_model(spec)
     if spec.family == "minifloat_mac" and isinstance(spec.acc, FloatFormat):
         return FloatMacModel(spec)
     return _MODELS[spec.family](spec)

@@ -1,0 +1,78 @@
+"""What the specifications of the run-time switched integer units have in common."""
+
+from dataclasses import replace
+from typing import Any, Self
+
+from macwright.hw.arith.chain import CHAINS
+from macwright.hw.arith.target import INVERTING
+from macwright.hw.formats import IntFormat
+from macwright.hw.pe.operand import range_width, safe_terms
+from macwright.hw.pe.spec import UnitSpec
+
+__all__ = ["HeapSpec"]
+
+
+class HeapSpec(UnitSpec):
+    """Base of the specs of units made of bit heaps: integer accumulator, no carry chains."""
+
+    act: Any
+    weight: Any
+    acc: Any
+
+    @property
+    def sum_range(self) -> tuple[int, int]:
+        """Smallest and largest number that one cycle adds, over all modes."""
+        raise NotImplementedError
+
+    @property
+    def safe_terms(self) -> int:
+        """Number of cycles that can be summed, in any order, without wrapping."""
+        return safe_terms(self.sum_range, (int(self.acc.min), int(self.acc.max)))
+
+    def tuned(self, technology: str) -> Self:
+        """The same function with the adders that suit a technology."""
+        if technology == "gates" or technology in CHAINS:
+            return replace(self, target="generic")  # type: ignore[type-var]
+        inverting = technology in INVERTING
+        return replace(self, target="asic_inverting" if inverting else "asic")  # type: ignore[type-var]
+
+    def check_heap(self, terms: int | None, *, stages: int = 2) -> None:
+        """Check the common fields and settle the accumulator, which may be None ("exact")."""
+        self.check_common(multipliers=("heap",), stages=stages)
+        if self.target in CHAINS:
+            raise ValueError(
+                f"{self.family} target must be generic, asic or asic_inverting, not {self.target}"
+            )
+        low, high = self.sum_range
+        if self.acc is None:
+            terms = 1024 if terms is None else terms
+            if type(terms) is not int or terms < 1:
+                raise ValueError(f"Number of terms must be an integer of at least 1, not {terms!r}")
+            width = range_width(terms * low, terms * high)
+            if width > 64:
+                raise ValueError(
+                    f"Number of terms must be small enough for a 64-bit accumulator, not {terms}"
+                )
+            object.__setattr__(self, "acc", IntFormat(width))
+        elif terms is not None:
+            raise ValueError(f"Number of terms must come with accumulator exact, not {self.acc}")
+        if not isinstance(self.acc, IntFormat) or not self.acc.signed:
+            raise TypeError(
+                f"{self.family} accumulator must be a signed integer format, not {self.acc}"
+            )
+        if self.safe_terms < 1:
+            raise ValueError(
+                f"{self.family} accumulator must hold the sum of one cycle "
+                f"(from {low} to {high}), not {self.acc}"
+            )
+
+    def check_int(self, role: str, *, most: int = 16, signed: bool | None = None) -> None:
+        """Refuse operands that are not plain integers of up to `most` bits."""
+        fmt = getattr(self, role)
+        if not isinstance(fmt, IntFormat) or fmt.symmetric:
+            raise TypeError(f"{self.family} {role} format must be a full-range integer, not {fmt}")
+        if signed is not None and fmt.signed != signed:
+            kind = "signed" if signed else "unsigned"
+            raise ValueError(f"{self.family} {role} format must be {kind}, not {fmt}")
+        if not 1 <= fmt.width <= most:
+            raise ValueError(f"{self.family} {role} format must have 1 to {most} bits, not {fmt}")

@@ -1,0 +1,16 @@
+"""Golden models of the units with packed operands and modes, by family."""
+
+from typing import Any
+
+from macwright.sim.golden.bitplane_dot import BitplaneDotModel
+
+__all__ = ["PORT_MODELS", "port_model"]
+
+PORT_MODELS: dict[str, Any] = {
+    "bitplane_dot": BitplaneDotModel,
+}
+
+
+def port_model(spec: Any) -> Any:
+    """Golden model of a unit of one of these families."""
+    return PORT_MODELS[spec.family](spec)
