@@ -3,12 +3,14 @@
 import hashlib
 import json
 import os
+import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from macwright.hw.files import write_atomic
 
-__all__ = ["Cache", "cache_dir", "content_key"]
+__all__ = ["Cache", "cache_dir", "content_key", "modules_sha256"]
 
 
 def cache_dir() -> Path:
@@ -32,6 +34,13 @@ def content_key(**parts: Any) -> str:
     True
     """
     return _digest(parts)
+
+
+@cache
+def modules_sha256(*names: str) -> str:
+    """SHA-256 of the source of imported modules, for results that depend on what they do."""
+    places = [str(sys.modules[name].__file__) for name in names]
+    return hashlib.sha256(b"".join(Path(place).read_bytes() for place in places)).hexdigest()
 
 
 class Cache:

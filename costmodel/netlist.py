@@ -153,8 +153,12 @@ class Netlist:
     def wire_load_ff(self) -> NDArray[np.float64]:
         """Wire capacitance by the library's default wire-load model, shape (n_nets,), fF.
 
-        An output port counts as a sink. Nets that no cell drives have none.
+        Nets that no cell drives have none.
         """
+        return np.where(self.driven, self.library.wire_capacitance_ff(self.sinks()), 0.0)
+
+    def sinks(self) -> NDArray[np.int64]:
+        """Input pins on each net, shape (n_nets,); an output port counts as one."""
         sinks = np.zeros(len(self.net_names), dtype=np.int64)
         for instance in self.instances:
             for pin in instance.cell.inputs:
@@ -162,7 +166,7 @@ class Netlist:
         for port in self.ports.values():
             if port.direction == "output":
                 np.add.at(sinks, list(port.nets), 1)
-        return np.where(self.driven, self.library.wire_capacitance_ff(sinks), 0.0)
+        return sinks
 
 
 def from_yosys_json(

@@ -41,6 +41,13 @@ class Technology:
         Files that the commands read, besides the unit.
     libraries : tuple of (str, str, Path)
         Name, SHA-256 and place of each (uncompressed) library file.
+    energy : callable or None
+        ``energy(netlist, spec, stimulus)`` gives the figures that depend on the operands; None
+        where the technology has no energies.
+    assumptions : str
+        What the figures take for granted, for the record of the flow.
+    code : str
+        Hash of the code that `measure` uses.
     """
 
     name: str
@@ -51,6 +58,9 @@ class Technology:
     endings: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     libraries: tuple[tuple[str, str, Path], ...] = ()
+    energy: Callable[[Mapping[str, Any], Any, str], Mapping[str, float | str]] | None = None
+    assumptions: str = ""
+    code: str = ""
 
     def flow(self, *, dsp: bool) -> str:
         """Yosys commands for a unit, with or without hard multipliers.
@@ -80,7 +90,9 @@ class Technology:
 
     def key(self, *, dsp: bool) -> str:
         """Hash of all that the flow depends on but the unit and the tools."""
+        more = {"assumptions": self.assumptions, "code": self.code}
         return content_key(
+            **{name: text for name, text in more.items() if text},
             name=self.name,
             commands=self.flow(dsp=dsp),
             endings=list(self.endings.items()),
@@ -108,6 +120,7 @@ class Technology:
                 text = text.replace(f"-script {name}", steps)
         for n, (name, sha, _) in enumerate(self.libraries):
             text = text.replace(f'"{{lib{n}}}"', f"{name}@{sha[:12]}")
+        text += f"\n{self.assumptions}"
         return "; ".join(line for line in text.split("\n") if line)
 
 

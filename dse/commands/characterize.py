@@ -14,10 +14,23 @@ if TYPE_CHECKING:
 
 __all__ = ["EXAMPLE", "HELP", "add_arguments", "run"]
 
-HELP = "Cost rows of units: area, look-up tables, flip-flops, logic depth."
+HELP = "Cost rows of units: area, look-up tables, flip-flops, logic depth, delay, energy."
 EXAMPLE = "macwright characterize int_mac --weight int4 --activation int8 --technology ecp5"
 
-_SHOWN = ("area", "luts", "carries", "ffs", "dsps", "depth", "delay_ns", "fmax_mhz")
+_SHOWN = (
+    "area",
+    "luts",
+    "carries",
+    "ffs",
+    "dsps",
+    "depth",
+    "delay_ns",
+    "fmax_mhz",
+    "energy_fj_per_mac",
+    "glitch_factor",
+    "leakage_nw",
+    "stimulus",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--liberty", metavar="A.lib.gz,B.lib.gz", help="Liberty files of the cell library")
     add("--dsp", action="store_true", help="let the synthesiser use hard multipliers")
+    add(
+        "--stimulus",
+        metavar="NAME",
+        help="operands that energy is measured with, cell libraries only: uniform, gauss (the "
+        "default), relu_gauss, laplace, sparse, weight_stationary or output_stationary",
+    )
     add("--all", action="store_true", help="all units of the registry")
     add(
         "--tuned",
@@ -71,7 +90,16 @@ def run(args: argparse.Namespace) -> None:
             return
         technology = _technology(args)
         specs = [spec.tuned(technology.name) if args.tuned else spec for spec in _specs(args)]
-        rows = characterize(specs, technology, dsp=args.dsp, jobs=args.jobs, progress=progress)
+        if args.stimulus is not None and technology.energy is None:
+            raise ValueError(f"Stimulus must come with Liberty files, not with {technology.name}")
+        rows = characterize(
+            specs,
+            technology,
+            dsp=args.dsp,
+            stimulus=args.stimulus or "gauss",
+            jobs=args.jobs,
+            progress=progress,
+        )
     finally:
         progress.close()
     if args.output is not None:
@@ -139,8 +167,7 @@ def _table(rows: "pd.DataFrame") -> str:
     heads = ["unit", *(f"area [{rows['area_unit'].iloc[0]}]" if n == "area" else n for n in shown)]
     lines = [[*heads, "source"]]
     for row in rows.to_dict("records"):
-        figures = ["" if row[n] != row[n] or row[n] is None else f"{row[n]:g}" for n in shown]
-        lines.append([row["unit"], *figures, row["source"]])
+        lines.append([row["unit"], *(_text(row[name]) for name in shown), row["source"]])
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads) + 1)]
     text = [
         "  ".join(
@@ -151,3 +178,10 @@ def _table(rows: "pd.DataFrame") -> str:
     ]
     flows = {f"{row.technology}: {row.flow}\n({row.tool_versions})" for row in rows.itertuples()}
     return "\n".join([*text, "", *sorted(flows)])
+
+
+def _text(figure: Any) -> str:
+    """Figure or word in a cell of the table; nothing for an absent one."""
+    if isinstance(figure, str):
+        return figure
+    return "" if figure is None or figure != figure else f"{figure:g}"
