@@ -1,6 +1,6 @@
 """At most K different unit types on chip: sets of types, bounds between, exact search inside."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import ceil, comb
 from time import perf_counter
@@ -15,7 +15,7 @@ from macwright.dse.solver.problem import Groups
 from macwright.dse.solver.solution import Outcome
 from macwright.dse.solver.solve_groups import optimise
 
-__all__ = ["TypeLimit", "optimise_types"]
+__all__ = ["TypeLimit", "optimise_types", "search_sets", "set_bounds"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -64,14 +64,47 @@ def optimise_types(groups: Groups, limit: TypeLimit, *, deadline: float = float(
     if comb(len(names), size) > MOST_SETS:
         return _by_cpsat(small, kept, TypeLimit(classes, size), deadline)
     sets = np.array(list(combinations(range(len(names)), size)), np.int16)
-    sets = sets[_covers(small, classes, sets, len(names))]
-    relaxed = lagrangian_dual(small)
-    prices = [np.zeros(len(small.rows)), relaxed.prices]
+    outcome = search_sets(small, classes, sets, deadline=deadline)
+    return replace(outcome, chosen=None if outcome.chosen is None else kept[outcome.chosen])
+
+
+def search_sets(
+    groups: Groups,
+    classes: Ints,
+    sets: NDArray[np.int16],
+    *,
+    below: int | None = None,
+    deadline: float = float("inf"),
+) -> Outcome:
+    """Best choice that uses the types of one of the sets only.
+
+    Parameters
+    ----------
+    groups : Groups
+        The problem, without options that another of their type dominates.
+    classes : array of int, shape (n_options,)
+        Unit type of each option, from 0.
+    sets : array of int, shape (n_sets, size)
+        Types of each set; one may occur twice.
+    below : int, optional
+        Only losses below this are of interest. Where there is none, the outcome has no choice,
+        is optimal, and has this as its bound.
+    deadline : float
+        Value of `time.perf_counter` at which to stop.
+    """
+    n_types = max(int(classes.max()), int(sets.max(initial=0))) + 1
+    sets = sets[covering(groups, classes, sets, n_types)]
+    if not len(sets):
+        return Outcome(None, 0, False, "type sets", infeasible=True)
+    relaxed = lagrangian_dual(groups)
+    if np.isinf(relaxed.bound):
+        return Outcome(None, 0, False, "type sets", infeasible=True)
+    prices = [np.zeros(len(groups.rows)), relaxed.prices]
     bounds = np.full(len(sets), -np.inf)
     for price in prices:
-        np.maximum(bounds, _bounds(small, classes, sets, len(names), price), out=bounds)
+        np.maximum(bounds, set_bounds(groups, classes, sets, n_types, price), out=bounds)
     open_sets = np.ones(len(sets), bool)
-    best, best_loss = None, None
+    best, best_loss = None, below
     while open_sets.any():
         if best_loss is not None:
             # Losses are integers.
@@ -86,13 +119,13 @@ def optimise_types(groups: Groups, limit: TypeLimit, *, deadline: float = float(
                 best, max(0, ceil(bound)) if np.isfinite(bound) else 0, False, "type sets"
             )
         inside = np.flatnonzero(np.isin(classes, sets[index]))
-        one = small.restricted(inside)
+        one = groups.restricted(inside)
         dual = lagrangian_dual(one)
         open_sets[index] = False
         if np.isinf(dual.bound):
             continue
         rest = np.flatnonzero(open_sets)
-        better = _bounds(small, classes, sets[rest], len(names), dual.prices)
+        better = set_bounds(groups, classes, sets[rest], n_types, dual.prices)
         bounds[rest] = np.maximum(bounds[rest], better)
         if best_loss is not None and ceil(dual.bound - dual.margin) >= best_loss:
             continue
@@ -100,16 +133,17 @@ def optimise_types(groups: Groups, limit: TypeLimit, *, deadline: float = float(
         if answer.chosen is not None:
             loss = int(one.loss[answer.chosen].sum())
             if best_loss is None or loss < best_loss:
-                best, best_loss = kept[inside[answer.chosen]], loss
-        if not answer.optimal and not answer.infeasible and answer.bound < (best_loss or 0):
+                best, best_loss = inside[answer.chosen], loss
+        proved = answer.optimal or answer.infeasible
+        if not proved and (best_loss is None or answer.bound < best_loss):
             left = [answer.bound, *(bounds[open_sets] - relaxed.margin)]
             return Outcome(best, max(0, ceil(min(left))), False, "type sets")
-    if best is None or best_loss is None:
+    if best_loss is None:
         return Outcome(None, 0, False, "type sets", infeasible=True)
     return Outcome(best, best_loss, True, "type sets")
 
 
-def _covers(groups: Groups, classes: Ints, sets: NDArray[np.int16], n: int) -> NDArray[np.bool_]:
+def covering(groups: Groups, classes: Ints, sets: NDArray[np.int16], n: int) -> NDArray[np.bool_]:
     """Sets that have an option for every group."""
     group_of = np.repeat(np.arange(groups.n_groups), np.diff(groups.start))
     has = np.zeros((groups.n_groups, n), bool)
@@ -120,7 +154,7 @@ def _covers(groups: Groups, classes: Ints, sets: NDArray[np.int16], n: int) -> N
     return covered
 
 
-def _bounds(
+def set_bounds(
     groups: Groups, classes: Ints, sets: NDArray[np.int16], n: int, prices: Floats
 ) -> Floats:
     """Lagrangian bound of each set of types at the same prices, shape (n_sets,)."""

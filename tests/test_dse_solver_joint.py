@@ -1,0 +1,135 @@
+"""Formats and hardware chosen together, against brute force over everything."""
+
+from fractions import Fraction
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from macwright.dse.solver import Budget, Count, OptionTable
+from macwright.dse.solver.joint import ArrayShape
+from macwright.dse.solver.joint_temporal import choose_temporal
+
+UNITS = ("u0", "u1", "u2", "u3")
+OPTIONS = ("int2/u0", "int4/u0", "int4/u1", "int8/u1", "int8/u2", "e4m3/u3")
+
+Chip = dict[str, Fraction]
+
+
+@st.composite
+def chips(draw: st.DrawFn) -> tuple[OptionTable, list[ArrayShape]]:
+    """Up to three layers with up to five options of four unit types, on up to three arrays."""
+    whole = st.integers(0, 20).map(float)
+    sizes = draw(st.lists(st.integers(1, 5), min_size=1, max_size=3))
+    names = [draw(st.permutations(OPTIONS))[:size] for size in sizes]
+    n = sum(sizes)
+
+    def column() -> list[float]:
+        return draw(st.lists(whole, min_size=n, max_size=n))
+
+    table = OptionTable(
+        [f"l{i}" for i in range(len(sizes))],
+        np.concatenate(([0], np.cumsum(sizes))),
+        [name for of_layer in names for name in of_layer],
+        {"loss": np.array(column()), "bytes": np.array(column())},
+        {"unit": [name.split("/")[1] for of_layer in names for name in of_layer]},
+    )
+    arrays = []
+    for index in range(draw(st.integers(1, 3))):
+        built = draw(st.lists(st.sampled_from(UNITS), min_size=1, unique=True))
+        arrays.append(
+            ArrayShape(
+                name=f"a{index}",
+                area={name: draw(whole) for name in built},
+                fixed_area=draw(whole),
+                columns={"latency": np.array(column()), "energy": np.array(column())},
+            )
+        )
+    return table, arrays
+
+
+def every_chip(table: OptionTable, arrays: list[ArrayShape], types: int) -> list[dict[str, Any]]:
+    """Totals of all allocations on all arrays with all sets of types; nothing is pruned."""
+    layers = [range(a, b) for a, b in zip(table.start[:-1], table.start[1:], strict=True)]
+    units = table.labels["unit"]
+    found = []
+    for array in arrays:
+        columns = {**table.values, **array.columns}
+        for size in range(1, types + 1):
+            for built in combinations(sorted(array.area), size):
+                area = array.fixed_area + sum(array.area[u] for u in built)
+                for rows in product(*layers):
+                    if {units[row] for row in rows} <= set(built):
+                        totals = {c: sum(float(v[r]) for r in rows) for c, v in columns.items()}
+                        options = tuple(table.options[row] for row in rows)
+                        found.append(
+                            {**totals, "area": area, "array": array.name, "options": options}
+                        )
+    return found
+
+
+@settings(max_examples=40, deadline=None)
+@given(chips(), st.integers(1, 3), st.data())
+def test_temporal_is_the_best_of_all_chips(
+    chip: tuple[OptionTable, list[ArrayShape]], types: int, data: st.DataObject
+) -> None:
+    check_temporal(chip, types, data)
+
+
+@pytest.mark.slow
+@settings(max_examples=2000, deadline=None)
+@given(chips(), st.integers(1, 3), st.data())
+def test_temporal_is_the_best_of_thousands(
+    chip: tuple[OptionTable, list[ArrayShape]], types: int, data: st.DataObject
+) -> None:
+    check_temporal(chip, types, data)
+
+
+def check_temporal(
+    chip: tuple[OptionTable, list[ArrayShape]], types: int, data: st.DataObject
+) -> None:
+    table, arrays = chip
+    columns = ["loss", "bytes", "latency", "energy", "area"]
+    objective = data.draw(st.sampled_from(columns))
+    limited = data.draw(st.lists(st.sampled_from(columns), max_size=3, unique=True))
+    budgets: list[Budget | Count] = [
+        Budget(c, max=data.draw(st.integers(0, 70).map(float))) for c in limited if c != objective
+    ]
+    least = data.draw(st.sampled_from([None, None, 5.0, 20.0]))
+    if least is not None:
+        budgets.append(Budget("bytes", min=least))
+    most = data.draw(st.sampled_from([None, None, 1]))
+    if most is not None and any("int4" in option for option in table.options):
+        budgets.append(Count("int4*", max=most))
+
+    def fits(found: dict[str, Any]) -> bool:
+        for budget in budgets:
+            if isinstance(budget, Count):
+                value, name = sum("int4" in option for option in found["options"]), "count"
+            else:
+                value, name = found[budget.column], budget.column
+            del name
+            if budget.max is not None and value > budget.max:
+                return False
+            if budget.min is not None and value < budget.min:
+                return False
+        return True
+
+    ok = [found for found in every_chip(table, arrays, types) if fits(found)]
+    if not ok:
+        with pytest.raises(ValueError, match=r"cheapest relaxation|not only one"):
+            choose_temporal(table, arrays, objective, budgets, types=types)
+        return
+    best = choose_temporal(table, arrays, objective, budgets, types=types)
+    solution = best.solution
+    assert solution.status == "optimal"
+    assert solution.objective == min(found[objective] for found in ok) == solution.bound
+    assert len(best.units) <= types
+    options = tuple(solution.allocation[layer] for layer in table.layers)
+    same = [f for f in ok if f["array"] == best.array and f["options"] == options]
+    # The totals are those of the chip with just the types used.
+    cheapest = min(same, key=lambda found: found["area"])
+    assert {c: solution.totals[c] for c in columns} == {c: cheapest[c] for c in columns}
