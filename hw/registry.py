@@ -49,9 +49,26 @@ _BITPLANE = [
     {"lanes": 2, "act": "uint5", "weight": "int16", "acc": "int40", "rst": True},
 ]
 
+_SHIFT = [
+    {},
+    {"act": "uint8", "weight": "uint4", "zero": "uint4", "group": 32, "en": True, "rst": True},
+    {"weight": "int2", "scale": "none", "group": 9},
+    {"weight": "int3", "group": 16, "acc": "int20", "scale": "uint1", "total": "int24"},
+    {"weight": "ternary", "act": "int5", "group": 3, "zero": "int2", "pipeline": 1, "en": True},
+    {"weight": "pot4", "group": 32, "zero": "int8", "rst": True, "pipeline": 1},
+    {"weight": "apot4", "act": "uint4", "group": 8, "scale": "uint4", "total": "int24"},
+    {"weight": "apot7", "act": "int16", "group": 4, "scale": "none"},
+    {"weight": "pot6", "act": "int1", "group": 2, "scale": "none", "en": True},
+]
+
 
 @lru_cache(maxsize=1)
 def registry() -> tuple[Any, ...]:
     """One spec of every kind, no two of the same name."""
-    families = {"int_mac": _INT, "minifloat_mac": _MINIFLOAT, "bitplane_dot": _BITPLANE}
+    families = {
+        "int_mac": _INT,
+        "minifloat_mac": _MINIFLOAT,
+        "bitplane_dot": _BITPLANE,
+        "shift_add_mac": _SHIFT,
+    }
     return tuple(spec_from_fields(k, fields) for k, all_ in families.items() for fields in all_)

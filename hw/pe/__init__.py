@@ -6,6 +6,7 @@ from macwright.hw.pe.families import FAMILIES, spec_from_fields
 from macwright.hw.pe.float_mac import FloatMac
 from macwright.hw.pe.int_mac import IntMac, IntMacSpec
 from macwright.hw.pe.minifloat_mac import MinifloatMac, MinifloatMacSpec
+from macwright.hw.pe.shift_add_mac import ShiftAddMac, ShiftAddMacSpec
 from macwright.hw.pe.spec import UnitSpec
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "IntMacSpec",
     "MinifloatMac",
     "MinifloatMacSpec",
+    "ShiftAddMac",
+    "ShiftAddMacSpec",
     "UnitSpec",
     "spec_from_fields",
 ]

@@ -105,14 +105,16 @@ def move(
     return moved
 
 
-def add_signed_if(m: Module, heap: BitHeap, value: Value, minus: Value, *, name: str) -> None:
-    """Add ``-value`` if `minus`, else `value`."""
+def add_signed_if(
+    m: Module, heap: BitHeap, value: Value, minus: Value, *, name: str, shift: int = 0
+) -> None:
+    """Add ``-value`` if `minus`, else `value`, times ``2**shift``."""
     if isinstance(minus, Const):
-        heap.add(value, negative=bool(minus.value))
+        heap.add(value, shift=shift, negative=bool(minus.value))
         return
     extra = not value.shape().signed
     flipped = Signal(Shape(len(value) + extra, True), name=name)
     bits = value ^ minus.replicate(len(value))
     m.d.comb += flipped.eq(Cat(bits, minus) if extra else bits)
-    heap.add(flipped)
-    heap.add_bit(minus, 0)
+    heap.add(flipped, shift=shift)
+    heap.add_bit(minus, shift)

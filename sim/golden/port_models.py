@@ -3,11 +3,13 @@
 from typing import Any
 
 from macwright.sim.golden.bitplane_dot import BitplaneDotModel
+from macwright.sim.golden.shift_add_mac import ShiftAddMacModel
 
 __all__ = ["PORT_MODELS", "port_model"]
 
 PORT_MODELS: dict[str, Any] = {
     "bitplane_dot": BitplaneDotModel,
+    "shift_add_mac": ShiftAddMacModel,
 }
 
 

@@ -29,19 +29,25 @@ class PortModel(ABC):
     ----------
     data, controls : dict
         Bits of each data port; for each control port the values that it may have.
+    legal : dict
+        Codes of the data ports that do not have all.
     acc : int or None
         Accumulator as an unsigned code word; None where the contract leaves it open.
+    outputs : tuple of str
+        Ports to check; each has an attribute like `acc`.
     retired : dict or None
         Inputs that last went into the accumulator.
     """
 
     data: dict[str, int]
     controls: dict[str, range]
+    outputs: tuple[str, ...] = ("acc",)
 
     def __init__(self, spec: Any) -> None:
         self.spec = spec
         self.acc: int | None = None
         self.retired: dict[str, int] | None = None
+        self.legal: dict[str, tuple[int, ...]] = {}
         self._pipeline: deque = deque([None] * spec.pipeline)
         self._last: tuple[dict[str, int], int] | None = None
 
@@ -51,11 +57,18 @@ class PortModel(ABC):
             self._pipeline.append({**inputs, "clear": clear})
             self.retired = self._pipeline.popleft()
             if self.retired is None:
-                self.acc = None
+                self._forget()
             else:
                 self._add(**self.retired)
         if rst:
-            self.acc = 0
+            self._reset()
+
+    def _forget(self) -> None:
+        """Something unknown went into the accumulator."""
+        self.acc = None
+
+    def _reset(self) -> None:
+        self.acc = 0
 
     def _add(self, *, clear: int, **inputs: int) -> None:
         """Take the sum of one cycle into the accumulator."""
