@@ -2,13 +2,20 @@
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from macwright.costmodel import activity, glitch, glitch_kernel, power, power_rollup, stimulus
 from macwright.costmodel.cache import content_key, modules_sha256
 from macwright.costmodel.netlist import Netlist
 from macwright.costmodel.power import measure_energy
-from macwright.costmodel.stimulus import named_streams
+from macwright.costmodel.stimulus import named_streams, pack_elements
+from macwright.hw.formats import Format
 
 __all__ = ["energy_key", "slim_netlist", "unit_energy"]
+
+#: Input ports that streams can be made for.
+_KNOWN = frozenset({"clk", "rst", "en", "clear", "a", "w", "mode"})
 
 
 def slim_netlist(netlist: dict[str, Any], top: str) -> dict[str, Any]:
@@ -55,7 +62,8 @@ def unit_energy(
     netlist : Netlist
         Mapped unit.
     spec : unit spec
-        Formats and `macs_per_cycle`. A port wider than its format holds several operands.
+        Formats and `macs_per_cycle`. A port with more room than operands takes each several
+        times, as the bit planes of a weight share an activation; a port `mode` is 0.
     name : str
         One of `macwright.costmodel.stimulus.STIMULI`.
     wire_ff : ndarray of float64, shape (n_nets,), optional
@@ -65,15 +73,20 @@ def unit_energy(
     -------
     dict
         The columns `energy_fj_per_mac` (leakage included), `glitch_factor` (energy over that of
-        settled values alone), `leakage_nw` and `stimulus`.
+        settled values alone), `leakage_nw` and `stimulus`; none for a unit with ports that a
+        named distribution says nothing about, such as scales.
     """
-    elements = [
-        len(netlist.ports[port].nets) // fmt.width
-        for port, fmt in (("a", spec.act), ("w", spec.weight))
-    ]
-    streams = named_streams(
-        name, spec.act, spec.weight, elements=elements[0], weight_elements=elements[1]
-    )
+    inputs = {n for n, port in netlist.ports.items() if port.direction == "input"}
+    if inputs - _KNOWN:
+        return {}
+    count = max(1, int(spec.macs_per_cycle))
+    streams = named_streams(name, spec.act, spec.weight, elements=count)
+    for port, fmt in (("a", spec.act), ("w", spec.weight)):
+        copies = len(netlist.ports[port].nets) // (count * fmt.width)
+        if copies > 1:
+            streams[port] = _repeat(streams[port], fmt, count=count, copies=copies)
+    if "mode" in inputs:
+        streams["mode"] = np.zeros_like(streams["clear"])
     found = measure_energy(netlist, netlist.library, streams, wire_ff=wire_ff)
     energy = found.energy_fj_per_cycle
     return {
@@ -82,6 +95,15 @@ def unit_energy(
         "leakage_nw": round(found.leakage_nw, 4),
         "stimulus": name,
     }
+
+
+def _repeat(
+    codes: NDArray[Any], fmt: Format, *, count: int, copies: int
+) -> NDArray[np.int64] | NDArray[np.object_]:
+    """Packed codes with each element so many times, side by side."""
+    mask = (1 << fmt.width) - 1
+    elements = [codes.astype(object) >> n * fmt.width & mask for n in range(count)]
+    return pack_elements(np.stack(elements, axis=-1).repeat(copies, axis=-1), fmt.width)
 
 
 def energy_key(netlist_key: str, spec: Any, name: str) -> str:

@@ -74,7 +74,8 @@ def test_kept_netlist_is_the_one_whose_area_is_reported():
 def inverters(count):
     """So many one-bit operands `a`, each inverted and stored."""
     bits = {f"a{n}": f"y{n}" for n in range(count)}
-    ports = {name: ("input", [name]) for name in ("clk", "w", "clear")}
+    ports = {name: ("input", [name]) for name in ("clk", "clear")}
+    ports["w"] = ("input", [f"w{n}" for n in range(count)])
     ports |= {"a": ("input", list(bits)), "y": ("output", list(bits.values()))}
     cells = []
     for n in range(count):
@@ -83,7 +84,7 @@ def inverters(count):
     return build_netlist(read_liberty([SMALL]), ports, cells, {})
 
 
-def test_port_wider_than_the_format_takes_several_operands():
+def test_port_with_room_for_several_operands_takes_so_many_products():
     fmt = IntFormat(1)
     one = SimpleNamespace(act=fmt, weight=fmt, macs_per_cycle=1)
     four = SimpleNamespace(act=fmt, weight=fmt, macs_per_cycle=4)
@@ -92,6 +93,16 @@ def test_port_wider_than_the_format_takes_several_operands():
     assert many["energy_fj_per_mac"] == pytest.approx(single["energy_fj_per_mac"], rel=0.05)
     assert many["leakage_nw"] == pytest.approx(4 * single["leakage_nw"], rel=0.05)
     assert many["glitch_factor"] == single["glitch_factor"] == 1
+    # The same operand four times: exactly four times the energy of one, in one MAC.
+    copies = unit_energy(inverters(4), one, "uniform")
+    assert copies["energy_fj_per_mac"] == pytest.approx(4 * single["energy_fj_per_mac"], rel=1e-3)
+
+
+def test_unit_with_ports_that_no_stimulus_names_has_no_energy():
+    netlist = inverters(1)
+    netlist.ports["scale"] = netlist.ports["clear"]
+    spec = SimpleNamespace(act=IntFormat(1), weight=IntFormat(1), macs_per_cycle=1)
+    assert unit_energy(netlist, spec, "uniform") == {}
 
 
 def test_unknown_stimulus_is_refused_before_any_work():
