@@ -15,8 +15,9 @@ from typing import Any
 import pandas as pd
 
 from macwright.costmodel.cache import Cache, content_key
+from macwright.costmodel.characterize import generator_versions
 from macwright.hw.files import ToolError
-from macwright.hw.verilog import verilog_sha256
+from macwright.hw.verilog import rtlil_sha256, verilog_sha256
 from macwright.sim.generate import bench_text, write_unit
 from macwright.sim.runner import simulate
 from macwright.sim.simulators import find_simulator
@@ -78,60 +79,68 @@ def verify_units(
         If a unit is not the one that was characterised, or fails its bench.
     """
     recorded = dict(zip(costs["unit"], costs["verilog_sha256"], strict=True))
+    note, simulator = "not asked for", None
+    if simulating:
+        try:
+            simulator = find_simulator().name
+            note = f"{simulator}: {' and '.join(QUICK)} of each bench"
+        except ToolError as missing:
+            note = str(missing)
     say = progress or (lambda *_: None)
-    for done, spec in enumerate(specs):
-        say("Verilog (its first call compiles for some seconds)", done, len(specs))
-        if verilog_sha256(spec) != recorded[spec.name]:
-            raise ToolError(
-                f"Cost row of {spec.name} must be of the Verilog that is generated now, not of one "
-                f"with hash {recorded[spec.name]}; run `macwright characterize` again"
-            )
-    if not simulating:
-        return Verification(hashed=len(specs), simulated=0, note="not asked for")
-    try:
-        simulator = find_simulator().name
-    except ToolError as missing:
-        return Verification(hashed=len(specs), simulated=0, note=str(missing))
-    _simulate_all(specs, simulator, jobs or os.cpu_count() or 1, say)
-    note = f"{simulator}: {' and '.join(QUICK)} of each bench"
-    return Verification(hashed=len(specs), simulated=len(specs), note=note)
-
-
-def _simulate_all(specs: Sequence[Any], simulator: str, jobs: int, say: _Progress) -> None:
-    """Run the quick tests of every unit that has not passed them before."""
-    done = Cache("simulations")
-    keys = {
-        spec: content_key(
-            verilog=verilog_sha256(spec),
-            bench=bench_text(spec),
-            tests=QUICK,
-            sources=_bench_sources(),
-            simulator=simulator,
-            cocotb=importlib.metadata.version("cocotb"),
-        )
-        for spec in specs
-    }
-    todo = [spec for spec in specs if done.get(keys[spec]) is None]
+    passed = Cache("simulations")
     with (
         tempfile.TemporaryDirectory(prefix="macwright-") as scratch,
-        ThreadPoolExecutor(jobs) as pool,
+        ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool,
     ):
         running = {}
-        for spec in todo:
-            folder = Path(scratch) / spec.name
-            write_unit(spec, folder)  # here, as Amaranth does not bear threads
-            run = pool.submit(simulate, folder, simulator=simulator, tests=QUICK)
-            running[run] = spec
         try:
-            for count, run in enumerate(as_completed(running)):
-                say("simulating the units of the front", count, len(todo))
-                spec, result = running[run], run.result()
+            for done, spec in enumerate(specs):
+                # Its first call compiles for some seconds.
+                say("Verilog of the front's units", done, len(specs))
+                _check_hash(spec, recorded[spec.name])
+                key = _simulation_key(spec, recorded[spec.name], simulator)
+                if simulator and passed.get(key) is None:
+                    folder = Path(scratch) / spec.name
+                    write_unit(spec, folder)  # here, as Amaranth does not bear threads
+                    run = pool.submit(simulate, folder, simulator=simulator, tests=QUICK)
+                    running[run] = spec, key
+            for done, run in enumerate(as_completed(running)):
+                say("simulation of the front's units", done, len(running))
+                (spec, key), result = running[run], run.result()
                 if not result.passed:
                     raise ToolError(f"Unit {spec.name} fails its bench: {result.failures[0]}")
-                done.put(keys[spec], {"tests": result.tests})
+                passed.put(key, {"tests": result.tests})
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+    return Verification(hashed=len(specs), simulated=len(specs) if simulator else 0, note=note)
+
+
+def _check_hash(spec: Any, recorded: str) -> None:
+    """Compare the Verilog that a spec gives now with its cost row."""
+    kept = Cache("verilog")
+    # RTLIL is quick to make; what Verilog the same RTLIL gave before need not be written again.
+    key = content_key(rtlil_sha256=rtlil_sha256(spec), versions=generator_versions())
+    made = kept.get(key)
+    if made is None:
+        made = verilog_sha256(spec)
+        kept.put(key, made)
+    if made != recorded:
+        raise ToolError(
+            f"Cost row of {spec.name} must be of the Verilog that is generated now, not of one "
+            f"with hash {recorded}; run `macwright characterize` again"
+        )
+
+
+def _simulation_key(spec: Any, verilog: str, simulator: str | None) -> str:
+    return content_key(
+        verilog=verilog,
+        bench=bench_text(spec),
+        tests=QUICK,
+        sources=_bench_sources(),
+        simulator=simulator,
+        cocotb=importlib.metadata.version("cocotb"),
+    )
 
 
 @cache

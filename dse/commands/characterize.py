@@ -151,11 +151,13 @@ def _ship(args: argparse.Namespace, progress: Any) -> None:
     from macwright.costmodel.ship import SHIPPED, shipped_rows
     from macwright.costmodel.table import format_table
     from macwright.hw.files import write_atomic
+    from macwright.hw.verilog import generator_sha256
 
     for technology in [args.technology] if args.technology else SHIPPED:
         rows = shipped_rows(technology, jobs=args.jobs, progress=progress)
         path = args.shipped / f"{technology}.csv"
         write_atomic(path, format_table(rows))
+        write_atomic(path.with_suffix(".stamp"), generator_sha256() + "\n")
         progress.close()
         print(f"{path}: {len(rows)} units")
 
