@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from macwright.dse.solver import Budget, Count, OptionTable
 from macwright.dse.solver.joint import ArrayShape
+from macwright.dse.solver.joint_dataflow import choose_dataflow
+from macwright.dse.solver.joint_sequential import sequential_dataflow, sequential_temporal
 from macwright.dse.solver.joint_temporal import choose_temporal
 
 UNITS = ("u0", "u1", "u2", "u3")
@@ -133,3 +135,79 @@ def check_temporal(
     # The totals are those of the chip with just the types used.
     cheapest = min(same, key=lambda found: found["area"])
     assert {c: solution.totals[c] for c in columns} == {c: cheapest[c] for c in columns}
+    then = sequential_temporal(table, arrays, objective, budgets, types=types, proxy="bytes")
+    if then is not None:
+        assert then.solution.objective >= solution.objective
+        assert {c: then.solution.totals[c] for c in columns} in [
+            {c: found[c] for c in columns} for found in ok
+        ]
+
+
+@st.composite
+def engines(draw: st.DrawFn) -> OptionTable:
+    """Up to four layers with up to six options: formats in foldings."""
+    sizes = draw(st.lists(st.integers(1, 6), min_size=1, max_size=4))
+    n = sum(sizes)
+    columns = {
+        name: np.array(
+            draw(st.lists(st.integers(0, 12).map(float), min_size=n, max_size=n)), np.float64
+        )
+        for name in ("loss", "luts", "bops", "cycles")
+    }
+    names = [f"f{i // 2}/{i % 2}" for size in sizes for i in range(size)]
+    return OptionTable(
+        [f"l{i}" for i in range(len(sizes))],
+        np.concatenate(([0], np.cumsum(sizes))),
+        names,
+        columns,
+        {"formats": [name[:2] for name in names]},
+    )
+
+
+def check_dataflow(table: OptionTable, data: st.DataObject) -> None:
+    columns = ["loss", "luts", "bops", "cycles"]
+    objective = data.draw(st.sampled_from(columns))
+    limited = data.draw(st.lists(st.sampled_from(columns), max_size=3, unique=True))
+    budgets = [
+        Budget(c, max=float(data.draw(st.integers(0, 12 if c == "cycles" else 40))))
+        for c in limited
+    ]
+    least = data.draw(st.sampled_from([None, None, 3.0, 15.0]))
+    if least is not None:
+        budgets.append(Budget("luts", min=least))
+    layers = [range(a, b) for a, b in zip(table.start[:-1], table.start[1:], strict=True)]
+    ok = []
+    for rows in product(*layers):
+        totals = {c: sum(float(table.values[c][row]) for row in rows) for c in columns}
+        totals["cycles"] = max(float(table.values["cycles"][row]) for row in rows)
+        if all(
+            (b.max is None or totals[b.column] <= b.max)
+            and (b.min is None or totals[b.column] >= b.min)
+            for b in budgets
+        ):
+            ok.append((totals, tuple(table.options[row] for row in rows)))
+    if not ok:
+        with pytest.raises(ValueError, match=r"must be (at|relaxed)"):
+            choose_dataflow(table, objective, budgets)
+        return
+    best = choose_dataflow(table, objective, budgets)
+    assert best.status == "optimal"
+    assert best.objective == min(totals[objective] for totals, _ in ok) == best.bound
+    assert (best.totals, tuple(best.allocation[layer] for layer in table.layers)) in ok
+    then = sequential_dataflow(table, objective, budgets, formats="formats")
+    if then is not None:
+        assert then.objective >= best.objective
+        assert then.totals in [totals for totals, _ in ok]
+
+
+@settings(max_examples=60, deadline=None)
+@given(engines(), st.data())
+def test_dataflow_is_the_best_of_all_engines(table: OptionTable, data: st.DataObject) -> None:
+    check_dataflow(table, data)
+
+
+@pytest.mark.slow
+@settings(max_examples=3000, deadline=None)
+@given(engines(), st.data())
+def test_dataflow_is_the_best_of_thousands(table: OptionTable, data: st.DataObject) -> None:
+    check_dataflow(table, data)

@@ -13,7 +13,7 @@ from macwright.dse.solver.problem import Groups
 from macwright.dse.solver.solve_groups import optimise
 from macwright.dse.solver.types import covering, set_bounds
 
-__all__ = ["least_area"]
+__all__ = ["first_limit_as_loss", "least_area"]
 
 Ints = NDArray[np.int64]
 Place = tuple[Groups, Ints, NDArray[np.int16], NDArray[np.float64]]
@@ -59,6 +59,19 @@ def least_area(places: Sequence[Place], deadline: float) -> tuple[int, Ints] | N
     return None
 
 
+def first_limit_as_loss(groups: Groups) -> tuple[Groups, int]:
+    """A problem whose least loss is at most the number returned if all limits can be kept."""
+    if not groups.rows:
+        return replace(groups, loss=np.zeros_like(groups.loss)), 0
+    row, *others = groups.rows
+    cost, limit = row.cost, row.limit
+    if not row.upper:
+        most = np.maximum.reduceat(cost, groups.start[:-1])
+        cost = np.repeat(most, np.diff(groups.start)) - cost
+        limit = sum(most.tolist()) - limit
+    return replace(groups, loss=cost, rows=others), limit
+
+
 class _Check:
     """Whether the sets of one array have an allocation.
 
@@ -67,15 +80,8 @@ class _Check:
     """
 
     def __init__(self, groups: Groups, classes: Ints, sets: NDArray[np.int16]) -> None:
-        self.classes, self.sets, self.limit = classes, sets, 0
-        if groups.rows:
-            row, *others = groups.rows
-            cost, self.limit = row.cost, row.limit
-            if not row.upper:
-                most = np.maximum.reduceat(cost, groups.start[:-1])
-                cost = np.repeat(most, np.diff(groups.start)) - cost
-                self.limit = sum(most.tolist()) - row.limit
-            groups = replace(groups, loss=cost, rows=others)
+        self.classes, self.sets = classes, sets
+        groups, self.limit = first_limit_as_loss(groups)
         self.groups = groups
         self.n_types = max(int(classes.max()), int(sets.max())) + 1
         self.alive = covering(groups, classes, sets, self.n_types)

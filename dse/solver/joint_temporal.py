@@ -19,7 +19,7 @@ from macwright.dse.solver.solution import Outcome, make_solution
 from macwright.dse.solver.table import OptionTable
 from macwright.dse.solver.types import MOST_SETS, search_sets, set_bounds
 
-__all__ = ["choose_temporal"]
+__all__ = ["best_temporal", "choose_temporal"]
 
 Ints = NDArray[np.int64]
 
@@ -83,9 +83,36 @@ def choose_temporal(
     in :mod:`macwright.dse.solver.types`, and arrays whose bound is not below the best choice so far
     are done. The least area is the first of all (array, set), by area, that has an allocation.
     """
+    budgets = list(budgets)
+    found = best_temporal(
+        table,
+        arrays,
+        objective,
+        budgets,
+        types=types,
+        unit=unit,
+        area=area,
+        time_limit_s=time_limit_s,
+    )
+    if found is None:
+        raise _why(table, arrays, budgets, types=types, unit=unit, area=area)
+    return found
+
+
+def best_temporal(
+    table: OptionTable,
+    arrays: Sequence[ArrayShape],
+    objective: str,
+    budgets: Sequence[Budget | Count],
+    *,
+    types: int,
+    unit: str = "unit",
+    area: str = "area",
+    time_limit_s: float | None = None,
+) -> JointChoice | None:
+    """As :func:`choose_temporal`, but ``None`` if no choice is within the limits."""
     began = perf_counter()
     deadline = began + time_limit_s if time_limit_s is not None else float("inf")
-    budgets = list(budgets)
     _check(table, arrays, types, area)
     most_area = area_limit(budgets, area)
     others = [b for b in budgets if isinstance(b, Count) or b.column != area]
@@ -101,22 +128,21 @@ def choose_temporal(
     ]
     if by_area:
         found = least_area([(p.groups, p.classes, p.sets, p.areas) for p in places], deadline)
-        outcome = Outcome(None, 0, False, "area order", infeasible=True)
-        if found is not None:
-            outcome = Outcome(found[1], 0, True, "area order")
-        place = places[found[0]] if found is not None else None
+        if found is None:
+            return None
+        place, outcome = places[found[0]], Outcome(found[1], 0, True, "area order")
     else:
         place, outcome = _search(places, deadline)
     if outcome.chosen is None or place is None:
         if not outcome.infeasible:
             raise TimeoutError(f"A choice must be found within {time_limit_s} s: allow more time")
-        raise _why(table, arrays, budgets, types=types, unit=unit, area=area)
+        return None
     chosen = replace(outcome, chosen=place.kept[outcome.chosen])
     column = next(iter(table.values)) if by_area else objective
     solution = make_solution(
         problems[place.index], chosen, seconds=perf_counter() - began, objective=column
     )
-    units = sorted(set(names[chosen.chosen].tolist()))
+    units = sorted(set(names[place.kept[outcome.chosen]].tolist()))
     array = arrays[place.index]
     total = array.fixed_area + sum(array.area[name] for name in units)
     solution = replace(solution, totals={**solution.totals, area: total})

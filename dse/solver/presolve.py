@@ -7,8 +7,11 @@ from macwright.dse.solver.problem import Groups
 
 __all__ = ["keep_undominated"]
 
-#: Groups of more options than this are compared in slices, to bound the memory.
+#: Comparisons made at once, to bound the memory.
 SLICE = 4_000_000
+
+#: Groups of more options than this are compared with the undominated ones only.
+MOST_PAIRWISE = 400
 
 
 def keep_undominated(groups: Groups, classes: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
@@ -43,6 +46,11 @@ def keep_undominated(groups: Groups, classes: NDArray[np.int64] | None = None) -
         if size == 1:
             continue
         of_size = np.flatnonzero(sizes == size)
+        if size > MOST_PAIRWISE:
+            for first in groups.start[of_size].tolist():
+                here = slice(first, first + int(size))
+                keep[here] = _skyline([column[here] for column in columns])
+            continue
         step = max(1, SLICE // int(size) ** 2)
         for first in range(0, len(of_size), step):
             here = of_size[first : first + step]
@@ -57,3 +65,30 @@ def keep_undominated(groups: Groups, classes: NDArray[np.int64] | None = None) -
             better &= ~(same & np.tri(size, dtype=bool))
             keep[index] = ~better.any(axis=1)
     return keep
+
+
+def _skyline(columns: list[NDArray[np.int64]]) -> NDArray[np.bool_]:
+    """Mark the rows that no other is at most as large as in all columns; of equals the first."""
+    # What dominates a row comes before it in this order.
+    order = np.lexsort(columns[::-1])
+    table = np.stack(columns)[:, order]
+    kept = np.zeros(0, np.int64)
+    first = 0
+    while first < len(order):
+        part = np.arange(first, min(first + MOST_PAIRWISE, len(order)))
+        first += MOST_PAIRWISE
+        part = part[~_any_below(table[:, kept], table[:, part]).any(axis=0)]
+        inside = _any_below(table[:, part], table[:, part])
+        part = part[~(inside & ~np.tri(len(part), dtype=bool)).any(axis=0)]
+        kept = np.concatenate((kept, part))
+    mask = np.zeros(len(order), bool)
+    mask[order[kept]] = True
+    return mask
+
+
+def _any_below(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether each column vector of one is at most as large as each of the other."""
+    below = np.ones((one.shape[1], other.shape[1]), bool)
+    for a, b in zip(one, other, strict=True):
+        below &= a[:, None] <= b
+    return below
