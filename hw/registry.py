@@ -40,6 +40,24 @@ _MINIFLOAT = [
     {"act": "e2m1fn", "weight": "e4m3fnuz", "acc": "e5m6fin", "rst": True},
     {"act": "e3m2fn", "weight": "e2m3fn", "acc": "e3m4wp"},
 ]
+_DOT = [
+    {},
+    {"weight": "int4", "lanes": 8, "acc": "int32", "en": True, "rst": True},
+    {"act": "uint4", "weight": "ternary", "lanes": 3, "terms": 100},
+    {"act": "int16", "weight": "int16", "lanes": 2, "acc": "int40", "multiplier": "booth4"},
+    {"act": "binary", "weight": "binary", "lanes": 64, "pipeline": 2},
+    {"act": "e2m1fn", "weight": "e2m1fn", "lanes": 8},
+    {"act": "e4m3fn", "weight": "e4m3fn", "lanes": 4, "acc": "fp32"},
+    {"act": "e4m3fn", "weight": "e4m3fn", "lanes": 4, "acc": "fp32", "window": 12},
+    {"act": "e5m2", "weight": "e5m2", "lanes": 4, "window": 10, "acc": "fp16", "pipeline": 2},
+    {"act": "e5m2", "weight": "e4m3fn", "lanes": 2, "window": 16, "rst": True},
+    {"act": "int8", "weight": "e2m1fn", "lanes": 5, "acc": "bf16"},
+    {"act": "mxfp8e4m3", "weight": "mxfp4", "lanes": 4, "acc": "fp32", "window": 16},
+    {"act": "mxint8", "weight": "mxint8", "lanes": 4, "acc": "fp32", "en": True},
+    {"act": "nvfp4", "weight": "nvfp4", "lanes": 4, "acc": "fp32", "pipeline": 1},
+    {"act": "mxfp8e5m2", "weight": "mxfp6e2m3", "lanes": 2, "acc": "fp16"},
+    {"act": "int8", "weight": "int4", "lanes": 1, "acc": "e5m8fin", "rst": True},
+]
 
 _BITPLANE = [
     {},
@@ -61,6 +79,15 @@ _SHIFT = [
     {"weight": "pot6", "act": "int1", "group": 2, "scale": "none", "en": True},
 ]
 
+_COMPOSABLE = [
+    {},
+    {"leaf": 4, "acc": "exact", "terms": 100, "en": True, "rst": True},
+    {"act": "int16", "weight": "int16", "acc": "int40", "pipeline": 1},
+    {"variant": "fusion"},
+    {"variant": "fusion", "leaf": 4, "acc": "exact", "pipeline": 2, "en": True},
+    {"variant": "fusion", "act": "int4", "weight": "int4", "acc": "exact", "terms": 9, "rst": True},
+]
+
 
 @lru_cache(maxsize=1)
 def registry() -> tuple[Any, ...]:
@@ -68,7 +95,9 @@ def registry() -> tuple[Any, ...]:
     families = {
         "int_mac": _INT,
         "minifloat_mac": _MINIFLOAT,
+        "dot": _DOT,
         "bitplane_dot": _BITPLANE,
         "shift_add_mac": _SHIFT,
+        "composable_mac": _COMPOSABLE,
     }
     return tuple(spec_from_fields(k, fields) for k, all_ in families.items() for fields in all_)

@@ -23,8 +23,10 @@ MANIFEST = "manifest.json"
 _TESTS = {
     "int_mac": ("mac", ("corners", "pairs", "sums", "controls", "limits")),
     "minifloat_mac": ("mac", ("corners", "pairs", "sums", "controls", "limits")),
+    "composable_mac": ("ports", ("corners", "sums", "controls", "limits")),
     "shift_add_mac": ("shift_add_mac", ("corners", "sums", "controls", "limits", "groups")),
     "bitplane_dot": ("ports", ("corners", "sums", "controls", "limits")),
+    "dot": ("dot", ("corners", "lanes", "sums", "controls", "cancellation", "limits")),
 }
 
 _FLOAT_MAC = (

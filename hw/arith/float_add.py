@@ -153,7 +153,7 @@ def _round(m: Module, fmt: FloatFormat, total: Value, exponent: Value, *, gradua
         marked = [(total[k] | stop[k])[0] for k in range(width)]
         # The marker is absent where no zeros can reach the end of the exponent.
         marked[0] = Const(1, 1)
-        bits = leading_zeros(marked)
+        bits = leading_zeros(m, marked)
         shifted, count = shift_left(m, total, bits), Cat(*bits)
     else:
         shifted, count = normalise(m, total)

@@ -5,11 +5,13 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 __all__ = ["leading_zeros", "normalise", "shift_left", "shift_right_sticky"]
 
 
-def leading_zeros(bits: list[Value]) -> list[Value]:
+def leading_zeros(m: Module, bits: list[Value]) -> list[Value]:
     """Number of zeros before the first one.
 
     Parameters
     ----------
+    m : Module
+        Where the logic goes.
     bits : list of Value
         At least one bit, lowest first, not all of them zero.
 
@@ -20,18 +22,24 @@ def leading_zeros(bits: list[Value]) -> list[Value]:
     """
     stages = (len(bits) - 1).bit_length()
     padded = [*[Const(1, 1)] * ((1 << stages) - len(bits)), *bits]
-    count, _ = _count(padded)
+    count, _ = _count(m, padded)
     return count
 
 
-def _count(bits: list[Value]) -> tuple[list[Value], Value]:
+def _count(m: Module, bits: list[Value]) -> tuple[list[Value], Value]:
     """Count of a power of two of bits, and whether all of them are zero."""
+    zero = Signal(name="zero")
     if len(bits) == 1:
-        return [], (~bits[0])[0]
+        m.d.comb += zero.eq(~bits[0])
+        return [], zero
     half = len(bits) // 2
-    (low, low_zero), (high, high_zero) = _count(bits[:half]), _count(bits[half:])
-    lower = [Mux(high_zero, x, y)[0] for x, y in zip(low, high, strict=True)]
-    return [*lower, high_zero], (high_zero & low_zero)[0]
+    (low, low_zero), (high, high_zero) = _count(m, bits[:half]), _count(m, bits[half:])
+    count = Signal(len(low) + 1, name="count")
+    m.d.comb += [
+        zero.eq(high_zero & low_zero),
+        count.eq(Cat(Mux(high_zero, Cat(*low), Cat(*high)), high_zero)),
+    ]
+    return [count[k] for k in range(len(count))], zero
 
 
 def shift_left(m: Module, value: Value, amount: list[Value]) -> Value:

@@ -2,6 +2,9 @@
 
 from macwright.hw.pe.accumulator import FixedAcc
 from macwright.hw.pe.bitplane_dot import BitplaneDot, BitplaneDotSpec
+from macwright.hw.pe.composable_mac import ComposableMac, ComposableMacSpec
+from macwright.hw.pe.dot import Dot
+from macwright.hw.pe.dot_spec import DotSpec
 from macwright.hw.pe.families import FAMILIES, spec_from_fields
 from macwright.hw.pe.float_mac import FloatMac
 from macwright.hw.pe.int_mac import IntMac, IntMacSpec
@@ -13,6 +16,10 @@ __all__ = [
     "FAMILIES",
     "BitplaneDot",
     "BitplaneDotSpec",
+    "ComposableMac",
+    "ComposableMacSpec",
+    "Dot",
+    "DotSpec",
     "FixedAcc",
     "FloatMac",
     "IntMac",

@@ -53,3 +53,15 @@ def parse_fixed_acc(text: str) -> Format | FixedAcc | None:
     if not isinstance(fmt, FloatFormat):
         raise ValueError(f"must be exact, fixed<bits> or a float format, not {text!r}")
     return fmt
+
+
+def parse_dot_acc(text: str) -> Format | FixedAcc | None:
+    """Read the accumulator of a dot unit: "exact" (None), "fixed47", an integer or a float."""
+    if text == "exact":
+        return None
+    if match := re.fullmatch(r"fixed([0-9]{1,4})", text):
+        return FixedAcc(int(match[1]))
+    fmt = parse_format(text)
+    if not isinstance(fmt, FloatFormat | IntFormat):
+        raise ValueError(f"must be exact, an integer, fixed<bits> or a float format, not {text!r}")
+    return fmt

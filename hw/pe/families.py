@@ -3,6 +3,8 @@
 from typing import Any
 
 from macwright.hw.pe.bitplane_dot import BitplaneDotSpec
+from macwright.hw.pe.composable_mac import ComposableMacSpec
+from macwright.hw.pe.dot_spec import DotSpec
 from macwright.hw.pe.int_mac import IntMacSpec
 from macwright.hw.pe.minifloat_mac import MinifloatMacSpec
 from macwright.hw.pe.shift_add_mac import ShiftAddMacSpec
@@ -11,7 +13,15 @@ from macwright.hw.pe.spec import UnitSpec
 __all__ = ["FAMILIES", "spec_from_fields"]
 
 FAMILIES: dict[str, type[UnitSpec]] = {
-    spec.family: spec for spec in (IntMacSpec, MinifloatMacSpec, BitplaneDotSpec, ShiftAddMacSpec)
+    spec.family: spec
+    for spec in (
+        IntMacSpec,
+        MinifloatMacSpec,
+        DotSpec,
+        BitplaneDotSpec,
+        ShiftAddMacSpec,
+        ComposableMacSpec,
+    )
 }
 
 

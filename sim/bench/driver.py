@@ -6,7 +6,7 @@ from cocotb.clock import Clock
 from cocotb.handle import Immediate
 from cocotb.triggers import FallingEdge, Timer
 
-from macwright.sim.golden import decode, golden_model
+from macwright.sim.golden import decode, golden_model, lane_codes
 
 __all__ = ["Driver"]
 
@@ -29,6 +29,7 @@ class Driver:
         self.spec = spec
         self.model = golden_model(spec)
         self.inputs = {"a": 0, "w": 0, "clear": 1}
+        self.inputs |= {name: 0 for name in ("a_scale", "w_scale") if hasattr(dut, name)}
         self.inputs |= {"en": 1} if spec.en else {}
         self.inputs |= {"rst": 0} if spec.rst else {}
         self.cycle = 0
@@ -102,13 +103,22 @@ class Driver:
     def _message(self, name: str, got: str, want: int, before: int | None) -> str:
         """What differs, and the first vector where it did."""
         a, w, clear = self.model.retired or (0, 0, 0)
-        controls = "".join(f" {k}={v}" for k, v in self.inputs.items() if k in ("en", "rst"))
+        also = ("en", "rst", "a_scale", "w_scale")
+        controls = "".join(f" {k}={v}" for k, v in self.inputs.items() if k in also)
         acc = "unknown" if before is None else f"{before:#x}"
+        first, second = self._values(self.spec.act, a), self._values(self.spec.weight, w)
         return (
-            f"{name} is {got}, expected {want:#x}, for a={a:#x} ({_show(self.spec.act, a)}) "
-            f"w={w:#x} ({_show(self.spec.weight, w)}) clear={clear}{controls} after acc={acc}, "
+            f"{name} is {got}, expected {want:#x}, for a={a:#x} ({first}) w={w:#x} ({second}) "
+            f"clear={clear}{controls} after acc={acc}, "
             f"in cycle {self.cycle}"
         )
+
+    def _values(self, fmt: Any, code: int) -> str:
+        """Values of all lanes, lane 0 first."""
+        fmt_of_lane = getattr(fmt, "element", fmt)
+        fmt_of_lane = getattr(fmt_of_lane, "integer", fmt_of_lane)
+        codes = lane_codes(code, fmt.width, getattr(self.spec, "lanes", 1))
+        return " ".join(_show(fmt_of_lane, one) for one in codes)
 
 
 def _show(fmt: Any, code: int) -> str:

@@ -8,11 +8,13 @@ from typing import Any
 
 from macwright.hw.formats import FloatFormat
 from macwright.sim.golden.decode import Special, decode, legal_codes
+from macwright.sim.golden.dot import DotModel, lane_codes
 from macwright.sim.golden.float_mac import FloatMacModel
 from macwright.sim.golden.mac import IntMacModel, MacModel, MinifloatMacModel
 from macwright.sim.golden.port_models import PORT_MODELS, port_model
 
 __all__ = [
+    "DotModel",
     "FloatMacModel",
     "IntMacModel",
     "MacModel",
@@ -20,6 +22,7 @@ __all__ = [
     "Special",
     "decode",
     "golden_model",
+    "lane_codes",
     "legal_codes",
 ]
 
@@ -29,10 +32,12 @@ _MODELS: dict[str, type[MacModel]] = {
 }
 
 
-def golden_model(spec: Any) -> MacModel:
+def golden_model(spec: Any) -> MacModel | DotModel:
     """Golden model of a unit."""
     if spec.family in PORT_MODELS:
         return port_model(spec)
+    if spec.family == "dot":
+        return DotModel(spec)
     if spec.family == "minifloat_mac" and isinstance(spec.acc, FloatFormat):
         return FloatMacModel(spec)
     return _MODELS[spec.family](spec)

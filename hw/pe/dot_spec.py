@@ -1,0 +1,260 @@
+"""Specification of the dot-product unit."""
+
+from dataclasses import InitVar, dataclass, replace
+from typing import Any, ClassVar
+
+from macwright.hw.arith.chain import CHAINS
+from macwright.hw.arith.multipliers import MULTIPLIERS
+from macwright.hw.arith.target import INVERTING
+from macwright.hw.formats import BlockFormat, FloatFormat, Format, IntFormat, parse_format
+from macwright.hw.formats.scaled import FixedFormat
+from macwright.hw.pe.accumulator import FixedAcc, parse_dot_acc
+from macwright.hw.pe.operand import (
+    check_operand,
+    is_integer,
+    lsb_exponent,
+    product_range,
+    range_width,
+    safe_terms,
+)
+from macwright.hw.pe.spec import UnitSpec, parse_int
+
+__all__ = ["DotSpec", "Lane"]
+
+
+def _parse_window(text: str) -> int | None:
+    return None if text == "none" else parse_int(text)
+
+
+@dataclass(frozen=True)
+class Lane:
+    """Formats of one lane's factors, without block scales, and how they are multiplied."""
+
+    act: Any
+    weight: Any
+    multiplier: str
+    target: str
+    drop: int = 0
+
+    @property
+    def product_range(self) -> tuple[int, int]:
+        """Smallest and largest product, in units of ``2**exponent``."""
+        return product_range(self.act, self.weight)
+
+    @property
+    def product_bits(self) -> int:
+        """Bits of the product of two significands."""
+        widths = [
+            fmt.man_bits + 1 if isinstance(fmt, FloatFormat) else 1 if fmt.width == 1 else fmt.width
+            for fmt in (self.act, self.weight)
+        ]
+        widths = [
+            1 if str(f) == "ternary" else n for f, n in zip(self.formats, widths, strict=True)
+        ]
+        return max(widths) if min(widths) == 1 else sum(widths)
+
+    @property
+    def formats(self) -> tuple[Any, Any]:
+        """Formats of both factors."""
+        return self.act, self.weight
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether both factors are integers."""
+        return is_integer(self.act) and is_integer(self.weight)
+
+    @property
+    def top_shift(self) -> int:
+        """Largest left shift of a product of significands: 0 without exponents."""
+        return sum((1 << f.exp_bits) - 2 for f in self.formats if isinstance(f, FloatFormat))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DotSpec(UnitSpec):
+    """Everything that fixes a :class:`~macwright.hw.pe.Dot`.
+
+    Parameters
+    ----------
+    act, weight : Format
+        Formats of the factors, elements of 1 to 16 bits: integers, minifloats, or block formats
+        (MX, NVFP4, block floating point), whose scale then is a port.
+    lanes : int
+        Products in a cycle, 1 to 64; a divisor of the block.
+    acc : IntFormat, FixedAcc, FloatFormat or None
+        Accumulator: an integer (of integers), fixed point (of minifloats) or a float, to which
+        every sum is rounded; block formats need a float. None ("exact") is replaced by the
+        narrowest integer or fixed-point one that never overflows for `terms` products.
+    terms : int, default=1024
+        Number of products that an exact accumulator must hold; only with ``acc=None``.
+    window : int or None
+        Bits that a cycle's products are cut to when they are aligned; None for all. See
+        :class:`~macwright.hw.pe.Dot`.
+    multiplier : {"baugh_wooley", "booth4"}
+        How integers are multiplied.
+    en, rst : bool
+        Whether the unit has a clock enable and a synchronous reset.
+    pipeline : {0, 1, 2}
+        Register stages before the accumulator: none, operands, operands and the lanes' sum.
+    target : str
+        Technology whose primitives may be used.
+
+    Examples
+    --------
+    >>> DotSpec(lanes=4).name, DotSpec(lanes=4).safe_terms
+    ('dot4_int8_int8_int26', 2047)
+    """
+
+    family: ClassVar[str] = "dot"
+    parsers: ClassVar = {
+        "act": parse_format,
+        "weight": parse_format,
+        "lanes": parse_int,
+        "acc": parse_dot_acc,
+        "terms": parse_int,
+        "window": _parse_window,
+    }
+
+    act: Format = IntFormat(8)  # noqa: RUF009 (a frozen value)
+    weight: Format = IntFormat(8)  # noqa: RUF009
+    lanes: int = 16
+    acc: Any = None
+    terms: InitVar[int | None] = None
+    window: int | None = None
+    multiplier: str = "baugh_wooley"
+    en: bool = False
+    rst: bool = False
+    pipeline: int = 0
+    target: str = "generic"
+
+    def __post_init__(self, terms: int | None) -> None:
+        for role in ("act", "weight"):
+            check_operand(_element(getattr(self, role)), role=role, unit="dot", floats=True)
+        self.check_common(multipliers=tuple(MULTIPLIERS), stages=2)
+        if self.target in CHAINS:
+            raise ValueError(f"dot target must be generic or asic, not {self.target}")
+        if type(self.lanes) is not int or not 1 <= self.lanes <= 64:
+            raise ValueError(f"dot lanes must be an integer from 1 to 64, not {self.lanes!r}")
+        for fmt in self.blocks:
+            if fmt.block % self.lanes:
+                raise ValueError(
+                    f"dot lanes must divide the {fmt.block} elements of a block of {fmt}, "
+                    f"not be {self.lanes}"
+                )
+        self._check_window()
+        self._check_acc(terms)
+
+    def _check_window(self) -> None:
+        lane = self.lane
+        if self.window is None:
+            return
+        if lane.is_integer:
+            raise ValueError(f"dot window must be none for integer lanes, not {self.window!r}")
+        most = lane.product_bits + lane.top_shift
+        if type(self.window) is not int or not 2 <= self.window <= most:
+            raise ValueError(
+                f"dot window must be none or an integer from 2 to {most}, not {self.window!r}"
+            )
+
+    def _check_acc(self, terms: int | None) -> None:
+        if self.blocks and not isinstance(self.acc, FloatFormat):
+            raise ValueError(
+                "dot accumulator must be a float format such as fp32 with block formats, "
+                f"not {'exact' if self.acc is None else self.acc}"
+            )
+        if self.acc is None:
+            count = 1024 if terms is None else terms
+            if type(count) is not int or not 1 <= count <= 1 << 32:
+                raise ValueError(
+                    f"Number of terms must be an integer from 1 to 2**32, not {terms!r}"
+                )
+            low, high = self.product_range
+            width = range_width(count * low, count * high)
+            acc = IntFormat(width) if self.lane.is_integer else FixedAcc(width)
+            object.__setattr__(self, "acc", acc)
+        elif terms is not None:
+            raise ValueError(f"Number of terms must come with accumulator exact, not {self.acc}")
+        if isinstance(self.acc, FloatFormat):
+            return
+        if not isinstance(self.acc, IntFormat if self.lane.is_integer else FixedAcc):
+            kind = "an integer" if self.lane.is_integer else "fixed<bits>"
+            raise TypeError(f"dot accumulator must be exact, {kind} or a float, not {self.acc}")
+        if self.safe_terms < self.lanes:
+            raise ValueError(
+                f"dot accumulator must hold {self.lanes} products of {self.act} x {self.weight}, "
+                f"not {self.acc}"
+            )
+
+    @property
+    def blocks(self) -> list[Any]:
+        """Those of the formats that are block formats."""
+        return [fmt for fmt in (self.act, self.weight) if isinstance(fmt, BlockFormat)]
+
+    @property
+    def lane(self) -> Lane:
+        """One lane: the formats without block and binary point."""
+        return Lane(_element(self.act), _element(self.weight), self.multiplier, self.target)
+
+    @property
+    def product_range(self) -> tuple[int, int]:
+        """Smallest and largest product of a lane, in units of ``2**acc_exponent``."""
+        return self.lane.product_range
+
+    @property
+    def unit_exponent(self) -> int:
+        """Products of lanes are whole numbers times two to this power, block scales left out."""
+        fractions = [
+            fmt.element.fraction for fmt in self.blocks if isinstance(fmt.element, FixedFormat)
+        ]
+        lane = self.lane
+        return lsb_exponent(lane.act) + lsb_exponent(lane.weight) - sum(fractions)
+
+    @property
+    def acc_exponent(self) -> int:
+        """Value of the accumulator is `acc` times two to this power (0 for a float)."""
+        return 0 if isinstance(self.acc, FloatFormat) else self.unit_exponent
+
+    @property
+    def safe_terms(self) -> int:
+        """Number of products that can be summed without wrapping (0 for a float, which rounds)."""
+        if isinstance(self.acc, FloatFormat):
+            return 0
+        signed = getattr(self.acc, "signed", True)
+        half = 1 << (self.acc.width - signed)
+        return safe_terms(self.product_range, (-half if signed else 0, half - 1))
+
+    @property
+    def macs_per_cycle(self) -> int:
+        """Products per clock cycle."""
+        return self.lanes
+
+    @property
+    def name(self) -> str:
+        """Name of the Verilog module and key of the cost table."""
+        window = [] if self.window is None else [f"window{self.window}"]
+        name = self.make_name(self.act, self.weight, self.acc, *window)
+        return name.replace("dot", f"dot{self.lanes}", 1)
+
+    def to_fields(self) -> dict[str, Any]:
+        """Every field by name; formats as their names, so that the result is JSON."""
+        fields = super().to_fields()
+        return {**fields, "window": "none" if self.window is None else self.window}
+
+    def tuned(self, technology: str) -> "DotSpec":
+        """The same function with the multiplier and adders that suit a technology."""
+        if technology == "gates" or technology in CHAINS:
+            return replace(self, target="generic")
+        target = "asic_inverting" if technology in INVERTING else "asic"
+        wide = self.lane.is_integer and self.act.width + self.weight.width >= 24
+        return replace(self, multiplier="booth4" if wide else "baugh_wooley", target=target)
+
+    def create(self) -> Any:
+        """Build the hardware."""
+        from macwright.hw.pe.dot import Dot
+
+        return Dot(self)
+
+
+def _element(fmt: Any) -> Any:
+    """Format of a lane's operand: of a block's elements, the integer of a fixed-point one."""
+    fmt = fmt.element if isinstance(fmt, BlockFormat) else fmt
+    return fmt.integer if isinstance(fmt, FixedFormat) else fmt

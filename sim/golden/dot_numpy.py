@@ -1,0 +1,130 @@
+"""Vectorised twin of the dot-product unit's golden model, for whole layers."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from macwright.hw.formats import BlockFormat, FloatFormat
+from macwright.hw.formats.scaled import FixedFormat
+
+__all__ = ["dot_sums"]
+
+
+def dot_sums(
+    spec: Any,
+    a: ArrayLike,
+    w: ArrayLike,
+    *,
+    a_scale: ArrayLike = 0,
+    w_scale: ArrayLike = 0,
+) -> NDArray[np.int64]:
+    """Accumulators of many dot-product units at once, each after its last cycle.
+
+    Every sum starts in the first cycle.
+
+    Parameters
+    ----------
+    spec : DotSpec
+        Formats and widths; the lanes' sum, with scales, must fit 53 bits, and so must a
+        fixed-point accumulator.
+    a, w : array_like of int, shape (cycles, lanes, ...)
+        Code words; the dimensions behind broadcast.
+    a_scale, w_scale : array_like of int, shape (cycles, ...)
+        Code words of the scales of block formats.
+
+    Returns
+    -------
+    ndarray of int64, shape (...)
+        Accumulators as unsigned code words; -1 where the unit sets `invalid`.
+
+    Raises
+    ------
+    ValueError
+        If the sums do not fit.
+    """
+    codes = np.asarray(a, dtype=np.int64), np.asarray(w, dtype=np.int64)
+    values = [_values(fmt, code) for fmt, code in zip((spec.act, spec.weight), codes, strict=True)]
+    _check(spec)
+    with np.errstate(all="ignore"):
+        products = values[0] * values[1]
+        if spec.window is not None:
+            products = _cut(spec, products, codes)
+        terms = products.sum(axis=1) + 0.0
+        for fmt, scale in ((spec.act, a_scale), (spec.weight, w_scale)):
+            if isinstance(fmt, BlockFormat):
+                terms = terms * fmt.scale.decode(np.asarray(scale, dtype=np.int64)) + 0.0
+        if isinstance(spec.acc, FloatFormat):
+            return _float_sums(spec.acc, terms)
+        bad = ~np.isfinite(terms).all(axis=0)
+        units = np.where(np.isfinite(terms), terms, 0) * 2.0**-spec.acc_exponent
+        sums = units.astype(np.int64).sum(axis=0) & ((1 << spec.acc.width) - 1)
+        return np.where(bad, -1, sums)
+
+
+def _check(spec: Any) -> None:
+    low, high = spec.product_range
+    bits = (spec.lanes * max(-low, high)).bit_length()
+    if spec.window is not None:
+        bits = spec.window + spec.lanes.bit_length()
+    scales = [fmt.scale for fmt in spec.blocks if isinstance(fmt.scale, FloatFormat)]
+    bits += sum(fmt.man_bits + 1 for fmt in scales)
+    if not isinstance(spec.acc, FloatFormat):
+        bits = max(bits, spec.acc.width)
+    if bits > 53:
+        raise ValueError(f"Sum of lanes must fit the 53 bits of a float64, not take {bits}")
+
+
+def _values(fmt: Any, codes: NDArray[np.int64]) -> NDArray[np.float64]:
+    element = fmt.element if isinstance(fmt, BlockFormat) else fmt
+    return np.asarray(element.decode(codes), dtype=np.float64)
+
+
+def _cut(
+    spec: Any, products: NDArray[np.float64], codes: tuple[NDArray[np.int64], NDArray[np.int64]]
+) -> NDArray[np.float64]:
+    """Products without what lies below the window of their cycle."""
+    places: Any = 0
+    for fmt, code in zip((spec.act, spec.weight), codes, strict=True):
+        element = fmt.element if isinstance(fmt, BlockFormat) else fmt
+        if isinstance(element, FloatFormat):
+            field = (code >> element.man_bits) & ((1 << element.exp_bits) - 1)
+            places = places + np.maximum(field, 1) - 1
+        elif isinstance(element, FixedFormat):
+            places = places + np.zeros_like(code)
+    places = np.broadcast_to(places, products.shape)
+    largest = places.max(axis=1, keepdims=True)
+    unit = spec.unit_exponent + largest + spec.lane.product_bits - spec.window
+    finite = np.isfinite(products)
+    cut = np.ldexp(np.trunc(np.ldexp(np.where(finite, products, 0), -unit)), unit)
+    return np.where(finite, cut, products)
+
+
+def _float_sums(fmt: FloatFormat, terms: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Sum over the first axis, rounded to the format after every term."""
+    total = np.zeros(terms.shape[1:])
+    bad = np.zeros(terms.shape[1:], dtype=bool)
+    for term in terms:
+        bad |= ~np.isfinite(term)
+        exact = _odd_sum(total, term)
+        total = np.asarray(fmt.quantize(exact, saturate=not fmt.has_nan), dtype=np.float64)
+        if not fmt.has_inf:
+            total = np.where(np.isinf(total), np.nan, total)
+    lost = np.isnan(total)
+    finite = np.where(lost | (bad & (not fmt.has_nan)), 0, total)
+    codes = np.asarray(fmt.encode(finite, saturate=not fmt.has_nan), dtype=np.int64)
+    if not fmt.has_nan:
+        return np.where(bad, -1, codes)
+    quiet = fmt.max_code + 1 + ((1 << (fmt.man_bits - 1)) if fmt.has_inf else 0)
+    return np.where(lost, quiet, codes)
+
+
+def _odd_sum(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum rounded to odd: rounding it again, to fewer bits, is right (Boldo, Melquiond 2008)."""
+    total = x + y
+    # What the addition lost, exactly (Knuth's two-sum).
+    back = total - x
+    lost = (x - (total - back)) + (y - back)
+    even = total.view(np.int64) % 2 == 0
+    beside = np.nextafter(total, np.where(lost > 0, np.inf, -np.inf))
+    return np.where(np.isfinite(total) & (lost != 0) & even, beside, total)
