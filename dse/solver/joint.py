@@ -70,15 +70,37 @@ class JointChoice:
 
 
 def with_columns(table: OptionTable, array: ArrayShape) -> OptionTable:
-    """The table as it is on one array.
+    """The table as it is on one array."""
+    columns = {name: np.asarray(column, np.float64) for name, column in array.columns.items()}
+    return replace(table, values={**table.values, **columns})
+
+
+def _stacked(table: OptionTable, arrays: Sequence[ArrayShape], name: str) -> NDArray[np.float64]:
+    """A column on every array, shape (n_arrays, n_rows).
 
     Raises
     ------
     ValueError
-        If a column of the array has not as many values as the table rows.
+        If the column of an array has not as many values as the table has rows, or they are not
+        finite and at least 0.
     """
-    columns = {name: np.asarray(column, np.float64) for name, column in array.columns.items()}
-    return replace(table, values={**table.values, **columns})
+    columns = []
+    for array in arrays:
+        given = array.columns.get(name)
+        column = table.column(name) if given is None else np.asarray(given, np.float64)
+        if column.shape != (table.n_rows,):
+            raise ValueError(
+                f"Column {name!r} of array {array.name!r} must have {table.n_rows} values, one for "
+                f"each option, not shape {column.shape}"
+            )
+        wrong = np.flatnonzero(~(np.isfinite(column) & (column >= 0)))
+        if wrong.size:
+            raise ValueError(
+                f"{name!r} of {table.where(int(wrong[0]))} on array {array.name!r} must be "
+                f"finite and at least 0, not {column[wrong[0]]}"
+            )
+        columns.append(column)
+    return np.stack(columns)
 
 
 def area_limit(budgets: Sequence[Budget | Count], area: str) -> float:
@@ -116,7 +138,6 @@ def groups_of_arrays(
         Limits of totals of columns.
     """
     varying = {name for array in arrays for name in array.columns}
-    tables = [with_columns(table, array) for array in arrays]
     layer_of = np.tile(table.layer_of_row, len(arrays))
     order = np.argsort(layer_of, kind="stable")
     counts = [budget for budget in budgets if isinstance(budget, Count)]
@@ -127,7 +148,7 @@ def groups_of_arrays(
         """How a column is scaled, and its integers, shape (n_arrays, n_rows)."""
         if name not in cache:
             if name in varying:
-                column = np.concatenate([one.column(name) for one in tables])
+                column = _stacked(table, arrays, name).ravel()
                 result = scale(column[order], table.start * len(arrays), name)
                 whole = np.empty(len(column), np.int64)
                 whole[order] = result.integers
@@ -152,6 +173,6 @@ def groups_of_arrays(
     zeros = np.zeros((len(arrays), table.n_rows), np.int64)
     how, losses = (Scaled(zeros[0], 1.0, 0.0), zeros) if objective is None else scaled(objective)
     return [
-        replace(static, table=one, loss=losses[index], objective=how, rows=rows[index])
-        for index, one in enumerate(tables)
+        replace(static, loss=losses[index], objective=how, rows=rows[index])
+        for index in range(len(arrays))
     ]

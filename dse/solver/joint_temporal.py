@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from macwright.dse.solver.dual import lagrangian_dual
 from macwright.dse.solver.infeasible import Infeasible
-from macwright.dse.solver.joint import ArrayShape, JointChoice, area_limit, groups_of_arrays
+from macwright.dse.solver.joint import (
+    ArrayShape,
+    JointChoice,
+    area_limit,
+    groups_of_arrays,
+    with_columns,
+)
 from macwright.dse.solver.joint_area import least_area
 from macwright.dse.solver.presolve import keep_undominated
 from macwright.dse.solver.problem import LIMIT_ROUNDING, Budget, Count, Groups
@@ -139,11 +145,10 @@ def best_temporal(
         return None
     chosen = replace(outcome, chosen=place.kept[outcome.chosen])
     column = next(iter(table.values)) if by_area else objective
-    solution = make_solution(
-        problems[place.index], chosen, seconds=perf_counter() - began, objective=column
-    )
-    units = sorted(set(names[place.kept[outcome.chosen]].tolist()))
     array = arrays[place.index]
+    there = replace(problems[place.index], table=with_columns(table, array))
+    solution = make_solution(there, chosen, seconds=perf_counter() - began, objective=column)
+    units = sorted(set(names[place.kept[outcome.chosen]].tolist()))
     total = array.fixed_area + sum(array.area[name] for name in units)
     solution = replace(solution, totals={**solution.totals, area: total})
     if by_area:
@@ -173,13 +178,16 @@ def _place(
     every_set: bool,
 ) -> _Place | None:
     """The problem on one array; ``None`` if some layer has no option there, or nothing fits."""
-    known = sorted(set(names.tolist()) & set(array.area))
-    number = {name: i for i, name in enumerate(known)}
-    all_classes = np.array([number.get(name, -1) for name in names], np.int64)
+    used, place_of = np.unique(names, return_inverse=True)
+    known = [name for name in used.tolist() if name in array.area]
+    number = np.array([known.index(name) if name in known else -1 for name in used.tolist()])
+    all_classes = number[place_of]
     here = np.flatnonzero(all_classes >= 0)
     if (np.diff(np.searchsorted(here, groups.start)) == 0).any():
         return None
     small = groups.restricted(here)
+    if _beyond(small):
+        return None
     better = np.flatnonzero(keep_undominated(small, all_classes[here]))
     areas = np.array([array.area[name] for name in known])
     room = most_area - array.fixed_area + LIMIT_ROUNDING * abs(most_area)
@@ -196,6 +204,16 @@ def _place(
         total + array.fixed_area,
         float(np.minimum.reduceat(groups.loss[kept], _starts(kept, groups.start)).sum()),
     )
+
+
+def _beyond(groups: Groups) -> bool:
+    """Whether some limit cannot be kept even alone."""
+    for row in groups.rows:
+        extreme = np.minimum if row.upper else np.maximum
+        nearest = sum(extreme.reduceat(row.cost, groups.start[:-1]).tolist())
+        if (nearest > row.limit) if row.upper else (nearest < row.limit):
+            return True
+    return False
 
 
 def _starts(kept: Ints, start: Ints) -> Ints:
