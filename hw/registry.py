@@ -88,6 +88,14 @@ _COMPOSABLE = [
     {"variant": "fusion", "act": "int4", "weight": "int4", "acc": "exact", "terms": 9, "rst": True},
 ]
 
+_SERIAL = [
+    {},
+    {"lanes": 4, "step": 1, "acc": "exact", "en": True, "rst": True},
+    {"lanes": 3, "act": "uint5", "weight": "int5", "acc": "exact", "terms": 20, "pipeline": 2},
+    {"lanes": 1, "act": "int1", "weight": "int1", "step": 1, "acc": "exact", "terms": 9},
+    {"lanes": 2, "act": "int16", "weight": "int16", "acc": "int48", "pipeline": 1, "en": True},
+]
+
 
 @lru_cache(maxsize=1)
 def registry() -> tuple[Any, ...]:
@@ -99,5 +107,6 @@ def registry() -> tuple[Any, ...]:
         "bitplane_dot": _BITPLANE,
         "shift_add_mac": _SHIFT,
         "composable_mac": _COMPOSABLE,
+        "serial_mac": _SERIAL,
     }
     return tuple(spec_from_fields(k, fields) for k, all_ in families.items() for fields in all_)
