@@ -132,6 +132,7 @@ def test_sums_are_those_of_exact_arithmetic_rounded_by_numpy(act, weight, acc):
             rounded = np.array(exact).astype(dtype)
         want = int(rounded.view(_unsigned(dtype)))
         total = float(rounded.astype(np.float64))
+        assert model.acc is not None
         got = float(parse_format(acc).decode([model.acc])[0])
         if np.isnan(total):
             assert np.isnan(got), (step, a, w)

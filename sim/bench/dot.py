@@ -187,4 +187,4 @@ def _negated(spec: Any, code: int) -> int:
         other = code ^ (1 << (fmt.width - 1))
     else:
         other = 1 - code if fmt.width == 1 else -code % 2**fmt.width
-    return other if other in legal_codes(fmt) and other in finite_codes(fmt) else code
+    return code if isinstance(decode(fmt, other), Special) else other
