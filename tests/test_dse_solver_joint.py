@@ -1,6 +1,6 @@
 """Formats and hardware chosen together, against brute force over everything."""
 
-from fractions import Fraction
+from dataclasses import replace
 from itertools import combinations, product
 from typing import Any
 
@@ -14,11 +14,11 @@ from macwright.dse.solver.joint import ArrayShape
 from macwright.dse.solver.joint_dataflow import choose_dataflow
 from macwright.dse.solver.joint_sequential import sequential_dataflow, sequential_temporal
 from macwright.dse.solver.joint_temporal import choose_temporal
+from macwright.dse.solver.presolve import keep_undominated
+from macwright.dse.solver.problem import group
 
 UNITS = ("u0", "u1", "u2", "u3")
 OPTIONS = ("int2/u0", "int4/u0", "int4/u1", "int8/u1", "int8/u2", "e4m3/u3")
-
-Chip = dict[str, Fraction]
 
 
 @st.composite
@@ -110,10 +110,9 @@ def check_temporal(
     def fits(found: dict[str, Any]) -> bool:
         for budget in budgets:
             if isinstance(budget, Count):
-                value, name = sum("int4" in option for option in found["options"]), "count"
+                value = sum("int4" in option for option in found["options"])
             else:
-                value, name = found[budget.column], budget.column
-            del name
+                value = found[budget.column]
             if budget.max is not None and value > budget.max:
                 return False
             if budget.min is not None and value < budget.min:
@@ -211,3 +210,88 @@ def test_dataflow_is_the_best_of_all_engines(table: OptionTable, data: st.DataOb
 @given(engines(), st.data())
 def test_dataflow_is_the_best_of_thousands(table: OptionTable, data: st.DataObject) -> None:
     check_dataflow(table, data)
+
+
+@pytest.mark.parametrize("n_columns", [2, 3, 5])
+def test_many_options_of_one_layer_lose_only_what_is_dominated(n_columns: int) -> None:
+    rng = np.random.default_rng(n_columns)
+    values = rng.integers(0, 30 if n_columns > 2 else 200, (n_columns, 600))
+    names = [f"c{i}" for i in range(n_columns)]
+    table = OptionTable.from_arrays(
+        ["a"],
+        [[str(i) for i in range(600)]],
+        **{n: [v.tolist()] for n, v in zip(names, values, strict=True)},
+    )
+    groups = group(
+        table, objective="c0", budgets=[Budget(name, max=float("inf")) for name in names[1:]]
+    )
+    rows = values.T.tolist()
+    expected = [
+        not any(
+            all(x <= y for x, y in zip(other, row, strict=True)) and (other != row or j < i)
+            for j, other in enumerate(rows)
+        )
+        for i, row in enumerate(rows)
+    ]
+    assert keep_undominated(groups).tolist() == expected
+
+
+def two_arrays(**changes: Any) -> list[ArrayShape]:
+    latency = np.array([4.0, 2.0])
+    first = ArrayShape(name="1x1", area={"u": 1, "v": 2}, columns={"latency": latency})
+    return [first, replace(first, **{"name": "2x2", **changes})]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"types": 0}, "Number of types must be at least 1, not 0"),
+        ({"arrays": []}, "Arrays must be one or more, not none"),
+        ({"arrays": two_arrays(name="1x1")}, "Names of the arrays must be all different"),
+        ({"area": "loss"}, "Shared area must not be a column of the options, not 'loss'"),
+        ({"objective": "watts"}, "Column must be one of loss, not 'watts'"),
+        (
+            {"arrays": two_arrays(columns={"latency": np.ones(3)}), "objective": "latency"},
+            "Column 'latency' of array '2x2' must have 2 values, one for each option, not shape",
+        ),
+        (
+            {
+                "arrays": two_arrays(columns={"latency": np.array([1, -1.0])}),
+                "objective": "latency",
+            },
+            "'latency' of option 'q' of layer 'a' on array '2x2' must be finite and at least 0",
+        ),
+        ({"budgets": [Budget("area", min=1)]}, "Limit of 'area' must be a max, not a min"),
+        (
+            {"budgets": [Budget("area", max=0.5)]},
+            r"'area' must be at least 1, not 0.5: .*cheapest relaxation \(100 % off\)",
+        ),
+        (
+            {"budgets": [Budget("area", max=0.5), Budget("latency", max=1)]},
+            "Limits must be relaxed together, not only one: no array with at most 2 unit types",
+        ),
+    ],
+)
+def test_refusals(arguments: dict[str, Any], message: str) -> None:
+    table = OptionTable(
+        ["a"], np.array([0, 2]), ["p", "q"], {"loss": np.array([1.0, 2.0])}, {"unit": ["u", "v"]}
+    )
+    given = {"arrays": two_arrays(), "objective": "loss", "types": 2, **arguments}
+    with pytest.raises(ValueError, match=message):
+        choose_temporal(table, **given)
+
+
+def test_refusals_of_arrays_and_engines() -> None:
+    with pytest.raises(ValueError, match="Array '1x1' must have one unit type or more, not none"):
+        ArrayShape(name="1x1", area={})
+    with pytest.raises(ValueError, match="Area of 'u' in array '1x1' must be at least 0 and"):
+        ArrayShape(name="1x1", area={"u": float("nan")})
+    table = OptionTable.from_arrays(
+        ["a", "b"], [["p", "q"]] * 2, loss=[[1, 2]] * 2, cycles=[[9, 3]] * 2, luts=[[1, 2]] * 2
+    )
+    with pytest.raises(ValueError, match="'cycles' must be at least 3 with the other limits"):
+        choose_dataflow(table, "loss", [Budget("cycles", max=2)])
+    with pytest.raises(ValueError, match=r"'cycles' .* 9 .*; or, at that rate: 'luts'"):
+        choose_dataflow(table, "loss", [Budget("cycles", max=3), Budget("luts", max=3)])
+    with pytest.raises(ValueError, match="Limit of 'cycles' must be a max, not a min"):
+        choose_dataflow(table, "loss", [Budget("cycles", min=3)])

@@ -1,9 +1,8 @@
 """Formats, unit types and array shape chosen together: one array that all layers share."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from itertools import combinations
-from math import ceil, comb
+from dataclasses import replace
+from math import ceil
 from time import perf_counter
 
 import numpy as np
@@ -19,29 +18,15 @@ from macwright.dse.solver.joint import (
     with_columns,
 )
 from macwright.dse.solver.joint_area import least_area
-from macwright.dse.solver.presolve import keep_undominated
-from macwright.dse.solver.problem import LIMIT_ROUNDING, Budget, Count, Groups
+from macwright.dse.solver.joint_places import Place, place_on
+from macwright.dse.solver.problem import Budget, Count, Groups
 from macwright.dse.solver.solution import Outcome, make_solution
 from macwright.dse.solver.table import OptionTable
-from macwright.dse.solver.types import MOST_SETS, search_sets, set_bounds
+from macwright.dse.solver.types import search_sets, set_bounds
 
 __all__ = ["best_temporal", "choose_temporal"]
 
 Ints = NDArray[np.int64]
-
-
-@dataclass(eq=False)
-class _Place:
-    """The problem on one array: options, sets of unit types that fit, a bound of the loss."""
-
-    index: int
-    groups: Groups
-    kept: Ints
-    classes: Ints
-    sets: NDArray[np.int16]
-    areas: NDArray[np.float64]
-    bound: float
-    tight: bool = False
 
 
 def choose_temporal(
@@ -130,7 +115,7 @@ def best_temporal(
     places = [
         place
         for index, groups in enumerate(problems)
-        if (place := _place(index, groups, arrays[index], names, types, most_area, by_area))
+        if (place := place_on(index, groups, arrays[index], names, types, most_area, by_area))
     ]
     if by_area:
         found = least_area([(p.groups, p.classes, p.sets, p.areas) for p in places], deadline)
@@ -168,89 +153,7 @@ def _check(table: OptionTable, arrays: Sequence[ArrayShape], types: int, area: s
         raise ValueError("Names of the arrays must be all different, not some twice")
 
 
-def _place(
-    index: int,
-    groups: Groups,
-    array: ArrayShape,
-    names: NDArray[np.str_],
-    most: int,
-    most_area: float,
-    every_set: bool,
-) -> _Place | None:
-    """The problem on one array; ``None`` if some layer has no option there, or nothing fits."""
-    used, place_of = np.unique(names, return_inverse=True)
-    known = [name for name in used.tolist() if name in array.area]
-    number = np.array([known.index(name) if name in known else -1 for name in used.tolist()])
-    all_classes = number[place_of]
-    here = np.flatnonzero(all_classes >= 0)
-    if (np.diff(np.searchsorted(here, groups.start)) == 0).any():
-        return None
-    small = groups.restricted(here)
-    if _beyond(small):
-        return None
-    better = np.flatnonzero(keep_undominated(small, all_classes[here]))
-    areas = np.array([array.area[name] for name in known])
-    room = most_area - array.fixed_area + LIMIT_ROUNDING * abs(most_area)
-    sets, total = _sets(areas, min(most, len(known)), room, every_set)
-    if not len(sets):
-        return None
-    kept = here[better]
-    return _Place(
-        index,
-        small.restricted(better),
-        kept,
-        all_classes[kept],
-        sets,
-        total + array.fixed_area,
-        float(np.minimum.reduceat(groups.loss[kept], _starts(kept, groups.start)).sum()),
-    )
-
-
-def _beyond(groups: Groups) -> bool:
-    """Whether some limit cannot be kept even alone."""
-    for row in groups.rows:
-        extreme = np.minimum if row.upper else np.maximum
-        nearest = sum(extreme.reduceat(row.cost, groups.start[:-1]).tolist())
-        if (nearest > row.limit) if row.upper else (nearest < row.limit):
-            return True
-    return False
-
-
-def _starts(kept: Ints, start: Ints) -> Ints:
-    return np.searchsorted(kept, start[:-1])
-
-
-def _sets(
-    areas: NDArray[np.float64], most: int, room: float, every_set: bool
-) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
-    """Sets of at most so many types within the room, the last type repeated, and their areas.
-
-    Unless every set is asked for, only those to which no further type can be added.
-    """
-    n = len(areas)
-    if sum(comb(n, size) for size in range(1, most + 1)) > MOST_SETS:
-        raise ValueError(
-            f"Unit types must have at most {MOST_SETS} sets of at most {most}, not more: "
-            f"there are {n} types"
-        )
-    found, totals = [np.zeros((0, most), np.int16)], [np.zeros(0)]
-    for size in range(1, most + 1):
-        sets = np.array(list(combinations(range(n), size)), np.int16)
-        total = areas[sets].sum(axis=1)
-        keep = total <= room
-        if not every_set and size < most:
-            # The least type outside of the set is what could still be added.
-            inside = np.zeros((len(sets), n), bool)
-            inside[np.arange(len(sets))[:, None], sets] = True
-            least = np.where(inside, np.inf, areas).min(axis=1)
-            keep &= total + least > room
-        sets = sets[keep]
-        found.append(np.concatenate((sets, *[sets[:, -1:]] * (most - size)), axis=1))
-        totals.append(total[keep])
-    return np.concatenate(found), np.concatenate(totals)
-
-
-def _search(places: list[_Place], deadline: float) -> tuple[_Place | None, Outcome]:
+def _search(places: list[Place], deadline: float) -> tuple[Place | None, Outcome]:
     """Best choice of all arrays, the least bound first."""
     best, best_place, best_loss = None, None, None
     unproved: list[int] = []
