@@ -96,6 +96,15 @@ _SERIAL = [
     {"lanes": 2, "act": "int16", "weight": "int16", "acc": "int48", "pipeline": 1, "en": True},
 ]
 
+_REQUANT = [
+    {},
+    {"rounding": "half_up", "zero": True, "acc": "uint8", "en": True, "rst": True},
+    {"act": "int20", "weight": "uint8", "acc": "int4", "shift_bits": 4, "bias": False},
+    {"weight": "fp32", "pipeline": 1},
+    {"weight": "bf16", "acc": "int8sym", "rounding": "half_up", "en": True, "bias": False},
+    {"weight": "e4m3fn", "act": "int24", "acc": "uint4", "zero": True, "rst": True},
+]
+
 
 @lru_cache(maxsize=1)
 def registry() -> tuple[Any, ...]:
@@ -108,5 +117,6 @@ def registry() -> tuple[Any, ...]:
         "shift_add_mac": _SHIFT,
         "composable_mac": _COMPOSABLE,
         "serial_mac": _SERIAL,
+        "requant": _REQUANT,
     }
     return tuple(spec_from_fields(k, fields) for k, all_ in families.items() for fields in all_)

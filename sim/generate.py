@@ -23,6 +23,7 @@ MANIFEST = "manifest.json"
 _TESTS = {
     "int_mac": ("mac", ("corners", "pairs", "sums", "controls", "limits")),
     "minifloat_mac": ("mac", ("corners", "pairs", "sums", "controls", "limits")),
+    "requant": ("requant", ("corners", "ties", "numbers", "controls")),
     "serial_mac": ("serial_mac", ("corners", "sums", "controls", "limits", "products")),
     "composable_mac": ("ports", ("corners", "sums", "controls", "limits")),
     "shift_add_mac": ("shift_add_mac", ("corners", "sums", "controls", "limits", "groups")),

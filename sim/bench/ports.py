@@ -26,7 +26,7 @@ class PortDriver(Driver):
         self.spec = spec
         self.model: Any = port_model(spec)
         self.inputs = dict.fromkeys((*self.model.data, *self.model.controls), 0)
-        self.inputs |= {"clear": 1}
+        self.inputs |= {"clear": 1} if hasattr(dut, "clear") else {}
         self.inputs |= {"en": 1} if spec.en else {}
         self.inputs |= {"rst": 0} if spec.rst else {}
         self.cycle = 0
