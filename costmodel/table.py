@@ -17,7 +17,7 @@ from macwright.costmodel.characterize import (
 from macwright.costmodel.technology import Technology, find_technology
 from macwright.hw.verilog import generator_sha256, rtlil_sha256, verilog_sha256
 
-__all__ = ["SHIPPED_COLUMNS", "costs", "format_table", "load_table"]
+__all__ = ["SHIPPED_COLUMNS", "costs", "current_rows", "format_table", "load_table"]
 
 #: Columns of a shipped table: all but `source`, which says where a row was found.
 SHIPPED_COLUMNS = tuple(name for name in COLUMNS if name != "source")
@@ -96,6 +96,19 @@ def costs(
         As `characterize` does, for the units that the table lacks.
     """
     technology = find_technology(technology) if isinstance(technology, str) else technology
+    known = current_rows(specs, technology, dsp=dsp)
+    lacking = [spec for row, spec in zip(known, specs, strict=True) if row is None]
+    if lacking:
+        made = characterize(lacking, technology, dsp=dsp, jobs=jobs, progress=progress)
+        fresh = iter(made.to_dict("records"))
+        known = [next(fresh) if row is None else row for row in known]
+    return cost_frame([row for row in known if row is not None])
+
+
+def current_rows(
+    specs: Sequence[Any], technology: Technology, *, dsp: bool = False
+) -> list[dict[str, Any] | None]:
+    """Shipped row of each unit, None where there is none that is current."""
     flow = technology.describe(dsp=dsp)
     shipped = {
         row["unit"]: row
@@ -103,17 +116,11 @@ def costs(
         if row["flow"] == flow
     }
     trusted = _stamp(technology.name) == generator_sha256()
-    known = [shipped.get(spec.name) for spec in specs]
-    known = [
+    rows = [shipped.get(spec.name) for spec in specs]
+    return [
         row if row is not None and (trusted or _is_current(row, spec)) else None
-        for row, spec in zip(known, specs, strict=True)
+        for row, spec in zip(rows, specs, strict=True)
     ]
-    lacking = [spec for row, spec in zip(known, specs, strict=True) if row is None]
-    if lacking:
-        made = characterize(lacking, technology, dsp=dsp, jobs=jobs, progress=progress)
-        fresh = iter(made.to_dict("records"))
-        known = [next(fresh) if row is None else row for row in known]
-    return cost_frame([row for row in known if row is not None])
 
 
 def _is_current(row: dict[str, Any], spec: Any) -> bool:

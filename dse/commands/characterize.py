@@ -148,18 +148,30 @@ def _specs(args: argparse.Namespace) -> list[Any]:
 
 
 def _ship(args: argparse.Namespace, progress: Any) -> None:
+    import pandas as pd
+
+    from macwright.costmodel.characterize import cost_frame
+    from macwright.costmodel.default_units import default_units
     from macwright.costmodel.ship import SHIPPED, shipped_rows
-    from macwright.costmodel.table import format_table
+    from macwright.costmodel.table import current_rows, format_table
+    from macwright.costmodel.technology import find_technology
     from macwright.hw.files import write_atomic
     from macwright.hw.verilog import generator_sha256
 
     for technology in [args.technology] if args.technology else SHIPPED:
-        rows = shipped_rows(technology, jobs=args.jobs, progress=progress)
+        specs = default_units(technology)
+        # A row whose Verilog is still the same stays, with the record of the bench that passed.
+        kept = current_rows(specs, find_technology(technology))
+        todo = [spec for spec, row in zip(specs, kept, strict=True) if row is None]
+        rows = cost_frame([row for row in kept if row is not None])
+        if todo:
+            made = shipped_rows(technology, specs=todo, jobs=args.jobs, progress=progress)
+            rows = pd.concat([rows, made]) if len(rows) else made
         path = args.shipped / f"{technology}.csv"
         write_atomic(path, format_table(rows))
         write_atomic(path.with_suffix(".stamp"), generator_sha256() + "\n")
         progress.close()
-        print(f"{path}: {len(rows)} units")
+        print(f"{path}: {len(rows)} units, {len(todo)} of them made anew")
 
 
 def _table(rows: "pd.DataFrame") -> str:
