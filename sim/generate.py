@@ -87,6 +87,7 @@ def describe(spec: Any) -> dict[str, Any]:
         "ports": _ports(spec),
         "latency": spec.latency,
         "macs_per_cycle": spec.macs_per_cycle,
+        **({"modes": spec.modes} if hasattr(spec, "modes") else {}),
         "bench": {
             "file": f"bench_{spec.name}.py",
             "sha256": _sha256(bench_text(spec)),
