@@ -44,6 +44,7 @@ def test_exact_accumulator_holds_the_terms_and_no_more():
     assert (min(sums), max(sums)) == spec.sum_range
 
 
+@pytest.mark.slow
 @needs_icarus
 def test_verilog_matches_the_golden_model_and_a_change_is_caught(tmp_path):
     manifest = write_unit(spec_from_fields("bitplane_dot", SMALL), tmp_path)

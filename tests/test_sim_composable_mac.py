@@ -65,7 +65,9 @@ def test_claimed_range_is_reached_and_not_left(variant):
 
 
 @needs_icarus
-@pytest.mark.parametrize("variant", ["sum_together", "fusion"])
+@pytest.mark.parametrize(
+    "variant", [pytest.param("sum_together", marks=pytest.mark.slow), "fusion"]
+)
 def test_verilog_matches_the_golden_model_and_a_change_is_caught(variant, tmp_path):
     fields = {**SMALL, "variant": variant}
     manifest = write_unit(spec_from_fields("composable_mac", fields), tmp_path)

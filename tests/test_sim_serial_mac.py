@@ -54,6 +54,7 @@ def test_exact_accumulator_holds_the_terms_and_no_more():
         assert (run(golden_model(spec), full, full, 8) == terms * 2 * 128**2) == fits
 
 
+@pytest.mark.slow
 @needs_icarus
 def test_verilog_matches_the_golden_model_and_a_change_is_caught(tmp_path):
     fields = {"lanes": 2, "act": "uint3", "weight": "int4", "acc": "exact", "rst": True}
