@@ -182,14 +182,14 @@ def unit_costs(
     netlist = Cache("netlists").get(key) if measured is None else None
     if counted is None or (measured is None and netlist is None):
         verilog = _generate(spec)[0] if verilog is None else verilog
-        source, options = "characterised", {"top": spec.name, "technology": technology}
+        source, options = "characterised", {"top": spec.name, "technology": technology, "dsp": dsp}
         if technology.energy is None:
-            counted = synthesize(verilog, yosys=yosys, dsp=dsp, **options)
+            counted = synthesize(verilog, yosys=yosys, **options)
         else:
-            counted, netlist = map_unit(verilog, yosys=yosys, dsp=dsp, **options)
+            counted, netlist = map_unit(verilog, yosys=yosys, **options)
             Cache("netlists").put(key, netlist)
         figures.put(key, counted)
-    if measured is None and technology.energy is not None:
+    if measured is None and technology.energy is not None and stimulus is not None:
         measured = technology.energy(netlist, spec, stimulus)
         source = "characterised"
         Cache("energy").put(energy_key(key, spec, stimulus), measured)
