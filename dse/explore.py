@@ -1,8 +1,10 @@
 """The main job: from a model and data to a proved front whose points are measured."""
 
 import dataclasses
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -193,26 +195,17 @@ def explore(
     )
     clock("verify")
 
-    def accuracy(pairs: Mapping[str, str]) -> float:
-        allocation = {layer: tuple(pair.split("/")) for layer, pair in pairs.items()}
-        return evaluate(workload, dataset, allocation, jobs=settings.jobs).metric
-
-    total = len(to_measure) + len(uniforms) + 1
-    say = progress or (lambda *_: None)
-    say("evaluation", 0, total)
-    reference = evaluate(workload, dataset, None, jobs=settings.jobs).metric
-    say("evaluation", 1, total)
-    points, done = [], 1
-    for index, solution in zip(kept, reported, strict=True):
-        point = _point(str(len(points)), solution)
-        if index in to_measure:
-            point = dataclasses.replace(point, accuracy=accuracy(point.pairs))
-            done += 1
-            say("evaluation", done, total)
-        points.append(point)
-    for i, point in enumerate(uniforms):
-        uniforms[i] = dataclasses.replace(point, accuracy=accuracy(point.pairs))
-        say("evaluation", done + i + 1, total)
+    points = [_point(str(n), solution) for n, solution in enumerate(reported)]
+    chosen = [point for index, point in zip(kept, points, strict=True) if index in to_measure]
+    reference, accuracies = _measure(
+        workload, dataset, [point.pairs for point in (*chosen, *uniforms)], settings, progress
+    )
+    measured = {
+        point.name: dataclasses.replace(point, accuracy=value)
+        for point, value in zip((*chosen, *uniforms), accuracies, strict=True)
+    }
+    points = [measured.get(point.name, point) for point in points]
+    uniforms = [measured[point.name] for point in uniforms]
     clock("measure")
     return Exploration(
         settings=settings,
@@ -230,6 +223,33 @@ def explore(
         confirmed=sum(answer.status == "optimal" for answer in proved),
         seconds=clock.seconds,
     )
+
+
+def _measure(
+    workload: Workload,
+    dataset: Dataset,
+    allocations: Sequence[Mapping[str, str]],
+    settings: Settings,
+    progress: Progress | None,
+) -> tuple[float, list[float]]:
+    """Metric of the float network and of each allocation on the evaluation data."""
+    say = progress or (lambda *_: None)
+    jobs = settings.jobs or os.cpu_count() or 1
+
+    def metric(pairs: Mapping[str, str] | None) -> float:
+        formats = {layer: tuple(pair.split("/")) for layer, pair in (pairs or {}).items()}
+        return evaluate(workload, dataset, formats or None, jobs=1).metric
+
+    with ThreadPoolExecutor(jobs) as pool:
+        running = [pool.submit(metric, pairs) for pairs in (None, *allocations)]
+        try:
+            for done, _ in enumerate(as_completed(running)):
+                say("evaluation", done, len(running))
+            first, *others = (run.result() for run in running)
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    return first, others
 
 
 class _Clock:
