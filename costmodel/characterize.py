@@ -190,12 +190,12 @@ def unit_costs(
             Cache("netlists").put(key, netlist)
         figures.put(key, counted)
     if measured is None and technology.energy is not None and stimulus is not None:
-        measured = technology.energy(netlist, spec, stimulus)
+        measured = dict(technology.energy(netlist or {}, spec, stimulus))
         source = "characterised"
         Cache("energy").put(energy_key(key, spec, stimulus), measured)
     return {
         **counted,
-        **measured,
+        **(measured or {}),
         "unit": spec.name,
         "technology": technology.name,
         "area_unit": technology.area_unit,

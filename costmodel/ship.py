@@ -65,4 +65,4 @@ def shipped_rows(
                     progress(stage, done, len(specs))
         finally:
             pool.shutdown(cancel_futures=True)
-    return rows.assign(bench=rows["unit"].map(records))
+    return rows.assign(bench=[records[name] for name in rows["unit"]])

@@ -44,7 +44,7 @@ def _shipped(technology: str) -> pd.DataFrame:
     path = files("macwright.costmodel").joinpath("tables", f"{technology}.csv")
     if not path.is_file():
         return cost_frame([])
-    kinds = {name: COLUMNS[name] for name in SHIPPED_COLUMNS}
+    kinds: Any = {name: COLUMNS[name] for name in SHIPPED_COLUMNS}
     rows = pd.read_csv(StringIO(path.read_text(encoding="utf-8")), dtype=kinds)
     if tuple(rows.columns) != SHIPPED_COLUMNS:
         raise ValueError(f"Cost table {technology}.csv must have columns {SHIPPED_COLUMNS}")

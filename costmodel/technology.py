@@ -147,7 +147,7 @@ def find_technology(name: str) -> Technology:
     raise ValueError(f"Technology must be one of {', '.join(_all())}, not {name!r}")
 
 
-def _all() -> dict[str, Technology]:
+def _all() -> dict[str, Any]:
     from macwright.costmodel.flow_fpga import ECP5, ICE40, XC7
     from macwright.costmodel.flow_gates import GATES
 

@@ -14,7 +14,14 @@ import pandas as pd
 from macwright.costmodel.table import costs
 from macwright.dse.evaluate import evaluate
 from macwright.dse.knee import knee_index
-from macwright.dse.options import ACTIVATIONS, WEIGHTS, needed_units, option_name, option_table
+from macwright.dse.options import (
+    ACTIVATIONS,
+    WEIGHTS,
+    needed_units,
+    option_name,
+    option_table,
+    split_pairs,
+)
 from macwright.dse.quantizer import act_format
 from macwright.dse.recipe import Dataset, load_recipe
 from macwright.dse.sensitivity import measure_sensitivity
@@ -237,8 +244,8 @@ def _measure(
     jobs = settings.jobs or os.cpu_count() or 1
 
     def metric(pairs: Mapping[str, str] | None) -> float:
-        formats = {layer: tuple(pair.split("/")) for layer, pair in (pairs or {}).items()}
-        return evaluate(workload, dataset, formats or None, jobs=1).metric
+        formats = None if pairs is None else split_pairs(pairs)
+        return evaluate(workload, dataset, formats, jobs=1).metric
 
     with ThreadPoolExecutor(jobs) as pool:
         running = [pool.submit(metric, pairs) for pairs in (None, *allocations)]
@@ -280,7 +287,7 @@ def _uniforms(options: pd.DataFrame, settings: Settings, layers: Sequence[Any]) 
     found = []
     for name in (name for name in settings.weights if name in settings.activations):
         pairs = {layer.name: option_name(name, act_format(layer, name)) for layer in layers}
-        mine = options["option"] == options["layer"].map(pairs)
+        mine = options["option"] == [pairs[layer] for layer in options["layer"]]
         totals = {column: float(options.loc[mine, column].sum()) for column in numbers}
         found.append(Point(name=name, pairs=pairs, totals=totals))
     return sorted(found, key=lambda point: (point.totals[settings.objective], point.name))

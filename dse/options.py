@@ -17,6 +17,7 @@ __all__ = [
     "needed_units",
     "option_name",
     "option_table",
+    "split_pairs",
     "terms_for",
 ]
 
@@ -47,6 +48,21 @@ def option_name(weight: str, activation: str) -> str:
     'int4/uint8'
     """
     return f"{weight}/{activation}"
+
+
+def split_pairs(pairs: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Weight and activation format of each layer, from the names of its option.
+
+    Examples
+    --------
+    >>> split_pairs({"conv1": "int4/uint8"})
+    {'conv1': ('int4', 'uint8')}
+    """
+    formats = {}
+    for layer, pair in pairs.items():
+        weight, activation = pair.split("/")
+        formats[layer] = weight, activation
+    return formats
 
 
 def needed_units(
@@ -122,7 +138,8 @@ def option_table(
         If a unit has no area.
     """
     lost = {
-        (row.layer, row.tensor, row.format): row.loss for row in sensitivity.itertuples(index=False)
+        (row["layer"], row["tensor"], row["format"]): row["loss"]
+        for row in sensitivity.to_dict("records")
     }
     per_mac = dict(zip(costs["unit"], costs["area"] / costs["macs_per_cycle"], strict=True))
     bits = {name: parse_format(name).bits_per_value for pair in units for name in pair}

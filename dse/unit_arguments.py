@@ -43,7 +43,9 @@ def unit_fields(args: argparse.Namespace) -> dict[str, str]:
     ValueError
         If ``--set`` has no equals sign.
     """
-    fields = {name: getattr(args, name) for name in _FIELDS if getattr(args, name) is not None}
+    fields: dict[str, str] = {
+        name: getattr(args, name) for name in _FIELDS if getattr(args, name) is not None
+    }
     for text in args.set:
         name, sign, value = text.partition("=")
         if not sign:

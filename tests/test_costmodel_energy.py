@@ -66,7 +66,7 @@ def test_kept_netlist_is_the_one_whose_area_is_reported():
     technology = liberty_technology([SMALL])
     row = characterize([SPEC], technology).iloc[0]
     (path,) = module.Cache("netlists").folder.rglob("*.json")
-    netlist = from_yosys_json(module.Cache("netlists").get(path.stem), read_liberty([SMALL]))
+    netlist = from_yosys_json(module.Cache("netlists").get(path.stem), read_liberty([SMALL]))  # pyright: ignore
     assert netlist.area == row.area
     assert len(netlist.flops) == row.ffs
 
@@ -132,7 +132,7 @@ def test_every_family_has_energy_in_every_library(name):
         MinifloatMacSpec(act=e4m3, weight=e4m3).tuned(name),
     ]
     rows = characterize(specs, technology)
-    assert rows[["delay_ns", "fmax_mhz", *MEASURED]].notna().all(axis=None)
+    assert rows[["delay_ns", "fmax_mhz", *MEASURED]].notna().all(axis=None)  # pyright: ignore
     int8, carry_save, int4, fp8 = rows.energy_fj_per_mac
     assert int4 < 0.5 * int8 < int8 < fp8
     assert carry_save > int4

@@ -31,7 +31,7 @@ def test_shipped_table_is_estimated_within_six_percent(family, figure):
     rows = load_table("gates").set_index("unit")[figure].astype(float)
     specs = [s for s in default_units("gates") if s.family == family and s.name in rows.index]
     assert len(specs) > 40
-    targets = rows[[spec.name for spec in specs]].to_numpy()
+    targets = rows[[spec.name for spec in specs]].to_numpy()  # pyright: ignore
     model = UnitEstimator().fit(specs, targets)
     assert model.loo_mape_ < 0.06
     # Half of the units say what the other half cost, as well as the stated error promises.
@@ -75,6 +75,6 @@ def test_what_will_not_do_is_refused(call, text):
 
 
 def test_unit_of_another_kind_is_refused():
-    spec = MinifloatMacSpec(acc=parse_format("fp16"))
+    spec = MinifloatMacSpec(acc=parse_format("fp16"))  # pyright: ignore
     with pytest.raises(TypeError, match=r"with a fixed-point accumulator, not minifloat_mac_"):
         unit_features(spec)

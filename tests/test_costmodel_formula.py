@@ -65,7 +65,7 @@ def test_unit_of_the_published_formats_has_the_published_gates():
     unit = spec_from_fields("int_mac", {"acc": "int27"})
     assert unit_gates(unit) == 727
     # e4m3: significand of 5 with sign and hidden bit, without the product register of 15 bits.
-    fields = {"act": "e4m3fin", "weight": "e4m3fin", "acc": "fixed49"}
+    fields: dict[str, object] = {"act": "e4m3fin", "weight": "e4m3fin", "acc": "fixed49"}
     assert unit_gates(spec_from_fields("minifloat_mac", fields)) == 1065 - 15 * 6
     fields["pipeline"] = 2
     assert unit_gates(spec_from_fields("minifloat_mac", fields)) == 1065 + 16 * 6
@@ -78,4 +78,4 @@ def test_ranks_units_as_synthesis_does():
     formula = np.array([unit_gates(spec) for spec in units])
     measured = rows.loc[[spec.name for spec in units], "area"].to_numpy()
     ranks = [np.argsort(np.argsort(x)) for x in (formula, measured)]
-    assert np.corrcoef(*ranks)[0, 1] > 0.95
+    assert np.corrcoef(ranks).min() > 0.95

@@ -48,10 +48,10 @@ def test_table_has_a_row_for_each_tensor_and_format(network):
     table = measure(network, ["int4", "e2m1fin"], ["int4", "uint4", "int8"], images=8)
     assert list(table.columns) == ["layer", "tensor", "format", "loss"]
     first = table[table.layer == "n_c1"]
-    assert first[first.tensor == "weight"]["format"].to_list() == ["int4", "e2m1fn"]
-    assert first[first.tensor == "activation"]["format"].to_list() == ["int4", "int8"]
+    assert first[first.tensor == "weight"]["format"].tolist() == ["int4", "e2m1fn"]
+    assert first[first.tensor == "activation"]["format"].tolist() == ["int4", "int8"]
     second = table[(table.layer == "n_c2") & (table.tensor == "activation")]
-    assert second["format"].to_list() == ["uint4", "uint8"]
+    assert second["format"].tolist() == ["uint4", "uint8"]
     assert len(table) == 16
     assert (table.loss > 0).all()
 

@@ -73,10 +73,10 @@ def test_heap_adds_signed_values_and_constants():
     m = Module()
     x, y, out = Signal(signed(3)), Signal(2), Signal(6)
     heap = BitHeap(6)
-    heap.add(x, shift=2)
-    heap.add(y, negative=True)
-    heap.add(-3)
-    heap.add(Signal(signed(3), init=-4), shift=1)
+    heap.add(x, shift=2)  # pyright: ignore
+    heap.add(y, negative=True)  # pyright: ignore
+    heap.add(-3)  # pyright: ignore
+    heap.add(Signal(signed(3), init=-4), shift=1)  # pyright: ignore
     m.d.comb += out.eq(heap.sum(m))
     run(
         m,

@@ -124,8 +124,7 @@ needs_icarus = pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icar
 @pytest.mark.parametrize("target", ["ecp5", "ice40", "xc7"])
 @pytest.mark.parametrize(("act", "weight"), INTS)
 def test_int_rows(act, weight, target, tmp_path):
-    acc = parse_format("int13")
-    spec = IntMacSpec(act=parse_format(act), weight=parse_format(weight), acc=acc)
+    spec = IntMacSpec.from_fields({"act": act, "weight": weight, "acc": "int13"})
     run(spec.tuned(target), int_values, tmp_path, 1)
 
 

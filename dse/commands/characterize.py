@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> None:
     if args.output is not None:
         write_atomic(args.output, rows.to_csv(index=False, lineterminator="\n"))
     if args.json:
-        print(json.dumps(json.loads(rows.to_json(orient="records")), indent=2))
+        print(json.dumps(json.loads(rows.to_json(orient="records") or "[]"), indent=2))
     else:
         print(_table(rows))
 
@@ -176,7 +176,7 @@ def _ship(args: argparse.Namespace, progress: Any) -> None:
 
 def _table(rows: "pd.DataFrame") -> str:
     """Text table of the columns that hold anything, and what made it."""
-    shown = [name for name in _SHOWN if rows[name].notna().any()]
+    shown = [name for name in _SHOWN if bool(rows[name].notna().any())]
     shown = [name for name in shown if name != "luts" or not rows["luts"].equals(rows["area"])]
     heads = ["unit", *(f"area [{rows['area_unit'].iloc[0]}]" if n == "area" else n for n in shown)]
     lines = [[*heads, "source"]]
@@ -190,7 +190,10 @@ def _table(rows: "pd.DataFrame") -> str:
         ).rstrip()
         for line in lines
     ]
-    flows = {f"{row.technology}: {row.flow}\n({row.tool_versions})" for row in rows.itertuples()}
+    flows = {
+        f"{row['technology']}: {row['flow']}\n({row['tool_versions']})"
+        for row in rows.to_dict("records")
+    }
     return "\n".join([*text, "", *sorted(flows)])
 
 

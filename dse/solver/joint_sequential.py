@@ -114,9 +114,9 @@ def restricted_table(table: OptionTable, rows: Ints) -> OptionTable:
     return OptionTable(
         table.layers,
         np.searchsorted(rows, table.start),
-        [table.options[row] for row in rows.tolist()],
+        [str(table.options[row]) for row in rows.tolist()],
         {name: column[rows] for name, column in table.values.items()},
-        {name: [texts[row] for row in rows.tolist()] for name, texts in table.labels.items()},
+        {name: [str(texts[row]) for row in rows.tolist()] for name, texts in table.labels.items()},
     )
 
 

@@ -32,7 +32,7 @@ _MODELS: dict[str, type[MacModel]] = {
 }
 
 
-def golden_model(spec: Any) -> MacModel | DotModel:
+def golden_model(spec: Any) -> Any:
     """Golden model of a unit."""
     if spec.family in PORT_MODELS:
         return port_model(spec)
