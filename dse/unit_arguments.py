@@ -50,7 +50,7 @@ def unit_fields(args: argparse.Namespace) -> dict[str, str]:
         name, sign, value = text.partition("=")
         if not sign:
             raise ValueError(f"--set must be given FIELD=VALUE, not {text!r}")
-        fields[_ALIASES.get(name, name)] = value
+        fields[_ALIASES.get(name) or name] = value
     if "terms" in fields:
         fields.setdefault("acc", "exact")
     return fields
