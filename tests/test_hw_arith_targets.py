@@ -58,14 +58,14 @@ INTS = [
 def run(spec, values, folder, grid):
     """Clock every pair of codes through the unit; `values` maps codes to exact values."""
     rng = random.Random(5)
-    a_codes, w_codes = (sorted(values(fmt)) for fmt in (spec.act, spec.weight))
-    pairs = list(itertools.product(a_codes, w_codes))
+    acts, weights = values(spec.act), values(spec.weight)
+    pairs = list(itertools.product(sorted(acts), sorted(weights)))
     rng.shuffle(pairs)
     widths = (spec.act.width, spec.weight.width, spec.acc.width)
     acc, vectors, sums = 0, [], []
     for k, (a, w) in enumerate(pairs):
         clear = k == 0 or rng.random() < 0.1
-        product = values(spec.act)[a] * values(spec.weight)[w] / grid
+        product = acts[a] * weights[w] / grid
         whole = abs(product.numerator) // product.denominator
         acc = (0 if clear else acc) + (whole if product >= 0 else -whole)
         vectors.append(f"{clear:b}{a:0{widths[0]}b}{w:0{widths[1]}b}")
