@@ -160,6 +160,8 @@ def explore(
     dataset = load_recipe(model, recipe, data)
     workload = load_workload(model, dataset)
     layers = workload.layers
+    # First of all, as it finds labels that the network has no outputs for.
+    reference = evaluate(workload, dataset, None, jobs=settings.jobs).metric
     clock("read")
     sensitivity = measure_sensitivity(
         workload,
@@ -204,7 +206,7 @@ def explore(
 
     points = [_point(str(n), solution) for n, solution in enumerate(reported)]
     chosen = [point for index, point in zip(kept, points, strict=True) if index in to_measure]
-    reference, accuracies = _measure(
+    accuracies = _measure(
         workload, dataset, [point.pairs for point in (*chosen, *uniforms)], settings, progress
     )
     measured = {
@@ -238,25 +240,23 @@ def _measure(
     allocations: Sequence[Mapping[str, str]],
     settings: Settings,
     progress: Progress | None,
-) -> tuple[float, list[float]]:
-    """Metric of the float network and of each allocation on the evaluation data."""
+) -> list[float]:
+    """Metric of each allocation on the evaluation data."""
     say = progress or (lambda *_: None)
     jobs = settings.jobs or os.cpu_count() or 1
 
-    def metric(pairs: Mapping[str, str] | None) -> float:
-        formats = None if pairs is None else split_pairs(pairs)
-        return evaluate(workload, dataset, formats, jobs=1).metric
+    def metric(pairs: Mapping[str, str]) -> float:
+        return evaluate(workload, dataset, split_pairs(pairs), jobs=1).metric
 
     with ThreadPoolExecutor(jobs) as pool:
-        running = [pool.submit(metric, pairs) for pairs in (None, *allocations)]
+        running = [pool.submit(metric, pairs) for pairs in allocations]
         try:
             for done, _ in enumerate(as_completed(running)):
                 say("evaluation", done, len(running))
-            first, *others = (run.result() for run in running)
+            return [run.result() for run in running]
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    return first, others
 
 
 class _Clock:

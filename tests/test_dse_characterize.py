@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from macwright.costmodel import characterize as module
-from macwright.costmodel import ship
+from macwright.costmodel import default_units, ship
 from macwright.dse import cli
 from macwright.hw.pe import spec_from_fields
 
@@ -72,10 +72,10 @@ def test_liberty_files_make_a_technology(capsys):
 
 def test_shipped_tables_are_written_by_one_command(capsys, tmp_path, monkeypatch):
     units = [spec_from_fields("int_mac", {"weight": w, "act": "int2"}) for w in ("int3", "int2")]
-    monkeypatch.setattr(ship, "default_units", lambda technology: units)
+    monkeypatch.setattr(default_units, "default_units", lambda technology: units)
     monkeypatch.setattr(ship, "bench_record", lambda spec, folder: "icarus 11.0: 5 tests passed")
     assert cli.main(["characterize", "--shipped", str(tmp_path)]) == 0
-    assert capsys.readouterr().out.count(": 2 units\n") == 2
+    assert capsys.readouterr().out.count(": 2 units, 2 of them made anew\n") == 2
     for technology in ("gates", "ecp5"):
         rows = pd.read_csv(tmp_path / f"{technology}.csv")
         assert list(rows.unit) == sorted(spec.name for spec in units)

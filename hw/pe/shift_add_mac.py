@@ -56,7 +56,7 @@ class ShiftAddMacSpec(HeapSpec):
     Examples
     --------
     >>> ShiftAddMacSpec(group=32).name
-    'shift_add_mac_int8_int4_g32_int16_uint8_none_int32'
+    'shift_add_mac_int8_int4_g32_int17_uint8_none_int32'
     """
 
     family: ClassVar[str] = "shift_add_mac"
