@@ -16,11 +16,18 @@ from macwright.dse.quantizer.session import session
 from macwright.dse.quantizer.stepper import Stepper, run_batches
 from macwright.dse.quantizer.subgraph import cut
 from macwright.dse.recipe import Dataset
+from macwright.dse.sensitivity_accuracy import AccuracyPrediction, calibrate_accuracy
 from macwright.dse.sensitivity_fit import Prediction, calibrate_prediction
 from macwright.dse.workload.layer import Layer, Workload
 from macwright.hw.formats import Format, parse_format
 
-__all__ = ["Prediction", "calibrate_prediction", "measure_sensitivity"]
+__all__ = [
+    "AccuracyPrediction",
+    "Prediction",
+    "calibrate_accuracy",
+    "calibrate_prediction",
+    "measure_sensitivity",
+]
 
 #: Changes when the same question gets another answer, so that old results are not used.
 VERSION = 1
