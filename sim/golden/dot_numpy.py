@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from macwright.hw.formats import BlockFormat, FloatFormat
 from macwright.hw.formats.scaled import FixedFormat
+from macwright.sim.golden.float_sums import rounded_sums
 
 __all__ = ["dot_sums"]
 
@@ -55,7 +56,7 @@ def dot_sums(
             if isinstance(fmt, BlockFormat):
                 terms = terms * fmt.scale.decode(np.asarray(scale, dtype=np.int64)) + 0.0
         if isinstance(spec.acc, FloatFormat):
-            return _float_sums(spec.acc, terms)
+            return rounded_sums(spec.acc, terms, terms.shape[1:])
         bad = ~np.isfinite(terms).all(axis=0)
         units = np.where(np.isfinite(terms), terms, 0) * 2.0**-spec.acc_exponent
         sums = units.astype(np.int64).sum(axis=0) & ((1 << spec.acc.width) - 1)
@@ -98,33 +99,3 @@ def _cut(
     finite = np.isfinite(products)
     cut = np.ldexp(np.trunc(np.ldexp(np.where(finite, products, 0), -unit)), unit)
     return np.where(finite, cut, products)
-
-
-def _float_sums(fmt: FloatFormat, terms: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Sum over the first axis, rounded to the format after every term."""
-    total = np.zeros(terms.shape[1:])
-    bad = np.zeros(terms.shape[1:], dtype=bool)
-    for term in terms:
-        bad |= ~np.isfinite(term)
-        exact = _odd_sum(total, term)
-        total = np.asarray(fmt.quantize(exact, saturate=not fmt.has_nan), dtype=np.float64)
-        if not fmt.has_inf:
-            total = np.where(np.isinf(total), np.nan, total)
-    lost = np.isnan(total)
-    finite = np.where(lost | (bad & (not fmt.has_nan)), 0, total)
-    codes = np.asarray(fmt.encode(finite, saturate=not fmt.has_nan), dtype=np.int64)
-    if not fmt.has_nan:
-        return np.where(bad, -1, codes)
-    quiet = fmt.max_code + 1 + ((1 << (fmt.man_bits - 1)) if fmt.has_inf else 0)
-    return np.where(lost, quiet, codes)
-
-
-def _odd_sum(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum rounded to odd: rounding it again, to fewer bits, is right (Boldo, Melquiond 2008)."""
-    total = x + y
-    # What the addition lost, exactly (Knuth's two-sum).
-    back = total - x
-    lost = (x - (total - back)) + (y - back)
-    even = total.view(np.int64) % 2 == 0
-    beside = np.nextafter(total, np.where(lost > 0, np.inf, -np.inf))
-    return np.where(np.isfinite(total) & (lost != 0) & even, beside, total)
