@@ -5,7 +5,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from macwright.costmodel import activity, glitch, glitch_kernel, power, power_rollup, stimulus
+from macwright.costmodel import (
+    activity,
+    glitch,
+    glitch_kernel,
+    power,
+    power_cells,
+    power_groups,
+    power_rollup,
+    stimulus,
+)
 from macwright.costmodel.cache import content_key, modules_sha256
 from macwright.costmodel.netlist import Netlist
 from macwright.costmodel.power import measure_energy
@@ -117,6 +126,8 @@ def energy_key(netlist_key: str, spec: Any, name: str) -> str:
             glitch.__name__,
             glitch_kernel.__name__,
             power.__name__,
+            power_cells.__name__,
+            power_groups.__name__,
             power_rollup.__name__,
             stimulus.__name__,
             __name__,

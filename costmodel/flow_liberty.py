@@ -28,13 +28,16 @@ from macwright.costmodel import (
     liberty_syntax,
     liberty_tables,
     netlist,
+    netlist_build,
+    netlist_check,
     timing,
 )
 from macwright.costmodel.cache import cache_dir, modules_sha256
 from macwright.costmodel.energy import unit_energy
 from macwright.costmodel.liberty import Cell, Library, read_liberty
 from macwright.costmodel.liberty_logic import inputs_of, parse_expression, truth_table
-from macwright.costmodel.netlist import Netlist, from_yosys_json
+from macwright.costmodel.netlist import Netlist
+from macwright.costmodel.netlist_build import from_yosys_json
 from macwright.costmodel.technology import Technology
 from macwright.costmodel.timing import analyse
 from macwright.hw.files import ToolError, write_atomic
@@ -141,6 +144,8 @@ _MEASURING = (
     liberty_syntax,
     liberty_tables,
     netlist,
+    netlist_build,
+    netlist_check,
     timing,
 )
 

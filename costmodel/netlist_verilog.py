@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 from macwright.costmodel.liberty import Library
-from macwright.costmodel.netlist import Netlist, build_netlist
+from macwright.costmodel.netlist import Netlist
+from macwright.costmodel.netlist_build import build_netlist
 
 __all__ = ["from_verilog", "read_verilog"]
 

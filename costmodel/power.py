@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from macwright.costmodel.activity import Activity, Simulator, simulate, unpack_lanes
 from macwright.costmodel.glitch import GlitchSimulator
 from macwright.costmodel.liberty import Library, read_liberty
-from macwright.costmodel.netlist import Netlist, from_yosys_json
-from macwright.costmodel.power_rollup import Power, arc_energies, roll_up
+from macwright.costmodel.netlist import Netlist
+from macwright.costmodel.netlist_build import from_yosys_json
+from macwright.costmodel.power_cells import arc_energies
+from macwright.costmodel.power_rollup import Power, roll_up
 from macwright.costmodel.timing import Timing, analyse
 
 __all__ = ["EnergyResult", "Power", "measure_energy", "roll_up"]

@@ -10,7 +10,7 @@ from macwright.costmodel.characterize import characterize
 from macwright.costmodel.energy import unit_energy
 from macwright.costmodel.flow_liberty import liberty_technology
 from macwright.costmodel.liberty import read_liberty
-from macwright.costmodel.netlist import build_netlist, from_yosys_json
+from macwright.costmodel.netlist_build import build_netlist, from_yosys_json
 from macwright.costmodel.power import measure_energy
 from macwright.costmodel.stimulus import named_streams
 from macwright.hw.formats import IntFormat, parse_format

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from macwright.costmodel.liberty import read_liberty
-from macwright.costmodel.netlist import ONE, from_yosys_json
+from macwright.costmodel.netlist import ONE
+from macwright.costmodel.netlist_build import from_yosys_json
 from macwright.costmodel.netlist_verilog import from_verilog
 
 SMALL = Path(__file__).with_name("costmodel_small.lib")
