@@ -257,8 +257,8 @@ def test_float_sums_are_rounded_once(name):
         codes.append(model_sum)
         if isinstance(decode(fmt, model_sum), Special):
             break
-    got = [int(rounded_sums(fmt, terms[: k + 1], ())) for k in range(len(terms))]
-    assert got == codes
+    for count in (1, 2, 3, *range(4, len(terms), 40), len(terms)):
+        assert int(rounded_sums(fmt, terms[:count], ())) == codes[count - 1]
 
 
 def test_wide_accumulators_are_refused():
