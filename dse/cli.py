@@ -50,9 +50,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         if os.environ.get("MACWRIGHT_TRACEBACK"):
             raise
         # The user's input is at fault: one line that says what to change, and no traceback.
-        text = str(error) if isinstance(error, OSError) else error.args[0] if error.args else error
-        print(f"macwright: error: {' '.join(str(text).split())}", file=sys.stderr)
+        print(f"macwright: error: {' '.join(_reason(error).split())}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("macwright: interrupted; the same command resumes", file=sys.stderr)
         return 130
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.strerror}: {os.fspath(error.filename)!r}"
+    return str(error if isinstance(error, OSError) or not error.args else error.args[0])

@@ -24,7 +24,7 @@ from macwright.dse.options import (
 )
 from macwright.dse.quantizer import act_format
 from macwright.dse.recipe import Dataset, load_recipe
-from macwright.dse.sensitivity import measure_sensitivity
+from macwright.dse.sensitivity import AccuracyPrediction, calibrate_accuracy, measure_sensitivity
 from macwright.dse.solver import Budget, OptionTable, Solution, confirm, front
 from macwright.dse.verify import Verification, verify_units
 from macwright.dse.workload import Workload, load_workload
@@ -78,8 +78,9 @@ class Point:
     """An allocation with what was predicted, proved and measured.
 
     `pairs` is the option of each layer, `totals` the total of every numeric column, `accuracy` in
-    the data set's metric and None where not measured. `status` and `gap` are None for uniform
-    allocations, which nothing was proved about.
+    the data set's metric and None where not measured, `predicted` the same metric as predicted
+    from the loss, None beyond the losses that were measured on the front. `status` and `gap` are
+    None for uniform allocations, which nothing was proved about.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Point:
     totals: Mapping[str, float]
     status: str | None = None
     gap: float | None = None
+    predicted: float | None = None
     accuracy: float | None = None
 
 
@@ -106,6 +108,8 @@ class Exploration:
         What found and proved the front.
     confirmed : int
         Reported points that OR-Tools proved again, on its own.
+    prediction : AccuracyPrediction or None
+        How accuracy was predicted; None with fewer than three measured points of the front.
     seconds : dict
         Wall-clock time of each stage.
     """
@@ -123,6 +127,7 @@ class Exploration:
     verification: Verification
     solver: str
     confirmed: int
+    prediction: AccuracyPrediction | None
     seconds: dict[str, float]
 
 
@@ -215,6 +220,7 @@ def explore(
     }
     points = [measured.get(point.name, point) for point in points]
     uniforms = [measured[point.name] for point in uniforms]
+    prediction, (points, uniforms) = _predict(points, uniforms, reference, dataset)
     clock("measure")
     return Exploration(
         settings=settings,
@@ -230,6 +236,7 @@ def explore(
         verification=verification,
         solver=reported[0].solver,
         confirmed=sum(answer.status == "optimal" for answer in proved),
+        prediction=prediction,
         seconds=clock.seconds,
     )
 
@@ -257,6 +264,29 @@ def _measure(
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+
+
+def _predict(
+    front: list[Point], uniforms: list[Point], reference: float, dataset: Dataset
+) -> tuple[AccuracyPrediction | None, tuple[list[Point], list[Point]]]:
+    """Points with the accuracy that the measured ones of the front predict for their loss."""
+    known = [point for point in front if point.accuracy is not None]
+    losses = [point.totals["loss"] for point in known]
+    if len(set(losses)) < 3:
+        return None, (front, uniforms)
+    fit = calibrate_accuracy(
+        losses,
+        [point.accuracy for point in known if point.accuracy is not None],
+        reference,
+        higher_is_better=dataset.higher_is_better,
+    )
+
+    def with_prediction(point: Point) -> Point:
+        loss = point.totals["loss"]
+        known = fit.metric(loss) if loss <= max(losses) else None
+        return dataclasses.replace(point, predicted=known)
+
+    return fit, ([with_prediction(p) for p in front], [with_prediction(p) for p in uniforms])
 
 
 class _Clock:

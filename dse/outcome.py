@@ -67,6 +67,7 @@ def _front_csv(found: Exploration) -> str:
                 "status": point.status,
                 "gap": point.gap,
                 "predicted_loss": point.totals["loss"],
+                "predicted_accuracy": point.predicted,
                 "measured_accuracy": point.accuracy,
                 **{name: point.totals[name] for name in COSTS},
                 "mean_weight_bits": weight_bits,
@@ -83,6 +84,7 @@ def _uniform_csv(found: Exploration) -> str:
             {
                 "name": point.name,
                 "predicted_loss": point.totals["loss"],
+                "predicted_accuracy": point.predicted,
                 "measured_accuracy": point.accuracy,
                 **{name: point.totals[name] for name in COSTS},
             }
@@ -104,6 +106,7 @@ def _allocation(point: Point, units: Mapping[str, str], found: Exploration) -> d
         "status": point.status,
         "gap": point.gap,
         "predicted_loss": point.totals["loss"],
+        "predicted_accuracy": point.predicted,
         "measured_accuracy": point.accuracy,
         "costs": {name: point.totals[name] for name in COSTS},
         "layers": layers,
@@ -128,6 +131,7 @@ def _info(found: Exploration) -> dict[str, Any]:
         "front_size": found.front_size,
         "solver": found.solver,
         "confirmed_by_cp_sat": found.confirmed,
+        "prediction": dataclasses.asdict(found.prediction) if found.prediction else None,
         "verification": dataclasses.asdict(found.verification),
         "cost_sources": found.costs["source"].value_counts().to_dict(),
         "settings": settings,

@@ -1,4 +1,4 @@
-"""The front as SVG: measured accuracy and predicted loss over one cost."""
+"""The front as SVG: measured and predicted accuracy, and predicted loss, over one cost."""
 
 from dataclasses import dataclass
 from html import escape
@@ -76,6 +76,8 @@ def _legend(run: Run, width: int) -> tuple[str, float]:
         entries.append(('<circle class="front" cx="6" cy="-4" r="4.5"/>', "front, proved optimal"))
     if any(point.status != "optimal" for point in run.points):
         entries.append(('<circle class="open" cx="6" cy="-4" r="4.5"/>', "front, gap stated"))
+    if any(point.predicted is not None for point in run.points):
+        entries.append(('<path class="predicted" d="M0 -4H12"/>', "front, predicted"))
     if run.uniforms:
         entries.append((_diamond(6, -4), "uniform formats"))
     entries.append(('<circle class="knee" cx="6" cy="-4" r="6"/>', "knee"))
@@ -156,7 +158,13 @@ def _panel(run: Run, column: str, name: str, box: _Box, *, interactive: bool) ->
     places = [(x(p.costs[column]), y(value(p))) for p in front]
     for px, py in [*places, *((x(u.costs[column]), y(value(u))) for u in uniforms)]:
         labels.reserve(px, py, 5.5)
-    parts.append(_line(places, step=name == "loss"))
+    if name == "loss":
+        parts.append(_line("line", places, step=True))
+    else:
+        known = [(x(p.costs[column]), p.predicted) for p in run.points if p.predicted is not None]
+        inside = [(px, y(value)) for px, value in known if y.low <= value <= y.high]
+        kind, through = ("predicted", inside) if inside else ("line", places)
+        parts.append(_line(kind, through, step=False))
     texts = []
     best = knee(run.points, run.objective)
     for point, (px, py) in zip(front, places, strict=True):
@@ -188,12 +196,12 @@ def _label(labels: Labels, text: str, x: float, y: float, kind: str, *, gap: flo
     return f'<text class="{kind} small" x="{spot[0]:.1f}" y="{spot[1]:.1f}">{escape(text)}</text>'
 
 
-def _line(places: list[tuple[float, float]], *, step: bool) -> str:
+def _line(kind: str, places: list[tuple[float, float]], *, step: bool) -> str:
     ordered = sorted(places)
     path = f"M{ordered[0][0]:.1f} {ordered[0][1]:.1f}"
     for x, y in ordered[1:]:
         path += f"H{x:.1f}V{y:.1f}" if step else f"L{x:.1f} {y:.1f}"
-    return f'<path class="line" d="{path}"/>'
+    return f'<path class="{kind}" d="{path}"/>'
 
 
 def _named(shape: str, title: str, interactive: bool, kind: str, number: int | None = None) -> str:

@@ -17,6 +17,7 @@ _PLAIN = (
     "status",
     "gap",
     "predicted_loss",
+    "predicted_accuracy",
     "measured_accuracy",
     "mean_weight_bits",
     "mean_activation_bits",
@@ -37,12 +38,16 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One row of front.csv with its allocation, layers in network order."""
+    """One row of front.csv with its allocation, layers in network order.
+
+    `predicted` and `accuracy` are in the run's metric, predicted from the loss and measured.
+    """
 
     number: int
     status: str
     gap: float | None
     loss: float
+    predicted: float | None
     accuracy: float | None
     costs: dict[str, float]
     weight_bits: float | None
@@ -57,6 +62,7 @@ class Uniform:
 
     name: str
     loss: float | None
+    predicted: float | None
     accuracy: float | None
     costs: dict[str, float]
 
@@ -181,6 +187,7 @@ def _point(run_dir: Path, row: dict[str, str], columns: tuple[str, ...], names: 
         status=row["status"],
         gap=_optional(row, "gap", where),
         loss=_number(row["predicted_loss"], f"{where}, predicted_loss,"),
+        predicted=_optional(row, "predicted_accuracy", where),
         accuracy=_optional(row, "measured_accuracy", where),
         costs={name: _number(row[name], f"{where}, {name},") for name in columns},
         weight_bits=_optional(row, "mean_weight_bits", where),
@@ -228,6 +235,7 @@ def _uniforms(path: Path, columns: tuple[str, ...]) -> list[Uniform]:
             Uniform(
                 name=row["name"],
                 loss=_optional(row, "predicted_loss", where),
+                predicted=_optional(row, "predicted_accuracy", where),
                 accuracy=_optional(row, "measured_accuracy", where),
                 costs={name: value for name, value in costs.items() if value is not None},
             )

@@ -39,7 +39,19 @@ def lead_html(run: Run) -> str:
     return (
         f"{len(run.points)} allocations of number formats to {len(run.layers)} layers, each with "
         f"the least predicted loss at its {escape(cost_label(run, run.objective))}. "
-        "Costs are those of generated, synthesised Verilog."
+        f"Costs are those of generated, synthesised Verilog.{_prediction(run)}"
+    )
+
+
+def _prediction(run: Run) -> str:
+    """Return where predicted accuracy comes from and how far off it is, if there is any."""
+    fit = run.info.get("prediction")
+    if not isinstance(fit, dict) or not isinstance(fit.get("error"), int | float):
+        return ""
+    return (
+        f" Predicted {escape(metric_label(run))} is a power law of the predicted loss through "
+        f"{escape(str(fit.get('points')))} measured points; one left out of it is missed by "
+        f"{fit['error']:.2f} on average."
     )
 
 
@@ -121,23 +133,24 @@ def _near_tile(run: Run, base: float) -> list[tuple[str, str, str]]:
 def points_html(run: Run) -> str:
     """Return the table of all points and uniform formats."""
     metric = metric_label(run)
-    heads = ["Point", "Status", "Predicted loss", f"Measured {metric}"]
+    heads = ["Point", "Status", "Predicted loss", f"Predicted {metric}", f"Measured {metric}"]
     heads += [cost_label(run, name, unit=False) for name in run.columns]
     heads += ["Weight bits", "Activation bits"]
     best = knee(run.points, run.objective)
     rows = []
     for point in run.points:
         extra = " (knee)" if point is best else ""
-        cells = [status_text(point) + extra, human(point.loss), _accuracy(point.accuracy)]
+        cells = [status_text(point) + extra, human(point.loss)]
+        cells += [_fixed(point.predicted), _fixed(point.accuracy)]
         cells += [human(point.costs[name]) for name in run.columns]
-        cells += [_bits(point.weight_bits), _bits(point.activation_bits)]
+        cells += [_fixed(point.weight_bits), _fixed(point.activation_bits)]
         rows.append(
             f'<tr data-row="{point.number}"><th scope="row">{_button(point)}</th>'
             f"{_cells(cells)}</tr>"
         )
     for uniform in run.uniforms:
-        cells = ["for comparison"]
-        cells += ["" if uniform.loss is None else human(uniform.loss), _accuracy(uniform.accuracy)]
+        cells = ["for comparison", "" if uniform.loss is None else human(uniform.loss)]
+        cells += [_fixed(uniform.predicted), _fixed(uniform.accuracy)]
         cells += [human(uniform.costs[n]) if n in uniform.costs else "" for n in run.columns]
         rows.append(
             f'<tr><th scope="row">uniform {escape(uniform.name)}</th>'
@@ -146,11 +159,7 @@ def points_html(run: Run) -> str:
     return _table(heads, rows, first_number=2)
 
 
-def _accuracy(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
-
-
-def _bits(value: float | None) -> str:
+def _fixed(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
 
 
@@ -226,10 +235,19 @@ def _unit_cell(name: str, value: str) -> str:
     return f'<td class="wrap">{text}</td>' if len(value) > 28 else f"<td>{text}</td>"
 
 
+#: Of run.json, what differs between two runs of the same command.
+_RUN_ONLY = {"seconds", "cost_sources"}
+
+
 def info_html(run: Run) -> str:
-    """Return everything of run.json as a description list."""
+    """Return what run.json says of inputs, options, versions and checks as a description list.
+
+    Times and cache hits stay in run.json, so that the same command gives the same page.
+    """
     items = []
     for key, value in run.info.items():
+        if key in _RUN_ONLY:
+            continue
         for name, text in _flat(str(key), value):
             items.append(f"<dt>{escape(name.replace('_', ' '))}</dt><dd>{escape(text)}</dd>")
     return f'<dl class="facts">{"".join(items)}</dl>'

@@ -42,6 +42,8 @@ def _point(run: Run, point: Point, is_knee: bool) -> dict[str, Any]:
         badges.append(["knee-badge", "knee of the front"])
     stats = [[cost_label(run, run.objective), human(point.costs[run.objective])]]
     stats.append(["predicted loss", human(point.loss)])
+    if point.predicted is not None:
+        stats.append([f"predicted {metric_label(run)}", f"{point.predicted:.2f}"])
     if point.accuracy is not None:
         stats.append([f"measured {metric_label(run)}", f"{point.accuracy:.2f}"])
     stats += [[cost_label(run, name), human(point.costs[name])] for name in run.columns[1:]]

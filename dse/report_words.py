@@ -69,6 +69,8 @@ def point_title(run: Run, point: Point, column: str) -> str:
     """Return one point in words."""
     said = [f"Point {point.number}", f"{cost_label(run, column)}: {human(point.costs[column])}"]
     said.append(f"predicted loss: {human(point.loss)}")
+    if point.predicted is not None:
+        said.append(f"predicted {metric_label(run)}: {point.predicted:.2f}")
     if point.accuracy is not None:
         said.append(f"measured {metric_label(run)}: {point.accuracy:.2f}")
     said.append(status_text(point))

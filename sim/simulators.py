@@ -6,6 +6,8 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from find_libpython import find_libpython
+
 from macwright.hw.files import ToolError
 
 __all__ = ["SIMULATORS", "Simulator", "find_simulator"]
@@ -43,19 +45,28 @@ def find_simulator(name: str | None = None) -> Simulator:
     Raises
     ------
     ToolError
-        If there is none; the message says how to get one.
+        If there is none, or Python's shared library is missing, into which it loads the bench; the
+        message says how to get one.
     """
     if name is not None and name not in SIMULATORS:
         raise ValueError(f"Simulator must be one of {', '.join(SIMULATORS)}, not {name!r}")
     for candidate in SIMULATORS if name is None else (name,):
         found = _icarus() if candidate == "icarus" else _verilator()
         if found:
+            _check_libpython()
             return found
     if name is None:
         raise ToolError(
             f"A Verilog simulator must be installed: {_HELP['icarus']} or {_HELP['verilator']}"
         )
     raise ToolError(f"Simulator {name} must be installed: {_HELP[name]}")
+
+
+def _check_libpython() -> None:
+    if find_libpython() is None:
+        raise ToolError(
+            "Python's shared library must be installed for cocotb: `apt-get install libpython3-dev`"
+        )
 
 
 def _icarus() -> Simulator | None:

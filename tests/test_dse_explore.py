@@ -110,6 +110,21 @@ def test_measured_points_include_the_cost_of_every_uniform_format(run_dir):
         assert float(beside[-1]["predicted_loss"]) <= float(uniform["predicted_loss"]) + 1e-12
 
 
+def test_predicted_accuracy_falls_with_the_loss_and_is_given_within_what_was_measured(run_dir):
+    front = rows(run_dir / "front.csv")
+    info = json.loads((run_dir / "run.json").read_text())
+    fit, top = info["prediction"], info["fp32_accuracy"]
+    assert fit["points"] == sum(bool(row["measured_accuracy"]) for row in front)
+    assert fit["error"] >= 0
+    for row in front:
+        loss = float(row["predicted_loss"])
+        expected = top - fit["scale"] * loss ** fit["exponent"]
+        assert float(row["predicted_accuracy"]) == pytest.approx(expected)
+    known = max(float(row["predicted_loss"]) for row in front)
+    for row in rows(run_dir / "uniform.csv"):
+        assert bool(row["predicted_accuracy"]) == (float(row["predicted_loss"]) <= known)
+
+
 def test_same_command_same_bytes_but_run_json(run_dir, model, work, capsys):
     again = work / "again"
     assert cli.main(["dse", str(model), *FORMATS, "-o", str(again), "--json"]) == 0
@@ -117,7 +132,7 @@ def test_same_command_same_bytes_but_run_json(run_dir, model, work, capsys):
     assert len(summary["points"]) == len(rows(run_dir / "front.csv"))
     names = {str(p.relative_to(run_dir)) for p in run_dir.rglob("*") if p.is_file()}
     assert names == {str(p.relative_to(again)) for p in again.rglob("*") if p.is_file()}
-    for name in names - {"run.json", "report.html"}:
+    for name in names - {"run.json"}:
         assert (run_dir / name).read_bytes() == (again / name).read_bytes(), name
 
 

@@ -78,6 +78,22 @@ def test_the_page_is_one_file_with_every_point(run_dir: Path) -> None:
         assert shown == file["layers"]
 
 
+def test_predicted_accuracy_is_drawn_listed_and_explained(run_dir: Path) -> None:
+    text = write_report(run_dir).read_text()
+    row = _rows(run_dir / "front.csv")[5]
+    number = f"{float(row['predicted_accuracy']):.2f}"
+    assert f"predicted top-1 accuracy (%): {number}; " in text
+    assert f'<td class="number">{number}</td>' in text
+    point = json.loads(_Page(text).scripts["application/json"])["points"][5]
+    assert ["predicted top-1 accuracy (%)", number] in point["stats"]
+    assert "14 measured points; one left out of it is missed by 0.05 on average." in text
+    # Both widths of every cost's picture have a legend and a line through all points.
+    pictures = text.count('<svg class="')
+    assert text.count('<path class="predicted" d="M0 -4') == pictures
+    lines = re.findall(r'<path class="predicted" d="(M\d{2}[^"]*)"', text)
+    assert [line.count("L") for line in lines] == [len(_rows(run_dir / "front.csv")) - 1] * pictures
+
+
 def test_shares_are_those_of_the_cost_definitions(run_dir: Path) -> None:
     run = load_run(run_dir)
     areas = {row["unit"]: float(row["area"]) for row in run.units}

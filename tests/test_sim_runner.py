@@ -150,6 +150,14 @@ def test_no_simulator_says_how_to_get_one(monkeypatch):
         find_simulator("x")
 
 
+@needs_icarus
+def test_python_without_shared_library_says_how_to_get_it(monkeypatch):
+    # As on a fresh Debian, whose python3 is one static file.
+    monkeypatch.setattr("macwright.sim.simulators.find_libpython", lambda: None)
+    with pytest.raises(ToolError, match=r"^Python's shared .* `apt-get install libpython3-dev`$"):
+        find_simulator()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -145,6 +145,7 @@ def _summary(found: Any, out: Path) -> dict[str, Any]:
                 "status": point.status,
                 "gap": point.gap,
                 "predicted_loss": point.totals["loss"],
+                "predicted_accuracy": point.predicted,
                 "measured_accuracy": point.accuracy,
                 found.settings.objective: point.totals[found.settings.objective],
                 "allocation": str(out / "allocations" / f"{point.name}.json"),
@@ -168,12 +169,19 @@ def _table(found: Any, out: Path) -> str:
         f"{found.workload.path.name} on {found.settings.technology}: {found.front_size} points on "
         f"the whole front, {len(found.front)} reported: {_statuses(found)}; "
         f"FP32 {metric} {found.reference:.2f}",
-        f"{'point':>14} {objective:>14} {'loss':>10} {metric:>8}",
+        f"{'point':>14} {objective:>14} {'loss':>10} {'predicted':>9} {'measured':>9}",
     ]
     for cost, label, point in sorted(rows, key=lambda row: (row[0], row[1])):
         name = f"{label} {point.name}".strip()
+        predicted = "" if point.predicted is None else f"{point.predicted:.2f}"
         lines.append(
-            f"{name:>14} {cost:>14.5g} {point.totals['loss']:>10.4g} {point.accuracy:>8.2f}"
+            f"{name:>14} {cost:>14.5g} {point.totals['loss']:>10.4g} {predicted:>9} "
+            f"{point.accuracy:>9.2f}"
+        )
+    if found.prediction:
+        lines.append(
+            f"predicted: from the loss, by the {found.prediction.points} measured points of the "
+            f"front; mean error of a point left out {found.prediction.error:.2f}"
         )
     check = found.verification
     lines.append(
