@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache, partial
 from importlib.resources import files
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +33,13 @@ from macwright.costmodel import (
 )
 from macwright.costmodel.cache import cache_dir, modules_sha256
 from macwright.costmodel.energy import unit_energy
-from macwright.costmodel.liberty import Cell, Library, read_liberty
-from macwright.costmodel.liberty_logic import inputs_of, parse_expression, truth_table
+from macwright.costmodel.flow_cells import (
+    adder_modules,
+    is_buffer,
+    needless_registers,
+    register_module,
+)
+from macwright.costmodel.liberty import Library, read_liberty
 from macwright.costmodel.netlist import Netlist
 from macwright.costmodel.netlist_build import from_yosys_json
 from macwright.costmodel.technology import Technology
@@ -59,9 +63,12 @@ _DONT_USE = {
 _WIRE_FF = {"asap7": 0.1494}
 
 _ABC = {
-    # Smallest.
+    # The smallest, one or the other: which of them depends on the unit.
     "amap": "strash; ifraig; scorr; dc2; balance; rewrite; refactor; balance; rewrite -z; "
     "refactor -z; balance; dch -f; amap -m",
+    "amap_plain": "strash; dch; amap -m",
+    "amap_again": "strash; dch; amap -m; strash; dch; amap -m",
+    "amap_dc2": "strash; ifraig; scorr; dc2; dc2; rewrite -z; dch -f; amap -m",
     # A little larger and faster.
     "nf": "strash; ifraig; scorr; dc2; dc2; strash; &get -n; &nf -a 10; &put; buffer -c; topo",
     # Sized for speed.
@@ -105,14 +112,15 @@ def liberty_technology(paths: Sequence[str | Path], *, name: str = "") -> Techno
     every = " ".join(f'-liberty "{{lib{n}}}"' for n in range(len(places)))
     dont_use = "".join(f" -dont_use {pattern}" for pattern in avoid)
     behaviour = files("macwright.sim").joinpath("cells/macwright_asic.v").read_text()
-    own = {**_adder_modules(cells), **_register_module(cells)}
+    own = {**adder_modules(cells), **register_module(cells)}
     synthesis = "".join(f'read_liberty -lib "{{lib{n}}}"\n' for n in range(len(places)))
     synthesis += "read_verilog macwright_asic.v\nsynth -top {top} -run begin:fine\n"
     if own:
         # The modules themselves go, so that what instantiates them meets the library's cells.
         synthesis = synthesis.replace("macwright_asic.v", "macwright_asic.v macwright_cells.v")
     synthesis += "flatten\nsynth -run fine:check -noabc\nopt -full\n"
-    synthesis += f"dfflibmap{dont_use} {every}\nopt -full\n"
+    registers = "".join(f" -dont_use {cell}" for cell in needless_registers(cells))
+    synthesis += f"dfflibmap{dont_use}{registers} {every}\nopt -full\n"
     return Technology(
         name=name,
         area_unit="um2",
@@ -121,7 +129,7 @@ def liberty_technology(paths: Sequence[str | Path], *, name: str = "") -> Techno
             script: f"abc{dont_use} {every} -script {script}.abc\nopt_clean -purge"
             for script in _ABC
             # The others end in a crash of ABC without a buffer.
-            if script == "amap" or any(_is_buffer(cell) for cell in cells)
+            if script.startswith("amap") or any(is_buffer(cell) for cell in cells)
         },
         measure=partial(_measure, key, _WIRE_FF.get(name)),
         energy=partial(_energy, key, _WIRE_FF.get(name)),
@@ -205,11 +213,6 @@ def _energy(
     return unit_energy(mapped, spec, name, wire_ff=_wires(mapped, wire_ff))
 
 
-def _is_buffer(cell: Cell) -> bool:
-    one = len(cell.inputs) == len(cell.outputs) == 1 and not cell.flip_flop
-    return one and _table(cell, cell.outputs[0]) == (0, 1)
-
-
 def _without(behaviour: str, modules: Mapping[str, str]) -> str:
     """Verilog text less some of its modules."""
     for name in modules:
@@ -217,70 +220,3 @@ def _without(behaviour: str, modules: Mapping[str, str]) -> str:
         end = behaviour.index("endmodule", start) + len("endmodule")
         behaviour = behaviour[:start] + behaviour[end:]
     return behaviour
-
-
-def _adder_modules(cells: Sequence[Cell]) -> dict[str, str]:
-    """Verilog of the full adders that a unit instantiates, in the smallest cell that is one."""
-    sums = {False: (0, 1, 1, 0, 1, 0, 0, 1), True: (1, 0, 0, 1, 0, 1, 1, 0)}
-    carries = {False: (0, 0, 0, 1, 0, 1, 1, 1), True: (1, 1, 1, 0, 1, 0, 0, 0)}
-    adders = {}
-    for cell in sorted(cells, key=lambda cell: (-cell.area, cell.name)):
-        if cell.flip_flop or cell.other_state or len(cell.inputs) != 3 or len(cell.outputs) != 2:
-            continue
-        tables = {pin: _table(cell, pin) for pin in cell.outputs}
-        for inverted, (s, c) in product((False, True), [tuple(cell.outputs), cell.outputs[::-1]]):
-            if tables[s] == sums[inverted] and tables[c] == carries[inverted]:
-                adders[inverted] = (cell, s, c)
-    modules = {}
-    for name, inverted, outs in (
-        ("macwright_fa", False, ("s", "co")),
-        ("macwright_fan", True, ("sn", "con")),
-    ):
-        found = adders.get(inverted) or adders.get(not inverted)
-        if found is not None:
-            ports = "input a, input b, input c, output {}, output {}".format(*outs)
-            modules[name] = _instance(name, ports, found, outs, invert=inverted not in adders)
-    return modules
-
-
-def _register_module(cells: Sequence[Cell]) -> dict[str, str]:
-    """Verilog of the flip-flop with both outputs, in the smallest cell that has them."""
-    for cell in sorted(cells, key=lambda cell: (cell.area, cell.name)):
-        ff = cell.flip_flop
-        if ff is None or ff.clear or ff.preset or cell.other_state:
-            continue
-        places = {ff.next_state: "d", ff.clocked_on: "clk"}
-        functions = {cell.pins[pin].function: pin for pin in cell.outputs}
-        if set(places) != set(cell.inputs) or set(functions) != {ff.state, ff.inverse}:
-            continue
-        nets = [f".{pin}({net})" for pin, net in places.items()]
-        nets += [f".{functions[ff.state]}(q)", f".{functions[ff.inverse]}(qn)"]
-        return {
-            "macwright_dffq": "module macwright_dffq (input clk, input d, output q, output qn);\n"
-            f"  {cell.name} cell_ ({', '.join(nets)});\nendmodule\n"
-        }
-    return {}
-
-
-def _instance(
-    name: str, ports: str, found: tuple[Cell, str, str], outs: tuple[str, str], *, invert: bool
-) -> str:
-    cell, *pins = found
-    ins = ", ".join(f".{pin}({net})" for pin, net in zip(cell.inputs, "abc", strict=True))
-    nets = ", ".join(f".{pin}(x{n})" for n, pin in enumerate(pins))
-    sign = "~" if invert else ""
-    return (
-        f"module {name} ({ports});\n  wire x0, x1;\n  {cell.name} cell_ ({ins}, {nets});\n"
-        f"  assign {outs[0]} = {sign}x0;\n  assign {outs[1]} = {sign}x1;\nendmodule\n"
-    )
-
-
-def _table(cell: Cell, pin: str) -> tuple[int, ...]:
-    """Truth table of an output over the cell's inputs; empty if it reads anything else."""
-    try:
-        tree = parse_expression(cell.pins[pin].function)
-    except ValueError:
-        return ()
-    if not set(inputs_of(tree)) <= set(cell.inputs):
-        return ()
-    return tuple(int(bit) for bit in truth_table(tree, tuple(cell.inputs)))

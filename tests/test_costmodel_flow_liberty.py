@@ -35,6 +35,17 @@ TIMING = """timing () {
         rise_transition (scalar) { values ("0.1"); } fall_transition (scalar) { values ("0.1"); }
       }"""
 
+# A register that shows the complement of what it stores, smaller than DFF by more than an inverter.
+INVERTING = """
+  cell (DFFI) {
+    area : 2.5;
+    ff (IQ, IQN) { next_state : "!D"; clocked_on : "CK"; }
+    pin (D) { direction : input; capacitance : 1; }
+    pin (CK) { direction : input; clock : true; capacitance : 0.5; }
+    pin (QN) { direction : output; function : "IQ"; }
+  }
+"""
+
 
 @pytest.fixture(autouse=True)
 def empty_cache(monkeypatch, tmp_path):
@@ -71,6 +82,16 @@ def test_area_is_the_sum_of_the_cells(body, area, ffs, depth):
     assert figures(body, SMALL) == (area, ffs, depth)
 
 
+def test_register_is_the_smallest_flip_flop_and_an_inverter_where_it_must_be(tmp_path):
+    path = tmp_path / "inverting.lib"
+    path.write_text(SMALL.read_text().rstrip().removesuffix("}") + INVERTING + "}\n")
+    made = "macwright_dffq r(.clk(clk), .d(a), .{}(y), .{}());"
+    assert figures(made.format("qn", "q"), path)[:2] == (2.5, 1)
+    assert figures(made.format("q", "qn"), path)[:2] == (2.5 + 1, 1)
+    plain = "reg q; always @(posedge clk) q <= a; assign y = q;"
+    assert figures(plain, path)[:2] == (2.5 + 1, 1)
+
+
 def test_full_adder_is_the_librarys_own_with_inverters_where_it_must_be(with_adder):
     fa = "macwright_fa f(.a(a), .b(b), .c(c), .s(y), .co(z));"
     fan = "macwright_fan f(.a(a), .b(b), .c(c), .sn(y), .con(z));"
@@ -85,7 +106,10 @@ def test_row_names_the_library_by_its_content(with_adder):
     assert (row.technology, row.area_unit, row.ffs) == ("mine", "um2", 5)
     assert row.delay_ns == pytest.approx(1000 / row.fmax_mhz, rel=1e-4)
     assert re.search(r"read_liberty -lib adder\.lib@[0-9a-f]{12};", row.flow)
-    assert re.search(r"smallest of amap: abc -liberty \S+ -script 'strash; ", row.flow)
+    assert re.search(
+        r"smallest of amap, amap_plain, amap_again, amap_dc2: abc -liberty \S+ -script 'strash; ",
+        row.flow,
+    )
     assert str(with_adder) not in row.flow
     again = characterize([spec], liberty_technology([with_adder], name="mine")).iloc[0]
     assert again.source == "cache"
