@@ -56,6 +56,7 @@ def solve_cpsat(
     most_classes: int = 0,
     hint: Ints | None = None,
     most_loss: int | None = None,
+    effort: float | None = None,
     deadline: float = float("inf"),
 ) -> CpSatResult:
     """Minimise the loss within the limits; one worker, so that the answer is always the same.
@@ -72,6 +73,8 @@ def solve_cpsat(
         A choice to start from.
     most_loss : int, optional
         Only choices of at most this scaled loss.
+    effort : float, optional
+        Give up after so much work, in CP-SAT's deterministic seconds.
     deadline : float
         Value of `time.perf_counter` at which to stop.
     """
@@ -114,6 +117,8 @@ def solve_cpsat(
     solver.parameters.random_seed = 0
     solver.parameters.relative_gap_limit = 0.0
     solver.parameters.absolute_gap_limit = 0.0
+    if effort is not None:
+        solver.parameters.max_deterministic_time = effort
     if deadline < float("inf"):
         solver.parameters.max_time_in_seconds = max(deadline - perf_counter(), 0.01)
     status = solver.solve(model)

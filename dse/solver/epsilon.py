@@ -2,22 +2,31 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from time import perf_counter
 
 import numpy as np
 
+from macwright.dse.solver.choose import Chooser
 from macwright.dse.solver.problem import Groups
 from macwright.dse.solver.solution import Outcome
-from macwright.dse.solver.solve_groups import optimise, why_infeasible
 
 __all__ = ["epsilon_outcomes"]
 
 Progress = Callable[[str, int, int], None]
 
+#: Part of the time left that a point may take where their number is not known.
+SHARE = 1 / 16
+
 
 def epsilon_outcomes(
-    groups: Groups, points: int | None, progress: Progress | None = None
-) -> list[Outcome]:
-    """Non-dominated outcomes by increasing cost.
+    groups: Groups,
+    points: int | None,
+    choose: Chooser,
+    *,
+    deadline: float = float("inf"),
+    progress: Progress | None = None,
+) -> tuple[list[Outcome], bool]:
+    """Non-dominated outcomes by increasing cost, and whether all that were asked for are there.
 
     Parameters
     ----------
@@ -25,6 +34,11 @@ def epsilon_outcomes(
         The first row limits the cost that the front is over.
     points : int or None
         Number of limits, evenly spaced; ``None`` for all points.
+    choose : Chooser
+        How each is solved.
+    deadline : float
+        Value of `time.perf_counter` at which to stop. Each point gets its share of the time, after
+        which it is the best so far.
     progress : callable, optional
         Called with a stage, the points done and their number (0 if not known).
 
@@ -32,58 +46,102 @@ def epsilon_outcomes(
     ------
     ValueError
         If no choice is within the limits.
+    TimeoutError
+        If the time passed before any choice was found.
     """
-    dearest = _best_at(groups, groups.rows[0].limit)
+    search = _Search(groups, choose, deadline)
+    dearest = search.best_at(groups.rows[0].limit, points)
     if dearest is None:
-        raise why_infeasible(groups)
+        if search.missing:
+            raise TimeoutError("A point of the front must be found in the time: allow more")
+        raise choose.why(groups)
     found = [dearest]
     if points is None:
-        while (nxt := _best_at(groups, _cost(groups, found[-1]) - 1)) is not None:
+        while (nxt := search.best_at(search.cost(found[-1]) - 1)) is not None:
             found.append(nxt)
             if progress:
                 progress("points of the front", len(found), 0)
     elif points > 1:
-        least = _least_cost(groups)
-        most = _cost(groups, dearest)
+        least = search.least_cost()
+        most = search.cost(dearest)
         # The dearest point is known; Python's integers, because the product may pass 64 bits.
         for index in range(points - 2, -1, -1):
             limit = least + (most - least) * index // (points - 1)
-            if limit < _cost(groups, found[-1]):
-                point = _best_at(groups, limit)
+            if limit < search.cost(found[-1]):
+                point = search.best_at(limit, index + 1)
                 if point is not None:
                     found.append(point)
             if progress:
                 progress("points of the front", points - index, points)
-    return found[::-1]
+    kept: list[Outcome] = []
+    for outcome in reversed(found):
+        # A point that was not proved may be worse than one that is cheaper.
+        if not kept or search.loss(outcome) < search.loss(kept[-1]):
+            kept.append(outcome)
+    return kept, not search.missing
 
 
-def _cost(groups: Groups, outcome: Outcome) -> int:
-    return int(groups.rows[0].cost[outcome.chosen].sum())
+class _Search:
+    """Points one by one; `missing` is set where the time was too short for one."""
 
+    def __init__(self, groups: Groups, choose: Chooser, deadline: float) -> None:
+        self.groups, self.choose, self.deadline = groups, choose, deadline
+        self.missing = False
 
-def _best_at(groups: Groups, limit: int) -> Outcome | None:
-    """Least loss at a limit of the cost and, of those, least cost."""
-    one = replace(groups, rows=[replace(groups.rows[0], limit=limit), *groups.rows[1:]])
-    best = optimise(one)
-    if best.chosen is None:
-        return None
-    if best.solver == "list merging" or not best.optimal:
+    def cost(self, outcome: Outcome) -> int:
+        return int(self.groups.rows[0].cost[outcome.chosen].sum())
+
+    def loss(self, outcome: Outcome) -> int:
+        loss = outcome.loss
+        return int(self.groups.loss[outcome.chosen].sum()) if loss is None else loss
+
+    def best_at(self, limit: int, left: int | None = None) -> Outcome | None:
+        """Least loss at a limit of the cost and, of those, least cost; one of `left` points."""
+        until = self._until(left)
+        best = self._solve(limit, until)
+        if best is None:
+            return None
+        if best.solver == "list merging" or not best.optimal:
+            return best
+        if self.choose.pairs:
+            # As long as one point less cost has no more loss.
+            while (other := self._solve(self.cost(best) - 1, until)) is not None:
+                if self.loss(other) > self.loss(best):
+                    break
+                best = other
+            return best
+        # Other solvers stop at the least loss: the same problem with the columns changed over.
+        one = self.groups
+        second = replace(
+            one,
+            loss=one.rows[0].cost,
+            rows=[
+                replace(one.rows[0], cost=one.loss, limit=self.loss(best)),
+                *one.rows[1:],
+            ],
+        )
+        cheapest = self.choose(second, until, best.chosen)
+        return best if cheapest.chosen is None else replace(best, chosen=cheapest.chosen)
+
+    def least_cost(self) -> int:
+        """Least cost within the other limits, or a bound of it."""
+        groups = self.groups
+        alone = replace(groups, loss=groups.rows[0].cost, rows=groups.rows[1:])
+        cheapest = self.choose.without_pairs()(alone, self._until(None))
+        if cheapest.chosen is None:
+            return sum(np.minimum.reduceat(alone.loss, groups.start[:-1]).tolist())
+        return int(alone.loss[cheapest.chosen].sum())
+
+    def _solve(self, limit: int, until: float) -> Outcome | None:
+        groups = self.groups
+        rows = [replace(groups.rows[0], limit=limit), *groups.rows[1:]]
+        best = self.choose(replace(groups, rows=rows), until)
+        if best.chosen is None:
+            self.missing |= not best.infeasible
+            return None
         return best
-    # Other solvers stop at the least loss: the same problem with the columns changed over.
-    loss = int(groups.loss[best.chosen].sum())
-    second = replace(
-        one,
-        loss=one.rows[0].cost,
-        rows=[replace(one.rows[0], cost=one.loss, limit=loss), *one.rows[1:]],
-    )
-    cheapest = optimise(second)
-    if cheapest.chosen is None:
-        return best
-    return replace(best, chosen=cheapest.chosen)
 
-
-def _least_cost(groups: Groups) -> int:
-    cheapest = optimise(replace(groups, loss=groups.rows[0].cost, rows=groups.rows[1:]))
-    if cheapest.chosen is None:
-        raise why_infeasible(groups)
-    return int(np.asarray(groups.rows[0].cost)[cheapest.chosen].sum())
+    def _until(self, left: int | None) -> float:
+        now = perf_counter()
+        share = SHARE if left is None else 1 / left
+        return now + max(self.deadline - now, 0.0) * share

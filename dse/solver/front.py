@@ -7,8 +7,10 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
+from macwright.dse.solver.choose import Chooser, chooser_of
 from macwright.dse.solver.epsilon import epsilon_outcomes
 from macwright.dse.solver.merge import MergedFront, merge_front
+from macwright.dse.solver.pairs import PairTerm
 from macwright.dse.solver.problem import Budget, Count, Groups, group, limit_of
 from macwright.dse.solver.solution import Outcome, Solution, make_solution
 from macwright.dse.solver.solve_groups import why_infeasible
@@ -28,6 +30,8 @@ class Front(Sequence[Solution]):
         Their totals, in their units.
     seconds : float
         Wall-clock time of all points.
+    complete : bool
+        False if the time was too short for some point that was asked for.
     """
 
     def __init__(
@@ -40,8 +44,11 @@ class Front(Sequence[Solution]):
         objective: str,
         cost: str,
         seconds: float,
+        choose: Chooser | None = None,
+        complete: bool = True,
     ) -> None:
         self.groups, self._outcome_of = groups, outcome_of
+        self.choose, self.complete = choose or Chooser(), complete
         self.loss, self.scaled_cost = loss, scaled_cost
         self.objective, self.cost, self.seconds = objective, cost, seconds
         self.objectives = loss / groups.objective.factor
@@ -64,6 +71,8 @@ class Front(Sequence[Solution]):
             self._outcome_of(index % len(self)),
             seconds=self.seconds,
             objective=self.objective,
+            pair_terms=self.choose.terms,
+            pair_error=self.choose.error,
         )
 
     def some(self, points: int) -> "Front":
@@ -80,6 +89,8 @@ class Front(Sequence[Solution]):
             objective=self.objective,
             cost=self.cost,
             seconds=self.seconds,
+            choose=self.choose,
+            complete=self.complete,
         )
 
 
@@ -92,6 +103,10 @@ def front(
     *,
     ties: Iterable[Sequence[str]] = (),
     allow: Mapping[str, Iterable[str]] | None = None,
+    types: tuple[str, int] | None = None,
+    pairs: Iterable[PairTerm] = (),
+    solver: str = "auto",
+    time_limit_s: float | None = None,
     most_points: int = 1_000_000,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Front:
@@ -104,12 +119,15 @@ def front(
     objective, cost : str
         Columns, both minimised.
     budgets : iterable of Budget or Count
-        Further limits. Upper limits of the two columns are free; others make the front one of
-        epsilon constraints, one solve for each point.
+        Further limits. Upper limits of the two columns are free; others, unit types, pairs and a
+        solver by name make the front one of epsilon constraints, one solve for each point.
     points : int, optional
         Only so many, evenly spaced in cost.
-    ties, allow
+    ties, allow, types, pairs, solver
         As in :func:`macwright.dse.solver.solve`.
+    time_limit_s : float, optional
+        Wall-clock seconds for all points. Points that were not proved in their share of it have the
+        status ``"feasible"`` and a gap; `complete` of the front says whether some are missing.
     most_points : int, default=1_000_000
         Longer lists are thinned, and the gap of each point says what that can have cost.
     progress : callable, optional
@@ -119,6 +137,8 @@ def front(
     ------
     ValueError
         If a name is unknown or no allocation is within the limits.
+    TimeoutError
+        If the time passed before any point was found.
     """
     if cost == objective:
         raise ValueError(f"Cost must be another column than the objective, not {cost!r}")
@@ -130,24 +150,31 @@ def front(
     most_loss = min(
         (b.max for b in free if b.column == objective and b.max is not None), default=None
     )
-    merged = all(b in free and b.column in (cost, objective) for b in budgets)
+    easy = all(b in free and b.column in (cost, objective) for b in budgets)
+    merging = easy and types is None and solver == "auto" and not (pairs := list(pairs))
     limits = [Budget(cost, max=float("inf"))]
     limits += [
-        b for b in budgets if not (merged and isinstance(b, Budget) and b.column == objective)
+        b for b in budgets if not (merging and isinstance(b, Budget) and b.column == objective)
     ]
     groups = group(table, objective=objective, budgets=limits, ties=ties, allow=allow)
-    if not merged:
-        outcomes = epsilon_outcomes(groups, points, progress)
-        loss = np.array([groups.loss[o.chosen].sum() for o in outcomes], np.int64)
+    deadline = began + time_limit_s if time_limit_s is not None else float("inf")
+    if not merging:
+        choose, groups = chooser_of(groups, types=types, pairs=pairs, solver=solver)
+        outcomes, complete = epsilon_outcomes(
+            groups, points, choose, deadline=deadline, progress=progress
+        )
+        losses = [groups.loss[o.chosen].sum() if o.loss is None else o.loss for o in outcomes]
         scaled_cost = np.array([groups.rows[0].cost[o.chosen].sum() for o in outcomes], np.int64)
         return Front(
             groups,
             outcomes.__getitem__,
-            loss=loss,
+            loss=np.array(losses, np.int64),
             scaled_cost=scaled_cost,
             objective=objective,
             cost=cost,
             seconds=perf_counter() - began,
+            choose=choose,
+            complete=complete,
         )
     if most_loss is not None:
         most_loss = limit_of(groups.objective, most_loss, upper=True)
@@ -158,7 +185,11 @@ def front(
     ]
     try:
         merged = merge_front(
-            pieces, most_cost=most_cost, most_loss=most_loss, most_points=most_points
+            pieces,
+            most_cost=most_cost,
+            most_loss=most_loss,
+            most_points=most_points,
+            deadline=deadline,
         )
     except ValueError:
         every = group(table, objective=objective, budgets=budgets, ties=ties, allow=allow)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,11 @@ from numpy.typing import NDArray
 __all__ = ["MergedFront", "merge_front", "undominated"]
 
 Ints = NDArray[np.int64]
+
+#: Sums of a point and an option made at once.
+MOST_SUMS = 8_000_000
+#: Points of a list when the time has passed.
+LATE_POINTS = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +65,7 @@ def merge_front(
     most_cost: int | None = None,
     most_loss: int | None = None,
     most_points: int = 1_000_000,
+    deadline: float = float("inf"),
 ) -> MergedFront:
     """Front of total loss against total cost, both minimised.
 
@@ -71,6 +78,8 @@ def merge_front(
     most_points : int, default=1_000_000
         A longer list is thinned: points are dropped whose loss is nearly that of a cheaper one,
         and `rounding` of the result says how nearly.
+    deadline : float
+        Value of `time.perf_counter` after which lists are thinned to :data:`LATE_POINTS`.
 
     Raises
     ------
@@ -86,29 +95,37 @@ def merge_front(
     for index, (costs, losses) in enumerate(groups):
         options = undominated(costs, losses)
         # Loss above the least: what is thinned later is relative to this.
-        all_cost = (costs[options][:, None] + cost).ravel()
-        all_loss = ((losses[options] - least_losses[index])[:, None] + loss).ravel()
-        kept = np.arange(all_cost.size)
-        if most_cost is not None:
-            kept = kept[all_cost <= most_cost - tails_cost[index + 1]]
-        if most_loss is not None:
-            kept = kept[all_loss[kept] <= most_loss - tails_loss[0]]
-        if not kept.size:
+        above = losses - least_losses[index]
+        room_cost = None if most_cost is None else most_cost - tails_cost[index + 1]
+        room_loss = None if most_loss is None else most_loss - tails_loss[0]
+        new_cost, new_loss, code = np.zeros((3, 0), np.int64)
+        step = max(1, MOST_SUMS // cost.size)
+        # Some options at a time, so that the memory is bounded.
+        for first in range(0, len(options), step):
+            part = options[first : first + step]
+            part_cost = (costs[part][:, None] + cost).ravel()
+            part_loss = (above[part][:, None] + loss).ravel()
+            kept = np.arange(part_cost.size)
+            if room_cost is not None:
+                kept = kept[part_cost <= room_cost]
+            if room_loss is not None:
+                kept = kept[part_loss[kept] <= room_loss]
+            new_cost = np.concatenate((new_cost, part_cost[kept]))
+            new_loss = np.concatenate((new_loss, part_loss[kept]))
+            code = np.concatenate((code, kept + first * cost.size))
+            best = undominated(new_cost, new_loss)
+            new_cost, new_loss, code = new_cost[best], new_loss[best], code[best]
+        if not code.size:
             raise ValueError("No allocation is within the limits")
-        if kept.size < all_cost.size:
-            all_cost, all_loss = all_cost[kept], all_loss[kept]
-        best = undominated(all_cost, all_loss)
-        if best.size > most_points:
-            best, factor = _thinned(best, all_loss, most_points)
+        most = most_points if perf_counter() < deadline else min(most_points, LATE_POINTS)
+        if code.size > most:
+            best, factor = _thinned(np.arange(code.size), new_loss, most)
+            new_cost, new_loss, code = new_cost[best], new_loss[best], code[best]
             rounding *= factor
-        came_from = kept[best]
         steps.append(
-            (
-                options[came_from // cost.size].astype(np.int32),
-                (came_from % cost.size).astype(np.int32),
-            )
+            (options[code // cost.size].astype(np.int32), (code % cost.size).astype(np.int32))
         )
-        cost, loss = all_cost[best], all_loss[best]
+        cost, loss = new_cost, new_loss
     choices = np.empty((cost.size, len(groups)), np.int32)
     point = np.arange(cost.size)
     for index in range(len(groups) - 1, -1, -1):

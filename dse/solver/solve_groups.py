@@ -4,10 +4,11 @@ from math import ceil
 from time import perf_counter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from macwright.dse.solver.cpsat import solve_cpsat
 from macwright.dse.solver.deepen import deepen
-from macwright.dse.solver.dual import lagrangian_dual
+from macwright.dse.solver.dual import Dual, lagrangian_dual
 from macwright.dse.solver.infeasible import Infeasible, explain
 from macwright.dse.solver.presolve import keep_undominated
 from macwright.dse.solver.problem import Groups
@@ -18,6 +19,8 @@ __all__ = ["optimise", "why_infeasible"]
 
 #: CP-SAT is not asked about more options than this: it would only build its model.
 MOST_OPTIONS_CPSAT = 200_000
+#: Lengths of lists at the first and at the second attempt, and the first effort of CP-SAT.
+FEW_STATES, MANY_STATES, SHORT = 10_000, 100_000, 2.0
 
 
 def why_infeasible(groups: Groups) -> Infeasible:
@@ -26,7 +29,11 @@ def why_infeasible(groups: Groups) -> Infeasible:
 
 
 def optimise(
-    groups: Groups, *, deadline: float = float("inf"), below: int | None = None
+    groups: Groups,
+    *,
+    deadline: float = float("inf"),
+    below: int | None = None,
+    known: NDArray[np.int64] | None = None,
 ) -> Outcome:
     """Best choice of integers: presolve, Lagrangian bound, list merging near it, CP-SAT.
 
@@ -38,6 +45,8 @@ def optimise(
         Value of `time.perf_counter` at which to stop.
     below : int, optional
         Only losses below this are of interest: give up with a bound that says there is none.
+    known : array of int, shape (n_groups,), optional
+        A choice within the limits to start from.
     """
     start = groups.start
     for row in groups.rows:
@@ -45,42 +54,55 @@ def optimise(
         nearest = sum(extreme.reduceat(row.cost, start[:-1]).tolist())
         if (nearest > row.limit) if row.upper else (nearest < row.limit):
             return Outcome(None, 0, False, "limits", infeasible=True)
-    kept = np.flatnonzero(keep_undominated(groups))
+    needed = keep_undominated(groups)
+    if known is not None:
+        needed[known] = True
+    kept = np.flatnonzero(needed)
     small = groups.restricted(kept)
     dual = lagrangian_dual(small, deadline=deadline)
     if np.isinf(dual.bound):
         return Outcome(None, 0, False, "Lagrangian bound", infeasible=True)
     if below is not None and ceil(dual.bound - dual.margin) >= below:
         return Outcome(None, ceil(dual.bound - dual.margin), False, "Lagrangian bound")
-    found = deepen(small, dual, round_choices(small, dual), deadline=deadline)
-    if found.infeasible:
-        return Outcome(None, 0, False, "list merging", infeasible=True)
-    if found.bound is None and found.chosen is not None:
-        loss = int(small.loss[found.chosen].sum())
-        return Outcome(kept[found.chosen], loss, True, "list merging")
-    bound = ceil(dual.bound - dual.margin if found.bound is None else found.bound - dual.margin)
-    best, solver = found.chosen, "Lagrangian bound"
-    if best is not None:
-        # No better choice has an option whose reduced loss alone is above the gap.
-        gap = int(small.loss[best].sum()) - dual.bound
-        near = dual.reduced <= gap + dual.margin
-        near[best] = True
-        index = np.flatnonzero(near)
-    else:
-        index = np.arange(len(small.loss))
-    if len(index) <= MOST_OPTIONS_CPSAT and perf_counter() < deadline:
-        core = small.restricted(index)
+    start_at = round_choices(small, dual)
+    if known is not None:
+        ours = np.searchsorted(kept, known)
+        if start_at is None or small.loss[ours].sum() < small.loss[start_at].sum():
+            start_at = ours
+    best, bound, solver = start_at, ceil(dual.bound - dual.margin), "Lagrangian bound"
+    # Of three limits lists grow long soon, and CP-SAT is quick if few options are left.
+    quick = [(FEW_STATES, SHORT)] if len(groups.rows) > 2 else []
+    for states, effort in (*quick, (MANY_STATES, None)):
+        found = deepen(small, dual, best, most_states=states, deadline=deadline)
+        if found.infeasible:
+            return Outcome(None, 0, False, "list merging", infeasible=True)
+        best = found.chosen
+        if found.bound is None and best is not None:
+            loss = int(small.loss[best].sum())
+            return Outcome(kept[best], loss, True, "list merging")
+        if found.bound is not None:
+            bound = max(bound, ceil(found.bound - dual.margin))
+        index = _near(small, dual, best)
+        if perf_counter() >= deadline or len(index) > MOST_OPTIONS_CPSAT:
+            continue
         hint = None if best is None else np.searchsorted(index, best)
-        result = solve_cpsat(core, hint=hint, deadline=deadline)
+        result = solve_cpsat(small.restricted(index), hint=hint, deadline=deadline, effort=effort)
         if result.proved and result.chosen is None:
             return Outcome(None, 0, False, "CP-SAT", infeasible=True)
+        bound, solver = max(bound, result.bound), "CP-SAT"
         if result.chosen is not None:
             choice = index[result.chosen]
-            bound = max(bound, result.bound)
             if best is None or small.loss[choice].sum() <= small.loss[best].sum():
                 best = choice
             if result.proved:
-                return Outcome(kept[best], min(bound, int(small.loss[best].sum())), True, "CP-SAT")
-        solver = "CP-SAT"
-        bound = max(bound, result.bound)
+                return Outcome(kept[best], min(bound, int(small.loss[best].sum())), True, solver)
     return Outcome(None if best is None else kept[best], bound, False, solver)
+
+
+def _near(groups: Groups, dual: Dual, best: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """Options that a better choice than this one can have: their reduced loss is in the gap."""
+    if best is None:
+        return np.arange(len(groups.loss))
+    near = dual.reduced <= int(groups.loss[best].sum()) - dual.bound + dual.margin
+    near[best] = True
+    return np.flatnonzero(near)

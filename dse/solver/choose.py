@@ -1,0 +1,159 @@
+"""Which solver answers a problem: by its size, its unit types, its pairwise terms, or by name."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from math import floor
+
+import numpy as np
+
+from macwright.dse.solver.cpsat import Pair, solve_cpsat
+from macwright.dse.solver.infeasible import Infeasible, explain
+from macwright.dse.solver.linear import SOLVERS, solve_linear
+from macwright.dse.solver.pair_search import optimise_pairs
+from macwright.dse.solver.pairs import PairTerm, scaled_pairs
+from macwright.dse.solver.presolve import keep_undominated
+from macwright.dse.solver.problem import Groups
+from macwright.dse.solver.solution import Outcome
+from macwright.dse.solver.solve_groups import optimise, why_infeasible
+from macwright.dse.solver.types import TypeLimit, optimise_types
+
+__all__ = ["Chooser", "chooser_of"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Chooser:
+    """How problems on the same groups are solved, whatever their limits.
+
+    Parameters
+    ----------
+    limit : TypeLimit, optional
+        At most so many unit types.
+    pairs : sequence of Pair
+        Losses that two options add together, scaled like the objective.
+    solver : str
+        ``"auto"``, ``"cp-sat"`` or the name of a linear solver.
+    terms, error
+        The pairs in the units of the table, and the largest rounding of their total.
+    """
+
+    limit: TypeLimit | None = None
+    pairs: Sequence[Pair] = ()
+    solver: str = "auto"
+    terms: Sequence[PairTerm] = field(default=())
+    error: float = 0.0
+
+    @property
+    def plain(self) -> bool:
+        """Whether there is nothing but limits of totals."""
+        return self.limit is None and not self.pairs and self.solver == "auto"
+
+    def without_pairs(self) -> "Chooser":
+        """The same for an objective that pairs add nothing to."""
+        return replace(self, pairs=(), terms=(), error=0.0)
+
+    def __call__(
+        self,
+        groups: Groups,
+        deadline: float = float("inf"),
+        known: np.ndarray | None = None,
+    ) -> Outcome:
+        """Best choice within the limits; `known` is one, if there is one to start from."""
+        if self.pairs:
+            if self.limit is None and self.solver == "auto":
+                return optimise_pairs(groups, self.pairs, deadline=deadline)
+            return self._with_cpsat(groups, deadline)
+        if self.solver == "cp-sat":
+            return self._with_cpsat(groups, deadline)
+        if self.solver == "auto":
+            if self.limit is not None:
+                return optimise_types(groups, self.limit, deadline=deadline)
+            return optimise(groups, deadline=deadline, known=known)
+        kept = np.flatnonzero(keep_undominated(groups))
+        result = solve_linear(groups.restricted(kept), self.solver, deadline=deadline)
+        if result.chosen is None:
+            return Outcome(None, 0, False, self.solver, infeasible=result.proved)
+        bound = floor(result.bound - result.error)
+        return Outcome(kept[result.chosen], bound, result.proved, self.solver)
+
+    def _with_cpsat(self, groups: Groups, deadline: float) -> Outcome:
+        classes = None if self.limit is None else self.limit.classes
+        # An option may be dominated in its own loss and better in a pair.
+        kept = np.arange(len(groups.loss))
+        if not self.pairs:
+            kept = np.flatnonzero(keep_undominated(groups, classes))
+        result = solve_cpsat(
+            groups.restricted(kept),
+            pairs=self.pairs,
+            classes=None if classes is None else classes[kept],
+            most_classes=0 if self.limit is None else self.limit.most,
+            deadline=deadline,
+        )
+        if result.chosen is None:
+            return Outcome(None, 0, False, "CP-SAT", infeasible=result.proved)
+        chosen = kept[result.chosen]
+        picked = set(chosen.tolist())
+        loss = sum(groups.loss[chosen].tolist()) + sum(
+            pair.loss for pair in self.pairs if pair.first in picked and pair.second in picked
+        )
+        return Outcome(chosen, min(result.bound, loss), result.proved, "CP-SAT", loss=loss)
+
+    def why(self, groups: Groups) -> Infeasible:
+        """What to relax: the limits of totals, or the number of types."""
+        limit = self.limit
+        if limit is None or optimise(groups).infeasible:
+            return why_infeasible(groups)
+        enough = limit.most + 1
+        total = len(np.unique(limit.classes))
+        while enough < total and optimise_types(groups, replace(limit, most=enough)).infeasible:
+            enough += 1
+        if not groups.rows or optimise_types(replace(groups, rows=[]), limit).infeasible:
+            others = ""
+        else:
+            others = f"; or, with {limit.most}: " + str(
+                explain(groups, lambda other: optimise_types(other, limit).chosen)
+            )
+        return Infeasible(
+            f"Number of types must be at least {enough} with the other limits as they are, not "
+            f"{limit.most}{others}"
+        )
+
+
+def chooser_of(
+    groups: Groups,
+    *,
+    types: tuple[str, int] | None = None,
+    pairs: Iterable[PairTerm] = (),
+    solver: str = "auto",
+) -> tuple[Chooser, Groups]:
+    """How to solve a problem, and its groups, in finer units if there are pairs.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, or the solver cannot do what is asked.
+    """
+    if solver not in ("auto", "cp-sat", *SOLVERS):
+        raise ValueError(
+            f"Solver must be one of auto, cp-sat, {', '.join(SOLVERS)}, not {solver!r}"
+        )
+    terms = list(pairs)
+    if (types or terms) and solver in SOLVERS:
+        raise ValueError(f"Solver must be auto or cp-sat for unit types and pairs, not {solver!r}")
+    limit = None if types is None else _type_limit(groups, *types)
+    scaled: list[Pair] = []
+    error = 0.0
+    if terms:
+        scaled, groups, error = scaled_pairs(groups, terms)
+    return Chooser(limit=limit, pairs=scaled, solver=solver, terms=terms, error=error), groups
+
+
+def _type_limit(groups: Groups, column: str, most: int) -> TypeLimit:
+    if most < 1:
+        raise ValueError(f"Number of types must be at least 1, not {most}")
+    names = np.asarray(groups.table.label(column), object)[groups.table_row]
+    for option, more in groups.tied.items():
+        if any(groups.table.label(column)[row] != names[option] for row in more):
+            raise ValueError(
+                f"Tied options must have the same {column}, not {names[option]!r} and another"
+            )
+    return TypeLimit(np.unique(names.astype(str), return_inverse=True)[1].astype(np.int64), most)
