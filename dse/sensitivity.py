@@ -3,15 +3,18 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from macwright.costmodel.cache import Cache, content_key
+from macwright.dse.quantizer.grid import weight_grid
 from macwright.dse.quantizer.matrix import from_matrix, patches, to_matrix
+from macwright.dse.quantizer.operand import fit_operand
 from macwright.dse.quantizer.options import QuantOptions, act_format, weight_format
 from macwright.dse.quantizer.quantise import prepare
-from macwright.dse.quantizer.scales import Histogram, act_scale, on_grid, weight_scales
+from macwright.dse.quantizer.ranges import Histogram
 from macwright.dse.quantizer.session import session
 from macwright.dse.quantizer.stepper import Stepper, run_batches
 from macwright.dse.quantizer.subgraph import cut
@@ -30,7 +33,7 @@ __all__ = [
 ]
 
 #: Changes when the same question gets another answer, so that old results are not used.
-VERSION = 1
+VERSION = 2
 
 _Progress = Callable[[str, int, int], None]
 _Arrays = dict[str, np.ndarray]
@@ -175,13 +178,15 @@ class _LayerStudy:
         shift = None
         if tensor == "activation" or self.layer.dynamic:
             which = self.layer.act if tensor == "activation" else self.layer.weight
-            scale = act_scale(
+            operand = fit_operand(
                 self.histograms[tensor],
+                self.layer,
                 fmt,
-                method=self.options.act_scale,
-                power_of_two=self.options.power_of_two,
+                self.options,
+                operands[which].ndim,
+                second=tensor == "weight",
             )
-            operands[which] = on_grid(fmt, operands[which], scale)
+            operands[which] = operand.round(operands[which])
         else:
             operands[self.layer.weight], shift = self._rounded(fmt)
         out = run_batches(self.workload, self.alone, [self.layer.out], operands, self.samples)[0]
@@ -206,8 +211,8 @@ class _LayerStudy:
         """Rounded weights, and what the outputs' means lack."""
         matrix = to_matrix(self.layer, self.weight)
         method = "mse" if self.options.weight_scale == "output" else self.options.weight_scale
-        scale = weight_scales(matrix, fmt, method=method, power_of_two=self.options.power_of_two)
-        rounded = on_grid(fmt, matrix, scale[:, None])
+        options = replace(self.options, weight_scale=method)
+        rounded = weight_grid(self.layer, matrix, fmt, options).round(matrix)
         shift = None
         if self.options.bias_correction:
             shape = (self.layer.groups, self.layer.n, self.layer.k)

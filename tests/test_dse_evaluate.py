@@ -122,10 +122,14 @@ def test_allocations_that_are_refused(network, change, message):
 
 
 def test_options_that_are_refused():
-    with pytest.raises(ValueError, match="Option rounding must be one of nearest, gptq, not 'up'"):
+    with pytest.raises(ValueError, match="Option rounding must be one of nearest, gptq, adaround, not 'up'"):
         QuantOptions(rounding="up")
     with pytest.raises(ValueError, match="Option images must be a positive integer, not 0"):
         QuantOptions(images=0)
+    with pytest.raises(ValueError, match="Option group_size must be a positive integer, not 0"):
+        QuantOptions(group_size=0)
+    with pytest.raises(ValueError, match="must not be 'output' with a group_size"):
+        QuantOptions(group_size=8, weight_scale="output")
 
 
 @pytest.mark.slow

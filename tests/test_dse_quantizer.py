@@ -11,11 +11,13 @@ import pytest
 
 from macwright.dse.quantizer import QuantOptions, act_format, quantise
 from macwright.dse.quantizer.equalise import equalise, pairs
-from macwright.dse.quantizer.fake import rounding_nodes
 from macwright.dse.quantizer.gptq import gptq
+from macwright.dse.quantizer.grid import Grid
 from macwright.dse.quantizer.matrix import from_matrix, patches, to_matrix
+from macwright.dse.quantizer.operand import Operand
 from macwright.dse.quantizer.plan import quantised_model
-from macwright.dse.quantizer.scales import Histogram, act_scale, on_grid, weight_scales
+from macwright.dse.quantizer.ranges import Histogram, act_range
+from macwright.dse.quantizer.scales import on_grid, weight_scales
 from macwright.dse.recipe import load_recipe
 from macwright.dse.workload import load_workload
 from macwright.hw.formats import parse_format
@@ -42,7 +44,7 @@ def run(proto, **feeds):
 )
 def test_onnx_rounding_is_the_formats_own(name):
     fmt = parse_format(name)
-    nodes, constants, result = rounding_nodes(fmt, "x", 1.0, "q")
+    nodes, constants, result = Operand(format=fmt).nodes("x", (1,), "q")
     graph = onnx.helper.make_graph(
         nodes,
         "g",
@@ -94,9 +96,9 @@ def test_scales_of_other_methods():
     assert weight_scales(rows, fmt, method="max").tolist() == [1, 1]
     assert weight_scales(rows * 1.1, fmt, method="max", power_of_two=True).tolist() == [2, 1]
     values = np.r_[np.linspace(0, 1, 10_000), 50].astype(np.float32)
-    scale = act_scale(Histogram(values), parse_format("uint8"), method="percentile")
+    scale, _ = act_range(Histogram(values), parse_format("uint8"), method="percentile")
     assert scale < 0.2 / 255 * 6
-    assert act_scale(Histogram(values), parse_format("uint8"), method="max") == pytest.approx(
+    assert act_range(Histogram(values), parse_format("uint8"), method="max")[0] == pytest.approx(
         50 / 255
     )
 
@@ -104,7 +106,7 @@ def test_scales_of_other_methods():
 def test_activation_scale_is_near_the_best():
     values = np.abs(np.random.default_rng(3).standard_normal(50_000)).astype(np.float32)
     fmt = parse_format("uint4")
-    scale = act_scale(Histogram(values), fmt)
+    scale, _ = act_range(Histogram(values), fmt)
     tried = np.geomspace(0.05, 1, 400) * values.max() / fmt.max
     best = min(((fmt.quantize(values / s) * s - values) ** 2).sum() for s in tried)
     assert ((on_grid(fmt, values, scale) - values) ** 2).sum() <= 1.02 * best
@@ -151,7 +153,7 @@ def test_gptq_keeps_outputs_better_than_nearest(name):
     def error(rounded):
         return float(((columns @ (rounded - weights).transpose(0, 2, 1)) ** 2).mean())
 
-    rounded = gptq(weights, square, fmt, scale)
+    rounded = gptq(weights, square, Grid(format=fmt, scale=scale[..., None]))
     assert np.isin(rounded / 0.5, fmt.levels()).all()
     assert error(rounded) < 0.6 * error(on_grid(fmt, weights, scale[..., None]))
 
@@ -191,7 +193,7 @@ def test_quantised_model_computes_with_codes_of_its_formats(network, options):
         grid = plan.weight_format.quantize(codes)
         np.testing.assert_allclose(codes, grid, rtol=1e-5, atol=1e-5)
         if options.power_of_two:
-            assert np.log2([*plan.weight_scale, plan.act_scale]) % 1 == pytest.approx(0)
+            assert np.log2([*plan.weight_scale, plan.act.scale]) % 1 == pytest.approx(0)
     x = dataset.x_eval["x"]
     rounded = run(quantised_model(float_network, plans), x=x)
     exact = run(workload.model, x=x)

@@ -22,7 +22,12 @@ def measure(network, weights, acts, **options):
 
 
 NEAREST = QuantOptions(
-    rounding="nearest", weight_scale="max", act_scale="max", bias_correction=False, equalise=False
+    rounding="nearest",
+    weight_scale="max",
+    act_scale="max",
+    bias_correction=False,
+    equalise=False,
+    asymmetric=False,
 )
 
 

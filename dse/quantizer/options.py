@@ -8,7 +8,7 @@ from macwright.hw.formats import IntFormat, parse_format
 
 __all__ = ["QuantOptions", "act_format", "weight_format"]
 
-ROUNDINGS = ("nearest", "gptq")
+ROUNDINGS = ("nearest", "gptq", "adaround")
 SCALES = ("mse", "max", "percentile", "output")
 
 
@@ -18,9 +18,11 @@ class QuantOptions:
 
     Parameters
     ----------
-    rounding : {"gptq", "nearest"}
-        How weights are rounded: column by column, each rounding error made up for by the columns
-        that follow (GPTQ), towards the outputs of the float network; or each to the nearest value.
+    rounding : {"gptq", "adaround", "nearest"}
+        How weights are rounded: column by column, each rounding error made up for by the other
+        columns (GPTQ, then coordinate descent), towards the outputs of the float network; up or
+        down as is learned by gradient descent towards the same outputs (AdaRound); or each to the
+        nearest value.
     weight_scale : {"mse", "output", "max", "percentile"}
         What the scale of an output channel's weights minimises: the squared error of the weights,
         of the layer's output, or nothing (the largest value, or the 99.9th percentile, is put at
@@ -29,6 +31,17 @@ class QuantOptions:
         The same of a tensor of activations.
     power_of_two : bool
         Whether scales are powers of two.
+    group_size : int or None
+        Input channels that share a scale of the weights; None for all of them. Block formats have
+        their own.
+    asymmetric : bool
+        Whether another level than 0 may stand for zero activations, where that is more precise.
+        The hardware then adds a constant to each bias and pads with that level.
+    dynamic : bool
+        Whether scales of activations are found anew for each sample, or row of a matrix product.
+    smooth : bool
+        Whether input channels are divided by factors that bring activations and weights closer to
+        equal ranges (SmoothQuant); what computes the activations multiplies by channel.
     bias_correction : bool
         Whether biases make up for the mean error of the layer's outputs.
     equalise : bool
@@ -47,6 +60,10 @@ class QuantOptions:
     weight_scale: str = "mse"
     act_scale: str = "mse"
     power_of_two: bool = False
+    group_size: int | None = None
+    asymmetric: bool = True
+    dynamic: bool = False
+    smooth: bool = False
     bias_correction: bool = True
     equalise: bool = True
     images: int = 512
@@ -62,13 +79,19 @@ class QuantOptions:
                     f"Option {field} must be one of {', '.join(allowed)}, "
                     f"not {getattr(self, field)!r}"
                 )
-        if type(self.images) is not int or self.images < 1:
-            raise ValueError(f"Option images must be a positive integer, not {self.images!r}")
+        for field in ("images", "group_size"):
+            value = getattr(self, field)
+            if not (value is None and field == "group_size") and (
+                type(value) is not int or value < 1
+            ):
+                raise ValueError(f"Option {field} must be a positive integer, not {value!r}")
+        if self.weight_scale == "output" and self.group_size is not None:
+            raise ValueError("Option weight_scale must not be 'output' with a group_size")
 
     @classmethod
     def plain(cls) -> "QuantOptions":
         """Nearest rounding with scales of least squared error, and bias correction."""
-        return cls(rounding="nearest", equalise=False)
+        return cls(rounding="nearest", equalise=False, asymmetric=False)
 
     def to_fields(self) -> dict[str, Any]:
         """All options, as JSON values."""

@@ -1,6 +1,6 @@
 """What quantising one layer fixes, and the network that computes with it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,14 +8,14 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from macwright.dse.quantizer.fake import rounding_nodes
+from macwright.dse.quantizer.operand import Operand
 from macwright.dse.workload.layer import Layer, Workload
 from macwright.hw.formats import Format
 
 __all__ = ["LayerPlan", "apply_plan", "quantised_model"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class LayerPlan:
     """One layer in formats.
 
@@ -23,51 +23,54 @@ class LayerPlan:
     ----------
     layer : Layer
         The layer.
-    weight_format, act_format : Format
-        Formats of the two operands.
-    act_scale : float
-        Value of one unit of the activations.
-    weight_scale : ndarray of float32, shape (n_rows,)
-        Value of one unit of the weights of each output channel; of the second operand, shape
-        (1,), if the layer is dynamic.
+    act : Operand
+        First operand.
+    second : Operand or None
+        Second operand, if it is computed too.
+    weight_format : Format
+        Format of the second operand.
+    weight_scale : ndarray of float32, shape (n_rows,) or (n_rows, k), or None
+        Value of one unit of the weights of each output channel, or of each weight.
     weight : ndarray of float32, shape of the weights, or None
-        Rounded weights, scales included; None if the layer is dynamic.
+        Rounded weights, scales included, for activations with `Operand.channels` divided out.
     bias : ndarray of float32, shape (n_rows,), or None
-        Biases; None if the layer is dynamic.
+        Biases.
     """
 
     layer: Layer
+    act: Operand
+    second: Operand | None
     weight_format: Format
-    act_format: Format
-    act_scale: float
-    weight_scale: NDArray[np.float32]
+    weight_scale: NDArray[np.float32] | None
     weight: NDArray[np.float32] | None
     bias: NDArray[np.float32] | None
 
 
-def apply_plan(graph: onnx.GraphProto, plan: LayerPlan) -> None:
+def apply_plan(
+    graph: onnx.GraphProto, plan: LayerPlan, shapes: Mapping[str, tuple[int, ...]]
+) -> None:
     """Replace a layer's node by one that computes in formats."""
     layer = plan.layer
     index = next(i for i, node in enumerate(graph.node) if node.name == layer.name)
     node = onnx.NodeProto()
     node.CopyFrom(graph.node[index])
-    nodes, constants, act = rounding_nodes(
-        plan.act_format, layer.act, plan.act_scale, f"{layer.name}::act"
-    )
+    nodes, constants, act = plan.act.nodes(layer.act, shapes[layer.act], f"{layer.name}::act")
     node.input[0] = act
     tail = []
-    if plan.weight is None or plan.bias is None:
-        second, more, node.input[1] = rounding_nodes(
-            plan.weight_format, layer.weight, float(plan.weight_scale[0]), f"{layer.name}::weight"
+    if plan.second is not None:
+        second, more, node.input[1] = plan.second.nodes(
+            layer.weight, shapes[layer.weight], f"{layer.name}::weight"
         )
         nodes, constants = nodes + second, constants + more
-        unit = np.float32(plan.act_scale) * plan.weight_scale[0]
-        constants.append(numpy_helper.from_array(np.asarray(unit), f"{layer.name}::unit"))
+        unit = np.asarray(plan.act.unit * plan.second.unit, np.float32)
+        constants.append(numpy_helper.from_array(unit, f"{layer.name}::unit"))
         node.output[0] = f"{layer.name}::sum"
         tail.append(("Mul", [node.output[0], f"{layer.name}::unit"]))
     else:
+        assert plan.weight is not None
+        assert plan.bias is not None
         # The activations stay in units of their format: their scale is in the weights.
-        scaled = plan.weight * np.float32(plan.act_scale)
+        scaled = plan.weight * np.float32(plan.act.unit)
         node.input[1] = f"{layer.name}::weights"
         constants.append(numpy_helper.from_array(scaled, node.input[1]))
         constants.append(numpy_helper.from_array(plan.bias, f"{layer.name}::biases"))
@@ -92,7 +95,7 @@ def quantised_model(workload: Workload, plans: Iterable[LayerPlan]) -> onnx.Mode
     model = onnx.ModelProto()
     model.CopyFrom(workload.model)
     for plan in plans:
-        apply_plan(model.graph, plan)
+        apply_plan(model.graph, plan, workload.shapes)
     used = {name for node in model.graph.node for name in node.input}
     kept = [item for item in model.graph.initializer if item.name in used]
     del model.graph.initializer[:], model.graph.value_info[:]

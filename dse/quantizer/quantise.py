@@ -7,11 +7,9 @@ import onnx
 
 from macwright.dse.quantizer.equalise import equalise, pairs
 from macwright.dse.quantizer.fake import expressible
-from macwright.dse.quantizer.gptq import Moments, best_scale, gptq, retarget
-from macwright.dse.quantizer.matrix import from_matrix, layer_bias, patches, to_matrix
+from macwright.dse.quantizer.one_layer import plan_layer
 from macwright.dse.quantizer.options import QuantOptions
 from macwright.dse.quantizer.plan import LayerPlan, apply_plan
-from macwright.dse.quantizer.scales import Histogram, act_scale, on_grid, weight_scales
 from macwright.dse.quantizer.stepper import Stepper
 from macwright.dse.recipe import Dataset
 from macwright.dse.workload.layer import Layer, Workload
@@ -22,8 +20,6 @@ __all__ = ["Allocation", "check_allocation", "prepare", "quantise"]
 Allocation = Mapping[str, tuple[str, str]]
 #: Elements of one tensor, for all calibration samples, that memory has room for.
 LARGEST_TENSOR = 1 << 26
-#: Elements of the sampled inputs of a layer.
-LARGEST_COLUMNS = 1 << 24
 
 
 def prepare(workload: Workload, dataset: Dataset, options: QuantOptions) -> Workload:
@@ -65,7 +61,7 @@ def check_allocation(
             if not expressible(fmt):
                 raise ValueError(
                     f"Activations of layer {layer.name} must be integers or minifloats of at most "
-                    f"16 bits, not {fmt}"
+                    f"16 bits, or blocks of such, not {fmt}"
                 )
     return formats
 
@@ -113,38 +109,11 @@ def quantise(
     rounded = Stepper(workload, graph, feeds)
     plans = []
     for index, layer in enumerate(workload.layers):
-        weight_format, act_format = formats[layer.name]
         wanted = _target(workload, layer, exact, rounded, {plan.layer.name for plan in plans})
         acts = rounded.advance([layer.act, layer.weight] if layer.dynamic else [layer.act])
-        scale = act_scale(
-            Histogram(acts[0]),
-            act_format,
-            method=options.act_scale,
-            power_of_two=options.power_of_two,
-        )
-        if layer.dynamic:
-            second = act_scale(
-                Histogram(acts[1]),
-                weight_format,
-                method=options.act_scale,
-                power_of_two=options.power_of_two,
-            )
-            scales, weight, bias = np.array([second], np.float32), None, None
-        else:
-            scales, weight, bias = _weights(
-                workload, layer, (weight_format, act_format), scale, (acts[0], wanted), options
-            )
-        plan = LayerPlan(
-            layer=layer,
-            weight_format=weight_format,
-            act_format=act_format,
-            act_scale=scale,
-            weight_scale=scales,
-            weight=weight,
-            bias=bias,
-        )
+        plan = plan_layer(workload, layer, formats[layer.name], acts, wanted, options)
         plans.append(plan)
-        apply_plan(graph, plan)
+        apply_plan(graph, plan, workload.shapes)
         if progress:
             progress("quantisation", index + 1, len(workload.layers))
     return workload, plans
@@ -169,54 +138,6 @@ def _target(
         if right.shape == wanted.shape == wrong.shape:
             return wanted + (right - wrong)
     return wanted
-
-
-def _weights(
-    workload: Workload,
-    layer: Layer,
-    formats: tuple[Format, Format],
-    scale: float,
-    data: tuple[np.ndarray, np.ndarray],
-    options: QuantOptions,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Scales, rounded weights and biases of a layer that has weights."""
-    fmt, act_format = formats
-    tensor = workload.tensor(layer.weight).astype(np.float32)
-    bias = layer_bias(workload, layer)
-    matrix = to_matrix(layer, tensor)
-    simple = options.rounding == "nearest" and options.weight_scale != "output"
-    method = "max" if options.weight_scale == "output" else options.weight_scale
-    full = weight_scales(matrix, fmt, method=method, power_of_two=options.power_of_two)
-    if simple and not options.bias_correction:
-        return full, from_matrix(layer, on_grid(fmt, matrix, full[:, None]), tensor.shape), bias
-    shape = (layer.groups, layer.n, layer.k)
-    limit = min(max(64 * layer.k, 4096), LARGEST_COLUMNS // (layer.groups * layer.k))
-    columns, outputs = patches(layer, data[0], data[1], tensor.shape, limit)
-    columns = on_grid(act_format, np.ascontiguousarray(columns), scale)
-    if layer.op != "MatMul":
-        outputs = outputs - bias.reshape(layer.groups, 1, layer.n)
-    moments = Moments(columns, outputs, centred=options.bias_correction)
-    weights, full = matrix.reshape(shape), full.reshape(shape[:2])
-    if options.rounding == "gptq":
-        weights = retarget(weights, moments)
-    if options.weight_scale == "output" and fmt.block == 1:
-        full, result = best_scale(
-            weights,
-            moments.square,
-            fmt,
-            full,
-            rounding=options.rounding,
-            power_of_two=options.power_of_two,
-        )
-    elif options.rounding == "gptq" and fmt.block == 1:
-        result = gptq(weights, moments.square, fmt, full)
-    else:
-        result = on_grid(fmt, weights, full[..., None])
-    if options.bias_correction:
-        lost = moments.mean_out - np.einsum("gnk,gk->gn", result, moments.mean_in)
-        bias = lost.reshape(-1) + (0 if layer.op == "MatMul" else bias)
-    rounded = from_matrix(layer, result.reshape(matrix.shape), tensor.shape)
-    return full.reshape(-1), rounded, bias.astype(np.float32)
 
 
 def _feeds(workload: Workload, dataset: Dataset, options: QuantOptions) -> dict[str, np.ndarray]:
