@@ -173,6 +173,11 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert answer("--tie", "a=b", "--budget", "bops<=15")["objective"] == 8
     points = answer("--front", "bops")["points"]
     assert [p["totals"]["bops"] for p in points] == [3, 9, 16]  # pyright: ignore
+    few = answer("--front", "bops", "--types", "unit<=1", "--time-limit", "60")
+    assert [p["totals"]["bops"] for p in few["points"]] == [3, 16]  # pyright: ignore
+    assert few["complete"]
+    paired = answer("--front", "bops", "--pairs", str(pairs), "--solver", "cp-sat")["points"]
+    assert [p["objective"] for p in paired][-1] == 1.5  # pyright: ignore
     assert main([*run, "--front", "bops", "--points", "2"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "bops,loss,status,gap",

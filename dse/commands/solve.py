@@ -5,6 +5,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 HELP = "allocation or front of a table of options: one row for each (layer, option)"
@@ -100,47 +101,36 @@ def run(args: argparse.Namespace) -> int:
         "budgets": _budgets(args),
         "ties": [_tie(text) for text in args.tie],
         "allow": _allow(args.allow),
+        "types": _types(args.types) if args.types else None,
+        "pairs": _pairs(args.pairs) if args.pairs else (),
+        "solver": args.solver,
+        "time_limit_s": args.time_limit,
     }
     if not args.front:
         if args.points is not None:
             raise ValueError("Points must be given with --front, not alone")
-        if args.types:
-            limits["types"] = _types(args.types)
-        if args.pairs:
-            limits["pairs"] = _pairs(args.pairs)
-        solution = solve(
-            table, args.objective, time_limit_s=args.time_limit, solver=args.solver, **limits
-        )
+        solution = solve(table, args.objective, **limits)
         _write(args, solution_record(solution), lambda: _print_solution(solution))
         return 0
-    if args.types or args.pairs or args.solver != "auto" or args.time_limit:
-        raise ValueError("Types, pairs, solver and time limit must be given without --front")
     if len(args.front) > 2:
         raise ValueError(f"Fronts must be over one or two columns, not {len(args.front)}")
-    progress = TerminalProgress()
-    if len(args.front) == 1:
-        points = front(
-            table,
-            args.objective,
-            args.front[0],
-            points=args.points,
-            progress=progress,
-            **limits,
-        )
-        seconds = points.seconds
-    else:
-        points = front_of_three(
-            table, args.objective, args.front, points=args.points or 25, progress=progress, **limits
-        )
-        seconds = sum(point.seconds for point in points)
-    progress.close()
+    limits |= {"points": args.points, "progress": TerminalProgress()}
+    began = perf_counter()
+    try:
+        if len(args.front) == 1:
+            points: Any = front(table, args.objective, args.front[0], **limits)
+        else:
+            points = front_of_three(table, args.objective, args.front, **limits)
+    finally:
+        limits["progress"].close()
     record = {
         "objective": args.objective,
         "front": args.front,
-        "seconds": round(seconds, 3),
+        "complete": points.complete,
+        "seconds": round(perf_counter() - began, 3),
         "points": [solution_record(point) for point in points],
     }
-    _write(args, record, lambda: _print_front(args, list(points)))
+    _write(args, record, lambda: _print_front(args, points))
     return 0
 
 
@@ -182,12 +172,15 @@ def _print_solution(solution: Any) -> None:
         print(f"{layer:{width}}  {option}")
 
 
-def _print_front(args: argparse.Namespace, points: list[Any]) -> None:
+def _print_front(args: argparse.Namespace, points: Any) -> None:
     names = [*args.front, args.objective]
     print(",".join((*names, "status", "gap")))
     for point in points:
-        figures = [f"{point.totals[name]:.10g}" for name in names]
+        reached = {**point.totals, args.objective: point.objective}
+        figures = [f"{reached[name]:.10g}" for name in names]
         print(",".join((*figures, point.status, f"{point.gap:.2g}")))
+    if not points.complete:
+        print("Front must have more time for the points that it lacks", file=sys.stderr)
 
 
 def _budgets(args: argparse.Namespace) -> list[Any]:

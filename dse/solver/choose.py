@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from math import floor
+from math import ceil
 
 import numpy as np
 
@@ -72,8 +72,10 @@ class Chooser:
         result = solve_linear(groups.restricted(kept), self.solver, deadline=deadline)
         if result.chosen is None:
             return Outcome(None, 0, False, self.solver, infeasible=result.proved)
-        bound = floor(result.bound - result.error)
-        return Outcome(kept[result.chosen], bound, result.proved, self.solver)
+        chosen = kept[result.chosen]
+        # Losses are integers.
+        bound = min(ceil(result.bound - result.error), int(groups.loss[chosen].sum()))
+        return Outcome(chosen, bound, result.proved, self.solver)
 
     def _with_cpsat(self, groups: Groups, deadline: float) -> Outcome:
         classes = None if self.limit is None else self.limit.classes

@@ -1,6 +1,6 @@
 """Fronts under further limits: one solve for each point, with a limit on the cost."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import perf_counter
 
@@ -13,6 +13,7 @@ from macwright.dse.solver.solution import Outcome
 __all__ = ["epsilon_outcomes"]
 
 Progress = Callable[[str, int, int], None]
+Known = tuple[int, int, Outcome]
 
 #: Part of the time left that a point may take where their number is not known.
 SHARE = 1 / 16
@@ -24,9 +25,12 @@ def epsilon_outcomes(
     choose: Chooser,
     *,
     deadline: float = float("inf"),
+    known: Sequence[Known] = (),
     progress: Progress | None = None,
 ) -> tuple[list[Outcome], bool]:
     """Non-dominated outcomes by increasing cost, and whether all that were asked for are there.
+
+    None, and true, if no choice is within the limits.
 
     Parameters
     ----------
@@ -39,22 +43,15 @@ def epsilon_outcomes(
     deadline : float
         Value of `time.perf_counter` at which to stop. Each point gets its share of the time, after
         which it is the best so far.
+    known : sequence of (int, int, Outcome)
+        Outcomes that are best at limits of the cost from the first to the second number.
     progress : callable, optional
         Called with a stage, the points done and their number (0 if not known).
-
-    Raises
-    ------
-    ValueError
-        If no choice is within the limits.
-    TimeoutError
-        If the time passed before any choice was found.
     """
-    search = _Search(groups, choose, deadline)
+    search = _Search(groups, choose, deadline, known)
     dearest = search.best_at(groups.rows[0].limit, points)
     if dearest is None:
-        if search.missing:
-            raise TimeoutError("A point of the front must be found in the time: allow more")
-        raise choose.why(groups)
+        return [], not search.missing
     found = [dearest]
     if points is None:
         while (nxt := search.best_at(search.cost(found[-1]) - 1)) is not None:
@@ -84,8 +81,10 @@ def epsilon_outcomes(
 class _Search:
     """Points one by one; `missing` is set where the time was too short for one."""
 
-    def __init__(self, groups: Groups, choose: Chooser, deadline: float) -> None:
-        self.groups, self.choose, self.deadline = groups, choose, deadline
+    def __init__(
+        self, groups: Groups, choose: Chooser, deadline: float, known: Sequence[Known]
+    ) -> None:
+        self.groups, self.choose, self.deadline, self.known = groups, choose, deadline, known
         self.missing = False
 
     def cost(self, outcome: Outcome) -> int:
@@ -97,6 +96,9 @@ class _Search:
 
     def best_at(self, limit: int, left: int | None = None) -> Outcome | None:
         """Least loss at a limit of the cost and, of those, least cost; one of `left` points."""
+        for low, high, outcome in self.known:
+            if low <= limit <= high:
+                return outcome
         until = self._until(left)
         best = self._solve(limit, until)
         if best is None:

@@ -16,7 +16,7 @@ from macwright.dse.solver.solution import Outcome, Solution, make_solution
 from macwright.dse.solver.solve_groups import why_infeasible
 from macwright.dse.solver.table import OptionTable
 
-__all__ = ["Front", "evenly", "front"]
+__all__ = ["Front", "evenly", "front", "nothing_found"]
 
 
 class Front(Sequence[Solution]):
@@ -163,6 +163,8 @@ def front(
         outcomes, complete = epsilon_outcomes(
             groups, points, choose, deadline=deadline, progress=progress
         )
+        if not outcomes:
+            raise nothing_found(choose, groups, complete)
         losses = [groups.loss[o.chosen].sum() if o.loss is None else o.loss for o in outcomes]
         scaled_cost = np.array([groups.rows[0].cost[o.chosen].sum() for o in outcomes], np.int64)
         return Front(
@@ -196,6 +198,13 @@ def front(
         raise why_infeasible(every) from None
     whole = _front_of_merged(groups, merged, objective, cost, perf_counter() - began)
     return whole if points is None else whole.some(points)
+
+
+def nothing_found(choose: Chooser, groups: Groups, complete: bool) -> Exception:
+    """Why a front has no point: the limits, or the time."""
+    if complete:
+        return choose.why(groups)
+    return TimeoutError("A point of the front must be found within the time limit: allow more time")
 
 
 def _front_of_merged(

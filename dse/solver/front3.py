@@ -1,18 +1,31 @@
-"""Three objectives: a front under each of several limits of the third."""
+"""Three objectives: fronts of two under limits of the third."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from math import ceil, sqrt
-from typing import Any
+from time import perf_counter
 
 import numpy as np
 
-from macwright.dse.solver.front import front
-from macwright.dse.solver.problem import Budget, Count
-from macwright.dse.solver.solution import Solution
-from macwright.dse.solver.solve import solve
+from macwright.dse.solver.choose import Chooser, chooser_of
+from macwright.dse.solver.epsilon import epsilon_outcomes
+from macwright.dse.solver.front import nothing_found
+from macwright.dse.solver.pairs import PairTerm
+from macwright.dse.solver.problem import Budget, Count, Groups, group
+from macwright.dse.solver.solution import Outcome, Solution, make_solution
 from macwright.dse.solver.table import OptionTable
 
-__all__ = ["front_of_three"]
+__all__ = ["Points", "front_of_three"]
+
+Progress = Callable[[str, int, int], None]
+
+
+class Points(list[Solution]):
+    """Solutions; `complete` is False if the time was too short for some that were asked for."""
+
+    def __init__(self, points: Iterable[Solution] = (), *, complete: bool = True) -> None:
+        super().__init__(points)
+        self.complete = complete
 
 
 def front_of_three(
@@ -20,14 +33,19 @@ def front_of_three(
     objective: str,
     costs: Sequence[str],
     budgets: Iterable[Budget | Count] = (),
-    points: int = 25,
+    points: int | None = 25,
     *,
-    progress: Callable[[str, int, int], None] | None = None,
-    **limits: Any,
-) -> list[Solution]:
-    """Points that no other point found beats, by nested limits of the two costs.
+    ties: Iterable[Sequence[str]] = (),
+    allow: Mapping[str, Iterable[str]] | None = None,
+    types: tuple[str, int] | None = None,
+    pairs: Iterable[PairTerm] = (),
+    solver: str = "auto",
+    time_limit_s: float | None = None,
+    progress: Progress | None = None,
+) -> Points:
+    """Points that no other beats, by nested limits of the two costs.
 
-    Every point has proved least objective at its limits of the two costs.
+    Every point has proved least objective at its limits of the two costs, or says its gap.
 
     Parameters
     ----------
@@ -39,41 +57,144 @@ def front_of_three(
         Columns of which the front is.
     budgets : iterable of Budget or Count
         Further limits.
-    points : int, default=25
-        About the number of solves: the square root of it for each cost.
+    points : int or None, default=25
+        About the number of solves: the square root of it for each cost. ``None`` for the whole
+        front, every point of it; that takes one front of two for each level of the second cost.
+    ties, allow, types, pairs, solver
+        As in :func:`macwright.dse.solver.solve`.
+    time_limit_s : float, optional
+        Wall-clock seconds for all points.
     progress : callable, optional
-        Called with a stage, the fronts done and their number.
-    **limits
-        `ties` and `allow` as in :func:`macwright.dse.solver.solve`.
+        Called with a stage, the fronts done and their number (0 if not known).
 
     Raises
     ------
     ValueError
         If a name is unknown or no allocation is within the limits.
+    TimeoutError
+        If the time passed before any point was found.
     """
     first, second = costs
     if len({objective, first, second}) < 3:
         raise ValueError(f"Objectives must be three columns, not {objective}, {first}, {second}")
-    if points < 1:
+    if points is not None and points < 1:
         raise ValueError(f"Points must be at least 1, not {points}")
-    budgets = list(budgets)
-    side = max(1, ceil(sqrt(points)))
-    least = solve(table, second, budgets, **limits).totals[second]
-    ends = front(table, objective, second, budgets, points=2, **limits)
-    found: list[Solution] = []
-    most = ends[-1].totals[second]
-    for done, limit in enumerate(np.linspace(least, most, side) if side > 1 else [most]):
-        under = [*budgets, Budget(second, max=float(limit))]
-        found += front(table, objective, first, under, points=side, **limits)
+    began = perf_counter()
+    deadline = began + time_limit_s if time_limit_s is not None else float("inf")
+    limits = [Budget(first, max=float("inf")), Budget(second, max=float("inf")), *budgets]
+    groups = group(table, objective=objective, budgets=limits, ties=ties, allow=allow)
+    choose, groups = chooser_of(groups, types=types, pairs=pairs, solver=solver)
+    levels = _all_levels if points is None else _some_levels
+    found, complete = levels(groups, choose, points, deadline, progress)
+    if not found:
+        raise nothing_found(choose, groups, complete)
+    names = (objective, first, second)
+    solutions = [
+        make_solution(
+            groups,
+            outcome,
+            seconds=perf_counter() - began,
+            objective=objective,
+            pair_terms=choose.terms,
+            pair_error=choose.error,
+        )
+        for outcome in _undominated(groups, found)
+    ]
+    solutions.sort(key=lambda point: [point.totals[name] for name in (*names[1:], names[0])])
+    return Points(solutions, complete=complete)
+
+
+def _all_levels(
+    groups: Groups,
+    choose: Chooser,
+    points: int | None,
+    deadline: float,
+    progress: Progress | None,
+) -> tuple[list[Outcome], bool]:
+    """Fronts at every level of the second cost that changes them.
+
+    The front at a level stays the same down to the largest second cost of its points: the next
+    level is one less.
+    """
+    del points
+    found: list[Outcome] = []
+    known: list[tuple[int, int, Outcome]] = []
+    level = groups.rows[1].limit
+    while True:
+        one = _limited(groups, level)
+        outcomes, complete = epsilon_outcomes(one, None, choose, deadline=deadline, known=known)
+        found += [outcome for outcome in outcomes if all(outcome is not k[2] for k in known)]
+        if not outcomes or not complete:
+            return found, complete
+        costs, seconds = (
+            [int(row.cost[o.chosen].sum()) for o in outcomes] for row in groups.rows[:2]
+        )
+        level = max(seconds) - 1
+        # What stays within the next level is the best there, too.
+        highs = [*(cost - 1 for cost in costs[1:]), groups.rows[0].limit]
+        known = [
+            (low, high, outcome)
+            for low, high, outcome, reached in zip(costs, highs, outcomes, seconds, strict=True)
+            if reached <= level and outcome.optimal
+        ]
+        if progress:
+            progress("levels of the front", len(found), 0)
+
+
+def _some_levels(
+    groups: Groups,
+    choose: Chooser,
+    points: int | None,
+    deadline: float,
+    progress: Progress | None,
+) -> tuple[list[Outcome], bool]:
+    """Fronts of a few points at a few levels, evenly spaced."""
+    side = max(1, ceil(sqrt(points or 1)))
+    second = groups.rows[1]
+    ends, complete = epsilon_outcomes(groups, 1, choose, deadline=deadline)
+    cheapest = choose.without_pairs()(
+        replace(groups, loss=second.cost, rows=[groups.rows[0], *groups.rows[2:]]), deadline
+    )
+    if not ends:
+        return [], complete
+    most = int(second.cost[ends[-1].chosen].sum())
+    least = most if cheapest.chosen is None else int(second.cost[cheapest.chosen].sum())
+    found = list(ends)
+    for done in range(side):
+        # Python's integers, because the product may pass 64 bits.
+        level = least + (most - least) * done // (side - 1) if side > 1 else most
+        share = (deadline - perf_counter()) / (side - done)
+        outcomes, whole = epsilon_outcomes(
+            _limited(groups, level), side, choose, deadline=perf_counter() + share
+        )
+        found += outcomes
+        complete &= whole
         if progress:
             progress("fronts", done + 1, side)
-    names = (objective, first, second)
-    totals = np.array([[point.totals[name] for name in names] for point in found])
+    return found, complete
+
+
+def _limited(groups: Groups, level: int) -> Groups:
+    first, second, *others = groups.rows
+    return replace(groups, rows=[first, replace(second, limit=level), *others])
+
+
+def _undominated(groups: Groups, found: Sequence[Outcome]) -> list[Outcome]:
+    """Outcomes that no other beats in all three; of equal ones the first."""
+    totals = np.array(
+        [
+            [
+                groups.loss[o.chosen].sum() if o.loss is None else o.loss,
+                *(row.cost[o.chosen].sum() for row in groups.rows[:2]),
+            ]
+            for o in found
+        ]
+    )
     kept = []
     for index, row in enumerate(totals):
         as_good = (totals <= row).all(axis=1)
         better = as_good & (totals < row).any(axis=1)
         equal_before = as_good[:index] & ~better[:index]
         if not better.any() and not equal_before.any():
-            kept.append(index)
-    return sorted((found[i] for i in kept), key=lambda p: (p.totals[first], p.totals[second]))
+            kept.append(found[index])
+    return kept

@@ -61,7 +61,7 @@ def solve(
     Columns are scaled to integers and solved exactly in integers; `gap` of an optimal solution is
     what the scaling can hide (0 for decimals of few digits). A limit is kept to within 1e-14
     of itself and the rounding of its column, at most 2**-53 of the column's largest total for
-    each layer. SCIP, HiGHS and CBC compute in doubles: their `gap` is at least 1e-9 of the range
+    each layer. SCIP, HiGHS and CBC compute in doubles: their bound is trusted to 1e-9 of the range
     of the objective.
     """
     began = perf_counter()
