@@ -116,6 +116,9 @@ class BitHeap:
                 return [*total, *_add_sign(m, dots, carry, self.sign[0])]
             while len(column) > 1:
                 column.sort(key=lambda bit: bit.arrival)
+                if k == self.width - 1:
+                    column[:3] = [self.target.parity(m, column[:3])]
+                    continue
                 if len(column) == 2:
                     bits = column[:2]
                     s, c = self.target.half_adder(m, bits, one=ones[k])

@@ -97,6 +97,14 @@ class Target:
         ]
         return Bit(total, False, arrival), Bit(carry, False, arrival)
 
+    def parity(self, m: Module, bits: list[Bit]) -> Bit:
+        """Add two or three bits to `m` whose carry nobody reads."""
+        a, b, *more = bits
+        total = Signal(name="s")
+        m.d.comb += total.eq(a.signal ^ b.signal ^ (more[0].signal if more else 0))
+        inverted = sum(bit.inverted for bit in bits) % 2 == 1
+        return Bit(total, inverted, max(bit.arrival for bit in bits) + 0.8)
+
     def register(
         self,
         m: Module,
@@ -148,6 +156,12 @@ class Asic(Target):
         else:
             m.submodules += Instance("macwright_fa", **ports, o_s=total, o_co=carry)
         return Bit(total, flip, arrival + 0.3), Bit(carry, flip, arrival)
+
+    def parity(self, m: Module, bits: list[Bit]) -> Bit:
+        """Add two or three bits to `m` whose carry nobody reads."""
+        if self.inverting and len(bits) == 3:
+            return self.full_adder(m, bits)[0]
+        return super().parity(m, bits)
 
     def register(
         self,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Signal, Value
 
 from macwright.hw.arith.aligner import align
 from macwright.hw.arith.bit_heap import BitHeap
@@ -11,11 +11,14 @@ from macwright.hw.arith.target import target_of
 from macwright.hw.formats import IntFormat, TernaryFormat
 from macwright.hw.pe.float_mac import kinds
 from macwright.hw.pe.int_product import add_int_product
-from macwright.hw.pe.minifloat_product import aligned_product, raw_product
+from macwright.hw.pe.minifloat_product import aligned_product, raw_product, signed_product
 from macwright.hw.pe.operand import range_width
 from macwright.hw.pe.product import split
 
 __all__ = ["Specials", "add_lanes", "lane_specials", "split_lanes", "sum_width", "windowed_sum"]
+
+#: Products of significands of up to so many bits become signed before they are aligned.
+SIGNED_BITS = 4
 
 
 @dataclass(frozen=True)
@@ -48,19 +51,40 @@ def add_lanes(
 ) -> None:
     """Add all lanes' exact products to a heap, in units of the smallest; or subtract integers."""
     lane = spec.lane
-    for a, w in zip(acts, weights, strict=True):
-        if lane.is_integer:
+    pairs = list(zip(acts, weights, strict=True))
+    if lane.is_integer:
+        for a, w in pairs:
             add_int_product(m, heap, lane, a, w, negative=negative)
-        else:
-            term = aligned_product(m, lane, a, w, target=target_of(spec.target))
-            _add_signed(heap, term.bits, term.sign)
+        return
+    target = target_of(spec.target)
+    if lane.product_bits <= SIGNED_BITS:
+        for a, w in pairs:
+            heap.add(signed_product(m, lane, a, w, target=target))
+        return
+    terms = [aligned_product(m, lane, a, w, target=target) for a, w in pairs]
+    _add_signed(m, heap, [(term.bits, term.sign) for term in terms])
 
 
-def _add_signed(heap: BitHeap, bits: Value, sign: Value) -> None:
-    """Add a magnitude whose bits are complemented by its sign."""
-    heap.add(bits)
-    heap.add_bit(sign, 0)
-    heap.add_bit(sign, len(bits), negative=True)
+def _add_signed(m: Module, heap: BitHeap, terms: list[tuple[Value, Value]]) -> None:
+    """Add magnitudes of the same width whose bits are complemented by their signs.
+
+    That is ``bits + sign - sign * 2**width`` for each. The signs are counted in groups of one less
+    than a power of two, which takes full adders alone, and the counts are added.
+    """
+    width = len(terms[0][0])
+    for bits, _ in terms:
+        heap.add(bits)
+    signs = [sign for _, sign in terms]
+    while signs:
+        digits = (len(signs) + 1).bit_length() - 1
+        group, signs = signs[: (1 << digits) - 1], signs[(1 << digits) - 1 :]
+        counter = BitHeap(digits, target=heap.target)
+        for sign in group:
+            counter.add_bit(sign, 0)
+        count = Signal(digits, name="negative_lanes")
+        m.d.comb += count.eq(counter.sum(m))
+        heap.add(count)
+        heap.add(count, shift=width, negative=True)
 
 
 def windowed_sum(
@@ -76,9 +100,13 @@ def windowed_sum(
     ]
     least = _minimum(m, [back for _, back, _, _, _ in products])
     heap = BitHeap(sum_width(spec), target=target)
+    terms = []
     for bits, back, _, sign, _ in products:
+        difference = BitHeap(len(back), target=target)
+        difference.add(back)
+        difference.add(least, negative=True)
         amount = Signal(len(back), name="amount")
-        m.d.comb += amount.eq(back - least)
+        m.d.comb += amount.eq(difference.sum(m))
         window = align(
             m,
             [(bit ^ sign)[0] for bit in bits],
@@ -87,7 +115,8 @@ def windowed_sum(
             width=spec.window,
             fill=sign,
         )
-        _add_signed(heap, Cat(*window), sign)
+        terms.append((Cat(*window), sign))
+    _add_signed(m, heap, terms)
     total = Signal(heap.width, name="window_sum")
     m.d.comb += total.eq(heap.sum(m))
     shift = Signal(len(least), name="window_shift")
@@ -96,15 +125,24 @@ def windowed_sum(
 
 
 def _minimum(m: Module, values: list[Value]) -> Value:
-    """Smallest of unsigned numbers of the same width, by a tree of comparisons."""
-    while len(values) > 1:
-        pairs = []
-        for x, y in zip(values[::2], values[1::2], strict=False):
-            smaller = Signal(len(x), name="smaller")
-            m.d.comb += smaller.eq(Mux(x < y, x, y))
-            pairs.append(smaller)
-        values = pairs + ([values[-1]] if len(values) % 2 else [])
-    return values[0]
+    """Smallest of unsigned numbers of the same width, bit by bit from the highest.
+
+    A number drops out where it has a one and another, still in, has a zero.
+    """
+    width = len(values[0])
+    least = Signal(width, name="least")
+    within: list[Value] = [Const(1, 1)] * len(values)
+    for k in reversed(range(width)):
+        m.d.comb += least[k].eq(
+            ~Cat(*(i & ~v[k] for i, v in zip(within, values, strict=True))).any()
+        )
+        after = []
+        for inside, value in zip(within, values, strict=True):
+            kept = Signal(name="within")
+            m.d.comb += kept.eq(inside & (least[k] | ~value[k]))
+            after.append(kept)
+        within = after
+    return least
 
 
 def lane_specials(m: Module, spec: Any, acts: list[Value], weights: list[Value]) -> Specials:

@@ -4,7 +4,7 @@ from dataclasses import InitVar, dataclass, replace
 from typing import Any, ClassVar
 
 from macwright.hw.arith.chain import CHAINS
-from macwright.hw.arith.multipliers import MULTIPLIERS
+from macwright.hw.arith.multipliers import MULTIPLIERS, smallest_multiplier
 from macwright.hw.arith.target import INVERTING
 from macwright.hw.formats import BlockFormat, FloatFormat, Format, IntFormat, parse_format
 from macwright.hw.formats.scaled import FixedFormat
@@ -244,8 +244,10 @@ class DotSpec(UnitSpec):
         if technology == "gates" or technology in CHAINS:
             return replace(self, target="generic")
         target = "asic_inverting" if technology in INVERTING else "asic"
-        wide = self.lane.is_integer and self.act.width + self.weight.width >= 24
-        return replace(self, multiplier="booth4" if wide else "baugh_wooley", target=target)
+        act, weight = self.lane.formats
+        multiplier = smallest_multiplier(act.width, weight.width, target=target)
+        multiplier = multiplier if self.lane.is_integer else "baugh_wooley"
+        return replace(self, multiplier=multiplier, target=target)
 
     def create(self) -> Any:
         """Build the hardware."""

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import Out
 from macwright.hw.arith.accumulate import accumulate, accumulate_carry_save
 from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.chain import CHAINS
-from macwright.hw.arith.multipliers import MULTIPLIERS
+from macwright.hw.arith.multipliers import MULTIPLIERS, smallest_multiplier
 from macwright.hw.arith.target import INVERTING, target_of
 from macwright.hw.formats import BinaryFormat, IntFormat, TernaryFormat, parse_format
 from macwright.hw.pe.accumulator import parse_int_acc
@@ -137,14 +137,14 @@ class IntMacSpec(UnitSpec):
         """The same function with the multiplier and adders that suit a technology.
 
         FPGA technologies get rows of carry chains, others (gates, or the name of a cell library)
-        one compressor tree: Baugh-Wooley up to 11 bits of operands, Booth above, by measurement.
+        one compressor tree, of Booth rows where that is smaller.
         """
         if technology in CHAINS:
             return replace(self, multiplier="rows", adder="ripple", target=technology)
         inverting = technology in INVERTING
         target = "generic" if technology == "gates" else "asic_inverting" if inverting else "asic"
-        wide = self.act.width + self.weight.width >= (24 if inverting else 12)
-        return replace(self, multiplier="booth4" if wide else "baugh_wooley", target=target)
+        multiplier = smallest_multiplier(self.act.width, self.weight.width, target=target)
+        return replace(self, multiplier=multiplier, target=target)
 
     def create(self) -> "IntMac":
         """Build the hardware."""

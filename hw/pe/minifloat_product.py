@@ -3,17 +3,18 @@
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 
 from macwright.hw.arith.aligner import align
 from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.chain import CHAINS
 from macwright.hw.arith.multipliers import baugh_wooley
-from macwright.hw.arith.target import Target
+from macwright.hw.arith.target import ASIC_INVERTING, GENERIC, Target
 from macwright.hw.formats import FloatFormat
+from macwright.hw.pe.operand import range_width
 from macwright.hw.pe.product import split
 
-__all__ = ["Term", "aligned_product", "raw_product"]
+__all__ = ["Term", "aligned_product", "raw_product", "signed_product"]
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,9 @@ def raw_product(
         if spec.target in CHAINS and sum(widths) > 4:
             amount = amounts[0] + amounts[1]
         else:
-            adder = BitHeap(max(widths) + 1, target=target)
+            # Plain gates can be optimised with what is around them, adder cells cannot.
+            plain = target if target == ASIC_INVERTING else GENERIC
+            adder = BitHeap(max(widths) + 1, target=plain)
             for amount in amounts:
                 adder.add(amount)
             amount = adder.sum(m)
@@ -94,8 +97,36 @@ def aligned_product(m: Module, spec: Any, a: Value, w: Value, *, target: Target)
     low, high = spec.product_range
     width = max(-low, high).bit_length()
     fill = Const(0, 1) if spec.target in CHAINS else sign
-    signed = bits if spec.target in CHAINS else [bit ^ sign for bit in bits]
-    term = align(m, signed, shift, top=top - spec.drop, width=width, fill=fill)
+    magnitude = bits if spec.target in CHAINS else [bit ^ sign for bit in bits]
+    term = align(m, magnitude, shift, top=top - spec.drop, width=width, fill=fill)
     out = Signal(width, name="term")
     m.d.comb += out.eq(Cat(*term))
     return Term(out, sign, special)
+
+
+def signed_product(m: Module, spec: Any, a: Value, w: Value, *, target: Target) -> Value:
+    """Exact product as a signed number, its significand made one before it is aligned.
+
+    Smaller than :func:`aligned_product` and its two bits for the sign if the significands'
+    product has few bits.
+    """
+    bits, shift, top, sign, _ = raw_product(m, spec, a, w, target=target)
+    low, high = spec.product_range
+    number = []
+    for k in range(len(bits) + 1):
+        bit = Signal(name="signed_bit")
+        lower = (Cat(*bits[:k]).any() & sign)[0] if k else Const(0, 1)
+        m.d.comb += bit.eq(bits[k] ^ lower if k < len(bits) else lower)
+        number.append(bit)
+    term = align(
+        m,
+        number,
+        shift,
+        top=top,
+        width=range_width(low, high),
+        fill=number[-1],
+        below=Const(0, 1),
+    )
+    out = Signal(signed(len(term)), name="signed_term")
+    m.d.comb += out.eq(Cat(*term))
+    return out
