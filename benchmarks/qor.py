@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from macwright.costmodel.characterize import synthesize, unit_costs
 from macwright.costmodel.flow_liberty import liberty_technology
 from macwright.costmodel.technology import Technology, find_technology
+from macwright.costmodel.unit_costs import synthesize, unit_costs
 from macwright.costmodel.yosys import find_yosys
 from macwright.hw.files import write_atomic
 from macwright.hw.formats import IntFormat, parse_format

@@ -8,8 +8,8 @@ import argparse
 import time
 from pathlib import Path
 
-from macwright.costmodel.characterize import synthesize
 from macwright.costmodel.technology import find_technology, technology_names
+from macwright.costmodel.unit_costs import synthesize
 from macwright.costmodel.yosys import BACKENDS, find_yosys
 from macwright.hw.files import ToolError
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from macwright.costmodel.cache import Cache, content_key
-from macwright.costmodel.characterize import GENERATING
+from macwright.costmodel.unit_costs import GENERATING
 from macwright.hw.files import ToolError
 from macwright.hw.verilog import verilog_sha256
 from macwright.sim.generate import write_unit

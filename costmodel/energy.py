@@ -16,15 +16,24 @@ from macwright.costmodel import (
     stimulus,
 )
 from macwright.costmodel.cache import content_key, modules_sha256
+from macwright.costmodel.layer_operands import LayerOperands
 from macwright.costmodel.netlist import Netlist
-from macwright.costmodel.power import measure_energy
-from macwright.costmodel.stimulus import named_streams, pack_elements
+from macwright.costmodel.power import EnergyResult, measure_energy
+from macwright.costmodel.stimulus import layer_streams, named_streams, pack_elements
 from macwright.hw.formats import Format
 
-__all__ = ["energy_key", "slim_netlist", "unit_energy"]
+__all__ = [
+    "energy_figures",
+    "energy_key",
+    "slim_netlist",
+    "unit_energy",
+    "unit_streams",
+]
 
 #: Input ports that streams can be made for.
 _KNOWN = frozenset({"clk", "rst", "en", "clear", "a", "w", "mode"})
+#: Part of a cell that a simulation needs.
+_CELL_KEYS = ("type", "parameters", "connections")
 
 
 def slim_netlist(netlist: dict[str, Any], top: str) -> dict[str, Any]:
@@ -48,7 +57,7 @@ def slim_netlist(netlist: dict[str, Any], top: str) -> dict[str, Any]:
                     for name, port in module["ports"].items()
                 },
                 "cells": {
-                    str(n): {"type": cell["type"], "connections": cell["connections"]}
+                    str(n): {key: cell[key] for key in _CELL_KEYS if cell.get(key)}
                     for n, cell in cells
                 },
                 "netnames": {},
@@ -58,9 +67,9 @@ def slim_netlist(netlist: dict[str, Any], top: str) -> dict[str, Any]:
 
 
 def unit_energy(
-    netlist: Netlist, spec: Any, name: str, *, wire_ff: Any = None
+    netlist: Netlist, spec: Any, operands: str | LayerOperands, *, wire_ff: Any = None
 ) -> dict[str, float | str]:
-    """Energy of a unit with operands of a named distribution, glitches counted.
+    """Energy of a unit with operands of a named distribution or of a layer, glitches counted.
 
     3,024 transitions are simulated (48 independent lanes; the operands of each family and format
     are drawn from one seed). The clock runs at the unit's shortest period, paths from the input
@@ -71,65 +80,140 @@ def unit_energy(
     netlist : Netlist
         Mapped unit.
     spec : unit spec
-        Formats and `macs_per_cycle`. A port with more room than operands takes each several
-        times, as the bit planes of a weight share an activation; a port `mode` is 0.
-    name : str
-        One of `macwright.costmodel.stimulus.STIMULI`.
+        As for `unit_streams`.
+    operands : str or LayerOperands
+        One of `macwright.costmodel.stimulus.STIMULI`, or recorded ones.
     wire_ff : ndarray of float64, shape (n_nets,), optional
         As for `measure_energy`.
 
     Returns
     -------
     dict
-        The columns `energy_fj_per_mac` (leakage included), `glitch_factor` (energy over that of
-        settled values alone), `leakage_nw` and `stimulus`; none for a unit with ports that a
-        named distribution says nothing about, such as scales.
+        The columns of `energy_figures`, and `stimulus`; none for a unit with ports that a named
+        distribution says nothing about, such as scales.
+    """
+    streams = unit_streams(netlist, spec, operands)
+    if streams is None:
+        return {}
+    found = measure_energy(netlist, netlist.library, streams, wire_ff=wire_ff)
+    label = operands if isinstance(operands, str) else operands.label
+    return {**energy_figures(found, spec.macs_per_cycle), "stimulus": label}
+
+
+def energy_figures(found: EnergyResult, macs_per_cycle: float) -> dict[str, float]:
+    """Columns of a cost row that a measured energy fills.
+
+    Parameters
+    ----------
+    found : EnergyResult
+        Energy of a cycle.
+    macs_per_cycle : float
+        Multiply-accumulates in it.
+
+    Returns
+    -------
+    dict
+        `energy_fj_per_mac` (leakage included), its parts `zero_delay_fj_per_mac` (of settled
+        values) and `glitch_fj_per_mac`, `ci95_fj_per_mac` (half width of the 95 % confidence
+        interval of its sampling), `glitch_factor` (energy over that of settled values alone) and
+        `leakage_nw`.
+    """
+    energy, settled = found.energy_fj_per_cycle, found.zero_delay_fj
+    per_mac = {
+        "energy_fj_per_mac": energy,
+        "zero_delay_fj_per_mac": settled,
+        "glitch_fj_per_mac": energy - settled,
+        "ci95_fj_per_mac": found.ci95_fj,
+    }
+    return {
+        **{column: round(value / macs_per_cycle, 4) for column, value in per_mac.items()},
+        "glitch_factor": round(energy / settled, 5),
+        "leakage_nw": round(found.leakage_nw, 4),
+    }
+
+
+def unit_streams(
+    netlist: Netlist, spec: Any, operands: str | LayerOperands
+) -> dict[str, NDArray[Any]] | None:
+    """Operands at the input ports of a unit.
+
+    Parameters
+    ----------
+    netlist : Netlist
+        Mapped unit.
+    spec : unit spec
+        Formats and `macs_per_cycle`. A port with more room than operands takes each several
+        times, as the bit planes of a weight share an activation; a port `mode` is 0.
+    operands : str or LayerOperands
+        As for `unit_energy`; those of a layer need a unit of one product a cycle.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (cycles, lanes)
+        None if the unit has ports that the operands say nothing about.
+
+    Raises
+    ------
+    ValueError
+        If a layer's operands do not fit the unit.
     """
     inputs = {n for n, port in netlist.ports.items() if port.direction == "input"}
     if inputs - _KNOWN:
-        return {}
+        return None
     count = max(1, int(spec.macs_per_cycle))
-    streams = named_streams(name, spec.act, spec.weight, elements=count)
+    streams: dict[str, NDArray[Any]] = {}
+    if isinstance(operands, LayerOperands):
+        if spec.macs_per_cycle != 1:
+            raise ValueError(f"Unit {spec.name} must take one product a cycle, not {count}")
+        acts, weights, lanes = operands.acts, operands.weights, operands.lanes
+        streams.update(layer_streams(acts, weights, spec.act, spec.weight, lanes=lanes))
+        return streams
+    streams.update(named_streams(operands, spec.act, spec.weight, elements=count))
     for port, fmt in (("a", spec.act), ("w", spec.weight)):
         copies = len(netlist.ports[port].nets) // (count * fmt.width)
         if copies > 1:
             streams[port] = _repeat(streams[port], fmt, count=count, copies=copies)
     if "mode" in inputs:
         streams["mode"] = np.zeros_like(streams["clear"])
-    found = measure_energy(netlist, netlist.library, streams, wire_ff=wire_ff)
-    energy = found.energy_fj_per_cycle
-    return {
-        "energy_fj_per_mac": round(energy / spec.macs_per_cycle, 4),
-        "glitch_factor": round(energy / found.zero_delay_fj, 5),
-        "leakage_nw": round(found.leakage_nw, 4),
-        "stimulus": name,
-    }
+    return streams
 
 
-def _repeat(
-    codes: NDArray[Any], fmt: Format, *, count: int, copies: int
-) -> NDArray[np.int64] | NDArray[np.object_]:
+def _repeat(codes: NDArray[Any], fmt: Format, *, count: int, copies: int) -> NDArray[Any]:
     """Packed codes with each element so many times, side by side."""
     mask = (1 << fmt.width) - 1
     elements = [codes.astype(object) >> n * fmt.width & mask for n in range(count)]
     return pack_elements(np.stack(elements, axis=-1).repeat(copies, axis=-1), fmt.width)
 
 
-def energy_key(netlist_key: str, spec: Any, name: str) -> str:
-    """Cache key of an energy: the netlist, the operands, and the code that simulates them."""
+def energy_key(netlist_key: str, spec: Any, operands: str, *modules: str) -> str:
+    """Cache key of an energy.
+
+    Parameters
+    ----------
+    netlist_key : str
+        Key of the mapped netlist.
+    spec : unit spec
+        The unit.
+    operands : str
+        Name of the stimulus, or a hash of the operands themselves.
+    *modules : str
+        Names of the modules, besides those of the energy model, that the result depends on.
+    """
+    code = modules_sha256(
+        activity.__name__,
+        glitch.__name__,
+        glitch_kernel.__name__,
+        power.__name__,
+        power_cells.__name__,
+        power_groups.__name__,
+        power_rollup.__name__,
+        stimulus.__name__,
+        __name__,
+        *modules,
+    )
     return content_key(
         netlist=netlist_key,
-        operands=[str(spec.act), str(spec.weight), name],
+        operands=[str(spec.act), str(spec.weight), operands],
         macs_per_cycle=spec.macs_per_cycle,
-        code=modules_sha256(
-            activity.__name__,
-            glitch.__name__,
-            glitch_kernel.__name__,
-            power.__name__,
-            power_cells.__name__,
-            power_groups.__name__,
-            power_rollup.__name__,
-            stimulus.__name__,
-            __name__,
-        ),
+        code=code,
     )

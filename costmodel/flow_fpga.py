@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from macwright.costmodel import lut_activity, lut_cells
 from macwright.costmodel.flow_levels import count_cells, logic_depth, mapped_module
+from macwright.costmodel.lut_activity import activity_index
 from macwright.costmodel.technology import Technology
 from macwright.hw.files import ToolError
 
@@ -77,6 +79,8 @@ def _technology(family: str, *, synthesis: str, dsp_synthesis: str) -> Technolog
         synthesis=synthesis + "\n",
         dsp_synthesis=dsp_synthesis + "\n",
         measure=partial(_measure, family),
+        activity=activity_index,
+        activity_code=(lut_activity.__name__, lut_cells.__name__),
     )
 
 

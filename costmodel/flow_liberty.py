@@ -39,6 +39,7 @@ from macwright.costmodel.flow_cells import (
     needless_registers,
     register_module,
 )
+from macwright.costmodel.flow_levels import count_cells, mapped_module
 from macwright.costmodel.liberty import Library, read_liberty
 from macwright.costmodel.netlist import Netlist
 from macwright.costmodel.netlist_build import from_yosys_json
@@ -132,6 +133,7 @@ def liberty_technology(paths: Sequence[str | Path], *, name: str = "") -> Techno
             if script.startswith("amap") or any(is_buffer(cell) for cell in cells)
         },
         measure=partial(_measure, key, _WIRE_FF.get(name)),
+        size=partial(_size, key),
         energy=partial(_energy, key, _WIRE_FF.get(name)),
         assumptions=_assumptions(name),
         code=modules_sha256(__name__, *(module.__name__ for module in _MEASURING)),
@@ -204,6 +206,14 @@ def _measure(
         "delay_ns": round(period, 6) if np.isfinite(period) else None,
         "fmax_mhz": round(1000 / period, 3) if np.isfinite(period) else None,
     }
+
+
+def _size(paths: tuple[str, ...], found: Mapping[str, Any], top: str) -> float:
+    library, cells = _library(paths), count_cells(mapped_module(found, top))
+    known = set(library.cell_names)
+    if unknown := sorted(set(cells) - known):
+        raise ToolError(f"Unit cannot be mapped to the library: it has cells {', '.join(unknown)}")
+    return round(sum(library.cell(kind).area * count for kind, count in cells.items()), 6)
 
 
 def _energy(

@@ -10,10 +10,10 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -184,6 +184,11 @@ class Library:
     _records: dict[str, tuple[str, NDArray[np.float64]]]
     _wire_load_ff: dict[str, list[float]]
     _cells: dict[str, Cell] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, name: str, cells: Mapping[str, Cell]) -> Self:
+        """Library of cells that no file describes: no supply voltage, no wires."""
+        return cls(name, 0.0, [], {}, {"fanout": [], "cap": [], "slope": []}, dict(cells))
 
     @property
     def cell_names(self) -> list[str]:

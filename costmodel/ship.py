@@ -1,57 +1,93 @@
-"""Making of the shipped tables: every unit characterised, and its bench run."""
+"""Making of the shipped tables: every unit characterised, and the benches of some run."""
 
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from macwright.costmodel.bench_record import bench_record
-from macwright.costmodel.characterize import characterize
+from macwright.costmodel.characterize import characterize, cost_frame
 from macwright.costmodel.default_units import default_units
+from macwright.costmodel.table import current_rows
+from macwright.costmodel.technology import LIBERTY_NAMES, Technology
+from macwright.hw.registry import registry
 
-__all__ = ["SHIPPED", "shipped_rows"]
+__all__ = ["BENCHED", "SHIPPED", "shipped_rows", "shipped_units"]
 
 #: Technologies whose tables ship.
-SHIPPED = ("gates", "ecp5")
+SHIPPED = ("gates", "ecp5", "ice40", "xc7", *LIBERTY_NAMES)
+#: Those whose rows of the default search bring the record of the bench that the unit passed.
+BENCHED = ("gates", "ecp5")
+
+_Progress = Callable[[str, int, int], None]
+
+
+def shipped_units(technology: str) -> list[Any]:
+    """Units of a shipped table: those of the default search, and the registry as it is."""
+    return list(dict.fromkeys([*default_units(technology), *registry()]))
 
 
 def shipped_rows(
-    technology: str,
+    technology: Technology,
     *,
     specs: Sequence[Any] | None = None,
     jobs: int | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
-) -> pd.DataFrame:
-    """Cost rows with the record of each unit's bench.
+    executor: Executor | None = None,
+    progress: _Progress | None = None,
+) -> tuple[pd.DataFrame, int, list[str]]:
+    """Rows of a shipped table: those that are current stay, the others are made anew.
 
     Parameters
     ----------
-    technology : str
-        What the units are mapped to.
+    technology : Technology
+        What the units are mapped to. One that is not mappable keeps its current rows alone.
     specs : sequence of unit specs or None
-        Units; None for those of the default search.
+        Units; None for `shipped_units`.
     jobs : int or None
         Processes at once; None for one a processor.
+    executor : Executor or None
+        As for `characterize`.
     progress : callable or None
         ``progress(stage, done, total)``.
 
     Returns
     -------
-    DataFrame
-        Columns as `macwright.costmodel.characterize.COLUMNS`, `bench` filled in.
+    rows : DataFrame
+        Columns as `macwright.costmodel.characterize.COLUMNS`.
+    made : int
+        Rows among them that are new.
+    lacking : list of str
+        Units that need a mappable technology.
 
     Raises
     ------
     ToolError
-        If there is no simulator, or a unit fails its bench: such a unit has no row.
+        If there is no simulator for a bench, or a unit fails it: such a unit has no row.
     """
-    specs = default_units(technology) if specs is None else specs
-    rows = characterize(specs, technology, jobs=jobs, progress=progress)
-    stage = f"benches for {technology}"
+    specs = shipped_units(technology.name) if specs is None else specs
+    known = current_rows(specs, technology)
+    kept = cost_frame([row for row in known if row is not None])
+    todo = [spec for spec, row in zip(specs, known, strict=True) if row is None]
+    if not todo or not technology.mappable:
+        return kept, 0, [spec.name for spec in todo]
+    made = characterize(todo, technology, jobs=jobs, executor=executor, progress=progress)
+    if technology.name in BENCHED:
+        searched = set(default_units(technology.name))
+        records = _bench_records([s for s in todo if s in searched], technology, jobs, progress)
+        made = made.assign(bench=[records.get(name) for name in made["unit"]])
+    rows = cost_frame([*kept.to_dict("records"), *made.to_dict("records")])
+    return rows, len(todo), []
+
+
+def _bench_records(
+    specs: Sequence[Any], technology: Technology, jobs: int | None, progress: _Progress | None
+) -> dict[str, str]:
+    """Record of the bench of each unit, by name."""
+    stage = f"benches for {technology.name}"
     if progress is not None:
         progress(stage, 0, len(specs))
     records: dict[str, str] = {}
@@ -65,4 +101,4 @@ def shipped_rows(
                     progress(stage, done, len(specs))
         finally:
             pool.shutdown(cancel_futures=True)
-    return rows.assign(bench=[records[name] for name in rows["unit"]])
+    return records

@@ -1,6 +1,8 @@
 """Cost tables: rows that ship with the package, and the look-up that trusts them."""
 
+import json
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from functools import cache
 from importlib.resources import files
 from io import StringIO
@@ -12,15 +14,25 @@ from macwright.costmodel.characterize import (
     COLUMNS,
     characterize,
     cost_frame,
-    generator_versions,
 )
+from macwright.costmodel.layer_operands import LayerOperands
 from macwright.costmodel.technology import Technology, find_technology
+from macwright.costmodel.unit_costs import generator_versions
 from macwright.hw.verilog import generator_sha256, rtlil_sha256, verilog_sha256
 
-__all__ = ["SHIPPED_COLUMNS", "costs", "current_rows", "format_table", "load_table"]
+__all__ = [
+    "SHIPPED_COLUMNS",
+    "costs",
+    "current_rows",
+    "format_table",
+    "load_table",
+    "parse_table",
+]
 
 #: Columns of a shipped table: all but `source`, which says where a row was found.
 SHIPPED_COLUMNS = tuple(name for name in COLUMNS if name != "source")
+#: Columns whose long texts many rows share: numbers stand for them, the texts come first.
+_SHARED = ("flow", "tool_versions", "bench")
 
 
 def load_table(technology: str) -> pd.DataFrame:
@@ -44,10 +56,10 @@ def _shipped(technology: str) -> pd.DataFrame:
     path = files("macwright.costmodel").joinpath("tables", f"{technology}.csv")
     if not path.is_file():
         return cost_frame([])
-    kinds: Any = {name: COLUMNS[name] for name in SHIPPED_COLUMNS}
-    rows = pd.read_csv(StringIO(path.read_text(encoding="utf-8")), dtype=kinds)
-    if tuple(rows.columns) != SHIPPED_COLUMNS:
-        raise ValueError(f"Cost table {technology}.csv must have columns {SHIPPED_COLUMNS}")
+    try:
+        rows = parse_table(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"Cost table {technology}.csv must be intact: {error}") from None
     return rows.assign(source="shipped")
 
 
@@ -58,8 +70,40 @@ def _stamp(technology: str) -> str:
 
 
 def format_table(rows: pd.DataFrame) -> str:
-    """Text of a shipped table: rows in order of their names, the same text for the same rows."""
-    return rows.sort_values("unit")[list(SHIPPED_COLUMNS)].to_csv(index=False, lineterminator="\n")
+    """Text of a shipped table: rows in order of their names, the same text for the same rows.
+
+    It is CSV after lines such as ``# flow 1 = "..."``: texts that many rows share.
+    """
+    rows, heads = rows.sort_values("unit")[list(SHIPPED_COLUMNS)].copy(), []
+    for column in _SHARED:
+        numbers = {text: n for n, text in enumerate(sorted(rows[column].dropna().unique()), 1)}
+        heads += [f"# {column} {n} = {json.dumps(text)}\n" for text, n in numbers.items()]
+        rows[column] = rows[column].map(numbers).astype("Int64")
+    return "".join(heads) + rows.to_csv(index=False, lineterminator="\n")
+
+
+def parse_table(text: str) -> pd.DataFrame:
+    """Rows of a shipped table: the inverse of `format_table`.
+
+    Raises
+    ------
+    ValueError
+        If the text is not such a table.
+    """
+    lines = text.splitlines(keepends=True)
+    heads = [line for line in lines if line.startswith("# ")]
+    shared: dict[str, dict[int, str]] = {column: {} for column in _SHARED}
+    for line in heads:
+        key, _, value = line[2:].partition(" = ")
+        column, number = key.split()
+        shared[column][int(number)] = json.loads(value)
+    kinds: Any = {name: "Int64" if name in _SHARED else COLUMNS[name] for name in SHIPPED_COLUMNS}
+    rows = pd.read_csv(StringIO("".join(lines[len(heads) :])), dtype=kinds)
+    if tuple(rows.columns) != SHIPPED_COLUMNS:
+        raise ValueError(f"columns must be {', '.join(SHIPPED_COLUMNS)}, not {list(rows.columns)}")
+    for column, texts in shared.items():
+        rows[column] = pd.Series([texts.get(n) for n in rows[column].fillna(0)], dtype="str")
+    return rows
 
 
 def costs(
@@ -67,7 +111,9 @@ def costs(
     technology: str | Technology,
     *,
     dsp: bool = False,
+    stimulus: str | Callable[[Any], LayerOperands] | None = "gauss",
     jobs: int | None = None,
+    executor: Executor | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> pd.DataFrame:
     """Cost rows of units: from the shipped table where its row is current, else characterised.
@@ -81,7 +127,7 @@ def costs(
         Units, in the order of the rows.
     technology : str or Technology
         What they are mapped to.
-    dsp, jobs, progress
+    dsp, stimulus, jobs, executor, progress
         As for `characterize`.
 
     Returns
@@ -96,24 +142,45 @@ def costs(
         As `characterize` does, for the units that the table lacks.
     """
     technology = find_technology(technology) if isinstance(technology, str) else technology
-    known = current_rows(specs, technology, dsp=dsp)
+    known = current_rows(specs, technology, dsp=dsp, stimulus=stimulus)
     lacking = [spec for row, spec in zip(known, specs, strict=True) if row is None]
     if lacking:
-        made = characterize(lacking, technology, dsp=dsp, jobs=jobs, progress=progress)
+        made = characterize(
+            lacking,
+            technology,
+            dsp=dsp,
+            stimulus=stimulus,
+            jobs=jobs,
+            executor=executor,
+            progress=progress,
+        )
         fresh = iter(made.to_dict("records"))
         known = [next(fresh) if row is None else row for row in known]
     return cost_frame([row for row in known if row is not None])
 
 
 def current_rows(
-    specs: Sequence[Any], technology: Technology, *, dsp: bool = False
+    specs: Sequence[Any],
+    technology: Technology,
+    *,
+    dsp: bool = False,
+    stimulus: str | Callable[[Any], LayerOperands] | None = "gauss",
 ) -> list[dict[str, Any] | None]:
-    """Shipped row of each unit, None where there is none that is current."""
-    flow = technology.describe(dsp=dsp)
+    """Shipped row of each unit, None where there is none that is current.
+
+    Parameters
+    ----------
+    specs, technology, dsp, stimulus
+        As for `costs`. Rows of other operands are not used; of a technology that is not
+        `mappable` the flow cannot be compared, and any will do.
+    """
+    technology.flow(dsp=dsp)
+    flows = {technology.describe(dsp=dsp, ending=ending) for ending in technology.endings or ("",)}
     shipped = {
         row["unit"]: row
         for row in _shipped(technology.name).to_dict("records")
-        if row["flow"] == flow
+        if (row["flow"] in flows or not technology.mappable)
+        and (stimulus is None or row["stimulus"] in (stimulus, None) or pd.isna(row["stimulus"]))
     }
     trusted = _stamp(technology.name) == generator_sha256()
     rows = [shipped.get(spec.name) for spec in specs]

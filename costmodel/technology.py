@@ -30,6 +30,8 @@ class Technology:
     synthesis : str
         Yosys commands from the design as read to the mapped netlist; ``{top}`` is the module and
         ``{lib0}``, ``{lib1}``, … are the libraries.
+    size : callable or None
+        ``size(netlist, top)`` gives `area` alone, more quickly; None for `measure`.
     dsp_synthesis : str
         The same with hard multipliers, or empty where the technology has none.
     endings : mapping of str to str
@@ -42,8 +44,12 @@ class Technology:
     libraries : tuple of (str, str, Path)
         Name, SHA-256 and place of each (uncompressed) library file.
     energy : callable or None
-        ``energy(netlist, spec, stimulus)`` gives the figures that depend on the operands; None
-        where the technology has no energies.
+        ``energy(netlist, spec, operands)`` gives the figures that depend on the operands, named
+        or recorded; None where the technology has no energies.
+    activity : callable or None
+        The same, of a figure that only compares: an index in place of an energy.
+    activity_code : tuple of str
+        Names of the modules that `activity` depends on.
     assumptions : str
         What the figures take for granted, for the record of the flow.
     code : str
@@ -54,13 +60,21 @@ class Technology:
     area_unit: str
     synthesis: str
     measure: Callable[[Mapping[str, Any], str], Figures]
+    size: Callable[[Mapping[str, Any], str], float] | None = None
     dsp_synthesis: str = ""
     endings: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     libraries: tuple[tuple[str, str, Path], ...] = ()
-    energy: Callable[[Mapping[str, Any], Any, str], Mapping[str, float | str]] | None = None
+    energy: Callable[[Mapping[str, Any], Any, Any], Mapping[str, float | str]] | None = None
+    activity: Callable[[Mapping[str, Any], Any, Any], Mapping[str, float | str]] | None = None
+    activity_code: tuple[str, ...] = ()
     assumptions: str = ""
     code: str = ""
+
+    @property
+    def mappable(self) -> bool:
+        """Whether units can be mapped to it: not where only shipped rows are known."""
+        return bool(self.synthesis)
 
     def flow(self, *, dsp: bool) -> str:
         """Yosys commands for a unit, with or without hard multipliers.
@@ -132,19 +146,29 @@ def technology_names() -> tuple[str, ...]:
 def find_technology(name: str) -> Technology:
     """Technology of a name.
 
+    Returns
+    -------
+    Technology
+        For a name in `LIBERTY_NAMES` one that is not `mappable`: it has the rows of its shipped
+        table, and a unit that is not among them needs the Liberty files
+        (`macwright.costmodel.flow_liberty.liberty_technology`).
+
     Raises
     ------
     ValueError
-        If there is none, or it needs a Liberty file.
+        If there is none.
     """
     found = _all().get(name)
     if found is not None:
         return found
     if name in LIBERTY_NAMES:
-        raise ValueError(
-            f"Technology {name} must come with its Liberty file (--liberty FILE), not alone"
-        )
-    raise ValueError(f"Technology must be one of {', '.join(_all())}, not {name!r}")
+        return Technology(name=name, area_unit="um2", synthesis="", measure=_no_figures)
+    names = (*_all(), *LIBERTY_NAMES)
+    raise ValueError(f"Technology must be one of {', '.join(names)}, not {name!r}")
+
+
+def _no_figures(netlist: Mapping[str, Any], top: str) -> Figures:
+    raise TypeError("Technology must be mappable, not a name alone")
 
 
 def _all() -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from macwright.costmodel.cache import Cache, content_key
-from macwright.costmodel.characterize import generator_versions
+from macwright.costmodel.unit_costs import generator_versions
 from macwright.hw.files import ToolError
 from macwright.hw.verilog import rtlil_sha256, verilog_sha256
 from macwright.sim.generate import bench_text, write_unit

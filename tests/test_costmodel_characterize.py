@@ -7,7 +7,7 @@ from multiprocessing import get_context
 import pandas as pd
 import pytest
 
-from macwright.costmodel import characterize as module
+from macwright.costmodel import unit_costs as module
 from macwright.costmodel.characterize import COLUMNS, characterize
 from macwright.hw.files import ToolError
 from macwright.hw.formats import IntFormat
@@ -32,13 +32,13 @@ def yosys(monkeypatch):
     class Fake:
         runs, broken = 0, ()
 
-    def synthesize(verilog, *, top, technology, dsp, **options):
+    def map_unit(verilog, *, top, technology, dsp, **options):
         Fake.runs += 1
         if top in Fake.broken:
             raise ToolError(f"Unit {top} could not be characterised: out of luck")
-        return {**FIGURES, "flow": technology.describe(dsp=dsp)}
+        return {**FIGURES, "flow": technology.describe(dsp=dsp)}, {"modules": {}}
 
-    monkeypatch.setattr(module, "synthesize", synthesize)
+    monkeypatch.setattr(module, "map_unit", map_unit)
     return Fake
 
 

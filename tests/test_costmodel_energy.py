@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from macwright.costmodel import characterize as module
+from macwright.costmodel import unit_costs as module
 from macwright.costmodel.characterize import characterize
 from macwright.costmodel.energy import unit_energy
 from macwright.costmodel.flow_liberty import liberty_technology

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from macwright.costmodel.characterize import characterize, synthesize
+from macwright.costmodel.characterize import characterize
 from macwright.costmodel.flow_liberty import liberty_technology
+from macwright.costmodel.unit_costs import synthesize
 from macwright.costmodel.yosys import find_yosys
 from macwright.hw.files import ToolError
 from macwright.hw.formats import IntFormat

@@ -3,13 +3,14 @@
 import pandas as pd
 import pytest
 
-from macwright.costmodel import characterize as characterize_module
 from macwright.costmodel import table as module
-from macwright.costmodel.characterize import COLUMNS, characterize, generator_versions
+from macwright.costmodel import unit_costs as unit_costs_module
+from macwright.costmodel.characterize import COLUMNS, characterize
 from macwright.costmodel.default_units import ACTIVATIONS, WEIGHTS, default_units, mac_spec
 from macwright.costmodel.ship import SHIPPED
 from macwright.costmodel.table import costs, format_table, load_table
 from macwright.costmodel.technology import find_technology
+from macwright.costmodel.unit_costs import generator_versions
 from macwright.hw.verilog import generator_sha256, rtlil_sha256, verilog_sha256
 
 
@@ -21,7 +22,9 @@ def empty_cache(monkeypatch, tmp_path):
 @pytest.fixture
 def no_yosys(monkeypatch):
     """Every synthesis gives an area of one."""
-    monkeypatch.setattr(characterize_module, "synthesize", lambda *a, **k: {"area": 1, "flow": "x"})
+    monkeypatch.setattr(
+        unit_costs_module, "map_unit", lambda *a, **k: ({"area": 1, "flow": "x"}, {})
+    )
 
 
 @pytest.mark.parametrize("technology", SHIPPED)

@@ -8,12 +8,28 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from macwright.costmodel import characterize as module
-from macwright.costmodel import default_units, ship
+from macwright.costmodel import ship, table
+from macwright.costmodel import unit_costs as module
+from macwright.costmodel.characterize import COLUMNS, cost_frame
+from macwright.costmodel.table import parse_table
 from macwright.dse import cli
 from macwright.hw.pe import spec_from_fields
 
 SMALL = Path(__file__).with_name("costmodel_small.lib")
+ROWS = cost_frame(
+    [
+        {
+            "unit": "int_mac_int2_int2_int6",
+            "technology": "asap7",
+            "area": 1.0,
+            "area_unit": "um2",
+            "energy_fj_per_mac": 12.5,
+            "stimulus": "gauss",
+            "flow": "some",
+            "source": "shipped",
+        }
+    ]
+)
 INT2 = ("int_mac", "--weight", "int2", "--activation", "int2", "--accumulator", "int6")
 
 
@@ -22,10 +38,15 @@ def no_synthesis(monkeypatch, tmp_path):
     """An empty cache, and figures that name what was asked for."""
     monkeypatch.setenv("MACWRIGHT_CACHE", str(tmp_path / "cache"))
 
-    def synthesize(verilog, *, top, technology, yosys, dsp):
-        return {"area": len(top), "ffs": 6, "dsps": int(dsp), "flow": f"for {technology.name}"}
+    original = module.map_unit
 
-    monkeypatch.setattr(module, "synthesize", synthesize)
+    def map_unit(verilog, *, top, technology, yosys, dsp):
+        if technology.energy is not None:
+            return original(verilog, top=top, technology=technology, yosys=yosys, dsp=dsp)
+        figures = {"area": len(top), "ffs": 6, "dsps": int(dsp)}
+        return {**figures, "flow": f"for {technology.name}"}, {"modules": {}}
+
+    monkeypatch.setattr(module, "map_unit", map_unit)
 
 
 def test_table_shows_figures_with_units_and_what_made_them(capsys):
@@ -42,9 +63,9 @@ def test_json_and_csv_hold_all_columns_and_absent_figures_are_empty(capsys, tmp_
     argv = ["characterize", *INT2, "--set", "pipeline=1", "--dsp", "--technology", "ice40"]
     assert cli.main([*argv, "--json", "-o", str(path)]) == 0
     (row,) = json.loads(capsys.readouterr().out)
-    assert list(row) == list(module.COLUMNS)
+    assert list(row) == list(COLUMNS)
     assert (row["unit"], row["dsps"], row["luts"]) == ("int_mac_int2_int2_int6_p1", 1, None)
-    assert list(pd.read_csv(io.StringIO(path.read_text())).columns) == list(module.COLUMNS)
+    assert list(pd.read_csv(io.StringIO(path.read_text())).columns) == list(COLUMNS)
     assert ",0," not in path.read_text()
 
 
@@ -71,17 +92,53 @@ def test_liberty_files_make_a_technology(capsys):
 
 
 def test_shipped_tables_are_written_by_one_command(capsys, tmp_path, monkeypatch):
-    units = [spec_from_fields("int_mac", {"weight": w, "act": "int2"}) for w in ("int3", "int2")]
-    monkeypatch.setattr(default_units, "default_units", lambda technology: units)
+    searched, other = (
+        spec_from_fields("int_mac", {"weight": w, "act": "int2"}) for w in ("int3", "int2")
+    )
+    monkeypatch.setattr(ship, "default_units", lambda technology: [searched])
+    monkeypatch.setattr(ship, "registry", lambda: (other, searched))
     monkeypatch.setattr(ship, "bench_record", lambda spec, folder: "icarus 11.0: 5 tests passed")
-    assert cli.main(["characterize", "--shipped", str(tmp_path)]) == 0
-    assert capsys.readouterr().out.count(": 2 units, 2 of them made anew\n") == 2
-    for technology in ("gates", "ecp5"):
-        rows = pd.read_csv(tmp_path / f"{technology}.csv")
-        assert list(rows.unit) == sorted(spec.name for spec in units)
-        assert set(rows.bench) == {"icarus 11.0: 5 tests passed"}
+    assert cli.main(["characterize", "--shipped", str(tmp_path), "--jobs", "1"]) == 0
+    out = capsys.readouterr().out
+    assert out.count(": 2 units, 2 of them made anew\n") == 4
+    # Without the libraries their tables have no row.
+    assert out.count(": 0 units, 0 of them made anew\n") == 4
+    assert out.count("2 units left out, which need the library") == 4
+    for technology in ("gates", "ecp5", "xc7"):
+        rows = parse_table((tmp_path / f"{technology}.csv").read_text()).set_index("unit")
+        assert list(rows.index) == sorted([searched.name, other.name])
         assert set(rows.technology) == {technology}
-        assert "source" not in rows
+        if technology == "xc7":
+            assert rows.bench.isna().all()
+        else:
+            assert rows.bench[searched.name] == "icarus 11.0: 5 tests passed"
+            assert pd.isna(rows.bench[other.name])
+
+
+def test_shipped_table_of_a_library_is_made_from_its_files(capsys, tmp_path, monkeypatch):
+    unit = spec_from_fields("int_mac", {"weight": "int2", "act": "int2", "acc": "int5"})
+    monkeypatch.setattr(ship, "default_units", lambda technology: [unit])
+    monkeypatch.setattr(ship, "registry", lambda: ())
+    (tmp_path / "asap7").mkdir()
+    (tmp_path / "asap7" / "cells.lib").write_bytes(SMALL.read_bytes())
+    argv = ["characterize", "--shipped", str(tmp_path), "--liberty-dir", str(tmp_path)]
+    assert cli.main([*argv, "--technology", "asap7", "--jobs", "1"]) == 0
+    assert ": 1 units, 1 of them made anew\n" in capsys.readouterr().out
+    rows = parse_table((tmp_path / "asap7.csv").read_text())
+    assert list(rows.unit) == [unit.name]
+    assert rows.technology[0] == "asap7"
+
+
+def test_library_without_its_files_has_the_shipped_rows(capsys, monkeypatch):
+    monkeypatch.setattr(table, "_shipped", lambda technology: ROWS)
+    monkeypatch.setattr(table, "_is_current", lambda row, spec: True)
+    assert cli.main(["characterize", *INT2, "--technology", "asap7", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["source"], row["energy_fj_per_mac"]) == ("shipped", 12.5)
+    # The row was measured with other operands.
+    argv = ["characterize", *INT2, "--technology", "asap7", "--stimulus", "sparse"]
+    assert cli.main(argv) == 1
+    assert "must be one that the shipped table of asap7 has" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -91,7 +148,11 @@ def test_shipped_tables_are_written_by_one_command(capsys, tmp_path, monkeypatch
         ([], "Units to characterise must be named, or asked for with --all"),
         (["--all", "--weight", "int4"], "Field weight must come with a family such as int_mac"),
         (["int_mac", "--technology", "virtex"], "Technology must be one of gates, .*'virtex'"),
-        (["int_mac", "--technology", "asap7"], "Technology asap7 must come with its Liberty file"),
+        ([*INT2, "--technology", "asap7"], "Unit int_mac_int2_.* shipped table of asap7 has, or"),
+        (["int_mac", "--stimulus", "gaus", "--technology", "ecp5"], "Stimulus must be one of"),
+        (["int_mac", "--stimulus", "gauss"], "Operands must come with a cell library or an FPGA"),
+        (["int_mac", "--stimulus", "gauss", "--stream", "x"], "Operands must be given by --stim"),
+        (["int_mac", "--stream", "absent.npz", "--technology", "ecp5"], "No such file.*absent"),
         (["int_mac", "--liberty", str(SMALL), "--technology", "ecp5"], "Liberty files must come"),
         (["int_mac", "--liberty", "absent.lib"], "No such file.*absent.lib"),
         (["int_mac", "--dsp"], "Technology with DSP blocks must be one of ecp5, ice40 or xc7"),

@@ -2,6 +2,8 @@
 
 import argparse
 import json
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +29,15 @@ _SHOWN = (
     "delay_ns",
     "fmax_mhz",
     "energy_fj_per_mac",
-    "glitch_factor",
+    "zero_delay_fj_per_mac",
+    "glitch_fj_per_mac",
+    "ci95_fj_per_mac",
     "leakage_nw",
+    "activity_index",
     "stimulus",
 )
+#: Units from which on processes are worth their start.
+_MANY = 16
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,16 +53,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--technology",
         metavar="T",
-        help="gates (the default), ecp5, ice40 or xc7; with --liberty the library's name, such as "
-        "nangate45, sky130hd, asap7 or ihp130, which have lists of cells not to use",
+        help="gates (the default), ecp5, ice40 or xc7; nangate45, sky130hd, asap7 or ihp130, "
+        "with --liberty or for the units whose rows ship; with --liberty any name",
     )
     add("--liberty", metavar="A.lib.gz,B.lib.gz", help="Liberty files of the cell library")
     add("--dsp", action="store_true", help="let the synthesiser use hard multipliers")
     add(
         "--stimulus",
         metavar="NAME",
-        help="operands that energy is measured with, cell libraries only: uniform, gauss (the "
-        "default), relu_gauss, laplace, sparse, weight_stationary or output_stationary",
+        help="operands that energy (cell libraries) or the activity index (look-up tables) is "
+        "measured with: uniform, gauss (the default), relu_gauss, laplace, sparse, "
+        "weight_stationary or output_stationary",
+    )
+    add(
+        "--stream",
+        type=Path,
+        metavar="FILE.npz",
+        help="operands of a layer instead: arrays activations (m, k) and weights (k, n), codes "
+        "or values on the formats' own scale",
     )
     add("--all", action="store_true", help="all units of the registry")
     add(
@@ -64,25 +79,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="give each unit the multiplier and adders that suit the technology",
     )
     add("--jobs", type=int, metavar="N", help="synthesiser processes at once (default: processors)")
+    add("--scheduler", metavar="tcp://HOST:PORT", help="run on a Dask cluster ([distributed])")
     add("--json", action="store_true", help="print JSON instead of a table")
     add("-o", "--output", type=Path, metavar="FILE", help="also write the rows as CSV")
     add(
         "--shipped",
         type=Path,
         metavar="DIR",
-        help="write the tables that the package ships (gates and ecp5, or --technology) to DIR: "
-        "the units of the default search, each with the record of its bench",
+        help="write the tables that the package ships (all, or --technology) to DIR; rows that "
+        "are current stay",
+    )
+    add(
+        "--liberty-dir",
+        type=Path,
+        metavar="DIR",
+        help="with --shipped: where the libraries are, DIR/nangate45*.lib.gz or "
+        "DIR/asap7/*.lib.gz; without it their tables keep their current rows alone",
     )
 
 
 def run(args: argparse.Namespace) -> None:
     """Characterise, print and write."""
     from macwright.costmodel.characterize import characterize
+    from macwright.costmodel.layer_energy import read_operands
+    from macwright.costmodel.table import costs
     from macwright.dse.progress import TerminalProgress
     from macwright.hw.files import write_atomic
 
     if args.jobs is not None and args.jobs < 1:
         raise ValueError(f"Number of jobs must be at least 1, not {args.jobs}")
+    if args.stream is not None and args.stimulus is not None:
+        raise ValueError("Operands must be given by --stimulus or --stream, not both")
     progress = TerminalProgress()
     try:
         if args.shipped is not None:
@@ -90,16 +117,22 @@ def run(args: argparse.Namespace) -> None:
             return
         technology = _technology(args)
         specs = [spec.tuned(technology.name) if args.tuned else spec for spec in _specs(args)]
-        if args.stimulus is not None and technology.energy is None:
-            raise ValueError(f"Stimulus must come with Liberty files, not with {technology.name}")
-        rows = characterize(
-            specs,
-            technology,
-            dsp=args.dsp,
-            stimulus=args.stimulus or "gauss",
-            jobs=args.jobs,
-            progress=progress,
-        )
+        if (args.stimulus or args.stream) and technology.name == "gates":
+            raise ValueError("Operands must come with a cell library or an FPGA, not with gates")
+        operands = args.stimulus or "gauss"
+        if args.stream is not None:
+            operands = read_operands(args.stream)
+        with _executor(args, len(specs)) as executor:
+            # Where nothing can be mapped the shipped rows are all there is.
+            rows = (characterize if technology.mappable else costs)(
+                specs,
+                technology,
+                dsp=args.dsp,
+                stimulus=operands,
+                jobs=args.jobs,
+                executor=executor,
+                progress=progress,
+            )
     finally:
         progress.close()
     if args.output is not None:
@@ -108,6 +141,15 @@ def run(args: argparse.Namespace) -> None:
         print(json.dumps(json.loads(rows.to_json(orient="records") or "[]"), indent=2))
     else:
         print(_table(rows))
+
+
+def _executor(args: argparse.Namespace, count: int) -> AbstractContextManager[Executor | None]:
+    """Where to run: a cluster, processes for many units, or threads."""
+    from macwright.costmodel.executors import cluster, process_pool
+
+    if args.scheduler is not None:
+        return cluster(args.scheduler)
+    return process_pool(args.jobs) if count >= _MANY and args.jobs != 1 else nullcontext()
 
 
 def _technology(args: argparse.Namespace) -> "Technology":
@@ -148,30 +190,39 @@ def _specs(args: argparse.Namespace) -> list[Any]:
 
 
 def _ship(args: argparse.Namespace, progress: Any) -> None:
-    import pandas as pd
-
-    from macwright.costmodel.characterize import cost_frame
-    from macwright.costmodel.default_units import default_units
     from macwright.costmodel.ship import SHIPPED, shipped_rows
-    from macwright.costmodel.table import current_rows, format_table
-    from macwright.costmodel.technology import find_technology
+    from macwright.costmodel.table import format_table
     from macwright.hw.files import write_atomic
     from macwright.hw.verilog import generator_sha256
 
-    for technology in [args.technology] if args.technology else SHIPPED:
-        specs = default_units(technology)
-        # A row whose Verilog is still the same stays, with the record of the bench that passed.
-        kept = current_rows(specs, find_technology(technology))
-        todo = [spec for spec, row in zip(specs, kept, strict=True) if row is None]
-        rows = cost_frame([row for row in kept if row is not None])
-        if todo:
-            made = shipped_rows(technology, specs=todo, jobs=args.jobs, progress=progress)
-            rows = pd.concat([rows, made]) if len(rows) else made
-        path = args.shipped / f"{technology}.csv"
+    for name in [args.technology] if args.technology else SHIPPED:
+        technology = _shipped_technology(args, name)
+        with _executor(args, _MANY) as executor:
+            rows, made, lacking = shipped_rows(
+                technology, jobs=args.jobs, executor=executor, progress=progress
+            )
+        path = args.shipped / f"{name}.csv"
         write_atomic(path, format_table(rows))
         write_atomic(path.with_suffix(".stamp"), generator_sha256() + "\n")
         progress.close()
-        print(f"{path}: {len(rows)} units, {len(todo)} of them made anew")
+        print(f"{path}: {len(rows)} units, {made} of them made anew")
+        if lacking:
+            print(f"  {len(lacking)} units left out, which need the library (--liberty-dir)")
+
+
+def _shipped_technology(args: argparse.Namespace, name: str) -> "Technology":
+    """Technology of a shipped table, mappable if its Liberty files are there."""
+    from macwright.costmodel.flow_liberty import liberty_technology
+    from macwright.costmodel.technology import LIBERTY_NAMES, find_technology
+
+    if args.liberty is not None and args.technology is not None:
+        return liberty_technology(args.liberty.split(","), name=name)
+    if name in LIBERTY_NAMES and args.liberty_dir is not None:
+        folder = args.liberty_dir
+        paths = sorted([*folder.glob(f"{name}*.lib*"), *folder.glob(f"{name}/*.lib*")])
+        if paths:
+            return liberty_technology(paths, name=name)
+    return find_technology(name)
 
 
 def _table(rows: "pd.DataFrame") -> str:

@@ -1,0 +1,64 @@
+"""Where to characterise: processes of this machine, or a Dask cluster."""
+
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+
+from macwright.hw.files import ToolError
+
+__all__ = ["cluster", "process_pool"]
+
+
+def process_pool(jobs: int | None = None) -> ProcessPoolExecutor:
+    """Processes of this machine, for many units: threads share the work in Python.
+
+    Parameters
+    ----------
+    jobs : int or None
+        Processes; None for one a processor.
+
+    Returns
+    -------
+    ProcessPoolExecutor
+        Its processes import the main module, which must therefore do its work under
+        ``if __name__ == "__main__":``.
+    """
+    # Forked processes would share the state of threads that are not there.
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(max_workers=jobs or os.cpu_count(), mp_context=context)
+
+
+@contextmanager
+def cluster(address: str) -> Iterator[Executor]:
+    """Workers of a Dask cluster, as a context.
+
+    A unit in the hands of a worker that dies goes to another one. The workers need macwright,
+    the cache folder of this machine (``$MACWRIGHT_CACHE``) and, where there are any, its Liberty
+    files at the same places.
+
+    Parameters
+    ----------
+    address : str
+        Of the scheduler, such as ``tcp://10.0.0.1:8786``.
+
+    Raises
+    ------
+    ToolError
+        If Dask is not installed, or the scheduler cannot be reached.
+    """
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ToolError(
+            "A cluster needs Dask, which is not installed: pip install 'macwright[distributed]'"
+        ) from None
+    try:
+        client = Client(address, timeout="10s")
+    except (OSError, ValueError) as error:
+        raise ToolError(f"Scheduler {address} cannot be reached: {error}") from None
+    try:
+        yield client.get_executor(pure=False)
+    finally:
+        client.close()
