@@ -45,6 +45,7 @@ UNITS: list[tuple[str, dict[str, Any]]] = [
     ("shift_add_mac", {**_SHIFT, "weight": "int3", "rst": True}),
     ("shift_add_mac", {**_SHIFT, "weight": "apot4", "pipeline": 1}),
     ("shift_add_mac", {**_SHIFT, "weight": "pot3", "zero": "none", "en": True}),
+    ("shift_add_mac", {**_SHIFT, "act": "e3m2", "weight": "int3", "total": "int24"}),
     ("composable_mac", {"leaf": 4, "acc": "int20"}),
     ("composable_mac", {"act": "int4", "weight": "int4", "variant": "fusion", "acc": "int14"}),
     ("serial_mac", {"act": "int4", "weight": "int5", "lanes": 2, "acc": "int14", "rst": True}),

@@ -77,6 +77,11 @@ _SHIFT = [
     {"weight": "apot4", "act": "uint4", "group": 8, "scale": "uint4", "total": "int24"},
     {"weight": "apot7", "act": "int16", "group": 4, "scale": "none"},
     {"weight": "pot6", "act": "int1", "group": 2, "scale": "none", "en": True},
+    {"act": "fp16"},
+    {"act": "fp16", "zero": "uint4", "group": 32, "en": True, "rst": True, "pipeline": 1},
+    {"act": "fp16", "weight": "ternary", "group": 64, "scale": "none"},
+    {"act": "fp16", "weight": "pot3", "group": 16, "scale": "uint4", "rst": True},
+    {"act": "e4m3fn", "weight": "apot4", "group": 8, "zero": "int3"},
 ]
 
 _COMPOSABLE = [

@@ -12,6 +12,7 @@ from amaranth.lib import wiring
 
 from macwright.hw.files import write_atomic
 from macwright.hw.formats import FloatFormat
+from macwright.hw.pe.operand import has_specials
 from macwright.hw.verilog import unit_verilog
 
 __all__ = ["MANIFEST", "bench_text", "describe", "write_unit"]
@@ -41,7 +42,11 @@ def _bench(spec: Any) -> tuple[str, tuple[str, ...]]:
     """Module of a unit's bench, and its tests."""
     if spec.family == "minifloat_mac" and isinstance(spec.acc, FloatFormat):
         return _FLOAT_MAC
-    return _TESTS[spec.family]
+    module, tests = _TESTS[spec.family]
+    if spec.family == "shift_add_mac":
+        tests += ("totals",) if spec.scale is not None else ()
+        tests += ("specials",) if has_specials(spec.act) else ()
+    return module, tests
 
 
 def write_unit(spec: Any, folder: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 
 import re
 import shutil
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -51,6 +52,50 @@ def test_golden_is_dequantisation_in_the_loop(weight):
     assert model.total == int((acts * weights)[:8].sum()) % 2**40
 
 
+def test_golden_of_fp16_is_exact_dequantisation():
+    """Against NumPy's float16 and fractions; NaN flags the group and the total."""
+    fields = {"act": "fp16", "weight": "int3", "zero": "uint3", "group": 5, "rst": True}
+    spec, rng = spec_from_fields("shift_add_mac", fields), np.random.default_rng(8)
+    assert (str(spec.total), spec.acc_exponent) == ("int64", -24)
+    model, codes = golden_model(spec), rng.integers(0, 2**16, (6, 5)).astype(np.uint16)
+    codes[np.isnan(codes.view(np.float16)) | np.isinf(codes.view(np.float16))] = 1
+    weights = rng.integers(-4, 4, (6, 5))
+    scales, zeros = rng.integers(0, 256, 6).tolist(), rng.integers(0, 8, 6).tolist()
+    total = Fraction(0)
+    model.step(a=0, w=0, clear=1, rst=1, take=0, start=0, scale=0, zero=0)
+    for k in range(6):
+        for i in range(5):
+            number = int(codes[k, i])
+            flags = {"take": int(i == 0), "start": 0, "scale": scales[k - 1], "zero": zeros[k - 1]}
+            model.step(a=number, w=int(weights[k, i]) % 8, clear=int(i == 0), **flags)
+            if i == 0:
+                assert model.total == total * 2**24 % 2**64
+        values = [Fraction(float(x)) for x in codes[k].view(np.float16)]
+        pairs = list(zip(values, weights[k].tolist(), strict=True))
+        assert model.acc == sum(x * w for x, w in pairs) * 2**24 % 2**spec.acc.width
+        total += sum(scales[k] * x * (w - zeros[k]) for x, w in pairs)
+    found = []
+    for a, take, start in ((0x7C00, 1, 0), (0, 1, 0), (0, 1, 1), (0x7E01, 0, 0), (0, 1, 0)):
+        model.step(a=a, w=1, clear=1, take=take, start=start, scale=1, zero=0)
+        found.append((model.invalid, model.total_invalid))
+    assert found == [(1, 0), (0, 1), (0, 0), (1, 0), (0, 1)]
+
+
+@needs_icarus
+@pytest.mark.parametrize("weight", ["int2", "pot2"])
+def test_verilog_of_float_activations(weight, tmp_path):
+    fields = {"act": "e3m2", "weight": weight, "group": 3, "scale": "uint2", "total": "int20"}
+    spec = spec_from_fields("shift_add_mac", {**fields, "zero": "int2", "en": True})
+    manifest = write_unit(spec, tmp_path)
+    assert manifest["bench"]["tests"][-2:] == ["totals", "specials"]
+    assert simulate(tmp_path, simulator="icarus").failures == []
+    path = tmp_path / manifest["verilog"]["file"]
+    text, count = re.subn(r"assign (\S+) += & a\[4:2\];", r"assign \1 = a[4];", path.read_text())
+    assert count >= 1
+    path.write_text(text)
+    assert simulate(tmp_path, simulator="icarus").failures != []
+
+
 @needs_icarus
 def test_verilog_matches_the_golden_model_and_a_change_is_caught(tmp_path):
     manifest = write_unit(spec_from_fields("shift_add_mac", SMALL), tmp_path)
@@ -70,6 +115,9 @@ def test_verilog_matches_the_golden_model_and_a_change_is_caught(tmp_path):
         ({"weight": "e2m1fn"}, TypeError, r"an integer of 1 to 4 bits, ternary, pot or apot, not"),
         ({"group": "0"}, ValueError, r"^Group must be an integer from 1 to 65536, not 0$"),
         ({"acc": "int18"}, ValueError, r"^shift_add_mac accumulator must hold a group of 128, not"),
+        ({"act": "bf16"}, ValueError, r"must be small enough for a 64-bit accumulator, not 128$"),
+        ({"act": "pot4"}, TypeError, r"^shift_add_mac act format must be a full-range integer, no"),
+        ({"act": "fp16", "total": "int50"}, ValueError, r"\(at least int59\), not int50$"),
         (
             {"total": "int20"},
             ValueError,

@@ -8,6 +8,7 @@ from macwright.hw.formats import BinaryFormat, FloatFormat, IntFormat, TernaryFo
 
 __all__ = [
     "check_operand",
+    "grid_ends",
     "has_specials",
     "is_integer",
     "lsb_exponent",
@@ -61,11 +62,11 @@ def lsb_exponent(fmt: Any) -> int:
 
 def product_range(act: Any, weight: Any) -> tuple[int, int]:
     """Smallest and largest product, as multiples of ``2**(lsb_exponent of both)``."""
-    products = [a * w for a in _grid_ends(act) for w in _grid_ends(weight)]
+    products = [a * w for a in grid_ends(act) for w in grid_ends(weight)]
     return min(products), max(products)
 
 
-def _grid_ends(fmt: Any) -> tuple[int, int]:
+def grid_ends(fmt: Any) -> tuple[int, int]:
     """Smallest and largest finite value, as multiples of ``2**lsb_exponent(fmt)``."""
     if not isinstance(fmt, FloatFormat):
         return int(fmt.min), int(fmt.max)

@@ -1,5 +1,6 @@
 """Vectors for the bench of the multiply-accumulate unit with a floating-point accumulator."""
 
+import math
 import random
 from typing import Any
 
@@ -40,7 +41,7 @@ async def sums(dut: Any, spec: Any) -> None:
 
 
 async def rounding(dut: Any, spec: Any) -> None:
-    """A large product, then many equal smaller ones: every distance, ties to even among them."""
+    """A large product, then equal smaller ones, ties to even among them; then any two in a row."""
     driver = Driver(dut, spec)
     await driver.start()
     acts, weights = finite_codes(spec.act), finite_codes(spec.weight)
@@ -50,6 +51,12 @@ async def rounding(dut: Any, spec: Any) -> None:
         a, w = (random.choice(codes) for codes in few)
         for _ in range(6):
             await driver.step(a=a, w=w, clear=int(_stuck(driver)))
+    # Of every distance as many: random products of wide formats are mostly too far apart to meet.
+    for distance in range(spec.acc.man_bits + 4):
+        for _ in range(100):
+            first, second = _apart(spec, acts, weights, distance)
+            await driver.step(a=first[0], w=first[1], clear=1)
+            await driver.step(a=second[0], w=second[1], clear=int(_stuck(driver)))
 
 
 async def cancellation(dut: Any, spec: Any) -> None:
@@ -80,6 +87,21 @@ async def ends(dut: Any, spec: Any) -> None:
             await driver.step(clear=0)
         for _ in range(4):
             await driver.step(a=other[0], w=other[1])
+
+
+def _apart(
+    spec: Any, acts: list[int], weights: list[int], distance: int
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Two products whose exponents differ by so much, in either order; as near as found quickly."""
+
+    def pick() -> tuple[int, tuple[int, int]]:
+        a, w = random.choice(acts), random.choice(weights)
+        return math.frexp(_size(spec.act, a) * _size(spec.weight, w))[1], (a, w)
+
+    exponent, first = pick()
+    others = [pick() for _ in range(24)]
+    second = min(others, key=lambda other: abs(abs(other[0] - exponent) - distance))[1]
+    return first, second
 
 
 def _stuck(driver: Driver) -> bool:

@@ -6,7 +6,9 @@ from typing import Any
 
 from cocotb.triggers import FallingEdge
 
+from macwright.hw.formats import FloatFormat
 from macwright.sim.bench.driver import Driver
+from macwright.sim.bench.mac import finite_corners
 from macwright.sim.golden.port_models import port_model
 
 __all__ = ["TESTS", "PortDriver", "controls", "corners", "limits", "sums"]
@@ -34,6 +36,7 @@ class PortDriver(Driver):
         self._falling = FallingEdge(dut.clk)
         self._handles = {name: getattr(dut, name) for name in self.inputs}
         self._outputs = {name: [getattr(dut, name)] for name in self.model.outputs}
+        self._patterns: dict[str, list[int]] = {}
 
     def _message(self, name: str, got: str, want: int, before: int | None) -> str:
         """What differs, and the first vector where it did."""
@@ -46,8 +49,18 @@ class PortDriver(Driver):
         )
 
     def patterns(self, name: str) -> list[int]:
-        """Corners of a data port: every digit 0, all ones, its lowest, highest, all but highest."""
+        """Corners of a data port: every digit 0, all ones, its lowest, highest, all but highest.
+
+        Of a float's port, the corners of its format.
+        """
+        if name not in self._patterns:
+            self._patterns[name] = self._find_patterns(name)
+        return self._patterns[name]
+
+    def _find_patterns(self, name: str) -> list[int]:
         bits = self.model.data[name]
+        if name == "a" and isinstance(self.spec.act, FloatFormat):
+            return finite_corners(self.spec.act)
         legal = self.model.legal.get(name)
         if legal is not None and len(legal) <= 16:
             return list(legal)

@@ -90,7 +90,9 @@ def _random(driver: PortDriver) -> dict[str, int]:
     if isinstance(spec.weight, IntFormat):
         return data
     fmt = spec.weight
+    # Near one, where results are neither 0 nor saturated; or any at all.
     wanted = fmt.bias + random.randint(-24, 6)
+    wanted = wanted if random.random() < 0.7 else random.getrandbits(fmt.exp_bits)
     exponent = min(max(0, wanted), 2**fmt.exp_bits - 1)
     data["scale"] = exponent * 2**fmt.man_bits + random.getrandbits(fmt.man_bits)
     return data if _usable(spec, data["scale"]) else {**data, "scale": 0}

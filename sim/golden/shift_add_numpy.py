@@ -25,12 +25,15 @@ def group_sums(spec: Any, a: ArrayLike, w: ArrayLike) -> NDArray[np.int64]:
     Returns
     -------
     ndarray of int64, shape (groups, m, n)
-        Accumulators as unsigned code words.
+        Accumulators as unsigned code words; -1 where the unit sets `invalid`.
     """
     acts, weights = _values(spec, a, w)
-    parts = _groups(spec, acts.shape[1])
-    sums = np.stack([wrapping_matmul(acts[:, part], weights[part]) for part in parts])
-    return sums & ((1 << spec.acc.width) - 1)
+    found = []
+    for part in _groups(spec, acts.shape[1]):
+        good = np.isfinite(acts[:, part]).all(axis=1)
+        sums = wrapping_matmul(_whole(acts[:, part]), weights[part])
+        found.append(np.where(good[:, None], sums & ((1 << spec.acc.width) - 1), -1))
+    return np.stack(found)
 
 
 def group_totals(
@@ -48,8 +51,15 @@ def group_totals(
     Returns
     -------
     ndarray of int64, shape (m, n)
-        Totals as unsigned code words.
+        Totals as unsigned code words; -1 where the unit sets `total_invalid`.
+
+    Raises
+    ------
+    ValueError
+        If the total has more than 63 bits.
     """
+    if spec.total.width > 63:
+        raise ValueError(f"Total must have at most 63 bits, not {spec.total.width}")
     acts, weights = _values(spec, a, w)
     parts = _groups(spec, acts.shape[1])
     shape = (len(parts), weights.shape[1])
@@ -60,13 +70,19 @@ def group_totals(
         zeros = spec.zero.decode(codes).astype(np.int64)
     total = np.zeros((len(acts), shape[1]), dtype=np.int64)
     for part, factor, origin in zip(parts, scales, zeros, strict=True):
-        total += wrapping_matmul(acts[:, part], (weights[part] - origin) * factor)
-    return total & ((1 << spec.total.width) - 1)
+        total += wrapping_matmul(_whole(acts[:, part]), (weights[part] - origin) * factor)
+    good = np.isfinite(acts).all(axis=1)
+    return np.where(good[:, None], total & ((1 << spec.total.width) - 1), -1)
 
 
-def _values(spec: Any, a: ArrayLike, w: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    acts = spec.act.decode(np.asarray(a, dtype=np.int64))
-    return acts.astype(np.int64), spec.weight.decode(np.asarray(w, np.int64)).astype(np.int64)
+def _values(spec: Any, a: ArrayLike, w: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Activations in units of ``2**acc_exponent``, and weights."""
+    acts = spec.act.decode(np.asarray(a, dtype=np.int64)) * 2.0**-spec.acc_exponent
+    return acts, spec.weight.decode(np.asarray(w, dtype=np.int64)).astype(np.int64)
+
+
+def _whole(acts: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.where(np.isfinite(acts), acts, 0).astype(np.int64)
 
 
 def _groups(spec: Any, k: int) -> list[slice]:
