@@ -83,16 +83,16 @@ MULTIPLIERS = {"baugh_wooley": baugh_wooley, "booth4": booth4}
 
 
 def smallest_multiplier(a_bits: int, b_bits: int, *, target: str) -> str:
-    """The multiplier that is smallest in a heap, by measurement in nangate45, sky130 and ASAP7.
+    """The multiplier that is smallest in a heap, by measurement (gates, nangate45, sky130, ASAP7).
 
     Booth's pays where its rows save many full adders: not with few bits, nor with an odd number
-    of them, and in ASAP7, whose exclusive-or gates are large beside its full adder, later.
+    of them, and later in ASAP7, whose exclusive-or gates are large beside its full adder.
     """
-    total = a_bits + b_bits
     if target == "asic_inverting":
-        return "booth4" if total >= 24 else "baugh_wooley"
-    even = min(a_bits, b_bits) % 2 == 0
-    return "booth4" if total >= (10 if even else 12) else "baugh_wooley"
+        least = 24
+    else:
+        least = 10 if target == "asic" and min(a_bits, b_bits) % 2 == 0 else 12
+    return "booth4" if a_bits + b_bits >= least else "baugh_wooley"
 
 
 def add_product(

@@ -241,9 +241,10 @@ class DotSpec(UnitSpec):
 
     def tuned(self, technology: str) -> "DotSpec":
         """The same function with the multiplier and adders that suit a technology."""
-        if technology == "gates" or technology in CHAINS:
+        if technology in CHAINS:
             return replace(self, target="generic")
         target = "asic_inverting" if technology in INVERTING else "asic"
+        target = "generic" if technology == "gates" else target
         act, weight = self.lane.formats
         multiplier = smallest_multiplier(act.width, weight.width, target=target)
         multiplier = multiplier if self.lane.is_integer else "baugh_wooley"
