@@ -82,16 +82,17 @@ def booth4(
 MULTIPLIERS = {"baugh_wooley": baugh_wooley, "booth4": booth4}
 
 
-def smallest_multiplier(a_bits: int, b_bits: int, *, target: str) -> str:
+def smallest_multiplier(a_bits: int, b_bits: int, *, target: str, lanes: int = 1) -> str:
     """The multiplier that is smallest in a heap, by measurement (gates, nangate45, sky130, ASAP7).
 
-    Booth's pays where its rows save many full adders: not with few bits, nor with an odd number
-    of them, and later in ASAP7, whose exclusive-or gates are large beside its full adder.
+    Booth's pays where its rows save many full adders: not with few bits, and later in ASAP7, whose
+    exclusive-or gates are large beside its full adder. Of one product, the other array can save
+    gates as well (see :func:`~macwright.hw.arith.accumulate.accumulate`).
     """
     if target == "asic_inverting":
         least = 24
     else:
-        least = 10 if target == "asic" and min(a_bits, b_bits) % 2 == 0 else 12
+        least = 10 if lanes > 1 and min(a_bits, b_bits) % 2 == 0 else 12
     return "booth4" if a_bits + b_bits >= least else "baugh_wooley"
 
 

@@ -245,8 +245,8 @@ class DotSpec(UnitSpec):
             return replace(self, target="generic")
         target = "asic_inverting" if technology in INVERTING else "asic"
         target = "generic" if technology == "gates" else target
-        act, weight = self.lane.formats
-        multiplier = smallest_multiplier(act.width, weight.width, target=target)
+        widths = [fmt.width for fmt in self.lane.formats]
+        multiplier = smallest_multiplier(*widths, target=target, lanes=self.lanes)
         multiplier = multiplier if self.lane.is_integer else "baugh_wooley"
         return replace(self, multiplier=multiplier, target=target)
 

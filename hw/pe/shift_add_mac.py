@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from macwright.hw.arith.accumulate import accumulate
 from macwright.hw.arith.bit_heap import BitHeap
-from macwright.hw.arith.multipliers import baugh_wooley
+from macwright.hw.arith.multipliers import baugh_wooley, smallest_multiplier
 from macwright.hw.arith.target import target_of
 from macwright.hw.formats import FloatFormat, IntFormat
 from macwright.hw.pe.mac import Mac
@@ -81,8 +81,11 @@ class ShiftAddMac(Mac):
         if isinstance(spec.act, FloatFormat):
             terms = FloatTerms(m, spec, a, w, target=target)
 
+        widths = spec.act.width, spec.weight.width
+        multiplier = smallest_multiplier(*widths, target=spec.target)
+
         def add(heap: BitHeap, negative: bool) -> None:
-            add_product(m, heap, spec.weight, a, w, negative=negative)
+            add_product(m, heap, spec.weight, a, w, negative=negative, multiplier=multiplier)
 
         accumulate(
             m,
@@ -92,6 +95,7 @@ class ShiftAddMac(Mac):
             en=enable,
             invert=spec.target.startswith("asic")
             and isinstance(spec.weight, IntFormat)
+            and multiplier == "baugh_wooley"
             and terms is None,
             **common,
         )

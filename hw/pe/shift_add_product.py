@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
 
 from macwright.hw.arith.aligner import align
 from macwright.hw.arith.bit_heap import BitHeap
-from macwright.hw.arith.multipliers import add_signed, baugh_wooley
+from macwright.hw.arith.multipliers import MULTIPLIERS, add_signed
 from macwright.hw.arith.target import Target
 from macwright.hw.formats import FloatFormat, IntFormat, PotFormat, TernaryFormat
 from macwright.hw.pe.modes import add_signed_if
@@ -17,11 +17,18 @@ __all__ = ["FloatTerms", "add_product"]
 
 
 def add_product(
-    m: Module, heap: BitHeap, weight: Any, a: Value, w: Value, *, negative: bool
+    m: Module,
+    heap: BitHeap,
+    weight: Any,
+    a: Value,
+    w: Value,
+    *,
+    negative: bool,
+    multiplier: str = "baugh_wooley",
 ) -> None:
-    """Add ``a * w`` to a heap, or subtract it."""
+    """Add ``a * w`` to a heap, or subtract it; `multiplier` is for integer weights."""
     if isinstance(weight, IntFormat):
-        baugh_wooley(m, heap, w, a, negative=negative)
+        MULTIPLIERS[multiplier](m, heap, w, a, negative=negative)
     elif isinstance(weight, TernaryFormat):
         add_signed(m, heap, a, w[1], nonzero=w[0], negative=negative)
     elif isinstance(weight, PotFormat):
