@@ -6,90 +6,23 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from macwright.costmodel.table import costs
 from macwright.dse.evaluate import evaluate
-from macwright.dse.knee import knee_index
-from macwright.dse.options import (
-    ACTIVATIONS,
-    WEIGHTS,
-    needed_units,
-    option_name,
-    option_table,
-    split_pairs,
-)
-from macwright.dse.quantizer import act_format
+from macwright.dse.options import needed_units, option_name, option_table, split_pairs
+from macwright.dse.points import Point
 from macwright.dse.recipe import Dataset, load_recipe
+from macwright.dse.search import Found, search
 from macwright.dse.sensitivity import AccuracyPrediction, calibrate_accuracy, measure_sensitivity
-from macwright.dse.solver import Budget, OptionTable, Solution, confirm, front
+from macwright.dse.settings import Settings
 from macwright.dse.verify import Verification, verify_units
 from macwright.dse.workload import Workload, load_workload
 
-__all__ = ["Exploration", "Point", "Settings", "explore"]
+__all__ = ["Exploration", "explore"]
 
 Progress = Callable[[str, int, int], None]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What a run may choose from and how much of the front it reports.
-
-    Parameters
-    ----------
-    technology : str
-        Name of a technology, or its Liberty files.
-    weights, activations : tuple of str
-        Formats that each layer may use. A signed integer stands for the unsigned one of the same
-        width where a layer's activations are never negative.
-    objective : str
-        Cost column that the front trades against the predicted loss.
-    budgets : tuple of Budget
-        Limits on the totals of cost columns.
-    points : int
-        Points of the front to report, besides those at the costs of uniform allocations.
-    measured : int
-        Reported points to measure on data, besides the same.
-    images : int
-        Calibration samples for the sensitivities.
-    verify : bool
-        Whether to simulate the units of the front, if there is a simulator.
-    jobs : int or None
-        Processes; None: one for each processor.
-    """
-
-    technology: str = "gates"
-    weights: tuple[str, ...] = WEIGHTS
-    activations: tuple[str, ...] = ACTIVATIONS
-    objective: str = "area_time"
-    budgets: tuple[Budget, ...] = ()
-    points: int = 32
-    measured: int = 10
-    images: int = 32
-    verify: bool = True
-    jobs: int | None = None
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Point:
-    """An allocation with what was predicted, proved and measured.
-
-    `pairs` is the option of each layer, `totals` the total of every numeric column, `accuracy` in
-    the data set's metric and None where not measured, `predicted` the same metric as predicted
-    from the loss, None beyond the losses that were measured on the front. `status` and `gap` are
-    None for uniform allocations, which nothing was proved about.
-    """
-
-    name: str
-    pairs: Mapping[str, str]
-    totals: Mapping[str, float]
-    status: str | None = None
-    gap: float | None = None
-    predicted: float | None = None
-    accuracy: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -98,16 +31,10 @@ class Exploration:
 
     Attributes
     ----------
-    front, uniforms : list of Point
-        Reported points of the front by rising cost, and uniform allocations for comparison.
-    front_size : int
-        Points of the whole front, of which `front` is a selection.
     options : DataFrame
         One row for each layer and option: see :func:`macwright.dse.options.option_table`.
-    solver : str
-        What found and proved the front.
-    confirmed : int
-        Reported points that OR-Tools proved again, on its own.
+    found : Found
+        Points, measured, and how they were found.
     prediction : AccuracyPrediction or None
         How accuracy was predicted; None with fewer than three measured points of the front.
     seconds : dict
@@ -120,13 +47,9 @@ class Exploration:
     sensitivity: pd.DataFrame
     costs: pd.DataFrame
     options: pd.DataFrame
-    front: list[Point]
-    front_size: int
-    uniforms: list[Point]
+    found: Found
     reference: float
     verification: Verification
-    solver: str
-    confirmed: int
     prediction: AccuracyPrediction | None
     seconds: dict[str, float]
 
@@ -191,36 +114,26 @@ def explore(
         units=units,
         costs=rows,
     )
-    table = OptionTable.from_frame(options)
-    whole = front(table, cost=settings.objective, budgets=list(settings.budgets))
-    uniforms = _uniforms(options, settings, layers)
-    kept, to_measure = _choose(whole.costs, whole.objectives, uniforms, settings)
-    reported = whole.at(kept)
-    proved = confirm(table, reported, len(kept))
+    found = search(layers, options, units, rows, settings, progress)
     clock("solve")
-    used = sorted({option for solution in reported for option in solution.allocation.values()})
-    specs = {spec.name: spec for pair, spec in units.items() if option_name(*pair) in used}
+    used = {unit for point in found.front for unit in point.units.values()}
+    pairs = {pair for point in found.front if not point.units for pair in point.pairs.values()}
     verification = verify_units(
-        list(specs.values()),
+        [spec for pair, spec in units.items() if spec.name in used or option_name(*pair) in pairs],
         rows,
         simulating=settings.verify,
         jobs=settings.jobs,
         progress=progress,
     )
     clock("verify")
-
-    points = [_point(str(n), solution) for n, solution in enumerate(reported)]
-    chosen = [point for index, point in zip(kept, points, strict=True) if index in to_measure]
-    accuracies = _measure(
-        workload, dataset, [point.pairs for point in (*chosen, *uniforms)], settings, progress
+    chosen = [point for point in found.front if point.name in found.measured]
+    values = _measure(
+        workload, dataset, [p.pairs for p in (*chosen, *found.uniforms)], settings, progress
     )
-    measured = {
-        point.name: dataclasses.replace(point, accuracy=value)
-        for point, value in zip((*chosen, *uniforms), accuracies, strict=True)
+    accuracies = {
+        point.name: value for point, value in zip((*chosen, *found.uniforms), values, strict=True)
     }
-    points = [measured.get(point.name, point) for point in points]
-    uniforms = [measured[point.name] for point in uniforms]
-    prediction, (points, uniforms) = _predict(points, uniforms, reference, dataset)
+    prediction, found = _predict(_with_accuracies(found, accuracies), reference, dataset)
     clock("measure")
     return Exploration(
         settings=settings,
@@ -229,15 +142,20 @@ def explore(
         sensitivity=sensitivity,
         costs=rows,
         options=options,
-        front=points,
-        front_size=len(whole),
-        uniforms=uniforms,
+        found=found,
         reference=reference,
         verification=verification,
-        solver=reported[0].solver,
-        confirmed=sum(answer.status == "optimal" for answer in proved),
         prediction=prediction,
         seconds=clock.seconds,
+    )
+
+
+def _with_accuracies(found: Found, accuracies: Mapping[str, float]) -> Found:
+    def measured(points: list[Point]) -> list[Point]:
+        return [dataclasses.replace(p, accuracy=accuracies.get(p.name)) for p in points]
+
+    return dataclasses.replace(
+        found, front=measured(found.front), uniforms=measured(found.uniforms)
     )
 
 
@@ -267,13 +185,13 @@ def _measure(
 
 
 def _predict(
-    front: list[Point], uniforms: list[Point], reference: float, dataset: Dataset
-) -> tuple[AccuracyPrediction | None, tuple[list[Point], list[Point]]]:
+    found: Found, reference: float, dataset: Dataset
+) -> tuple[AccuracyPrediction | None, Found]:
     """Points with the accuracy that the measured ones of the front predict for their loss."""
-    known = [point for point in front if point.accuracy is not None]
+    known = [point for point in found.front if point.accuracy is not None]
     losses = [point.totals["loss"] for point in known]
     if len(set(losses)) < 3:
-        return None, (front, uniforms)
+        return None, found
     fit = calibrate_accuracy(
         losses,
         [point.accuracy for point in known if point.accuracy is not None],
@@ -281,12 +199,19 @@ def _predict(
         higher_is_better=dataset.higher_is_better,
     )
 
-    def with_prediction(point: Point) -> Point:
-        loss = point.totals["loss"]
-        known = fit.metric(loss) if loss <= max(losses) else None
-        return dataclasses.replace(point, predicted=known)
+    def predicted(points: list[Point]) -> list[Point]:
+        most = max(losses)
+        return [
+            dataclasses.replace(p, predicted=fit.metric(p.totals["loss"]))
+            if p.totals["loss"] <= most
+            else p
+            for p in points
+        ]
 
-    return fit, ([with_prediction(p) for p in front], [with_prediction(p) for p in uniforms])
+    lists = ("front", "uniforms", "sequential", "beside")
+    return fit, dataclasses.replace(
+        found, **{name: predicted(getattr(found, name)) for name in lists}
+    )
 
 
 class _Clock:
@@ -299,49 +224,3 @@ class _Clock:
     def __call__(self, stage: str) -> None:
         now = time.monotonic()
         self.seconds[stage], self._last = round(now - self._last, 3), now
-
-
-def _point(name: str, solution: Solution) -> Point:
-    return Point(
-        name=name,
-        pairs=solution.allocation,
-        totals=solution.totals,
-        status=solution.status,
-        gap=solution.gap,
-    )
-
-
-def _uniforms(options: pd.DataFrame, settings: Settings, layers: Sequence[Any]) -> list[Point]:
-    """Allocations with one format for all weights and activations, cheapest first."""
-    numbers = [name for name in options.columns if options[name].dtype == np.float64]
-    found = []
-    for name in (name for name in settings.weights if name in settings.activations):
-        pairs = {layer.name: option_name(name, act_format(layer, name)) for layer in layers}
-        mine = options["option"] == [pairs[layer] for layer in options["layer"]]
-        totals = {column: float(options.loc[mine, column].sum()) for column in numbers}
-        found.append(Point(name=name, pairs=pairs, totals=totals))
-    return sorted(found, key=lambda point: (point.totals[settings.objective], point.name))
-
-
-def _choose(
-    costs: np.ndarray, losses: np.ndarray, uniforms: Sequence[Point], settings: Settings
-) -> tuple[list[int], set[int]]:
-    """Indices of the points to report, and of those to measure.
-
-    Both hold the best point within the cost of each uniform allocation, and the knee; the rest are
-    spaced evenly in the logarithm of the cost, ends included.
-    """
-    level = np.searchsorted(
-        costs, [point.totals[settings.objective] * (1 + 1e-12) for point in uniforms], "right"
-    )
-    beside = {int(i) - 1 for i in level if i > 0}
-
-    def spaced(count: int) -> set[int]:
-        log = np.log(np.maximum(costs, np.finfo(float).tiny))
-        wanted = np.linspace(log[0], log[-1], max(count, 2)) if count else []
-        return {int(np.abs(log - value).argmin()) for value in wanted}
-
-    measured = beside | spaced(min(settings.measured, len(costs)))
-    kept = sorted(measured | spaced(settings.points))
-    knee = knee_index(costs[kept], losses[kept])
-    return kept, measured | ({kept[knee]} if knee is not None else set())

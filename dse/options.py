@@ -14,6 +14,7 @@ __all__ = [
     "ACTIVATIONS",
     "COSTS",
     "WEIGHTS",
+    "cost_columns",
     "needed_units",
     "option_name",
     "option_table",
@@ -28,6 +29,7 @@ COSTS = {
     "area_time": "area unit of the technology x mega-cycles",
     "bops": "bit operations",
     "weight_bytes": "bytes",
+    "energy_uj": "uJ, products of one sample",
 }
 
 
@@ -103,6 +105,14 @@ def needed_units(
     }
 
 
+def cost_columns(options: pd.DataFrame, costs: pd.DataFrame) -> dict[str, str]:
+    """Cost columns of a table of options, and their units."""
+    areas = costs["area_unit"].unique()
+    unit = areas[0] if len(areas) == 1 else "area unit of the technology"
+    columns = {name: text for name, text in COSTS.items() if name in options}
+    return columns | {"area_time": f"{unit} x mega-cycles"}
+
+
 def option_table(
     layers: Sequence[Layer],
     weights: Sequence[str],
@@ -130,7 +140,8 @@ def option_table(
     Returns
     -------
     DataFrame
-        Columns ``layer, option, weight, activation, unit, loss`` and those of :data:`COSTS`.
+        Columns ``layer, option, weight, activation, unit, loss`` and those of :data:`COSTS`,
+        `energy_uj` only if all units have one.
 
     Raises
     ------
@@ -142,6 +153,7 @@ def option_table(
         for row in sensitivity.to_dict("records")
     }
     per_mac = dict(zip(costs["unit"], costs["area"] / costs["macs_per_cycle"], strict=True))
+    energy = dict(zip(costs["unit"], costs["energy_fj_per_mac"], strict=True))
     bits = {name: parse_format(name).bits_per_value for pair in units for name in pair}
     rows = []
     for layer in layers:
@@ -164,6 +176,8 @@ def option_table(
                         "area_time": layer.macs * area / 1e6,
                         "bops": layer.macs * bits[weight] * bits[act],
                         "weight_bytes": layer.weights * bits[weight] / 8,
+                        "energy_uj": layer.macs * energy[unit] * 1e-9,
                     }
                 )
-    return pd.DataFrame(rows)
+    frame = pd.DataFrame(rows)
+    return frame.drop(columns="energy_uj") if frame["energy_uj"].isna().any() else frame

@@ -6,8 +6,8 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
-from macwright.dse.explore import Exploration, Point
-from macwright.dse.options import COSTS
+from macwright.dse.explore import Exploration
+from macwright.dse.points import Point
 from macwright.dse.rundir import csv_text, json_text
 from macwright.hw.formats import parse_format
 
@@ -38,7 +38,9 @@ def run_files(found: Exploration) -> dict[str, str]:
         "uniform.csv": _uniform_csv(found),
         "run.json": json_text(_info(found)),
     }
-    for point in found.front:
+    if found.found.sequential:
+        files["sequential.csv"] = _sequential_csv(found)
+    for point in found.found.front:
         files[f"allocations/{point.name}.json"] = json_text(_allocation(point, units, found))
     return files
 
@@ -59,7 +61,7 @@ def _bits(found: Exploration, point: Point) -> tuple[float, float]:
 
 def _front_csv(found: Exploration) -> str:
     rows = []
-    for point in found.front:
+    for point in found.found.front:
         weight_bits, act_bits = _bits(found, point)
         rows.append(
             {
@@ -69,7 +71,7 @@ def _front_csv(found: Exploration) -> str:
                 "predicted_loss": point.totals["loss"],
                 "predicted_accuracy": point.predicted,
                 "measured_accuracy": point.accuracy,
-                **{name: point.totals[name] for name in COSTS},
+                **_costs(found, point),
                 "mean_weight_bits": weight_bits,
                 "mean_activation_bits": act_bits,
                 "allocation": f"allocations/{point.name}.json",
@@ -86,19 +88,24 @@ def _uniform_csv(found: Exploration) -> str:
                 "predicted_loss": point.totals["loss"],
                 "predicted_accuracy": point.predicted,
                 "measured_accuracy": point.accuracy,
-                **{name: point.totals[name] for name in COSTS},
+                **_costs(found, point),
             }
-            for point in found.uniforms
+            for point in found.found.uniforms
         ]
     )
 
 
 def _allocation(point: Point, units: Mapping[str, str], found: Exploration) -> dict[str, Any]:
     layers = {}
+    hardware = dict(point.hardware)
+    folding = hardware.pop("folding", {})
     for layer in found.workload.layers:
         pair = point.pairs[layer.name]
         weight, act = pair.split("/")
-        layers[layer.name] = {"weight": weight, "activation": act, "unit": units[pair]}
+        unit = point.units.get(layer.name, units[pair])
+        layers[layer.name] = {"weight": weight, "activation": act, "unit": unit}
+        if layer.name in folding:
+            layers[layer.name] |= folding[layer.name]
     return {
         "point": int(point.name),
         "model_sha256": found.workload.sha256,
@@ -108,9 +115,33 @@ def _allocation(point: Point, units: Mapping[str, str], found: Exploration) -> d
         "predicted_loss": point.totals["loss"],
         "predicted_accuracy": point.predicted,
         "measured_accuracy": point.accuracy,
-        "costs": {name: point.totals[name] for name in COSTS},
+        "costs": _costs(found, point),
         "layers": layers,
+        **({"hardware": hardware} if hardware else {}),
     }
+
+
+def _costs(found: Exploration, point: Point) -> dict[str, float]:
+    names = [*found.found.columns, *(n for n in ("throughput_fps",) if n in point.totals)]
+    return {name: point.totals[name] for name in names}
+
+
+def _sequential_csv(found: Exploration) -> str:
+    """Best choice of the hardware after the formats, beside the joint one at the same cost."""
+    rows = []
+    for point, joint in zip(found.found.sequential, found.found.beside, strict=True):
+        rows.append(
+            {
+                "predicted_loss": point.totals["loss"],
+                "predicted_accuracy": point.predicted,
+                **_costs(found, point),
+                "joint_point": int(joint.name),
+                "joint_predicted_loss": joint.totals["loss"],
+                "joint_predicted_accuracy": joint.predicted,
+                f"joint_{found.settings.objective}": joint.totals[found.settings.objective],
+            }
+        )
+    return csv_text(rows)
 
 
 def _info(found: Exploration) -> dict[str, Any]:
@@ -122,15 +153,16 @@ def _info(found: Exploration) -> dict[str, Any]:
         "data_sha256": found.dataset.sha256,
         "technology": found.settings.technology,
         "objective": found.settings.objective,
-        "cost_units": COSTS,
+        "cost_units": found.found.columns,
         "metric": found.dataset.metric_name,
         "fp32_accuracy": found.reference,
         "calibration_samples": _samples(found.dataset.x_calib),
         "sensitivity_samples": min(found.settings.images, _samples(found.dataset.x_calib)),
         "evaluation_samples": _samples(found.dataset.x_eval),
-        "front_size": found.front_size,
-        "solver": found.solver,
-        "confirmed_by_cp_sat": found.confirmed,
+        "complete": found.found.complete,
+        "front_size": found.found.size,
+        "solver": found.found.solver,
+        "confirmed_by_cp_sat": found.found.confirmed,
         "prediction": dataclasses.asdict(found.prediction) if found.prediction else None,
         "verification": dataclasses.asdict(found.verification),
         "cost_sources": found.costs["source"].value_counts().to_dict(),

@@ -26,13 +26,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", type=Path, metavar="D.npz", help="data instead: x_calib, x_eval, y_eval"
     )
     parser.add_argument(
-        "--technology", default="gates", help="gates, ecp5, ice40 or xc7 (default: %(default)s)"
+        "--technology",
+        default="gates",
+        help="gates, ecp5, ice40, xc7 or a cell library (default: %(default)s)",
     )
     parser.add_argument(
         "--objective",
-        default="area_time",
+        action="append",
+        default=[],
         metavar="COLUMN",
-        help="cost that the front trades against accuracy (default: %(default)s)",
+        help="cost that the front trades against accuracy: area_time (the default), bops, "
+        "weight_bytes, energy_uj or, with an architecture, area (or luts), dsps, latency_ms, "
+        "frame_ms; twice for three objectives",
     )
     parser.add_argument(
         "--budget",
@@ -61,6 +66,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="calibration samples for the sensitivities (%(default)s)",
     )
+    parser.add_argument(
+        "--architecture",
+        choices=("temporal", "dataflow"),
+        help="choose hardware together with the formats: one array for all layers, or an engine "
+        "for each",
+    )
+    parser.add_argument(
+        "--types", type=int, metavar="K", help="temporal: unit types on chip at most (default: 2)"
+    )
+    for side in ("rows", "columns"):
+        parser.add_argument(
+            f"--array-{side}", metavar="N,N,...", help="temporal: of the array (4,8,16,32)"
+        )
+    parser.add_argument(
+        "--buffers-kib",
+        metavar="N,N,...",
+        help="temporal: capacities of each of the two buffers (16,64); cell libraries only",
+    )
+    parser.add_argument(
+        "--clock-mhz", type=float, metavar="F", help="of the architecture (default: 200)"
+    )
+    parser.add_argument(
+        "--time-limit", type=float, metavar="SECONDS", help="for the search; points say their gap"
+    )
     parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: all cores)")
     parser.add_argument(
         "--no-verify", action="store_true", help="do not simulate the units of the front"
@@ -71,12 +100,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    from macwright.dse.explore import Settings, explore
+    from macwright.dse.explore import explore
     from macwright.dse.models import embedded_model
     from macwright.dse.outcome import run_files
     from macwright.dse.progress import TerminalProgress
     from macwright.dse.report import write_report
     from macwright.dse.rundir import check_writable, write_run
+    from macwright.dse.settings import Settings
     from macwright.hw.formats import parse_format
 
     for name in ("points", "measure", "images", "jobs"):
@@ -89,11 +119,17 @@ def run(args: argparse.Namespace) -> None:
         if value is not None
     }
     model = args.model or embedded_model()
-    out = args.out or Path("out") / f"{model.stem}-{args.technology}"
+    name = "-".join(filter(None, (model.stem, args.technology, args.architecture)))
+    out = args.out or Path("out") / name
+    architecture = _architecture(args)
+    objective, second = _objectives(args)
     settings = Settings(
         technology=args.technology,
-        objective=args.objective,
+        architecture=architecture,
+        objective=objective,
+        second=second,
         budgets=_budgets(args),
+        time_limit_s=args.time_limit,
         points=args.points,
         measured=args.measure,
         images=args.images,
@@ -114,31 +150,98 @@ def run(args: argparse.Namespace) -> None:
         print(_table(found, out))
 
 
-def _budgets(args: argparse.Namespace) -> tuple[Any, ...]:
-    """Budgets, checked with the objective before anything takes long."""
-    from macwright.dse.commands.solve import parse_limit
+def _architecture(args: argparse.Namespace) -> Any:
+    """Hardware to choose from, or None."""
+    from macwright.dse.settings import Dataflow, Temporal
+
+    lists = (("array_rows", "rows", int), ("array_columns", "columns", int))
+    lists += (("buffers_kib", "buffers_kib", float),)
+    given: dict[str, Any] = {}
+    for option, name, kind in lists:
+        text = getattr(args, option)
+        if text is not None:
+            try:
+                given[name] = tuple(kind(part) for part in text.split(","))
+            except ValueError:
+                flag = f"--{option.replace('_', '-')}"
+                raise ValueError(f"Option {flag} must be N,N,..., not {text!r}") from None
+    if args.types is not None:
+        given["types"] = args.types
+    if given and args.architecture != "temporal":
+        raise ValueError(
+            "Options --types, --array-rows, --array-columns and --buffers-kib must come with "
+            "--architecture temporal"
+        )
+    if args.clock_mhz is not None:
+        if args.architecture is None:
+            raise ValueError("Option --clock-mhz must come with --architecture")
+        given["clock_mhz"] = args.clock_mhz
+    if args.time_limit is not None and not args.time_limit > 0:
+        raise ValueError(f"Time limit must be above 0 seconds, not {args.time_limit}")
+    if args.architecture is None:
+        return None
+    return Temporal(**given) if args.architecture == "temporal" else Dataflow(**given)
+
+
+def _columns(args: argparse.Namespace) -> dict[str, str]:
+    """Names of cost columns that a run of this architecture can have, and what they stand for."""
+    from macwright.dse.hardware import FRAME, LATENCY
     from macwright.dse.options import COSTS
+
+    if args.architecture is None:
+        return {name: name for name in COSTS}
+    rate = LATENCY if args.architecture == "temporal" else FRAME
+    area = "luts" if args.technology in ("ecp5", "ice40", "xc7") else "area"
+    names = ["bops", "weight_bytes", "energy_uj", "area", "luts", LATENCY]
+    if args.architecture == "dataflow":
+        names += [FRAME, "dsps"]
+    known = {name: name for name in names} | {"throughput_fps": rate}
+    # An FPGA's area is its LUTs.
+    return known | {"area": area}
+
+
+def _objectives(args: argparse.Namespace) -> tuple[str, str | None]:
+    """Cost columns, checked before anything takes long."""
+    columns = _columns(args)
+    default = "area" if args.architecture else "area_time"
+    names = args.objective or [default]
+    if len(names) > 2:
+        raise ValueError(f"Objectives must be one or two costs, not {len(names)}")
+    for name in names:
+        if name not in columns:
+            raise ValueError(f"Objective must be one of {', '.join(columns)}, not {name!r}")
+    names = [columns[name] for name in names]
+    if len(set(names)) < len(names):
+        raise ValueError(f"Objectives must be different, not {names[0]!r} twice")
+    return names[0], names[1] if len(names) > 1 else None
+
+
+def _budgets(args: argparse.Namespace) -> tuple[Any, ...]:
+    """Budgets, checked before anything takes long."""
+    from macwright.dse.commands.solve import parse_limit
+    from macwright.dse.search import throughput_limits
     from macwright.dse.solver import Budget
 
-    limits = [parse_limit(text, "Budget") for text in args.budget]
-    for what, name in [
-        ("Objective", args.objective),
-        *(("Budget column", n) for n, _, _ in limits),
-    ]:
-        if name not in COSTS:
-            raise ValueError(f"{what} must be one of {', '.join(COSTS)}, not {name!r}")
-    return tuple(
-        Budget(name, max=value) if sign == "<=" else Budget(name, min=value)
-        for name, sign, value in limits
-    )
+    columns = _columns(args) | {"loss": "loss"}
+    budgets = []
+    for text in args.budget:
+        name, sign, value = parse_limit(text, "Budget")
+        if name not in columns:
+            raise ValueError(f"Budget column must be one of {', '.join(columns)}, not {name!r}")
+        column = name if name == "throughput_fps" else columns[name]
+        one = Budget(column, max=value) if sign == "<=" else Budget(column, min=value)
+        budgets.append(one)
+    return throughput_limits(budgets, columns.get("throughput_fps", ""))
 
 
 def _summary(found: Any, out: Path) -> dict[str, Any]:
+    objective, second = found.settings.objective, found.settings.second
     return {
         "run": str(out),
         "metric": found.dataset.metric_name,
         "fp32_accuracy": found.reference,
-        "front_size": found.front_size,
+        "front_size": found.found.size,
+        "complete": found.found.complete,
         "points": [
             {
                 "point": int(point.name),
@@ -147,10 +250,21 @@ def _summary(found: Any, out: Path) -> dict[str, Any]:
                 "predicted_loss": point.totals["loss"],
                 "predicted_accuracy": point.predicted,
                 "measured_accuracy": point.accuracy,
-                found.settings.objective: point.totals[found.settings.objective],
+                objective: point.totals[objective],
+                **({second: point.totals[second]} if second else {}),
+                **({"hardware": point.hardware} if point.hardware else {}),
                 "allocation": str(out / "allocations" / f"{point.name}.json"),
             }
-            for point in found.front
+            for point in found.found.front
+        ],
+        "sequential": [
+            {
+                "predicted_loss": point.totals["loss"],
+                objective: point.totals[objective],
+                "joint_point": int(joint.name),
+                "joint_predicted_loss": joint.totals["loss"],
+            }
+            for point, joint in zip(found.found.sequential, found.found.beside, strict=True)
         ],
     }
 
@@ -160,14 +274,14 @@ def _table(found: Any, out: Path) -> str:
     objective = found.settings.objective
     rows = [
         (point.totals[objective], label, point)
-        for label, points in (("", found.front), ("uniform", found.uniforms))
+        for label, points in (("", found.found.front), ("uniform", found.found.uniforms))
         for point in points
         if point.accuracy is not None
     ]
     metric = found.dataset.metric_name
     lines = [
-        f"{found.workload.path.name} on {found.settings.technology}: {found.front_size} points on "
-        f"the whole front, {len(found.front)} reported: {_statuses(found)}; "
+        f"{found.workload.path.name} on {found.settings.technology}: {_size(found)}, "
+        f"{len(found.found.front)} reported: {_statuses(found)}; "
         f"FP32 {metric} {found.reference:.2f}",
         f"{'point':>14} {objective:>14} {'loss':>10} {'predicted':>9} {'measured':>9}",
     ]
@@ -183,6 +297,9 @@ def _table(found: Any, out: Path) -> str:
             f"predicted: from the loss, by the {found.prediction.points} measured points of the "
             f"front; mean error of a point left out {found.prediction.error:.2f}"
         )
+    lines += _sequential_lines(found)
+    if not found.found.complete:
+        lines.append("incomplete: some points lack more time")
     check = found.verification
     lines.append(
         f"verified: {check.hashed} units by the hash of their Verilog, {check.simulated} by "
@@ -192,7 +309,30 @@ def _table(found: Any, out: Path) -> str:
     return "\n".join(lines)
 
 
+def _size(found: Any) -> str:
+    """How large the front is, where the whole of it is known."""
+    if found.settings.architecture is None and found.settings.second is None:
+        return f"{found.found.size} points on the whole front"
+    return f"{found.found.size} points found"
+
+
+def _sequential_lines(found: Any) -> list[str]:
+    """What choosing the hardware after the formats would lose."""
+    objective = found.settings.objective
+    pairs = list(zip(found.found.sequential, found.found.beside, strict=True))
+    if not pairs:
+        return []
+    lines = [f"at the {objective} of the best hardware for formats chosen first:"]
+    for point, joint in pairs:
+        less = 1 - joint.totals["loss"] / point.totals["loss"] if point.totals["loss"] else 0.0
+        lines.append(
+            f"{point.totals[objective]:>14.5g} sequential loss {point.totals['loss']:.4g}, joint "
+            f"{joint.totals['loss']:.4g} ({less:.0%} less)"
+        )
+    return lines
+
+
 def _statuses(found: Any) -> str:
     """How many points have which status, such as "40 optimal"."""
-    counts = Counter(point.status for point in found.front)
+    counts = Counter(point.status for point in found.found.front)
     return ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))

@@ -1,0 +1,263 @@
+"""Tables of options for hardware that is chosen together with the formats."""
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from math import ceil
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from macwright.costmodel.array import Engine, Schedule, TemporalArray
+from macwright.costmodel.memory import DRAM_PJ_PER_BIT, sram
+from macwright.dse.settings import Dataflow, Temporal
+from macwright.dse.solver import ArrayShape, OptionTable
+from macwright.dse.workload import Layer
+from macwright.hw.formats import IntFormat, parse_format
+
+__all__ = ["FRAME", "LATENCY", "dataflow_table", "runs_on", "temporal_problem"]
+
+#: Columns of the time of a sample: from layer to layer, and between two samples.
+LATENCY, FRAME = "latency_ms", "frame_ms"
+
+#: Technology node of each cell library, nm, for the memories beside the array.
+NODE_NM = {"nangate45": 45.0, "asap7": 7.0, "sky130hd": 130.0, "ihp130": 130.0}
+#: Memory outside of the chip, and bits of an access to a buffer.
+DRAM, BUFFER_BITS = "lpddr4", 64
+
+
+def runs_on(pair: tuple[str, str], unit: tuple[str, str]) -> bool:
+    """Whether a unit for one pair of formats computes another pair exactly.
+
+    A narrower integer is extended; an unsigned one needs one bit more in a signed operand. Other
+    formats run on their own unit only.
+
+    Examples
+    --------
+    >>> runs_on(("int4", "uint4"), ("int8", "int5")), runs_on(("int4", "uint4"), ("int4", "int4"))
+    (True, False)
+    """
+    return all(_holds(parse_format(a), parse_format(b)) for a, b in zip(unit, pair, strict=True))
+
+
+def _holds(wide: Any, narrow: Any) -> bool:
+    if wide == narrow:
+        return True
+    if not (isinstance(wide, IntFormat) and isinstance(narrow, IntFormat)):
+        return False
+    return bool(wide.min <= narrow.min and wide.max >= narrow.max)
+
+
+def temporal_problem(
+    layers: Sequence[Layer],
+    options: pd.DataFrame,
+    units: Mapping[tuple[str, str], Any],
+    costs: pd.DataFrame,
+    chip: Temporal,
+    technology: str,
+) -> tuple[OptionTable, list[ArrayShape]]:
+    """Options of each layer on each unit type that computes them, and the arrays to choose from.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        Layers of the workload.
+    options : DataFrame
+        Columns ``layer, option, weight, activation, loss, bops, weight_bytes``.
+    units : mapping
+        Spec of the unit of each pair of formats.
+    costs : DataFrame
+        Cost rows of the units.
+    chip : Temporal
+        What may be chosen.
+    technology : str
+        Its name.
+
+    Returns
+    -------
+    tuple of (OptionTable, list of ArrayShape)
+        Labels of the table: `unit`, the type, and `formats`, the pair. Columns of the arrays:
+        `latency_ms` and, where the units have an energy, `energy_uj`: products, buffers and
+        memory outside.
+
+    Notes
+    -----
+    Memory outside (8 pJ a bit, LPDDR4) gives the weights once and takes activations that do not fit
+    into their buffer; a layer of which neither fits reads one of them again.
+    """
+    rows = _unit_rows(costs, chip.clock_mhz)
+    usable = {pair: rows[spec.name] for pair, spec in units.items() if spec.name in rows}
+    if not usable:
+        raise ValueError(
+            f"Clock must suit one unit or more, not {chip.clock_mhz:g} MHz: all are slower"
+        )
+    of_layer = {layer.name: layer for layer in layers}
+    entries = [
+        {
+            "layer": row["layer"],
+            "option": _name(pair, unit),
+            "formats": "/".join(pair),
+            "unit": units[unit].name,
+            **{name: row[name] for name in ("loss", "bops", "weight_bytes")},
+        }
+        for row in options.to_dict("records")
+        for pair in [(row["weight"], row["activation"])]
+        for unit in usable
+        if runs_on(pair, unit)
+    ]
+    lacking = sorted(set(of_layer) - {entry["layer"] for entry in entries})
+    if lacking:
+        raise ValueError(
+            f"Layer {lacking[0]!r} must have a unit for {chip.clock_mhz:g} MHz, not only slower"
+        )
+    table = OptionTable.from_frame(pd.DataFrame(entries))
+    names = [table.layers[i] for i in table.layer_of_row.tolist()]
+    area = {row["unit"]: float(row["area"]) for row in usable.values()}
+    energy = {row["unit"]: row["energy_fj_per_mac"] for row in usable.values()}
+    with_energy = all(np.isfinite(list(energy.values())))
+    node = NODE_NM.get(technology)
+    bits = [[parse_format(f).bits_per_value for f in p.split("/")] for p in table.labels["formats"]]
+    arrays = []
+    for n_rows, n_columns in product(chip.rows, chip.columns):
+        array = TemporalArray(rows=n_rows, columns=n_columns)
+        plan = {layer.name: array.schedule(layer) for layer in layers}
+        cycles = np.array([plan[name].cycles for name in names], np.float64)
+        for kib in chip.buffers_kib if node else (0.0,):
+            columns = {LATENCY: cycles / (chip.clock_mhz * 1e3)}
+            fixed = 0.0
+            if node:
+                memory = sram(kib=kib, bits=BUFFER_BITS, node_nm=node)
+                fixed = 2 * memory.area_mm2 * 1e6
+            if with_energy:
+                per_mac = np.array([energy[unit] for unit in table.labels["unit"]]) * 1e-9
+                moved = [
+                    _memory_uj(of_layer[name], plan[name], *widths, kib, node)
+                    for name, widths in zip(names, bits, strict=True)
+                ]
+                macs = np.array([of_layer[name].macs for name in names])
+                columns["energy_uj"] = macs * per_mac + np.array(moved)
+            name = f"{n_rows}x{n_columns}" + (f", 2 x {kib:g} KiB" if node else "")
+            areas = {unit: n_rows * n_columns * each for unit, each in area.items()}
+            arrays.append(ArrayShape(name=name, area=areas, fixed_area=fixed, columns=columns))
+    return table, arrays
+
+
+def _memory_uj(
+    layer: Layer,
+    plan: Schedule,
+    weight_bits: float,
+    act_bits: float,
+    kib: float,
+    node: float | None,
+) -> float:
+    """Energy of the buffers and of the memory outside for one layer, uJ."""
+    if node is None:
+        return 0.0
+    buffer = sram(kib=kib, bits=BUFFER_BITS, node_nm=node)
+    read = plan.act_reads * act_bits + plan.weight_reads * weight_bits
+    inside = read * buffer.read_pj_per_bit + plan.out_writes * act_bits * buffer.write_pj_per_bit
+    room = kib * 8192
+    weights, acts = layer.weights * weight_bits, layer.activations * act_bits
+    results = layer.outputs * act_bits
+    outside = weights + (results if results > room else 0.0)
+    if acts > room:
+        outside += acts
+        if weights > room:
+            outside += min(acts * (ceil(weights / room) - 1), weights * (ceil(acts / room) - 1))
+    return (inside + outside * DRAM_PJ_PER_BIT[DRAM]) * 1e-6
+
+
+def dataflow_table(
+    layers: Sequence[Layer],
+    options: pd.DataFrame,
+    units: Mapping[tuple[str, str], Any],
+    costs: pd.DataFrame,
+    chip: Dataflow,
+) -> OptionTable:
+    """Options of each layer in every folding of its engine.
+
+    The area of an engine is that of PE x SIMD of its units: an upper bound, as a dot product of so
+    many lanes has one accumulator. Columns: `area` (or `luts`), `dsps` where there are any,
+    `frame_ms` (the time of a sample, of which the slowest layer's counts), `latency_ms` (of all
+    layers one after the other) and, where the units have one, `energy_uj` of the products.
+
+    Parameters
+    ----------
+    layers, options, units, costs
+        As for :func:`temporal_problem`.
+    chip : Dataflow
+        Clock.
+    """
+    rows = _unit_rows(costs, chip.clock_mhz)
+    area = _area_column(costs)
+    entries = []
+    foldings = {layer.name: _foldings(layer) for layer in layers}
+    of_layer = {layer.name: layer for layer in layers}
+    for row in options.to_dict("records"):
+        pair = (row["weight"], row["activation"])
+        unit = rows.get(units[pair].name)
+        if unit is None:
+            continue
+        macs = of_layer[row["layer"]].macs
+        for folding, cycles in foldings[row["layer"]]:
+            lanes = folding[0] * folding[1]
+            time = cycles / (chip.clock_mhz * 1e3)
+            entries.append(
+                {
+                    "layer": row["layer"],
+                    "option": f"{row['option']} {folding[0]}x{folding[1]}",
+                    "formats": row["option"],
+                    "unit": unit["unit"],
+                    **{name: row[name] for name in ("loss", "bops", "weight_bytes")},
+                    area: lanes * unit["area"],
+                    "dsps": lanes * (unit["dsps"] if np.isfinite(unit["dsps"]) else 0),
+                    "energy_uj": macs * unit["energy_fj_per_mac"] * 1e-9,
+                    FRAME: time,
+                    LATENCY: time,
+                }
+            )
+    frame = pd.DataFrame(entries)
+    if not entries or set(frame["layer"]) != set(of_layer):
+        raise ValueError(f"Clock must suit a unit for each layer, not {chip.clock_mhz:g} MHz")
+    if not frame["dsps"].any():
+        frame = frame.drop(columns="dsps")
+    if frame["energy_uj"].isna().any():
+        frame = frame.drop(columns="energy_uj")
+    return OptionTable.from_frame(frame)
+
+
+def _foldings(layer: Layer) -> list[tuple[tuple[int, int], int]]:
+    """(PE, SIMD) and cycles of a sample, one for each number of products in a cycle.
+
+    Of foldings with the same number the one of most PEs: it reads the activations least often.
+    """
+    best: dict[int, tuple[int, int]] = {}
+    for pe in _divisors(layer.n):
+        for simd in _divisors(layer.k):
+            best[pe * simd] = max(best.get(pe * simd, (0, 0)), (pe, simd))
+    return [
+        ((pe, simd), Engine(pe=pe, simd=simd).schedule(layer).cycles)
+        for _, (pe, simd) in sorted(best.items())
+    ]
+
+
+def _divisors(number: int) -> list[int]:
+    return [i for i in range(1, number + 1) if number % i == 0]
+
+
+def _area_column(costs: pd.DataFrame) -> str:
+    return "luts" if (costs["area_unit"] == "luts").all() else "area"
+
+
+def _unit_rows(costs: pd.DataFrame, clock_mhz: float) -> dict[str, dict[str, Any]]:
+    """Cost rows by unit, without those that are known to be too slow."""
+    return {
+        row["unit"]: row
+        for row in costs.to_dict("records")
+        if not row["delay_ns"] > 1e3 / clock_mhz
+    }
+
+
+def _name(pair: tuple[str, str], unit: tuple[str, str]) -> str:
+    name = "/".join(pair)
+    return name if pair == unit else f"{name} on {'/'.join(unit)}"

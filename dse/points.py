@@ -1,0 +1,29 @@
+"""What is reported of an allocation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["Point"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """An allocation with what was predicted, proved and measured.
+
+    `pairs` is the option of each layer, `totals` the total of every numeric column, `accuracy` in
+    the data set's metric and None where not measured, `predicted` the same metric as predicted
+    from the loss, None beyond the losses that were measured on the front. `status` and `gap` are
+    None for uniform allocations, which nothing was proved about. `hardware` says what was chosen
+    with the formats, `units` the unit of each layer where that is not the one of its formats.
+    """
+
+    name: str
+    pairs: Mapping[str, str]
+    totals: Mapping[str, float]
+    status: str | None = None
+    gap: float | None = None
+    predicted: float | None = None
+    accuracy: float | None = None
+    hardware: Mapping[str, Any] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)

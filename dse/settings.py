@@ -1,0 +1,112 @@
+"""What a run may choose from: formats, hardware, limits, and how much of the front it reports."""
+
+from dataclasses import dataclass
+
+from macwright.dse.options import ACTIVATIONS, WEIGHTS
+from macwright.dse.solver import Budget
+
+__all__ = ["Dataflow", "Settings", "Temporal"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Temporal:
+    """One output-stationary array that all layers share.
+
+    Parameters
+    ----------
+    types : int
+        Unit types on chip at most; every processing element has one of each.
+    rows, columns : tuple of int
+        Numbers of rows and of columns that the array may have.
+    buffers_kib : tuple of float
+        Capacities that the two buffers, of activations and of weights, may have, KiB. They count
+        where the technology's node is known.
+    clock_mhz : float
+        Clock; units that are known to be slower are left out.
+    """
+
+    types: int = 2
+    rows: tuple[int, ...] = (4, 8, 16, 32)
+    columns: tuple[int, ...] = (4, 8, 16, 32)
+    buffers_kib: tuple[float, ...] = (16.0, 64.0)
+    clock_mhz: float = 200.0
+
+    def __post_init__(self) -> None:
+        _positive(self.types, "Number of unit types", whole=True)
+        for what, values in (("Rows", self.rows), ("Columns", self.columns)):
+            for value in values:
+                _positive(value, f"{what} of the array", whole=True)
+        for value in self.buffers_kib:
+            _positive(value, "Capacity of a buffer")
+        _positive(self.clock_mhz, "Clock in MHz")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataflow:
+    """An engine for each layer, folded as it needs; all work at once on samples one after another.
+
+    Parameters
+    ----------
+    clock_mhz : float
+        Clock; units that are known to be slower are left out.
+    """
+
+    clock_mhz: float = 200.0
+
+    def __post_init__(self) -> None:
+        _positive(self.clock_mhz, "Clock in MHz")
+
+
+def _positive(value: float, what: str, *, whole: bool = False) -> None:
+    if not 0 < value < float("inf") or (whole and value != int(value)):
+        kind = "a whole number of at least 1" if whole else "above 0"
+        raise ValueError(f"{what} must be {kind}, not {value}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a run may choose from and how much of the front it reports.
+
+    Parameters
+    ----------
+    technology : str
+        Name of a technology.
+    weights, activations : tuple of str
+        Formats that each layer may use. A signed integer stands for the unsigned one of the same
+        width where a layer's activations are never negative.
+    objective : str
+        Cost column that the front trades against the predicted loss.
+    second : str or None
+        Another cost column to trade at the same time: a front of three objectives.
+    budgets : tuple of Budget
+        Limits on the totals of cost columns.
+    architecture : Temporal, Dataflow or None
+        Hardware to be chosen together with the formats; None: only formats, and costs that know
+        no hardware.
+    points : int
+        Points of the front to report, besides those at the costs of uniform allocations.
+    measured : int
+        Reported points to measure on data, besides the same.
+    images : int
+        Calibration samples for the sensitivities.
+    time_limit_s : float or None
+        Wall-clock seconds for the search.
+    verify : bool
+        Whether to simulate the units of the front, if there is a simulator.
+    jobs : int or None
+        Processes; None: one for each processor.
+    """
+
+    technology: str = "gates"
+    weights: tuple[str, ...] = WEIGHTS
+    activations: tuple[str, ...] = ACTIVATIONS
+    objective: str = "area_time"
+    second: str | None = None
+    budgets: tuple[Budget, ...] = ()
+    architecture: Temporal | Dataflow | None = None
+    points: int = 32
+    measured: int = 10
+    images: int = 32
+    time_limit_s: float | None = None
+    verify: bool = True
+    jobs: int | None = None
