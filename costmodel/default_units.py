@@ -6,7 +6,7 @@ from typing import Any
 from macwright.hw.formats import BinaryFormat, IntFormat, TernaryFormat, parse_format
 from macwright.hw.pe import spec_from_fields
 
-__all__ = ["ACTIVATIONS", "WEIGHTS", "default_units", "mac_spec"]
+__all__ = ["ACTIVATIONS", "WEIGHTS", "default_units", "fp8_units", "mac_spec"]
 
 #: Weight formats of the default search.
 WEIGHTS = (
@@ -47,3 +47,35 @@ def default_units(technology: str | None = None, *, terms: int = 4096) -> list[A
         mac_spec(act=act, weight=weight, terms=terms, technology=technology)
         for weight, act in product(WEIGHTS, ACTIVATIONS)
     ]
+
+
+def fp8_units(technology: str | None = None) -> dict[tuple[str, str], Any]:
+    """MACs of the comparison of FP8 with INT8, as published but for the register of the product.
+
+    Minifloats have every code a number and 2 to 5 exponent bits; fixed accumulators have 12 spare
+    bits above the widest product.
+
+    Parameters
+    ----------
+    technology : str or None
+        As for `mac_spec`.
+
+    Returns
+    -------
+    dict
+        Spec by operand format and kind of accumulator: "fixed", "fp16" or "fp32". The operand
+        format "int8 (plain)" is INT8 with the multiplier that the synthesiser makes of ``*``.
+    """
+    units = {("int8", "fixed"): ("int_mac", {"act": "int8", "weight": "int8", "acc": "int27"})}
+    for exp_bits in (2, 3, 4, 5):
+        name = f"e{exp_bits}m{7 - exp_bits}fin"
+        width = 2 * (9 - exp_bits) - 1 + 2 * (2**exp_bits - 2) + 12
+        for kind in ("fixed", "fp16", "fp32"):
+            acc = f"fixed{width}" if kind == "fixed" else kind
+            units[name, kind] = ("minifloat_mac", {"act": name, "weight": name, "acc": acc})
+    made = {key: spec_from_fields(family, fields) for key, (family, fields) in units.items()}
+    plain = made["int8", "fixed"]
+    tuned = {
+        key: spec if technology is None else spec.tuned(technology) for key, spec in made.items()
+    }
+    return {**tuned, ("int8 (plain)", "fixed"): plain}

@@ -10,7 +10,10 @@ from typing import Any
 
 from macwright.hw.formats import FloatFormat
 
-__all__ = ["CELLS", "mac_gates", "unit_gates"]
+__all__ = ["CELLS", "FAMILIES", "mac_gates", "unit_gates"]
+
+#: Families that `unit_gates` covers.
+FAMILIES = ("int_mac", "minifloat_mac")
 
 #: Two-input gates in each cell: a full adder is two half adders and an OR, a flip-flop two
 #: multiplexers.
@@ -67,8 +70,18 @@ def unit_gates(spec: Any) -> int:
     Parameters
     ----------
     spec : IntMacSpec or MinifloatMacSpec
-        The unit.
+        The unit, with a fixed-point accumulator.
+
+    Raises
+    ------
+    ValueError
+        If the formula does not cover the unit: other families, float accumulators.
     """
+    if spec.family not in FAMILIES or isinstance(spec.acc, FloatFormat):
+        raise ValueError(
+            f"Unit must be one of {', '.join(FAMILIES)} with a fixed-point accumulator for the "
+            f"formula, not {spec.name}"
+        )
     sig_bits, exp_bits, shift = [], 0, 0
     for fmt in (spec.act, spec.weight):
         if isinstance(fmt, FloatFormat):

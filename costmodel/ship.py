@@ -11,7 +11,7 @@ import pandas as pd
 
 from macwright.costmodel.bench_record import bench_record
 from macwright.costmodel.characterize import characterize, cost_frame
-from macwright.costmodel.default_units import default_units
+from macwright.costmodel.default_units import default_units, fp8_units
 from macwright.costmodel.table import current_rows
 from macwright.costmodel.technology import LIBERTY_NAMES, Technology
 from macwright.hw.registry import registry
@@ -27,8 +27,9 @@ _Progress = Callable[[str, int, int], None]
 
 
 def shipped_units(technology: str) -> list[Any]:
-    """Units of a shipped table: those of the default search, and the registry as it is."""
-    return list(dict.fromkeys([*default_units(technology), *registry()]))
+    """Units of a shipped table: default search, FP8 against INT8, and the registry as it is."""
+    others = (*fp8_units(technology).values(), *registry())
+    return list(dict.fromkeys([*default_units(technology), *others]))
 
 
 def shipped_rows(

@@ -71,6 +71,17 @@ def test_unit_of_the_published_formats_has_the_published_gates():
     assert unit_gates(spec_from_fields("minifloat_mac", fields)) == 1065 + 16 * 6
 
 
+@pytest.mark.parametrize(
+    ("family", "fields"),
+    [("minifloat_mac", {"acc": "fp32"}), ("dot", {}), ("requant", {}), ("shift_add_mac", {})],
+)
+def test_unit_that_the_formula_does_not_cover_is_refused(family, fields):
+    spec = spec_from_fields(family, fields)
+    text = rf"^Unit must be one of int_mac, minifloat_mac with a fixed-.*, not {spec.name}$"
+    with pytest.raises(ValueError, match=text):
+        unit_gates(spec)
+
+
 def test_ranks_units_as_synthesis_does():
     rows = load_table("gates").set_index("unit")
     units = [spec for spec in default_units("gates") if spec.name in rows.index]
