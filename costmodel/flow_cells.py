@@ -7,12 +7,7 @@ from itertools import product
 from macwright.costmodel.liberty import Cell
 from macwright.costmodel.liberty_logic import inputs_of, parse_expression, truth_table
 
-__all__ = ["adder_modules", "is_buffer", "needless_registers", "register_module"]
-
-
-def is_buffer(cell: Cell) -> bool:
-    """Whether a cell's one output is its one input."""
-    return _is_gate(cell, (0, 1))
+__all__ = ["adder_modules", "needless_registers", "register_module"]
 
 
 def adder_modules(cells: Sequence[Cell]) -> dict[str, str]:
