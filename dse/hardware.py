@@ -210,7 +210,7 @@ def dataflow_table(
                     "unit": unit["unit"],
                     **{name: row[name] for name in ("loss", "bops", "weight_bytes")},
                     area: lanes * unit["area"],
-                    "dsps": lanes * (unit["dsps"] if np.isfinite(unit["dsps"]) else 0),
+                    "dsps": lanes * (unit["dsps"] if pd.notna(unit["dsps"]) else 0),
                     "energy_uj": macs * unit["energy_fj_per_mac"] * 1e-9,
                     FRAME: time,
                     LATENCY: time,

@@ -21,6 +21,7 @@ _PLAIN = (
     "measured_accuracy",
     "mean_weight_bits",
     "mean_activation_bits",
+    "throughput_fps",
     "allocation",
 )
 
@@ -54,6 +55,7 @@ class Point:
     activation_bits: float | None
     file: str
     choices: tuple[Choice, ...]
+    array: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +85,7 @@ class Run:
     units: tuple[dict[str, str], ...]
     points: tuple[Point, ...]
     uniforms: tuple[Uniform, ...] = field(default=())
+    sequential: tuple[dict[str, str], ...] = field(default=())
 
 
 def load_run(run_dir: Path) -> Run:
@@ -116,7 +119,8 @@ def load_run(run_dir: Path) -> Run:
     points = [_point(run_dir, row, columns, names) for row in rows]
     if len({point.number for point in points}) < len(points):
         raise ValueError("front.csv must number its points differently, not repeat a number")
-    uniform = run_dir / "uniform.csv"
+    uniform, sequential = run_dir / "uniform.csv", run_dir / "sequential.csv"
+    needed = ("predicted_loss", objective, "joint_point", "joint_predicted_loss")
     return Run(
         info=info,
         objective=objective,
@@ -125,6 +129,7 @@ def load_run(run_dir: Path) -> Run:
         units=tuple(units),
         points=tuple(sorted(points, key=lambda point: (point.costs[objective], point.number))),
         uniforms=tuple(_uniforms(uniform, columns)) if uniform.is_file() else (),
+        sequential=tuple(_rows(sequential, needed)) if sequential.is_file() else (),
     )
 
 
@@ -182,6 +187,7 @@ def _is_cost(rows: list[dict[str, str]], name: str) -> bool:
 def _point(run_dir: Path, row: dict[str, str], columns: tuple[str, ...], names: list[str]) -> Point:
     where = f"front.csv, point {row['point']}"
     number = _number(row["point"], "front.csv, point,")
+    choices, array = _choices(run_dir, row["allocation"], names)
     return Point(
         number=int(number),
         status=row["status"],
@@ -193,17 +199,20 @@ def _point(run_dir: Path, row: dict[str, str], columns: tuple[str, ...], names: 
         weight_bits=_optional(row, "mean_weight_bits", where),
         activation_bits=_optional(row, "mean_activation_bits", where),
         file=row["allocation"],
-        choices=_choices(run_dir, row["allocation"], names),
+        choices=choices,
+        array=array,
     )
 
 
-def _choices(run_dir: Path, file: str, names: list[str]) -> tuple[Choice, ...]:
+def _choices(run_dir: Path, file: str, names: list[str]) -> tuple[tuple[Choice, ...], str]:
+    """Choices of an allocation file in network order, and the array, if one was chosen."""
     folder = run_dir.resolve()
     paths = [(folder / file).resolve(), (folder / "allocations" / file).resolve()]
     path = next((p for p in paths if p.is_file() and p.is_relative_to(folder)), None)
     if path is None:
         raise ValueError(f"front.csv must name allocation files of the run folder, not {file!r}")
-    layers = _json(path).get("layers")
+    data = _json(path)
+    layers, hardware = data.get("layers"), data.get("hardware")
     if not isinstance(layers, dict):
         raise ValueError(f"{path.name} must hold an object named layers")
     result = []
@@ -223,7 +232,8 @@ def _choices(run_dir: Path, file: str, names: list[str]) -> tuple[Choice, ...]:
                 activation_bits=parse_format(activation).bits_per_value,
             )
         )
-    return tuple(result)
+    array = str(hardware.get("array", "")) if isinstance(hardware, dict) else ""
+    return tuple(result), array
 
 
 def _uniforms(path: Path, columns: tuple[str, ...]) -> list[Uniform]:

@@ -20,6 +20,7 @@ __all__ = [
     "info_html",
     "lead_html",
     "points_html",
+    "sequential_html",
     "tiles_html",
     "title",
     "units_html",
@@ -136,6 +137,8 @@ def points_html(run: Run) -> str:
     heads = ["Point", "Status", "Predicted loss", f"Predicted {metric}", f"Measured {metric}"]
     heads += [cost_label(run, name, unit=False) for name in run.columns]
     heads += ["Weight bits", "Activation bits"]
+    arrays = any(point.array for point in run.points)
+    heads += ["Array"] if arrays else []
     best = knee(run.points, run.objective)
     rows = []
     for point in run.points:
@@ -144,6 +147,7 @@ def points_html(run: Run) -> str:
         cells += [_fixed(point.predicted), _fixed(point.accuracy)]
         cells += [human(point.costs[name]) for name in run.columns]
         cells += [_fixed(point.weight_bits), _fixed(point.activation_bits)]
+        cells += [point.array] if arrays else []
         rows.append(
             f'<tr data-row="{point.number}"><th scope="row">{_button(point)}</th>'
             f"{_cells(cells)}</tr>"
@@ -154,9 +158,39 @@ def points_html(run: Run) -> str:
         cells += [human(uniform.costs[n]) if n in uniform.costs else "" for n in run.columns]
         rows.append(
             f'<tr><th scope="row">uniform {escape(uniform.name)}</th>'
-            f"{_cells([*cells, '', ''])}</tr>"
+            f"{_cells([*cells, '', '', *[''] * arrays])}</tr>"
         )
     return _table(heads, rows, first_number=2)
+
+
+def sequential_html(run: Run) -> str:
+    """Return the section that compares the joint choice with the best sequential one, if any."""
+    if not run.sequential:
+        return ""
+    cost, metric = cost_label(run, run.objective), metric_label(run)
+    heads = [cost, "Loss, formats first", "Loss, joint", "Less", "Joint point"]
+    heads += [f"Predicted {metric}, formats first", f"Predicted {metric}, joint"]
+    rows = []
+    for row in run.sequential:
+        before, after = float(row["predicted_loss"]), float(row["joint_predicted_loss"])
+        names = ("predicted_accuracy", "joint_predicted_accuracy")
+        cells = [human(before), human(after), f"{1 - after / before:.0%}" if before else "0%"]
+        cells += [row["joint_point"], *(_fixed(_float(row.get(name))) for name in names)]
+        head = human(float(row[run.objective]))
+        rows.append(f'<tr><th scope="row" class="number">{head}</th>{_cells(cells)}</tr>')
+    return (
+        '<section class="card wide" aria-labelledby="sequential-title">'
+        '<h2 id="sequential-title">Formats and hardware together, or one after the other</h2>'
+        "<p>Formats first: points of the front of loss against bit operations, each with the "
+        f"hardware that has the least {escape(cost_label(run, run.objective, unit=False))} within "
+        "the same limits. Joint: the proved best at that cost.</p>"
+        '<div class="scroll tall" role="region" aria-labelledby="sequential-title" tabindex="0">'
+        f"{_table(heads, rows, first_number=0)}</div></section>"
+    )
+
+
+def _float(text: str | None) -> float | None:
+    return float(text) if text else None
 
 
 def _fixed(value: float | None) -> str:

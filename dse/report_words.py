@@ -22,6 +22,8 @@ _COSTS = {
     "weight_bytes": "weight bytes",
     "energy_uj": "energy (µJ)",
     "luts": "LUTs",
+    "dsps": "DSP blocks",
+    "frame_ms": "time between samples (ms)",
     "latency_ms": "latency (ms)",
     "throughput_fps": "throughput (frames/s)",
 }
@@ -30,9 +32,10 @@ _COSTS = {
 def cost_label(run: Run, column: str, *, unit: bool = True) -> str:
     """Return a cost column's name for people, with its unit where that is known and asked for."""
     label = _COSTS.get(column, column.replace("_", " "))
-    if column == "area_time" and unit:
+    if column in ("area", "area_time") and unit:
         area = {row["area_unit"] for row in run.units if row["area_unit"]}
-        return f"{label} ({area.pop()} {_TIMES} Mcycles)" if len(area) == 1 else label
+        time = f" {_TIMES} Mcycles" if column == "area_time" else ""
+        return f"{label} ({area.pop()}{time})" if len(area) == 1 else label
     return label
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from macwright.dse.hardware import FRAME, LATENCY, dataflow_table, temporal_problem
-from macwright.dse.joint import JointProblem, joint_points
-from macwright.dse.knee import knee_index
-from macwright.dse.options import cost_columns, option_name
+from macwright.dse.joint import joint_points
+from macwright.dse.joint_problem import JointProblem
+from macwright.dse.options import cost_columns
 from macwright.dse.points import Point
-from macwright.dse.quantizer import act_format
+from macwright.dse.selection import baseline_points, baselines, choose_points, spread_points
 from macwright.dse.settings import Settings, Temporal
 from macwright.dse.solver import (
     Budget,
@@ -24,14 +24,10 @@ from macwright.dse.solver import (
     front_of_three,
 )
 from macwright.dse.workload import Layer
-from macwright.hw.formats import parse_format
 
 __all__ = ["Found", "search", "throughput_limits"]
 
 Progress = Callable[[str, int, int], None]
-
-#: Uniform formats of at most so many bits are also tried with 8 bits in the first and last layer.
-FEW_BITS, ENDS = 4, "int8"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,13 +101,13 @@ def search(
     deadline = float("inf")
     if settings.time_limit_s is not None:
         deadline = perf_counter() + settings.time_limit_s
-    baselines = _baselines(layers, settings)
+    same = baselines(layers, settings)
     if settings.architecture is not None:
-        return _joint(layers, options, units, costs, settings, baselines, deadline, progress)
+        return _joint(layers, options, units, costs, settings, same, deadline, progress)
     table = OptionTable.from_frame(options)
     columns = cost_columns(options, costs)
     _check(columns, settings)
-    uniforms = _totals(options, baselines, settings)
+    uniforms = baseline_points(options, same, settings)
     if settings.second is not None:
         three = front_of_three(
             table,
@@ -126,7 +122,7 @@ def search(
         return Found(
             front=points,
             uniforms=uniforms,
-            measured={p.name for p in _spread(points, settings)},
+            measured={p.name for p in spread_points(points, settings)},
             size=len(points),
             columns=columns,
             solver=three[0].solver,
@@ -139,7 +135,7 @@ def search(
         time_limit_s=settings.time_limit_s,
         progress=progress,
     )
-    kept, to_measure = _choose(whole.costs, whole.objectives, uniforms, settings)
+    kept, to_measure = choose_points(whole.costs, whole.objectives, uniforms, settings)
     reported = whole.at(kept)
     proved = confirm(table, reported, len(kept))
     points = [_point(str(n), solution) for n, solution in enumerate(reported)]
@@ -161,7 +157,7 @@ def _joint(
     units: Mapping[tuple[str, str], Any],
     costs: pd.DataFrame,
     settings: Settings,
-    baselines: Mapping[str, Mapping[str, str]],
+    same: Mapping[str, Mapping[str, str]],
     deadline: float,
     progress: Progress | None,
 ) -> Found:
@@ -195,7 +191,7 @@ def _joint(
     )
     uniforms = []
     texts = np.asarray(problem.table.labels["formats"], object).astype(str)
-    for name, pairs in baselines.items():
+    for name, pairs in same.items():
         chosen = np.array([pairs[layer] for layer in problem.table.layers])
         rows = np.flatnonzero(texts == chosen[problem.table.layer_of_row])
         if len(set(problem.table.layer_of_row[rows].tolist())) == len(layers):
@@ -207,7 +203,7 @@ def _joint(
     return Found(
         front=found.front,
         uniforms=uniforms,
-        measured={p.name for p in _spread(found.front, settings)},
+        measured={p.name for p in spread_points(found.front, settings)},
         size=len(found.front),
         columns=columns,
         solver="arrays and type sets" if problem.arrays else "foldings",
@@ -237,69 +233,6 @@ def _point(name: str, solution: Solution) -> Point:
         status=solution.status,
         gap=solution.gap,
     )
-
-
-def _baselines(layers: Sequence[Layer], settings: Settings) -> dict[str, dict[str, str]]:
-    """Options of the same format everywhere and, for few bits, with 8 bits at both ends."""
-    names = [name for name in settings.weights if name in settings.activations]
-    found = {}
-    for name in names:
-        pairs = {layer.name: option_name(name, act_format(layer, name)) for layer in layers}
-        found[name] = pairs
-        if ENDS in names and parse_format(name).width <= FEW_BITS and len(layers) > 2:
-            ends = {
-                layer.name: option_name(ENDS, act_format(layer, ENDS))
-                for layer in (layers[0], layers[-1])
-            }
-            found[f"{name}, {ENDS} ends"] = {**pairs, **ends}
-    return found
-
-
-def _totals(
-    options: pd.DataFrame, baselines: Mapping[str, Mapping[str, str]], settings: Settings
-) -> list[Point]:
-    """Baselines with their totals, cheapest first."""
-    numbers = [name for name in options.columns if options[name].dtype == np.float64]
-    found = []
-    for name, pairs in baselines.items():
-        mine = options["option"] == [pairs[layer] for layer in options["layer"]]
-        totals = {column: float(options.loc[mine, column].sum()) for column in numbers}
-        found.append(Point(name=name, pairs=pairs, totals=totals))
-    return sorted(found, key=lambda point: (point.totals[settings.objective], point.name))
-
-
-def _spread(points: Sequence[Point], settings: Settings) -> list[Point]:
-    """Points to measure: evenly spaced in the logarithm of the cost, and the knee."""
-    costs = np.array([point.totals[settings.objective] for point in points])
-    index = _spaced(costs, min(settings.measured, len(points)))
-    if settings.second is None and settings.measured:
-        knee = knee_index(costs, [point.totals["loss"] for point in points])
-        index |= set() if knee is None else {knee}
-    return [points[i] for i in sorted(index)]
-
-
-def _spaced(costs: np.ndarray, count: int) -> set[int]:
-    log = np.log(np.maximum(costs, np.finfo(float).tiny))
-    wanted = np.linspace(log.min(), log.max(), max(count, 2)) if count else []
-    return {int(np.abs(log - value).argmin()) for value in wanted}
-
-
-def _choose(
-    costs: np.ndarray, losses: np.ndarray, uniforms: Sequence[Point], settings: Settings
-) -> tuple[list[int], set[int]]:
-    """Indices of the points to report, and of those to measure.
-
-    Both hold the best point within the cost of each uniform allocation, and the knee; the rest are
-    spaced evenly in the logarithm of the cost, ends included.
-    """
-    level = np.searchsorted(
-        costs, [point.totals[settings.objective] * (1 + 1e-12) for point in uniforms], "right"
-    )
-    beside = {int(i) - 1 for i in level if i > 0}
-    measured = beside | _spaced(costs, min(settings.measured, len(costs)))
-    kept = sorted(measured | _spaced(costs, settings.points))
-    knee = knee_index(costs[kept], losses[kept])
-    return kept, measured | ({kept[knee]} if knee is not None else set())
 
 
 def throughput_limits(budgets: Sequence[Budget], column: str) -> tuple[Budget, ...]:

@@ -1,0 +1,226 @@
+"""Formats and hardware chosen together by the main job, against all choices of a tiny network."""
+
+import csv
+import itertools
+import json
+from math import ceil
+from pathlib import Path
+
+import pytest
+from dse_tiny import write_tiny_model
+
+from macwright.dse import cli
+from macwright.dse.hardware import runs_on
+
+FORMATS = ["--weights", "int4,e2m1fn", "--activations", "int4,int8", "--no-verify"]
+#: M, K and N of the two layers.
+SHAPES = {"conv": (16, 9, 6), "linear": (1, 96, 4)}
+CLOCK_MHZ = 200
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    return tmp_path_factory.mktemp("joint")
+
+
+@pytest.fixture(autouse=True)
+def cache(work, monkeypatch):
+    monkeypatch.setenv("MACWRIGHT_CACHE", str(work / "cache"))
+
+
+@pytest.fixture(scope="module")
+def model(work):
+    return write_tiny_model(work)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def explore(model: Path, out: Path, *arguments: str) -> Path:
+    assert cli.main(["dse", str(model), *FORMATS, *arguments, "-o", str(out)]) == 0
+    return out
+
+
+def table(run: Path) -> tuple[dict[str, list[dict[str, str]]], dict[str, float]]:
+    """Options of each layer, and the area of each unit."""
+    options: dict[str, list[dict[str, str]]] = {}
+    for row in rows(run / "options.csv"):
+        options.setdefault(row["layer"], []).append(row)
+    return options, {row["unit"]: float(row["area"]) for row in rows(run / "costs.csv")}
+
+
+def computes(unit: str, option: dict[str, str]) -> bool:
+    """Whether a unit of these names of formats computes an option."""
+    weight, act = unit.split("/")
+    wider = {"int4": ["int4", "int8"], "uint4": ["uint4", "uint8", "int8"]}
+    return weight == option["weight"] and act in [
+        option["activation"],
+        *wider.get(option["activation"], []),
+    ]
+
+
+def best_of(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    front, least = [], float("inf")
+    for cost, loss in sorted(set(points)):
+        if loss < least:
+            least = loss
+            front.append((cost, loss))
+    return front
+
+
+def check_front(run: Path, cost: str, every: list[tuple[float, float]]) -> None:
+    expected = best_of(every)
+    found = [(float(r[cost]), float(r["predicted_loss"])) for r in rows(run / "front.csv")]
+    assert len(found) > 2
+    for point in (found[0], found[-1], *found):
+        assert any(point == pytest.approx(other, rel=1e-9) for other in expected), point
+    assert found[0] == pytest.approx(expected[0])
+    assert found[-1] == pytest.approx(expected[-1])
+    assert all(row["status"] == "optimal" for row in rows(run / "front.csv"))
+    for row in rows(run / "sequential.csv"):
+        assert float(row["joint_predicted_loss"]) <= float(row["predicted_loss"]) * (1 + 1e-12)
+        limit = float(row[cost]) * (1 + 1e-9)
+        least = min(loss for value, loss in every if value <= limit)
+        assert float(row["joint_predicted_loss"]) == pytest.approx(least)
+
+
+def test_temporal_front_is_of_all_arrays_types_and_formats(work, model):
+    most_ms = 0.004
+    run = explore(
+        *(model, work / "temporal", "--architecture", "temporal", "--array-rows", "2,4,16"),
+        *("--array-columns", "2,4", "--types", "2", "--points", "30"),
+        *("--budget", f"latency_ms<={most_ms}"),
+    )
+    options, area = table(run)
+    unit_of = {row["option"]: row["unit"] for group in options.values() for row in group}
+    places = [
+        [(row, unit) for row in options[layer] for unit in unit_of if computes(unit, row)]
+        for layer in SHAPES
+    ]
+    every = []
+    for n_rows, n_columns in itertools.product((2, 4, 16), (2, 4)):
+        cycles = 0
+        for m, k, n in SHAPES.values():
+            tiles = ceil(m / n_rows) * ceil(n / n_columns)
+            cycles += (tiles - 1) * max(k, n_rows) + k + n_rows
+        if cycles / (CLOCK_MHZ * 1e3) > most_ms:
+            continue
+        for choice in itertools.product(*places):
+            units = {unit_of[unit] for _, unit in choice}
+            size = n_rows * n_columns * sum(area[unit] for unit in units)
+            every.append((size, sum(float(row["loss"]) for row, _ in choice)))
+    check_front(run, "area", every)
+    for row in rows(run / "front.csv"):
+        assert float(row["latency_ms"]) <= most_ms
+        assert float(row["throughput_fps"]) == pytest.approx(1e3 / float(row["latency_ms"]))
+        allocation = json.loads((run / row["allocation"]).read_text())
+        units = {entry["unit"] for entry in allocation["layers"].values()}
+        assert sorted(units) == allocation["hardware"]["unit_types"]
+        n_rows, n_columns = map(int, allocation["hardware"]["array"].split("x"))
+        assert float(row["area"]) == n_rows * n_columns * sum(area[unit] for unit in units)
+    assert "one after the other" in (run / "report.html").read_text()
+
+
+def test_dataflow_front_is_of_all_foldings_and_formats(work, model):
+    run = explore(
+        *(model, work / "dataflow", "--architecture", "dataflow", "--points", "30"),
+        *("--budget", "throughput_fps>=8e5"),
+    )
+    options, area = table(run)
+    places = []
+    for layer, (m, k, n) in SHAPES.items():
+        engines = []
+        for pe, simd in itertools.product(range(1, n + 1), range(1, k + 1)):
+            if n % pe == 0 and k % simd == 0:
+                cycles = m * (n // pe) * (k // simd)
+                if CLOCK_MHZ * 1e6 / cycles >= 8e5:
+                    engines += [(pe * simd * area[r["unit"]], r["loss"]) for r in options[layer]]
+        places.append(engines)
+    every = [
+        (sum(size for size, _ in choice), sum(float(loss) for _, loss in choice))
+        for choice in itertools.product(*places)
+    ]
+    check_front(run, "area", every)
+    for row in rows(run / "front.csv"):
+        assert float(row["throughput_fps"]) >= 8e5
+        allocation = json.loads((run / row["allocation"]).read_text())
+        times = [
+            m * (n // entry["pe"]) * (k // entry["simd"])
+            for entry, (m, k, n) in zip(allocation["layers"].values(), SHAPES.values(), strict=True)
+        ]
+        assert float(row["frame_ms"]) == pytest.approx(max(times) / (CLOCK_MHZ * 1e3))
+
+
+def test_frame_rate_and_two_costs_at_once_are_objectives(work, model, capsys):
+    fast = explore(
+        *(model, work / "fast", "--architecture", "dataflow", "--points", "5"),
+        *("--objective", "throughput_fps", "--budget", "area<=20000"),
+    )
+    assert all(float(row["area"]) <= 20000 for row in rows(fast / "front.csv"))
+    times = [float(row["frame_ms"]) for row in rows(fast / "front.csv")]
+    assert times == sorted(times)
+    two = ["--objective", "area", "--objective", "latency_ms", "--points", "9"]
+    three = explore(model, work / "three", "--architecture", "temporal", *two)
+    points = [
+        [float(row[c]) for c in ("predicted_loss", "area", "latency_ms")]
+        for row in rows(three / "front.csv")
+    ]
+    assert len(points) > 3
+    for a, b in itertools.permutations(points, 2):
+        assert not all(x <= y for x, y in zip(a, b, strict=True))
+    capsys.readouterr()
+    plain = explore(model, work / "plain", "--objective", "bops", "--objective", "area_time")
+    assert len(rows(plain / "front.csv")) > 3
+
+
+@pytest.mark.parametrize(
+    ("pair", "unit", "expected"),
+    [
+        (("int4", "uint4"), ("int4", "uint4"), True),
+        (("int4", "uint4"), ("int8", "uint8"), True),
+        (("int4", "uint4"), ("int4", "int5"), True),
+        (("int4", "uint4"), ("int4", "int4"), False),
+        (("int4", "int4"), ("int4", "uint8"), False),
+        (("int8", "int4"), ("int4", "int8"), False),
+        (("e2m1fn", "int4"), ("e2m1fn", "int8"), True),
+        (("e2m1fn", "int4"), ("e2m3fn", "int4"), False),
+        (("int4", "int4"), ("e4m3fin", "int4"), False),
+    ],
+)
+def test_runs_on(pair, unit, expected):
+    assert runs_on(pair, unit) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--types", "2"], "must come with --architecture temporal"),
+        (["--clock-mhz", "100"], "Option --clock-mhz must come with --architecture"),
+        (["--architecture", "temporal", "--types", "0"], "Number of unit types must be a whole"),
+        (["--architecture", "temporal", "--array-rows", "4,x"], "--array-rows must be N,N,..."),
+        (["--architecture", "temporal", "--array-rows", "0"], "Rows of the array must be a whole"),
+        (["--architecture", "dataflow", "--clock-mhz", "0"], "Clock in MHz must be above 0, not 0"),
+        (["--architecture", "temporal", "--objective", "dsps"], "Objective must be one of"),
+        (["--objective", "bops", "--objective", "bops"], "Objectives must be different"),
+        (["--objective", "energy_uj"], "Objective must be one of area_time, bops, weight_bytes"),
+        (["--architecture", "temporal", "--budget", "area<=1"], "'area' must be at least"),
+        (
+            ["--architecture", "dataflow", "--budget", "throughput_fps<=5"],
+            "Limit of 'throughput_fps' must be a min above 0, not a max",
+        ),
+        (
+            ["--architecture", "dataflow", "--budget", "throughput_fps>=1e9"],
+            "'frame_ms' must be at least",
+        ),
+        (["--time-limit", "-1"], "Time limit must be above 0 seconds, not -1.0"),
+    ],
+)
+def test_refusals(arguments, message, work, model, capsys):
+    out = work / "refused"
+    assert cli.main(["dse", str(model), *FORMATS, *arguments, "-o", str(out)]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not out.exists()
