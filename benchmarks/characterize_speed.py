@@ -1,74 +1,83 @@
 """Speed of characterisation: units per minute cold, and the time of a look-up in the cache.
 
-    python benchmarks/characterize_speed.py N --liberty FILE[,FILE] --technology NAME
+    python benchmarks/characterize_speed.py [N] --liberty FILE[,FILE] --technology NAME [--write]
 
-N units of all families in equal parts, widths spread, area, delay and energy each, with an empty
-cache of its own. CPU seconds are those of this process and of its synthesisers; they depend less
-on what else the machine does than units per minute do.
+N units (500 by default): `int_mac`, `minifloat_mac`, `dot` and `shift_add_mac` in equal parts,
+widths spread; area, delay and energy of each, with an empty cache of its own, in processes. CPU
+seconds are those of all processes; they depend less on what else the machine does than wall-clock
+time. Look-ups are made by a process that did not make the rows.
 """
 
 import argparse
 import os
 import random
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
-from itertools import cycle, islice, product
+from itertools import islice, product
+from pathlib import Path
 from typing import Any
 
 from macwright.costmodel.characterize import characterize
+from macwright.costmodel.executors import process_pool
 from macwright.costmodel.flow_liberty import liberty_technology
 from macwright.dse.progress import TerminalProgress
-from macwright.hw.formats import IntFormat, parse_format
-from macwright.hw.pe import IntMacSpec, MinifloatMacSpec
-from macwright.hw.registry import registry
+from macwright.hw.pe import spec_from_fields
 
-FLOATS = ("e2m1fn", "e2m3fn", "e3m2fn", "e3m4", "e4m3fn", "e5m2")
+BEGIN, END = "<!-- characterize_speed: begin -->", "<!-- characterize_speed: end -->"
+INTS = [f"{sign}int{width}" for width in range(2, 9) for sign in ("", "u")]
+FLOATS = ["e2m1fn", "e2m3fn", "e3m2fn", "e3m4", "e4m3fn", "e5m2", "e3m0fin", "e2m2fin"]
+#: Values of the fields of each family; a unit takes one of each.
+FAMILIES: dict[str, dict[str, list[Any]]] = {
+    "int_mac": {"act": INTS, "weight": INTS, "terms": [256, 4096, 65536]},
+    "minifloat_mac": {"act": FLOATS, "weight": [*FLOATS, "int4", "int8"], "terms": [256, 4096]},
+    "dot": {
+        "act": ["int4", "uint8", "int8", "e2m1fn", "e4m3fn"],
+        "weight": ["int2", "int4", "int8", "ternary", "e2m1fn", "e3m2fn"],
+        "lanes": [2, 3, 4, 8],
+        "terms": [256, 4096],
+    },
+    "shift_add_mac": {
+        "act": ["int4", "int6", "int8", "uint8", "int12"],
+        "weight": ["int2", "int3", "int4", "ternary", "pot3", "pot4", "apot4"],
+        "group": [8, 32, 128],
+        "scale": ["none", "uint8"],
+    },
+}
 
 
 def spread(count: int, technology: str) -> list[Any]:
-    """Units of all families in turn, of as many widths as there are.
+    """Units of the families in turn; the same ones in every run.
 
     Raises
     ------
     ValueError
         If there are not so many.
     """
-    widths = product((8, 2, 5, 3, 6, 4, 7), (8, 4, 6, 3, 7, 2, 5), (1 << 12, 1 << 8, 1 << 16))
-    ints = (
-        IntMacSpec(act=IntFormat(a), weight=IntFormat(w), acc=None, terms=t).tuned(technology)
-        for a, w, t in widths
-    )
-    formats = product(FLOATS, reversed(FLOATS), (1 << 12, 1 << 8, 1 << 16))
-    floats = (
-        MinifloatMacSpec(act=parse_format(a), weight=parse_format(w), acc=None, terms=t).tuned(
-            technology
-        )
-        for a, w, t in formats
-    )
-    others = (
-        s.tuned(technology) for s in registry() if s.family not in ("int_mac", "minifloat_mac")
-    )
-    families = [_mixed(ints), _mixed(floats), others]
-    units: dict[Any, None] = {}
-    while families and len(units) < count:
-        for family in list(families):
-            spec = next(family, None)
-            if spec is None:
-                families.remove(family)
-            elif len(units) < count:
-                units[spec] = None
-    if len(units) < count:
-        raise ValueError(f"Number of units must be at most {len(units)}, not {count}")
-    return list(units)
+    each = -(-count // len(FAMILIES))
+    columns = [list(islice(_family(name, technology), each)) for name in FAMILIES]
+    if any(len(column) < each for column in columns):
+        raise ValueError(f"Units of each family must be at most {min(map(len, columns))}")
+    return [spec for row in zip(*columns, strict=True) for spec in row][:count]
 
 
-def _mixed(specs: Iterable[Any]) -> Iterator[Any]:
-    """The same in an order that is random but always the same, so that the first differ most."""
-    every = list(specs)
-    random.Random(0).shuffle(every)
-    return iter(every)
+def _family(name: str, technology: str) -> Any:
+    """Units of one family, no two alike, in an order that is random but always the same."""
+    fields = FAMILIES[name]
+    choices = [dict(zip(fields, values, strict=True)) for values in product(*fields.values())]
+    random.Random(0).shuffle(choices)
+    seen = set()
+    for choice in choices:
+        acc = {} if name == "shift_add_mac" else {"acc": "exact"}
+        try:
+            spec = spec_from_fields(name, {**choice, **acc}).tuned(technology)
+        except ValueError:  # not every combination is a unit
+            continue
+        if spec not in seen:
+            seen.add(spec)
+            yield spec
 
 
 def cpu_s() -> float:
@@ -76,35 +85,66 @@ def cpu_s() -> float:
     return sum(os.times()[:4])
 
 
+def look_up(specs: list[Any], technology: Any) -> str:
+    """Times of single look-ups in the cache."""
+    times = []
+    for spec in specs:
+        begun = time.perf_counter()
+        assert characterize([spec], technology).source[0] == "cache"
+        times.append(1000 * (time.perf_counter() - begun))
+    times.sort()
+    return f"look-up: median {statistics.median(times):.1f} ms, worst {times[-1]:.1f} ms"
+
+
+def measure(args: argparse.Namespace) -> list[str]:
+    """Characterise, and have another process look the units up."""
+    technology = liberty_technology(args.liberty.split(","), name=args.technology)
+    specs = spread(args.count, technology.name)
+    progress = TerminalProgress()
+    begun, cpu, load = time.perf_counter(), cpu_s(), os.getloadavg()[0]
+    with process_pool(args.jobs) as pool:
+        rows = characterize(specs, technology, executor=pool, progress=progress)
+    seconds, cpu = time.perf_counter() - begun, cpu_s() - cpu
+    progress.close()
+    families = ", ".join(f"{sum(s.family == f for s in specs)} {f}" for f in FAMILIES)
+    measured = int(rows.energy_fj_per_mac.notna().sum())
+    again = [sys.executable, __file__, *sys.argv[1:], "--look-up"]
+    looked_up = subprocess.run(again, capture_output=True, text=True, check=True).stdout.strip()
+    return [
+        f"{len(rows)} units for {technology.name} ({families}), {measured} with energy",
+        f"cold: {seconds / 60:.1f} min on {args.jobs or os.cpu_count()} processors at a load of "
+        f"{load:.1f} before and {os.getloadavg()[0]:.1f} after",
+        f"cold: {cpu:.0f} CPU s, {cpu / len(rows):.2f} for a unit: "
+        f"{500 * cpu / len(rows) / 120:.1f} min for 500 on two idle processors",
+        looked_up,
+    ]
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("count", type=int, metavar="N")
+    parser.add_argument("count", type=int, metavar="N", nargs="?", default=500)
     parser.add_argument("--liberty", required=True)
     parser.add_argument("--technology", default="nangate45")
     parser.add_argument("--jobs", type=int)
+    parser.add_argument("--write", action="store_true", help="put it into benchmarks/RESULTS.md")
+    parser.add_argument("--look-up", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.look_up:
+        technology = liberty_technology(args.liberty.split(","), name=args.technology)
+        print(look_up(spread(args.count, technology.name), technology))
+        return
     with tempfile.TemporaryDirectory(prefix="macwright-") as folder:
         os.environ["MACWRIGHT_CACHE"] = folder
-        technology = liberty_technology(args.liberty.split(","), name=args.technology)
-        specs = spread(args.count, technology.name)
-        progress = TerminalProgress()
-        begun, cpu = time.perf_counter(), cpu_s()
-        rows = characterize(specs, technology, jobs=args.jobs, progress=progress)
-        seconds, cpu = time.perf_counter() - begun, cpu_s() - cpu
-        progress.close()
-        families = {f: sum(s.family == f for s in specs) for f in {s.family for s in specs}}
-        print(", ".join(f"{n} {family}" for family, n in sorted(families.items())))
-        print(f"cold: {seconds:.1f} s, {60 * len(rows) / seconds:.1f} units/min")
-        print(f"cold: {cpu:.1f} CPU s, {cpu / len(rows):.2f} CPU s/unit")
-        print(f"500 units on two idle cores: {500 * cpu / len(rows) / 120:.1f} min at least")
-        times = []
-        for spec in islice(cycle(specs), max(20, len(specs))):
-            begun = time.perf_counter()
-            assert characterize([spec], technology).source[0] == "cache"
-            times.append(1000 * (time.perf_counter() - begun))
-        times.sort()
-        print(f"look-up: median {statistics.median(times):.1f} ms, worst {times[-1]:.1f} ms")
+        lines = measure(args)
+    print("\n".join(lines))
+    if args.write:
+        head = ["## Characterisation", "", "`python benchmarks/characterize_speed.py --write`", ""]
+        text = "\n".join([*head, *(f"- {line}" for line in lines)])
+        path = Path(__file__).with_name("RESULTS.md")
+        before, _, rest = path.read_text().partition(BEGIN)
+        after = rest.partition(END)[2]
+        path.write_text(f"{before.rstrip()}\n\n{BEGIN}\n{text}\n{END}\n{after.lstrip()}".lstrip())
 
 
 if __name__ == "__main__":
