@@ -216,3 +216,32 @@ def test_command_refuses(
     assert error.startswith("macwright: error: ")
     assert message in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("a,x,nan,1", "'loss' of option 'x' of layer 'a' must be a finite number, not 'nan'"),
+        ("a,x,1,-2", "'bops' of option 'x' of layer 'a' must be at least 0, not -2.0"),
+        ("a,x,1,2\na,x,3,4", "option 'x' of layer 'a' must be given once, not twice"),
+        ("a,x,1,2\nb,,3,4", "Option of row 2 must be a name, not empty"),
+        ("a,x,1,3e18\nb,x,1,3e18", "Total of 'bops' must be below 2**62 to be counted in 64 bits"),
+        ("", "Options must have one row or more, not none"),
+    ],
+)
+def test_command_refuses_tables(
+    rows: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    csv = tmp_path / "options.csv"
+    csv.write_text(f"layer,option,loss,bops\n{rows}\n")
+    for more in ([], ["--front", "bops"]):
+        if more or "Total" not in message:
+            assert main(["solve", str(csv), *more]) == 1
+            error = capsys.readouterr().err
+            assert message in error
+            assert error.count("\n") == 1
+
+
+def test_layer_without_options_is_refused() -> None:
+    with pytest.raises(ValueError, match="Layer 'b' must have one option or more, not none"):
+        OptionTable.from_arrays(["a", "b"], [["x"], []], loss=[[1.0], []])
