@@ -6,14 +6,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from macwright.costmodel.table import costs
-from macwright.dse.evaluate import evaluate
+from macwright.dse.evaluate import Evaluation, evaluate
+from macwright.dse.knee import knee_index
 from macwright.dse.options import needed_units, option_name, option_table, split_pairs
 from macwright.dse.points import Point
 from macwright.dse.recipe import Dataset, load_recipe
+from macwright.dse.refine import Correction, corrected, fit_correction, split_held_out
 from macwright.dse.search import Found, search
 from macwright.dse.sensitivity import AccuracyPrediction, calibrate_accuracy, measure_sensitivity
 from macwright.dse.settings import Settings
@@ -37,6 +40,10 @@ class Exploration:
         Points, measured, and how they were found.
     prediction : AccuracyPrediction or None
         How accuracy was predicted; None with fewer than three measured points of the front.
+    corrections : list of Correction
+        Of the losses, one for each time they were refined.
+    held_out : dict or None
+        What was measured on the data kept back: number of samples and accuracies.
     seconds : dict
         Wall-clock time of each stage.
     """
@@ -51,6 +58,8 @@ class Exploration:
     reference: float
     verification: Verification
     prediction: AccuracyPrediction | None
+    corrections: list[Correction]
+    held_out: dict[str, Any] | None
     seconds: dict[str, float]
 
 
@@ -87,6 +96,9 @@ def explore(
         raise FileNotFoundError(f"Model must be an ONNX file, and {str(model)!r} is not a file")
     dataset = load_recipe(model, recipe, data)
     workload = load_workload(model, dataset)
+    last = None
+    if settings.held_out:
+        dataset, last = split_held_out(dataset, settings.held_out)
     layers = workload.layers
     # First of all, as it finds labels that the network has no outputs for.
     reference = evaluate(workload, dataset, None, jobs=settings.jobs).metric
@@ -106,7 +118,7 @@ def explore(
     )
     rows = costs(list(units.values()), settings.technology, jobs=settings.jobs, progress=progress)
     clock("characterise")
-    options = option_table(
+    options = single = option_table(
         layers,
         settings.weights,
         settings.activations,
@@ -115,6 +127,18 @@ def explore(
         costs=rows,
     )
     found = search(layers, options, units, rows, settings, progress)
+    corrections: list[Correction] = []
+    seen: dict[str, tuple[Mapping[str, str], float]] = {}
+    for _ in range(settings.refine):
+        chosen = [point.pairs for point in found.front if point.name in found.measured]
+        for pairs, result in zip(
+            chosen, _measure(workload, dataset, chosen, settings, progress), strict=True
+        ):
+            seen[str(sorted(pairs.items()))] = (pairs, result.logit_mse)
+        # The losses of single tensors are what is corrected, each time by all that is known.
+        corrections.append(fit_correction(single, list(seen.values())))
+        options = corrected(single, corrections[-1])
+        found = search(layers, options, units, rows, settings, progress)
     clock("solve")
     used = {unit for point in found.front for unit in point.units.values()}
     pairs = {pair for point in found.front if not point.units for pair in point.pairs.values()}
@@ -127,13 +151,15 @@ def explore(
     )
     clock("verify")
     chosen = [point for point in found.front if point.name in found.measured]
-    values = _measure(
+    results = _measure(
         workload, dataset, [p.pairs for p in (*chosen, *found.uniforms)], settings, progress
     )
     accuracies = {
-        point.name: value for point, value in zip((*chosen, *found.uniforms), values, strict=True)
+        point.name: one.metric
+        for point, one in zip((*chosen, *found.uniforms), results, strict=True)
     }
     prediction, found = _predict(_with_accuracies(found, accuracies), reference, dataset)
+    held_out = None if last is None else _held_out(workload, last, found, settings)
     clock("measure")
     return Exploration(
         settings=settings,
@@ -146,8 +172,34 @@ def explore(
         reference=reference,
         verification=verification,
         prediction=prediction,
+        corrections=corrections,
+        held_out=held_out,
         seconds=clock.seconds,
     )
+
+
+def _held_out(
+    workload: Workload, dataset: Dataset, found: Found, settings: Settings
+) -> dict[str, Any]:
+    """The knee, the float network and the dearest baseline within the knee's cost, once."""
+    cost = settings.objective
+    knee = knee_index(
+        [point.totals[cost] for point in found.front],
+        [point.totals["loss"] for point in found.front],
+    )
+    point = found.front[-1 if knee is None else knee]
+    beside = [p for p in found.uniforms if p.totals[cost] <= point.totals[cost]]
+    result = {
+        "samples": len(dataset.y_eval),
+        "fp32_accuracy": evaluate(workload, dataset, None, jobs=settings.jobs).metric,
+    }
+    for what, other in (("knee", point), ("uniform", beside[-1] if beside else None)):
+        if other is not None:
+            metric = evaluate(
+                workload, dataset, split_pairs(other.pairs), jobs=settings.jobs
+            ).metric
+            result[what] = {"point": other.name, "accuracy": metric}
+    return result
 
 
 def _with_accuracies(found: Found, accuracies: Mapping[str, float]) -> Found:
@@ -165,16 +217,16 @@ def _measure(
     allocations: Sequence[Mapping[str, str]],
     settings: Settings,
     progress: Progress | None,
-) -> list[float]:
-    """Metric of each allocation on the evaluation data."""
+) -> list[Evaluation]:
+    """Each allocation on the evaluation data."""
     say = progress or (lambda *_: None)
     jobs = settings.jobs or os.cpu_count() or 1
 
-    def metric(pairs: Mapping[str, str]) -> float:
-        return evaluate(workload, dataset, split_pairs(pairs), jobs=1).metric
+    def measured(pairs: Mapping[str, str]) -> Evaluation:
+        return evaluate(workload, dataset, split_pairs(pairs), jobs=1)
 
     with ThreadPoolExecutor(jobs) as pool:
-        running = [pool.submit(metric, pairs) for pairs in allocations]
+        running = [pool.submit(measured, pairs) for pairs in allocations]
         try:
             for done, _ in enumerate(as_completed(running)):
                 say("evaluation", done, len(running))

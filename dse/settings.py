@@ -89,6 +89,10 @@ class Settings:
         Reported points to measure on data, besides the same.
     images : int
         Calibration samples for the sensitivities.
+    refine : int
+        Times to search again with losses corrected by the measured points.
+    held_out : float
+        Share of the evaluation data that nothing is chosen by; the knee is measured on it at last.
     time_limit_s : float or None
         Wall-clock seconds for the search.
     verify : bool
@@ -107,6 +111,8 @@ class Settings:
     points: int = 32
     measured: int = 10
     images: int = 32
+    refine: int = 0
+    held_out: float = 0.0
     time_limit_s: float | None = None
     verify: bool = True
     jobs: int | None = None

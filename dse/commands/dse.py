@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections import Counter
+from math import exp
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_architecture_arguments(parser)
     parser.add_argument(
+        "--refine",
+        type=int,
+        default=0,
+        metavar="N",
+        help="search again so often with losses corrected by the measured points (%(default)s)",
+    )
+    parser.add_argument(
+        "--held-out",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of the evaluation data kept back, on which the knee is measured at last",
+    )
+    parser.add_argument(
         "--time-limit", type=float, metavar="SECONDS", help="for the search; points say their gap"
     )
     parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: all cores)")
@@ -100,6 +115,11 @@ def run(args: argparse.Namespace) -> None:
         value = getattr(args, name)
         if value is not None and value < (0 if name == "measure" else 1):
             raise ValueError(f"Option --{name} must be at least 1, not {value}")
+    if args.refine < 0 or not 0 <= args.held_out <= 0.5:
+        raise ValueError(
+            "Options must be --refine of at least 0 and --held-out from 0 to 0.5, not "
+            f"{args.refine} and {args.held_out}"
+        )
     formats = {
         key: tuple(str(parse_format(name.strip())) for name in value.split(","))
         for key, value in (("weights", args.weights), ("activations", args.activations))
@@ -116,6 +136,8 @@ def run(args: argparse.Namespace) -> None:
         objective=objective,
         second=second,
         budgets=budgets(args),
+        refine=args.refine,
+        held_out=args.held_out,
         time_limit_s=args.time_limit,
         points=args.points,
         measured=args.measure,
@@ -160,6 +182,7 @@ def _summary(found: Any, out: Path) -> dict[str, Any]:
             }
             for point in found.found.front
         ],
+        "held_out": found.held_out,
         "sequential": [
             {
                 "predicted_loss": point.totals["loss"],
@@ -201,6 +224,13 @@ def _table(found: Any, out: Path) -> str:
             f"front; mean error of a point left out {found.prediction.error:.2f}"
         )
     lines += _sequential_lines(found)
+    for one in found.corrections:
+        lines.append(
+            f"refined: loss of a point left out missed by a factor {exp(one.after):.2f}, before "
+            f"{exp(one.before):.2f}"
+        )
+    if found.held_out:
+        lines.append(f"held out: {_held_out(found.held_out)}")
     if not found.found.complete:
         lines.append("incomplete: some points lack more time")
     check = found.verification
@@ -210,6 +240,14 @@ def _table(found: Any, out: Path) -> str:
     )
     lines.append(f"report: {out / 'report.html'}")
     return "\n".join(lines)
+
+
+def _held_out(data: Any) -> str:
+    said = [f"{data['samples']} samples", f"FP32 {data['fp32_accuracy']:.2f}"]
+    for what in ("knee", "uniform"):
+        if what in data:
+            said.append(f"{what} {data[what]['point']} {data[what]['accuracy']:.2f}")
+    return ", ".join(said)
 
 
 def _size(found: Any) -> str:
