@@ -1,11 +1,11 @@
 """Proofs, times and hypervolumes of the solver, beside NSGA-II and the ratio greedy.
 
-    python benchmarks/search.py [--write]
+    python benchmarks/search.py [--write] [--skip hardware,accuracy]
 
 Prints a table and, with ``--write``, puts it between its markers in `benchmarks/RESULTS.md`.
-Needs `../shared/reference/allocation` and, for NSGA-II, `pip install pymoo`. Real losses of
-ResNet-20 come from there; instances named "made" have losses drawn at random around those of
-uniform formats, on the layers of the given size.
+Needs `../shared/reference/allocation`, `../shared/data` and, for NSGA-II, `pip install pymoo`.
+Losses of ResNet-20 x 256 pairs come from the reference; the others are measured by macwright once
+and kept in its cache, like the evaluations and the costs of the units.
 """
 
 import argparse
@@ -15,36 +15,18 @@ import time
 from pathlib import Path
 
 import numpy as np
+from search_accuracy import accuracy_lines, energy_lines
+from search_hardware import hardware_lines
+from search_networks import network, pairs_table
+from search_rivals import nsga2, ratio_greedy, volume
 
-from macwright.dse.solver import Budget, Count, OptionTable, confirm, front, solve
+from macwright.dse.solver import Budget, Count, Front, OptionTable, confirm, front, solve
 
 REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "reference" / "allocation"
 BEGIN, END = "<!-- search: begin -->", "<!-- search: end -->"
-#: Word lengths and relative mean squared errors of uniform formats, weights and activations.
-WEIGHTS = {"int2": (2, 1.0), "int3": (3, 0.15), "int4": (4, 0.03), "int6": (6, 1.6e-3)}
-WEIGHTS |= {"int8": (8, 1e-4), "e2m1fin": (4, 0.018)}
-ACTS = {"int4": (4, 0.04), "int6": (6, 2.2e-3), "int8": (8, 1.4e-4), "e4m3fn": (8, 1.1e-3)}
-
-
-def made(n_layers: int, seed: int) -> OptionTable:
-    """Layers of a residual network with 24 options each."""
-    rng = np.random.default_rng(seed)
-    stage = np.arange(n_layers) * 3 // n_layers
-    macs, weights = np.full(n_layers, 2_359_296), 2304 * 4**stage
-    names = [f"{w}/{a}" for w in WEIGHTS for a in ACTS]
-    loss, bops, size = [], [], []
-    for layer in range(n_layers):
-        of_w, of_a = np.exp(rng.normal(0, 1.3, 2))
-        noise = np.exp(rng.normal(0, 0.3, len(names)))
-        pairs = [(w, a) for w in WEIGHTS.values() for a in ACTS.values()]
-        losses = [of_w * w[1] + of_a * a[1] for w, a in pairs]
-        loss.append((np.array(losses) * noise).tolist())
-        bops.append([float(macs[layer] * w[0] * a[0]) for w, a in pairs])
-        size.append([float(weights[layer] * w[0] / 8) for w, _ in pairs])
-    layers = [f"conv{i}" for i in range(n_layers)]
-    return OptionTable.from_arrays(
-        layers, [names] * n_layers, loss=loss, bops=bops, weight_bytes=size
-    )
+#: The 24 pairs of the instances with measured losses.
+WEIGHTS = ("int2", "int3", "int4", "int6", "int8", "e2m1fin")
+ACTIVATIONS = ("int4", "int6", "int8", "e4m3fn")
 
 
 def reference_lines() -> list[str]:
@@ -63,70 +45,6 @@ def reference_lines() -> list[str]:
         times = " | ".join(f"{s.seconds:.3f} s" for s in found)
         lines.append(f"| {name} | {found[0].status} | to {off:.0e} | {times} |")
     return lines
-
-
-def volume(points: np.ndarray, worst: np.ndarray) -> float:
-    """Area that points dominate, both coordinates minimised, up to the worst corner."""
-    points = points[(points <= worst).all(axis=1)]
-    total, ceiling = 0.0, worst[1]
-    for cost, loss in points[np.lexsort((points[:, 1], points[:, 0]))]:
-        if loss < ceiling:
-            total += (worst[0] - cost) * (ceiling - loss)
-            ceiling = loss
-    return total
-
-
-def ratio_greedy(table: OptionTable, cost: str) -> np.ndarray:
-    """From the cheapest options on, always the step of most loss saved for its cost."""
-    rows = [range(a, b) for a, b in zip(table.start[:-1], table.start[1:], strict=True)]
-    loss, costs = table.values["loss"], table.values[cost]
-    chosen = [min(options, key=lambda row: (costs[row], loss[row])) for options in rows]
-    points = [(costs[chosen].sum(), loss[chosen].sum())]
-    while True:
-        steps = [
-            ((loss[now] - loss[row]) / max(costs[row] - costs[now], 1e-9), layer, row)
-            for layer, now in enumerate(chosen)
-            for row in rows[layer]
-            if loss[row] < loss[now]
-        ]
-        if not steps:
-            return np.array(points)
-        _, layer, row = max(steps)
-        chosen[layer] = row
-        points.append((costs[chosen].sum(), loss[chosen].sum()))
-
-
-def nsga2(table: OptionTable, cost: str, generations: int) -> tuple[np.ndarray, float]:
-    """Front of pymoo's NSGA-II with a population of 100, and its seconds."""
-    from pymoo.algorithms.moo.nsga2 import NSGA2
-    from pymoo.core.problem import Problem
-    from pymoo.operators.crossover.sbx import SBX
-    from pymoo.operators.mutation.pm import PM
-    from pymoo.operators.repair.rounding import RoundingRepair
-    from pymoo.operators.sampling.rnd import IntegerRandomSampling
-    from pymoo.optimize import minimize
-
-    start, sizes = table.start[:-1], np.diff(table.start)
-
-    class Allocation(Problem):
-        def __init__(self) -> None:
-            super().__init__(n_var=len(sizes), n_obj=2, xl=0, xu=sizes - 1, vtype=int)
-
-        def _evaluate(self, x: np.ndarray, out: dict, *args: object, **kwargs: object) -> None:
-            rows = start + x.astype(int)
-            totals = [table.values[name][rows].sum(axis=1) for name in (cost, "loss")]
-            out["F"] = np.column_stack(totals)
-
-    algorithm = NSGA2(
-        pop_size=100,
-        sampling=IntegerRandomSampling(),
-        crossover=SBX(vtype=float, repair=RoundingRepair()),
-        mutation=PM(vtype=float, repair=RoundingRepair()),
-        eliminate_duplicates=True,
-    )
-    began = time.perf_counter()
-    found = minimize(Allocation(), algorithm, ("n_gen", generations), seed=1)
-    return np.atleast_2d(found.F), time.perf_counter() - began
 
 
 def front_lines(name: str, table: OptionTable, generations: int) -> list[str]:
@@ -153,11 +71,30 @@ def front_lines(name: str, table: OptionTable, generations: int) -> list[str]:
     began = time.perf_counter()
     budgets = [Budget(size, max=0.97 * middle.totals[size]), Count("*[tT]8*", max=4)]
     fifty = front(table, cost="bops", budgets=budgets, points=50)
+    lines += agreement_lines(table, budgets, whole)
     lines.append(
         f"  Under limits of {size} and of layers with 8-bit integers: {len(fifty)} points, "
         f"{sum(p.status == 'optimal' for p in fifty)} proved, {time.perf_counter() - began:.1f} s."
     )
     return lines
+
+
+def agreement_lines(table: OptionTable, budgets: list[Budget | Count], whole: Front) -> list[str]:
+    """CP-SAT and SCIP on the same instances: three costs, with and without the other limits."""
+    off, times = 0.0, {"auto": 0.0, "cp-sat": 0.0, "scip": 0.0}
+    proved = True
+    for part in (0.2, 0.5, 0.8):
+        limit = Budget("bops", max=float(np.quantile(whole.costs, part)))
+        for limits in ([limit], [limit, *budgets]):
+            found = {name: solve(table, budgets=limits, solver=name) for name in times}
+            proved &= all(s.status == "optimal" for s in found.values())
+            best = found["auto"].objective
+            off = max(off, *(abs(s.objective / best - 1) for s in found.values()))
+            for name, s in found.items():
+                times[name] += s.seconds
+    spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in times.items())
+    status = "all optimal" if proved else "not all proved"
+    return [f"  Six instances by three solvers: {status}, equal to {off:.0e} ({spent})."]
 
 
 def type_lines(name: str, table: OptionTable) -> list[str]:
@@ -166,7 +103,7 @@ def type_lines(name: str, table: OptionTable) -> list[str]:
     lines = []
     for part in (0.1, 0.4):
         budget = Budget("bops", max=float(costs[0] + part * (costs[-1] - costs[0])))
-        found = [solve(table, budgets=[budget], types=("option", k)) for k in (1, 2, 3)]
+        found = [solve(table, budgets=[budget], types=("unit", k)) for k in (1, 2, 3)]
         text = ", ".join(
             f"K={k} {s.status} {s.objective:.4g} in {s.seconds:.2f} s"
             for k, s in enumerate(found, 1)
@@ -201,14 +138,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the solver.")
     parser.add_argument("--write", action="store_true", help="put it into benchmarks/RESULTS.md")
     parser.add_argument("--generations", type=int, default=500, help="of NSGA-II")
+    parser.add_argument("--skip", default="", help="hardware, accuracy or both, with a comma")
     args = parser.parse_args()
-    resnet20 = OptionTable.from_csv(REFERENCE / "resnet20_pairs.csv")
     lines = ["## Search", "", "`python benchmarks/search.py --write`", "", *reference_lines(), ""]
+    resnet20 = OptionTable.from_csv(REFERENCE / "resnet20_pairs.csv")
     lines += front_lines("ResNet-20 x 256 pairs", resnet20, args.generations)
-    lines += front_lines("56 layers x 24 options (made)", made(56, 0), args.generations)
-    for n_layers in (20, 56):
-        lines += type_lines(f"{n_layers} layers x 24 (made)", made(n_layers, 0))
+    small, large = (
+        pairs_table(*network(name), WEIGHTS, ACTIVATIONS)
+        for name in ("resnet20_cifar10", "resnet56_cifar10")
+    )
+    lines += front_lines("ResNet-56 x 24 pairs", large, args.generations)
+    lines += type_lines("ResNet-20 x 24", small) + type_lines("ResNet-56 x 24", large)
     lines.append(million_line())
+    if "hardware" not in args.skip:
+        lines += ["", *hardware_lines()]
+    if "accuracy" not in args.skip:
+        lines += ["", *accuracy_lines(), "", *energy_lines()]
     text = "\n".join(lines)
     print(text)
     if args.write:
