@@ -127,7 +127,7 @@ def _block_scale(build: Chain, fmt: BlockFormat, tensor_scale: float) -> str:
     build("Add", 127.0)
     # The logarithm may be off by its last place, and with it the power of two next to it.
     index = build.node("Cast", [build.tensor], to=6)
-    table = build.constant(np.exp2(np.arange(-127, 129, dtype=np.float64)).astype(np.float32))
+    table = build.constant(np.exp2(np.arange(-127, 129).clip(max=127)).astype(np.float32))
     power = build.node("Gather", [table, index])
     double = build("Mul", 2.0)
     fits = build.node("LessOrEqual", [double, top])

@@ -1,12 +1,14 @@
 """Rounding of a layer's weights that keeps its outputs."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from macwright.dse.quantizer.grid import Grid
 from macwright.dse.quantizer.scales import candidates, on_grid, to_power_of_two
 
-__all__ = ["Moments", "best_scale", "descend", "gptq", "output_error", "retarget"]
+__all__ = ["Moments", "best_scale", "descend", "gptq", "lost_means", "output_error", "retarget"]
 
 _Array = NDArray[np.float32]
 #: Columns whose errors are passed on together.
@@ -15,6 +17,16 @@ BLOCK = 64
 DAMPING = 0.02
 #: Times that columns are rounded again.
 SWEEPS = 3
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Half:
+    """Part of `Moments`, with the same attributes; means of inputs and outputs are its own."""
+
+    square: _Array
+    cross: _Array
+    mean_in: _Array
+    mean_out: _Array
 
 
 class Moments:
@@ -34,21 +46,43 @@ class Moments:
     square : ndarray, shape (groups, k, k)
     cross : ndarray, shape (groups, n, k)
     mean_in, mean_out : ndarray, shapes (groups, k) and (groups, n)
+    halves : list of Half
+        The same of each half of the columns.
     """
 
     def __init__(self, columns: _Array, outputs: _Array, *, centred: bool) -> None:
         count = columns.shape[1]
+        # Quarters in turn, as the second texts of pairs, which resemble the first, come last.
+        odd = (np.arange(count) * 4 // count) % 2 == 1
+        parts = [~odd, odd if odd.any() else ~odd]
+        means = [(columns[:, part].mean(axis=1), outputs[:, part].mean(axis=1)) for part in parts]
         self.mean_in, self.mean_out = columns.mean(axis=1), outputs.mean(axis=1)
         if centred:
             columns = columns - self.mean_in[:, None]
             outputs = outputs - self.mean_out[:, None]
-        across = columns.transpose(0, 2, 1)
-        self.square = across @ columns / count
-        self.cross = (across @ outputs / count).transpose(0, 2, 1)
+        self.halves = []
+        for part, (mean_in, mean_out) in zip(parts, means, strict=True):
+            across, right = columns[:, part].transpose(0, 2, 1), outputs[:, part]
+            size = right.shape[1]
+            self.halves.append(
+                Half(
+                    square=across @ columns[:, part] / size,
+                    cross=(across @ right / size).transpose(0, 2, 1),
+                    mean_in=mean_in,
+                    mean_out=mean_out,
+                )
+            )
+        share = np.float32(1 - odd.mean())
+        first, second = self.halves
+        self.square = share * first.square + (1 - share) * second.square
+        self.cross = share * first.cross + (1 - share) * second.cross
 
 
 def retarget(weights: _Array, moments: Moments) -> _Array:
     """Weights with which the quantised inputs give the float network's outputs best.
+
+    The step from the float network's weights is as long as pays on data that it was not made
+    from: few samples, or many alike, say little about many weights.
 
     Parameters
     ----------
@@ -57,10 +91,36 @@ def retarget(weights: _Array, moments: Moments) -> _Array:
     moments : Moments
         From the quantised inputs and the float outputs.
     """
-    missing = moments.cross - weights @ moments.square
-    damped = _damped(moments.square).astype(np.float64)
+    first, second = moments.halves
+    step = _step(weights, first.square, first.cross)
+    missing = second.cross - weights @ second.square
+    gain, cost = float((step * missing).sum()), float(((step @ second.square) * step).sum())
+    share = gain / cost if cost > 0 else 0.0
+    if share <= 0:
+        return weights
+    return weights + np.float32(min(share, 1.0)) * _step(weights, moments.square, moments.cross)
+
+
+def lost_means(weights: _Array, moments: Moments) -> _Array:
+    """What the means of the outputs lack with some weights, shape (groups, n).
+
+    As long as pays on data that it was not made from, as in `retarget`.
+    """
+
+    def lack(part: Moments | Half) -> _Array:
+        return part.mean_out - np.einsum("gnk,gk->gn", weights, part.mean_in)
+
+    first, second = (lack(half) for half in moments.halves)
+    size = float((first * first).sum())
+    share = float((first * second).sum()) / size if size > 0 else 0.0
+    return np.float32(min(max(share, 0.0), 1.0)) * lack(moments)
+
+
+def _step(weights: _Array, square: _Array, cross: _Array) -> _Array:
+    missing = cross - weights @ square
+    damped = _damped(square).astype(np.float64)
     step = np.linalg.solve(damped, missing.transpose(0, 2, 1).astype(np.float64))
-    return (weights + step.transpose(0, 2, 1)).astype(np.float32)
+    return step.transpose(0, 2, 1).astype(np.float32)
 
 
 def gptq(weights: _Array, square: _Array, grid: Grid) -> _Array:

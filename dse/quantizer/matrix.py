@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from macwright.dse.workload.layer import Layer, Workload
 
-__all__ = ["from_matrix", "layer_bias", "patches", "to_matrix"]
+__all__ = ["from_matrix", "layer_bias", "output_shape", "patches", "to_matrix"]
 
 _Array = NDArray[np.float32]
 
@@ -79,6 +79,24 @@ def patches(
     columns = grouped.transpose(2, 0, 3, 1).reshape(layer.groups, len(chosen), layer.k)
     results = out[(sample, slice(None), *position)].reshape(len(chosen), layer.groups, layer.n)
     return columns, results.transpose(1, 0, 2)
+
+
+def output_shape(
+    layer: Layer, act_shape: tuple[int, ...], weight_shape: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Shape of the outputs of a layer with weights, from those of its operands."""
+    if layer.op != "Conv":
+        return (*act_shape[:-1], layer.n)
+    kernel = weight_shape[2:]
+    rank = len(kernel)
+    strides = layer.attributes.get("strides") or [1] * rank
+    dilations = layer.attributes.get("dilations") or [1] * rank
+    pads = _pads(layer, act_shape[2:], kernel, strides, dilations)
+    spatial = [
+        (act_shape[2 + i] + sum(pads[i]) - (kernel[i] - 1) * dilations[i] - 1) // strides[i] + 1
+        for i in range(rank)
+    ]
+    return (act_shape[0], layer.groups * layer.n, *spatial)
 
 
 def _spread(total: int, limit: int) -> NDArray[np.int64]:

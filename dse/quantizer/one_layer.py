@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from macwright.dse.quantizer.adaround import adaround
-from macwright.dse.quantizer.gptq import Moments, best_scale, descend, gptq, retarget
+from macwright.dse.quantizer.gptq import Moments, best_scale, descend, gptq, lost_means, retarget
 from macwright.dse.quantizer.grid import Grid, weight_grid
 from macwright.dse.quantizer.matrix import from_matrix, layer_bias, patches, to_matrix
 from macwright.dse.quantizer.operand import Operand, fit_operand
@@ -147,7 +147,7 @@ class _Weights:
             result = adaround(weights, moments.square, grid)
         bias = self.bias
         if options.bias_correction:
-            lost = moments.mean_out - np.einsum("gnk,gk->gn", result, moments.mean_in)
+            lost = lost_means(result, moments)
             bias = lost.reshape(-1) + (0 if layer.op == "MatMul" else bias)
         flat = Grid(format=grid.format, scale=grid.scale.reshape(len(self.matrix), -1))
         return flat, result.reshape(self.matrix.shape), bias

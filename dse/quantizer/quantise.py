@@ -111,6 +111,8 @@ def quantise(
     for index, layer in enumerate(workload.layers):
         wanted = _target(workload, layer, exact, rounded, {plan.layer.name for plan in plans})
         acts = rounded.advance([layer.act, layer.weight] if layer.dynamic else [layer.act])
+        if not layer.dynamic and layer.op != "Conv":
+            acts, wanted = _unmasked(feeds, acts, wanted)
         plan = plan_layer(workload, layer, formats[layer.name], acts, wanted, options)
         plans.append(plan)
         apply_plan(graph, plan, workload.shapes)
@@ -138,6 +140,17 @@ def _target(
         if right.shape == wanted.shape == wrong.shape:
             return wanted + (right - wrong)
     return wanted
+
+
+def _unmasked(
+    feeds: dict[str, np.ndarray], acts: list[np.ndarray], wanted: np.ndarray
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Rows of tokens that count, where the model is told which do."""
+    mask = feeds.get("attention_mask")
+    if mask is None or acts[0].shape[: mask.ndim] != mask.shape or wanted.ndim != acts[0].ndim:
+        return acts, wanted
+    kept = mask.astype(bool)
+    return [acts[0][kept]], wanted[kept]
 
 
 def _feeds(workload: Workload, dataset: Dataset, options: QuantOptions) -> dict[str, np.ndarray]:

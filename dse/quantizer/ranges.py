@@ -29,18 +29,27 @@ class Histogram:
     def __init__(self, values: _FloatArray, bins: int = 2048) -> None:
         flat = values.reshape(-1)
         low, high = float(flat.min()), float(flat.max())
-        # An odd step, so that the samples do not all lie in one column of the images.
-        flat = flat[:: max(flat.size // SAMPLES, 1) | 1]
-        width = (high - low) / bins or 1.0
-        index = ((flat - np.float32(low)) * np.float32(1 / width)).astype(np.int32)
-        np.minimum(index, bins - 1, out=index)
-        counts = np.bincount(index, minlength=bins)
-        sums = np.bincount(index, weights=flat, minlength=bins)
-        kept = counts > 0
-        self.counts = counts[kept].astype(np.float64)
-        self.means = sums[kept] / self.counts
         self.low, self.high = low, high
         self.top = max(abs(low), abs(high))
+        width = (high - low) / bins or 1.0
+        # An odd step, so that the samples do not all lie in one column of the images. Large values
+        # are few and matter most: all of them count.
+        step = max(flat.size // SAMPLES, 1) | 1
+        parts = [(flat[::step], 1.0)]
+        if step > 1:
+            bulk = parts[0][0]
+            tail = flat[np.abs(flat) > self.top / 8]
+            if tail.size < SAMPLES:
+                parts = [(bulk[np.abs(bulk) <= self.top / 8], float(step)), (tail, 1.0)]
+        counts, sums = np.zeros(bins), np.zeros(bins)
+        for part, weight in parts:
+            index = ((part - np.float32(low)) * np.float32(1 / width)).astype(np.int32)
+            np.minimum(index, bins - 1, out=index)
+            counts += weight * np.bincount(index, minlength=bins)
+            sums += weight * np.bincount(index, weights=part, minlength=bins)
+        kept = counts > 0
+        self.counts = counts[kept]
+        self.means = sums[kept] / self.counts
 
     @cached_property
     def coarse(self) -> tuple[NDArray[np.float32], NDArray[np.float64]]:

@@ -79,14 +79,27 @@ def weight_scales(
     full = scale_of(np.asarray(top, np.float64) / fmt.max)
     if method != "mse":
         return to_power_of_two(full) if power_of_two else full
+    fractions = candidates(fmt)
     best, least = full, np.full(len(matrix), np.inf, np.float32)
-    for fraction in candidates(fmt):
-        scale = to_power_of_two(full * fraction) if power_of_two else full * fraction
+    at = np.zeros(len(matrix), np.int64)
+
+    def attempt(index: NDArray[np.int64]) -> None:
+        nonlocal best, least, at
+        scale = full * fractions[index]
+        scale = to_power_of_two(scale) if power_of_two else scale
         wrong = on_grid(fmt, matrix, scale[:, None])
         wrong -= matrix
         error = np.einsum("ij,ij->i", wrong, wrong)
-        best = np.where(error < least, scale, best)
+        better = error < least
+        best, at = np.where(better, scale, best), np.where(better, index, at)
         least = np.minimum(error, least)
+
+    # Every third, and then the neighbours of each row's best.
+    for i in range(1, len(fractions), 3):
+        attempt(np.full(len(matrix), i))
+    middle = at
+    for step in (-2, -1, 1, 2):
+        attempt(np.clip(middle + step, 0, len(fractions) - 1))
     return best
 
 
