@@ -2,11 +2,10 @@
 
     python benchmarks/accuracy.py [PART…] [--write]
 
-Parts are ``sensitivity``, ``ranking``, ``losses``, ``formats`` and
-``exact``; all without one. Models, with
-their recipes and data, are those of `../shared/data/models`. With ``--write`` the parts run are
-put between their markers in `benchmarks/RESULTS.md`. Evaluations are kept in the cache; times are
-CPU time of this process and are measured anew.
+Parts are ``sensitivity``, ``ranking``, ``losses``, ``formats`` and ``exact``; all without one.
+Models, with their recipes and data, are those of `../shared/data/models`. With ``--write`` the
+parts run are put between their markers in `benchmarks/RESULTS.md`. Evaluations are kept in the
+cache; times are CPU time of this process and are measured anew.
 """
 
 import argparse
@@ -48,8 +47,8 @@ FORMATS = {
     "MXFP8": ("mxfp8e4m3", "mxfp8e4m3"), "NVFP4": ("nvfp4", "nvfp4"), "MXFP4": ("mxfp4", "mxfp4"),
     "INT4": ("int4", "int4"),
 }  # fmt: skip
-#: Models of the table of formats: calibration samples, and evaluation samples (None: all) in columns
-#: without a bound.
+#: Models of the table of formats: calibration samples, and evaluation samples (None: all) in
+#: columns without a bound.
 NETWORKS = {
     "digits_cnn": (512, None), "dscnn_kws": (512, None), "fashion_cnn": (512, None),
     "chargpt_shakespeare": (512, None), "resnet8_cifar10": (512, None),
@@ -60,7 +59,7 @@ NETWORKS = {
 BOUNDS = {"INT8": 0.01, "W4A8": 0.03}
 #: Rounding under which rankings are compared.
 NEAREST = QuantOptions(
-    rounding="nearest", bias_correction=False, equalise=False, asymmetric=False, images=128
+    rounding="nearest", bias_correction=False, equalise=False, asymmetric=False, images=32
 )
 
 
@@ -127,14 +126,14 @@ def ranking(_: argparse.Namespace) -> Iterator[str]:
         )
 
     def measured(allocation: dict) -> float:
-        found = evaluate(workload, dataset, allocation, options=NEAREST, images=500, jobs=1).kl
+        found = evaluate(workload, dataset, allocation, options=NEAREST, images=200, jobs=1).kl
         assert found is not None
         return found
 
     pairs = np.array([[predicted(a), measured(a)] for a in (*mixed, *near)])
     of_all, of_near = spearman(*pairs.T), spearman(*pairs[120:].T)
     yield (
-        f"- Spearman rank correlation of predicted loss (32 images) and measured KL (500 images): "
+        f"- Spearman rank correlation of predicted loss (32 images) and measured KL (200 images): "
         f"{of_all:.3f} over 140 mixed allocations of ResNet-20 (wanted .97), {of_near:.3f} among "
         f"the 20 within 3 % of 16 BOPs per MAC (wanted .85)."
     )

@@ -66,7 +66,7 @@ def find_layers(
                 act_signed=act not in non_negative,
                 weight_signed=not dynamic or weight not in non_negative,
                 dynamic=dynamic,
-                attributes={item.name: _plain(item) for item in node.attribute},
+                attributes=_attributes(node, shapes[weight]),
             )
         )
     return layers
@@ -99,6 +99,14 @@ def _matmul(node: onnx.NodeProto, shapes: dict, batch: int, dynamic: bool) -> _S
         return math.prod(left[:-1]) // batch, left[-1], right[1], 1
     groups = math.prod(shapes[node.output[0]][:-2]) // batch
     return left[-2], left[-1], right[-1], groups
+
+
+def _attributes(node: onnx.NodeProto, weight_shape: tuple[int, ...]) -> dict[str, object]:
+    """Attributes by name, with the kernel's shape where the node leaves it to the weights."""
+    found = {item.name: _plain(item) for item in node.attribute}
+    if node.op_type == "Conv":
+        found.setdefault("kernel_shape", list(weight_shape[2:]))
+    return found
 
 
 def _plain(item: onnx.AttributeProto) -> object:
