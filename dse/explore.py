@@ -20,6 +20,7 @@ from macwright.dse.refine import Correction, corrected, fit_correction, split_he
 from macwright.dse.search import Found, search
 from macwright.dse.sensitivity import AccuracyPrediction, calibrate_accuracy, measure_sensitivity
 from macwright.dse.settings import Settings
+from macwright.dse.tensor_factors import tensor_factors
 from macwright.dse.verify import Verification, verify_units
 from macwright.dse.workload import Workload, load_workload
 
@@ -40,6 +41,8 @@ class Exploration:
         Points, measured, and how they were found.
     prediction : AccuracyPrediction or None
         How accuracy was predicted; None with fewer than three measured points of the front.
+    factors : dict
+        Of the losses of weights and of activations, for what the quantiser makes of them.
     corrections : list of Correction
         Of the losses, one for each time they were refined.
     held_out : dict or None
@@ -58,6 +61,7 @@ class Exploration:
     reference: float
     verification: Verification
     prediction: AccuracyPrediction | None
+    factors: dict[str, float]
     corrections: list[Correction]
     held_out: dict[str, Any] | None
     seconds: dict[str, float]
@@ -112,6 +116,15 @@ def explore(
         jobs=settings.jobs,
         progress=progress,
     )
+    factors = tensor_factors(
+        workload,
+        dataset,
+        sensitivity,
+        settings.weights,
+        settings.activations,
+        jobs=settings.jobs,
+        progress=progress,
+    )
     clock("sensitivity")
     units = needed_units(
         layers, settings.weights, settings.activations, technology=settings.technology
@@ -125,6 +138,7 @@ def explore(
         sensitivity=sensitivity,
         units=units,
         costs=rows,
+        factors=factors,
     )
     found = search(layers, options, units, rows, settings, progress)
     corrections: list[Correction] = []
@@ -172,6 +186,7 @@ def explore(
         reference=reference,
         verification=verification,
         prediction=prediction,
+        factors=factors,
         corrections=corrections,
         held_out=held_out,
         seconds=clock.seconds,

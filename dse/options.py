@@ -121,6 +121,7 @@ def option_table(
     sensitivity: pd.DataFrame,
     units: Mapping[tuple[str, str], Any],
     costs: pd.DataFrame,
+    factors: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
     """One row for each layer and format pair.
 
@@ -136,6 +137,8 @@ def option_table(
         Spec of each pair, from :func:`needed_units`.
     costs : DataFrame
         Cost rows with ``unit``, ``area`` and ``macs_per_cycle``.
+    factors : mapping from str to float, optional
+        Of the losses of each kind of tensor, as :mod:`macwright.dse.tensor_factors` finds them.
 
     Returns
     -------
@@ -150,6 +153,7 @@ def option_table(
     """
     lost = {
         (row["layer"], row["tensor"], row["format"]): row["loss"]
+        * (factors or {}).get(row["tensor"], 1.0)
         for row in sensitivity.to_dict("records")
     }
     per_mac = dict(zip(costs["unit"], costs["area"] / costs["macs_per_cycle"], strict=True))

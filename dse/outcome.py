@@ -164,6 +164,7 @@ def _info(found: Exploration) -> dict[str, Any]:
         "solver": found.found.solver,
         "confirmed_by_cp_sat": found.found.confirmed,
         "prediction": dataclasses.asdict(found.prediction) if found.prediction else None,
+        "loss_factors": found.factors,
         "corrections": [dataclasses.asdict(one) for one in found.corrections],
         "held_out": found.held_out,
         "verification": dataclasses.asdict(found.verification),

@@ -86,7 +86,9 @@ def test_command_refines_and_holds_out(tmp_path, monkeypatch, capsys):
     table = pd.read_csv(out / "options.csv")
     row = table[table["layer"] == "conv"].iloc[0]
     single = sensitivity[sensitivity["layer"] == "conv"].set_index(["tensor", "format"])["loss"]
-    before = single["weight", row["weight"]] + single["activation", row["activation"]]
+    before = sum(
+        info["loss_factors"][kind] * single[kind, row[kind]] for kind in ("weight", "activation")
+    )
     assert row["loss"] == pytest.approx(before * correction["factors"]["conv"])
     assert cli.main(["dse", str(model), "--held-out", "0.7", "-o", str(tmp_path / "no")]) == 1
     assert "--held-out from 0 to 0.5, not 0 and 0.7" in capsys.readouterr().err
