@@ -3,12 +3,10 @@
 from collections import Counter
 
 import numpy as np
-from search_networks import network, pairs_table
+from search_networks import network, pairs_table, unit_options
 
-from macwright.costmodel.table import costs
 from macwright.dse.evaluate import evaluate
-from macwright.dse.options import ACTIVATIONS, WEIGHTS, needed_units, option_table, split_pairs
-from macwright.dse.sensitivity import measure_sensitivity
+from macwright.dse.options import split_pairs
 from macwright.dse.solver import Budget, OptionTable, front, solve
 from macwright.hw.formats import parse_format
 
@@ -46,14 +44,8 @@ def accuracy_lines() -> list[str]:
 def energy_lines(technology: str = "asap7") -> list[str]:
     """At the same loss: the least energy, and the energy of the allocation of least BOPs."""
     workload, dataset = network("resnet20_cifar10")
-    losses = measure_sensitivity(workload, dataset, WEIGHTS, ACTIVATIONS)
-    units = needed_units(workload.layers, WEIGHTS, ACTIVATIONS, technology=technology)
-    rows = costs(list(units.values()), technology)
-    table = OptionTable.from_frame(
-        option_table(
-            workload.layers, WEIGHTS, ACTIVATIONS, sensitivity=losses, units=units, costs=rows
-        )
-    )
+    units, rows, options = unit_options(workload, dataset, technology)
+    table = OptionTable.from_frame(options)
     energy = dict(zip(rows["unit"], rows["energy_fj_per_mac"], strict=True))
     by_bops, by_energy = (front(table, cost=name) for name in ("bops", "energy_uj"))
     lines = [

@@ -2,15 +2,12 @@
 
 import time
 
-import pandas as pd
-from search_networks import network
+from search_networks import network, unit_options
 
-from macwright.costmodel.table import costs
 from macwright.dse.hardware import dataflow_table, temporal_problem
 from macwright.dse.joint import JointResult, joint_points
 from macwright.dse.joint_problem import JointProblem
-from macwright.dse.options import ACTIVATIONS, WEIGHTS, needed_units, option_table
-from macwright.dse.sensitivity import measure_sensitivity
+from macwright.dse.recipe import Dataset
 from macwright.dse.settings import Dataflow, Temporal
 from macwright.dse.solver import Budget
 from macwright.dse.workload import Workload
@@ -36,14 +33,13 @@ def hardware_lines() -> list[str]:
     ]
     for name in NETWORKS:
         workload, dataset = network(name)
-        losses = measure_sensitivity(workload, dataset, WEIGHTS, ACTIVATIONS)
         rate = Budget("latency_ms", max=1e3 / ARRAY_RATE[name])
         chip = Temporal(types=2)
-        problem = _temporal(workload, losses, "asap7", chip)
+        problem = _temporal(workload, dataset, "asap7", chip)
         for cost in ("energy_uj", "area"):
             what = f"temporal, asap7, at most 2 types, {ARRAY_RATE[name]:g} samples/s"
             lines.append(_line(name, what, cost, problem, [rate]))
-        problem = _dataflow(workload, losses, "ecp5")
+        problem = _dataflow(workload, dataset, "ecp5")
         for fps in ENGINE_RATES[name]:
             limit = Budget("frame_ms", max=1e3 / fps)
             what = f"dataflow, ecp5, {fps:g} samples/s"
@@ -52,26 +48,17 @@ def hardware_lines() -> list[str]:
 
 
 def _temporal(
-    workload: Workload, losses: pd.DataFrame, technology: str, chip: Temporal
+    workload: Workload, dataset: Dataset, technology: str, chip: Temporal
 ) -> JointProblem:
-    units, rows, options = _options(workload, losses, technology)
+    units, rows, options = unit_options(workload, dataset, technology)
     table, arrays = temporal_problem(workload.layers, options, units, rows, chip, technology)
     return JointProblem(table=table, arrays=arrays, types=chip.types)
 
 
-def _dataflow(workload: Workload, losses: pd.DataFrame, technology: str) -> JointProblem:
-    units, rows, options = _options(workload, losses, technology)
+def _dataflow(workload: Workload, dataset: Dataset, technology: str) -> JointProblem:
+    units, rows, options = unit_options(workload, dataset, technology)
     table = dataflow_table(workload.layers, options, units, rows, Dataflow())
     return JointProblem(table=table, area="luts")
-
-
-def _options(workload: Workload, losses: pd.DataFrame, technology: str) -> tuple:
-    units = needed_units(workload.layers, WEIGHTS, ACTIVATIONS, technology=technology)
-    rows = costs(list(units.values()), technology)
-    options = option_table(
-        workload.layers, WEIGHTS, ACTIVATIONS, sensitivity=losses, units=units, costs=rows
-    )
-    return units, rows, options
 
 
 def _line(name: str, what: str, cost: str, problem: JointProblem, budgets: list[Budget]) -> str:

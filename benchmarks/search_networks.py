@@ -5,15 +5,17 @@ from typing import Any
 
 import pandas as pd
 
-from macwright.dse.options import option_name
+from macwright.costmodel.table import costs
+from macwright.dse.options import ACTIVATIONS, WEIGHTS, needed_units, option_name, option_table
 from macwright.dse.quantizer import act_format
 from macwright.dse.recipe import Dataset, load_recipe
 from macwright.dse.sensitivity import measure_sensitivity
 from macwright.dse.solver import OptionTable
+from macwright.dse.tensor_factors import tensor_factors
 from macwright.dse.workload import Workload, load_workload
 from macwright.hw.formats import parse_format
 
-__all__ = ["MODELS", "network", "pairs_table"]
+__all__ = ["MODELS", "network", "pairs_table", "unit_options"]
 
 MODELS = Path(__file__).resolve().parents[2] / "shared" / "data" / "models"
 
@@ -33,7 +35,11 @@ def pairs_table(
     The label `unit` is the pair as it was asked for, whatever the sign of the activations: the
     unit type that computes it.
     """
+    weights, activations = (
+        tuple(str(parse_format(name)) for name in names) for names in (weights, activations)
+    )
     losses = measure_sensitivity(workload, dataset, weights, activations)
+    factors = tensor_factors(workload, dataset, losses, weights, activations)
     lost = {(r["layer"], r["tensor"], r["format"]): r["loss"] for r in losses.to_dict("records")}
     bits = {name: parse_format(name).bits_per_value for name in (*weights, *activations)}
     rows: list[dict[str, Any]] = []
@@ -46,10 +52,30 @@ def pairs_table(
                         "layer": layer.name,
                         "option": option_name(weight, act),
                         "unit": option_name(weight, asked),
-                        "loss": lost[layer.name, "weight", weight]
-                        + lost[layer.name, "activation", act],
+                        "loss": factors["weight"] * lost[layer.name, "weight", weight]
+                        + factors["activation"] * lost[layer.name, "activation", act],
                         "bops": layer.macs * bits[weight] * bits[asked],
                         "weight_bytes": layer.weights * bits[weight] / 8,
                     }
                 )
     return OptionTable.from_frame(pd.DataFrame(rows))
+
+
+def unit_options(
+    workload: Workload, dataset: Dataset, technology: str
+) -> tuple[dict[tuple[str, str], Any], pd.DataFrame, pd.DataFrame]:
+    """Units, their cost rows and options of the default formats, as `macwright dse` has them."""
+    losses = measure_sensitivity(workload, dataset, WEIGHTS, ACTIVATIONS)
+    factors = tensor_factors(workload, dataset, losses, WEIGHTS, ACTIVATIONS)
+    units = needed_units(workload.layers, WEIGHTS, ACTIVATIONS, technology=technology)
+    rows = costs(list(units.values()), technology)
+    options = option_table(
+        workload.layers,
+        WEIGHTS,
+        ACTIVATIONS,
+        sensitivity=losses,
+        units=units,
+        costs=rows,
+        factors=factors,
+    )
+    return units, rows, options
