@@ -17,8 +17,9 @@ import sys
 import tempfile
 import time
 from itertools import islice, product
-from pathlib import Path
 from typing import Any
+
+from section import write_section
 
 from macwright.costmodel.characterize import characterize
 from macwright.costmodel.executors import process_pool
@@ -26,7 +27,6 @@ from macwright.costmodel.flow_liberty import liberty_technology
 from macwright.dse.progress import TerminalProgress
 from macwright.hw.pe import spec_from_fields
 
-BEGIN, END = "<!-- characterize_speed: begin -->", "<!-- characterize_speed: end -->"
 INTS = [f"{sign}int{width}" for width in range(2, 9) for sign in ("", "u")]
 FLOATS = ["e2m1fn", "e2m3fn", "e3m2fn", "e3m4", "e4m3fn", "e5m2", "e3m0fin", "e2m2fin"]
 #: Values of the fields of each family; a unit takes one of each.
@@ -139,12 +139,9 @@ def main() -> None:
         lines = measure(args)
     print("\n".join(lines))
     if args.write:
-        head = ["## Characterisation", "", "`python benchmarks/characterize_speed.py --write`", ""]
-        text = "\n".join([*head, *(f"- {line}" for line in lines)])
-        path = Path(__file__).with_name("RESULTS.md")
-        before, _, rest = path.read_text().partition(BEGIN)
-        after = rest.partition(END)[2]
-        path.write_text(f"{before.rstrip()}\n\n{BEGIN}\n{text}\n{END}\n{after.lstrip()}".lstrip())
+        command = "python benchmarks/characterize_speed.py --liberty ../shared/pdk/... --write"
+        body = "\n".join(f"- {line}" for line in lines)
+        write_section("characterize_speed", "Characterisation", command, body)
 
 
 if __name__ == "__main__":

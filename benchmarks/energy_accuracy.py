@@ -1,6 +1,6 @@
 """Compare the energy engine with a reference flow (SDF simulation in Icarus + OpenSTA).
 
-    python benchmarks/energy_accuracy.py DIR --liberty-dir DIR
+    python benchmarks/energy_accuracy.py DIR --liberty-dir DIR [--write]
 
 DIR holds a folder for each case: `netlist.v`, `stimulus.csv`, `outputs.csv`, `wire_cap.csv` and
 `reference.json`, as `../shared/reference/energy/README.md` describes. Liberty files are found by
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from section import write_section
 
 from macwright.costmodel.activity import simulate
 from macwright.costmodel.glitch import GlitchSimulator
@@ -28,6 +29,10 @@ from macwright.costmodel.netlist_verilog import read_verilog
 from macwright.costmodel.power_rollup import Power, roll_up
 from macwright.costmodel.timing import analyse
 
+COMMAND = (
+    "python benchmarks/energy_accuracy.py ../shared/reference/energy --liberty-dir ../shared/pdk "
+    "--write"
+)
 #: Largest deviations from the reference, relative.
 PERIOD, ZERO_DELAY, GLITCH_MEAN, GLITCH_WORST, JOINT = 0.001, 0.005, 0.03, 0.08, 0.005
 
@@ -197,19 +202,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder of cases")
     parser.add_argument("--liberty-dir", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--write", action="store_true", help="put it into benchmarks/RESULTS.md")
     options = parser.parse_args()
     folders = sorted(path.parent for path in options.folder.rglob("reference.json"))
     if not folders:
         print(f"{options.folder} must hold folders with a reference.json", file=sys.stderr)
         return 1
     finder = LibertyFinder(options.liberty_dir)
-    print(f"{'case':32} {'period':>9} {'zero-delay':>10} {'glitches':>9} {'joint':>9} outputs   s")
+    lines: list[str] = []
+
+    def say(line: str) -> None:
+        lines.append(line)
+        print(line, flush=True)
+
+    say(f"{'case':32} {'period':>9} {'zero-delay':>10} {'glitches':>9} {'joint':>9} outputs   s")
     outcomes = []
     for folder in folders:
         start = time.perf_counter()
         outcome = evaluate(read_case(folder, finder))
         outcomes.append(outcome)
-        print(
+        say(
             f"{folder.name:32} {outcome.period:9.1e} {outcome.zero_delay:10.3%} "
             f"{outcome.glitch:9.3%} {outcome.joint:9.3%} "
             f"{'ok' if not outcome.wrong_outputs else f'{outcome.wrong_outputs} bad':7} "
@@ -223,10 +235,13 @@ def main() -> int:
         ("joint", JOINT),
     ):
         worst = max(abs(getattr(outcome, name)) for outcome in outcomes)
-        print(f"worst {name:10} {worst:9.2e} (limit {limit:g})")
-    print(f"mean  glitch     {mean:9.2e} (limit {GLITCH_MEAN:g})")
+        say(f"worst {name:10} {worst:9.2e} (limit {limit:g})")
+    say(f"mean  glitch     {mean:9.2e} (limit {GLITCH_MEAN:g})")
     failed = sum(not outcome.passed for outcome in outcomes)
-    print(f"{len(outcomes) - failed} of {len(outcomes)} cases within the limits")
+    say(f"{len(outcomes) - failed} of {len(outcomes)} cases within the limits")
+    if options.write:
+        body = "```\n" + "\n".join(lines) + "\n```"
+        write_section("energy_accuracy", "Energy against the reference flow", COMMAND, body)
     return int(failed > 0 or not mean <= GLITCH_MEAN)
 
 

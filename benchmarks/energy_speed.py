@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 from energy_accuracy import Case, LibertyFinder, read_case
+from section import write_section
 
 from macwright.costmodel.activity import Simulator, simulate, unpack_lanes
 from macwright.costmodel.glitch import GlitchSimulator
@@ -35,6 +36,7 @@ DEFAULT = ROOT.parent / "shared/reference/energy/nangate45-i8x8_32-gauss"
 CLEAR_EVERY = 32
 CYCLES = 6000
 REPEATS = 2
+COMMAND = "python benchmarks/energy_speed.py --write"
 
 
 def main() -> int:
@@ -42,6 +44,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("case", type=Path, nargs="?", default=DEFAULT)
     parser.add_argument("--liberty-dir", type=Path, default=ROOT.parent / "shared/pdk")
+    parser.add_argument("--write", action="store_true", help="put it into benchmarks/RESULTS.md")
     options = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
@@ -52,9 +55,8 @@ def main() -> int:
     }
     with tempfile.TemporaryDirectory() as folder:
         rates |= others(case, options.case / "netlist.v", Path(folder))
-    print(f"{options.case.name}: vectors per processor second, best of {REPEATS}")
-    for name, rate in rates.items():
-        print(f"  {name:28} {rate:12,.0f}")
+    lines = [f"{options.case.name}: vectors per processor second, best of {REPEATS}"]
+    lines += [f"  {name:28} {rate:12,.0f}" for name, rate in rates.items()]
     failed = False
     for mine, other, least in (
         ("zero delay", "icarus zero delay, VCD", 300),
@@ -62,7 +64,12 @@ def main() -> int:
     ):
         ratio = rates[mine] / rates[other]
         failed |= ratio < least
-        print(f"{mine} / {other}: {ratio:.1f} (at least {least})")
+        lines.append(f"{mine} / {other}: {ratio:.1f} (at least {least})")
+    text = "\n".join(lines)
+    print(text)
+    if options.write:
+        body = f"```\n{text}\n```"
+        write_section("energy_speed", "Speed of the energy model", COMMAND, body)
     return int(failed)
 
 
