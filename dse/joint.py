@@ -9,6 +9,7 @@ import numpy as np
 from macwright.dse.joint_problem import JointProblem
 from macwright.dse.points import Point
 from macwright.dse.solver import Budget, OptionTable, Solution, front
+from macwright.dse.solver.front3 import undominated_rows
 from macwright.dse.solver.joint_sequential import restricted_table
 
 __all__ = ["JointResult", "joint_points"]
@@ -110,13 +111,7 @@ def _at(points: Sequence[Point], cost: str, limit: float) -> Point | None:
 
 def _undominated(points: Sequence[Point], names: Sequence[str]) -> list[Point]:
     totals = np.array([[p.totals[name] for name in names] for p in points]).reshape(-1, len(names))
-    kept = []
-    for index, row in enumerate(totals):
-        as_good = (totals <= row).all(axis=1)
-        better = as_good & (totals < row).any(axis=1)
-        if not better.any() and not (as_good[:index] & ~better[:index]).any():
-            kept.append(points[index])
-    return kept
+    return [points[index] for index in undominated_rows(totals)]
 
 
 class _Search:

@@ -3,26 +3,22 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from macwright.costmodel.cache import Cache, content_key
-from macwright.dse.quantizer.grid import weight_grid
-from macwright.dse.quantizer.matrix import from_matrix, patches, to_matrix
-from macwright.dse.quantizer.operand import fit_operand
 from macwright.dse.quantizer.options import QuantOptions, act_format, weight_format
 from macwright.dse.quantizer.quantise import prepare
-from macwright.dse.quantizer.ranges import Histogram
-from macwright.dse.quantizer.session import session
-from macwright.dse.quantizer.stepper import Stepper, run_batches
-from macwright.dse.quantizer.subgraph import cut
+from macwright.dse.quantizer.stepper import Stepper
 from macwright.dse.recipe import Dataset
 from macwright.dse.sensitivity_accuracy import AccuracyPrediction, calibrate_accuracy
+from macwright.dse.sensitivity_file import read_sensitivity
 from macwright.dse.sensitivity_fit import Prediction, calibrate_prediction
+from macwright.dse.sensitivity_layer import LayerStudy
+from macwright.dse.sensitivity_metrics import output_metric
 from macwright.dse.workload.layer import Layer, Workload
-from macwright.hw.formats import Format, parse_format
+from macwright.hw.formats import parse_format
 
 __all__ = [
     "AccuracyPrediction",
@@ -30,10 +26,11 @@ __all__ = [
     "calibrate_accuracy",
     "calibrate_prediction",
     "measure_sensitivity",
+    "read_sensitivity",
 ]
 
 #: Changes when the same question gets another answer, so that old results are not used.
-VERSION = 2
+VERSION = 3
 
 _Progress = Callable[[str, int, int], None]
 _Arrays = dict[str, np.ndarray]
@@ -45,6 +42,7 @@ def measure_sensitivity(
     weight_formats: Sequence[str],
     act_formats: Sequence[str],
     *,
+    metric: str = "logit_mse",
     images: int = 32,
     options: QuantOptions | None = None,
     jobs: int | None = None,
@@ -66,6 +64,9 @@ def measure_sensitivity(
     weight_formats, act_formats : sequence of str
         Formats to be tried. Integers get the sign that the activations need, see
         `macwright.dse.quantizer.act_format`.
+    metric : str
+        One of :data:`macwright.dse.sensitivity_metrics.METRICS`: ``logit_mse``, ``kl``, ``loss``,
+        ``layer_mse``, ``distance`` or ``hessian``.
     images : int
         Samples.
     options : QuantOptions, optional
@@ -79,7 +80,8 @@ def measure_sensitivity(
     -------
     pandas.DataFrame
         Columns ``layer``, ``tensor`` (``weight`` or ``activation``), ``format`` and ``loss`` (mean
-        squared change, in squared units of the outputs). Kept in the cache, by content.
+        squared change, in squared units of the outputs, or what `metric` is). Kept in the cache, by
+        content.
 
     Raises
     ------
@@ -101,11 +103,12 @@ def measure_sensitivity(
         data=dataset.sha256,
         questions=questions,
         images=images,
+        metric=metric,
         options=options.to_fields(),
     )
     losses = cache.get(key)
     if losses is None:
-        losses = _measure(workload, dataset, tasks, images, options, jobs, progress)
+        losses = _measure(workload, dataset, tasks, metric, images, options, jobs, progress)
         cache.put(key, losses)
     table = pd.DataFrame(questions, columns=["layer", "tensor", "format"])
     return table.assign(loss=np.array(losses, np.float64))
@@ -121,6 +124,7 @@ def _measure(
     workload: Workload,
     dataset: Dataset,
     tasks: list[tuple[Layer, str, str]],
+    metric: str,
     images: int,
     options: QuantOptions,
     jobs: int | None,
@@ -128,99 +132,20 @@ def _measure(
 ) -> list[float]:
     workload = prepare(workload, dataset, options)
     feeds = dataset.first(dataset.x_calib, images)
-    reference = Stepper(workload, workload.model.graph, feeds).advance([workload.output])[0]
+    outputs = [layer.out for layer in workload.layers] if metric == "distance" else []
+    outputs = [name for name in dict.fromkeys(outputs) if name != workload.output]
+    exact = Stepper(workload, workload.model.graph, feeds).advance([*outputs, workload.output])
+    reference = dict(zip([*outputs, workload.output], exact, strict=True))
+    measure = output_metric(metric, dataset, reference[workload.output], images)
     stepper = Stepper(workload, workload.model.graph, feeds)
     losses: list[float] = []
     with ThreadPoolExecutor(jobs or len(os.sched_getaffinity(0))) as pool:
         for layer in workload.layers:
             stepper.advance([layer.act, layer.out] + ([layer.weight] if layer.dynamic else []))
-            study = _LayerStudy(workload, layer, stepper, reference, options)
+            study = LayerStudy(workload, layer, stepper, options, metric, measure, reference)
             mine = [(tensor, name) for other, tensor, name in tasks if other.name == layer.name]
             for loss in pool.map(study.loss, mine):
                 losses.append(loss)
                 if progress:
                     progress("sensitivity", len(losses), len(tasks))
     return losses
-
-
-class _LayerStudy:
-    """Measurements of one layer; `loss` may be called from several threads."""
-
-    def __init__(
-        self,
-        workload: Workload,
-        layer: Layer,
-        stepper: Stepper,
-        reference: np.ndarray,
-        options: QuantOptions,
-    ) -> None:
-        self.workload, self.layer, self.options = workload, layer, options
-        self.reference = reference.astype(np.float64)
-        self.values: _Arrays = dict(stepper.values)
-        self.samples = stepper.samples
-        self.alone = session(cut(workload, [layer.act, layer.weight], [layer.out]))
-        self.after = None
-        if layer.out != workload.output:
-            self.after = session(cut(workload, {layer.out, *self.values}, [workload.output]))
-        self.histograms = {"activation": Histogram(self.values[layer.act])}
-        if layer.dynamic:
-            self.histograms["weight"] = Histogram(self.values[layer.weight])
-            self.weight = self.values[layer.weight]
-        else:
-            self.weight = workload.tensor(layer.weight).astype(np.float32)
-            self.mean_in = self._mean_in()
-
-    def loss(self, question: tuple[str, str]) -> float:
-        """Mean squared change of the outputs with one tensor in a format."""
-        tensor, name = question
-        fmt = parse_format(name)
-        operands = {self.layer.act: self.values[self.layer.act], self.layer.weight: self.weight}
-        shift = None
-        if tensor == "activation" or self.layer.dynamic:
-            which = self.layer.act if tensor == "activation" else self.layer.weight
-            operand = fit_operand(
-                self.histograms[tensor],
-                self.layer,
-                fmt,
-                self.options,
-                operands[which].ndim,
-                second=tensor == "weight",
-            )
-            operands[which] = operand.round(operands[which])
-        else:
-            operands[self.layer.weight], shift = self._rounded(fmt)
-        out = run_batches(self.workload, self.alone, [self.layer.out], operands, self.samples)[0]
-        if shift is not None:
-            axes = [1] * (out.ndim - 2) if self.layer.op == "Conv" else []
-            out += shift.reshape(-1, *axes)
-        return self._change(out)
-
-    def _change(self, out: np.ndarray) -> float:
-        final = out
-        if self.after is not None:
-            feeds = {
-                value.name: out if value.name == self.layer.out else self.values[value.name]
-                for value in self.after.get_inputs()
-            }
-            final = run_batches(
-                self.workload, self.after, [self.workload.output], feeds, self.samples
-            )[0]
-        return float(np.mean((final - self.reference) ** 2))
-
-    def _rounded(self, fmt: Format) -> tuple[np.ndarray, np.ndarray | None]:
-        """Rounded weights, and what the outputs' means lack."""
-        matrix = to_matrix(self.layer, self.weight)
-        method = "mse" if self.options.weight_scale == "output" else self.options.weight_scale
-        options = replace(self.options, weight_scale=method)
-        rounded = weight_grid(self.layer, matrix, fmt, options).round(matrix)
-        shift = None
-        if self.options.bias_correction:
-            shape = (self.layer.groups, self.layer.n, self.layer.k)
-            wrong = (matrix - rounded).reshape(shape)
-            shift = np.einsum("gnk,gk->gn", wrong, self.mean_in).astype(np.float32)
-        return from_matrix(self.layer, rounded, self.weight.shape), shift
-
-    def _mean_in(self) -> np.ndarray:
-        out = self.values[self.layer.out]
-        columns, _ = patches(self.layer, self.values[self.layer.act], out, self.weight.shape, 2048)
-        return columns.mean(axis=1)

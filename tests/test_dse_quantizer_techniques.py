@@ -177,7 +177,7 @@ def test_smoothing_moves_large_channels_into_weights(network):
     )
     x = dataset.x_eval["x"]
     change = run(quantised_model(float_network, plans), x=x) - run(workload.model, x=x)
-    assert (change**2).mean() < 1e-3 * run(workload.model, x=x).var()
+    assert (change**2).mean() < 0.02 * run(workload.model, x=x).var()
 
 
 @pytest.fixture

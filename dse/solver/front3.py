@@ -15,7 +15,7 @@ from macwright.dse.solver.problem import Budget, Count, Groups, group
 from macwright.dse.solver.solution import Outcome, Solution, make_solution
 from macwright.dse.solver.table import OptionTable
 
-__all__ = ["Points", "front_of_three"]
+__all__ = ["Points", "front_of_three", "undominated_rows"]
 
 Progress = Callable[[str, int, int], None]
 
@@ -190,11 +190,21 @@ def _undominated(groups: Groups, found: Sequence[Outcome]) -> list[Outcome]:
             for o in found
         ]
     )
+    return [found[index] for index in undominated_rows(totals)]
+
+
+def undominated_rows(totals: np.ndarray) -> list[int]:
+    """Indices of the rows that no other is at most as large as in all columns; of equals the first.
+
+    Examples
+    --------
+    >>> undominated_rows(np.array([[1, 3], [2, 3], [2, 1], [1, 3]]))
+    [0, 2]
+    """
     kept = []
     for index, row in enumerate(totals):
         as_good = (totals <= row).all(axis=1)
         better = as_good & (totals < row).any(axis=1)
-        equal_before = as_good[:index] & ~better[:index]
-        if not better.any() and not equal_before.any():
-            kept.append(found[index])
+        if not better.any() and not (as_good[:index] & ~better[:index]).any():
+            kept.append(index)
     return kept

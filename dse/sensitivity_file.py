@@ -1,0 +1,98 @@
+"""Sensitivities that the user brings."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from macwright.dse.quantizer.options import act_format, weight_format
+from macwright.dse.workload.layer import Workload
+from macwright.hw.formats import parse_format
+
+__all__ = ["read_sensitivity"]
+
+COLUMNS = ("layer", "tensor", "format", "loss")
+
+
+def read_sensitivity(
+    path: Path | str,
+    workload: Workload,
+    weight_formats: Sequence[str],
+    act_formats: Sequence[str],
+) -> pd.DataFrame:
+    """Read a table of sensitivities, in place of measuring them.
+
+    Parameters
+    ----------
+    path : path
+        CSV file with columns ``layer``, ``tensor`` (``weight`` or ``activation``), ``format`` and
+        ``loss``; others are ignored. An integer format of activations stands for the signed and
+        the unsigned one of its width.
+    workload : Workload
+        Network whose layers it is about.
+    weight_formats, act_formats : sequence of str
+        Formats that it must have, for every layer.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As of :func:`macwright.dse.sensitivity.measure_sensitivity`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file is absent.
+    ValueError
+        If a column, a row or a number will not do.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"Sensitivities must be a CSV file, and {path} is not a file")
+    try:
+        table = pd.read_csv(path, dtype={name: str for name in COLUMNS[:3]}, keep_default_na=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} must be a CSV table, not one where {error}") from error
+    missing = [name for name in COLUMNS if name not in table]
+    if missing:
+        raise ValueError(
+            f"{path} must have columns {', '.join(COLUMNS)}; {missing[0]!r} is missing"
+        )
+    known = {layer.name: layer for layer in workload.layers}
+    losses: dict[tuple[str, str, str], float] = {}
+    for line, (name, tensor, fmt, loss) in enumerate(table[list(COLUMNS)].to_numpy(), 2):
+        if name not in known:
+            raise ValueError(f"Line {line} of {path} must name a layer of the model, not {name!r}")
+        if tensor not in ("weight", "activation"):
+            raise ValueError(
+                f"Line {line} of {path} must be about a weight or an activation, not {tensor!r}"
+            )
+        number = _number(loss)
+        if not (math.isfinite(number) and number >= 0):
+            raise ValueError(f"Line {line} of {path} must have a loss of at least 0, not {loss!r}")
+        losses[name, tensor, _concrete(known[name], tensor, fmt)] = number
+    wanted = [
+        (layer.name, tensor, fmt)
+        for layer in workload.layers
+        for tensor, names in (("weight", weight_formats), ("activation", act_formats))
+        for fmt in dict.fromkeys(_concrete(layer, tensor, name) for name in names)
+    ]
+    for key in wanted:
+        if key not in losses:
+            raise ValueError(f"{path} must have a loss of {key[2]} for the {key[1]} of {key[0]}")
+    result = pd.DataFrame(wanted, columns=list(COLUMNS[:3]))
+    return result.assign(loss=np.array([losses[key] for key in wanted], np.float64))
+
+
+def _concrete(layer, tensor: str, name: str) -> str:
+    if tensor == "activation":
+        return act_format(layer, name)
+    return weight_format(layer, name) if layer.dynamic else str(parse_format(name))
+
+
+def _number(text: object) -> float:
+    try:
+        return float(text)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return math.nan

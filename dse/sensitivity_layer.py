@@ -1,0 +1,147 @@
+"""Sensitivities of one layer: its operands changed, and the rest of the network run again."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from macwright.dse.quantizer.grid import weight_grid
+from macwright.dse.quantizer.matrix import from_matrix, patches, to_matrix
+from macwright.dse.quantizer.operand import fit_operand
+from macwright.dse.quantizer.options import QuantOptions
+from macwright.dse.quantizer.ranges import Histogram
+from macwright.dse.quantizer.session import session
+from macwright.dse.quantizer.stepper import Stepper, run_batches
+from macwright.dse.quantizer.subgraph import cut
+from macwright.dse.sensitivity_metrics import relative_error
+from macwright.dse.workload.layer import Layer, Workload
+from macwright.hw.formats import Format, parse_format
+
+__all__ = ["LayerStudy"]
+
+#: Random directions from which a curvature is estimated.
+PROBES = 4
+_Arrays = dict[str, np.ndarray]
+
+
+class LayerStudy:
+    """Measurements of one layer; `loss` may be called from several threads."""
+
+    def __init__(
+        self,
+        workload: Workload,
+        layer: Layer,
+        stepper: Stepper,
+        options: QuantOptions,
+        metric: str,
+        measure: Callable[[np.ndarray], float],
+        reference: _Arrays,
+    ) -> None:
+        self.workload, self.layer, self.options = workload, layer, options
+        self.metric, self.measure, self.reference = metric, measure, reference
+        self.values: _Arrays = dict(stepper.values)
+        self.samples = stepper.samples
+        self.alone = session(cut(workload, [layer.act, layer.weight], [layer.out]))
+        self.after = None
+        known = {layer.out, *self.values}
+        later = [item.out for item in workload.layers[workload.layers.index(layer) + 1 :]]
+        self.points = [
+            name
+            for name in [*dict.fromkeys(later), workload.output]
+            if name in reference and name not in known
+        ]
+        if layer.out != workload.output:
+            self.after = session(cut(workload, known, self.points), outputs=self.points)
+        self.curvatures: dict[str, float] = {}
+        self.histograms = {"activation": Histogram(self.values[layer.act])}
+        if layer.dynamic:
+            self.histograms["weight"] = Histogram(self.values[layer.weight])
+            self.weight = self.values[layer.weight]
+        else:
+            self.weight = workload.tensor(layer.weight).astype(np.float32)
+            self.mean_in = self._mean_in()
+
+    def loss(self, question: tuple[str, str]) -> float:
+        """Mean squared change of the outputs with one tensor in a format."""
+        tensor, name = question
+        fmt = parse_format(name)
+        computed = tensor == "activation" or self.layer.dynamic
+        which = self.layer.act if tensor == "activation" else self.layer.weight
+        exact = self.values[which] if computed else self.weight
+        shift = None
+        if computed:
+            operand = fit_operand(
+                self.histograms[tensor],
+                self.layer,
+                fmt,
+                self.options,
+                exact.ndim,
+                second=tensor == "weight",
+            )
+            rounded = operand.round(exact)
+        else:
+            rounded, shift = self._rounded(fmt)
+        if self.metric == "hessian":
+            error = float(np.sum((rounded.astype(np.float64) - exact) ** 2))
+            return self._curvature(which, exact) * error
+        return self._change(self._output(which, rounded, shift))
+
+    def _output(self, which: str, values: np.ndarray, shift: np.ndarray | None) -> np.ndarray:
+        """Layer's outputs with one operand replaced."""
+        operands = {self.layer.act: self.values[self.layer.act], self.layer.weight: self.weight}
+        operands[which] = values
+        out = run_batches(self.workload, self.alone, [self.layer.out], operands, self.samples)[0]
+        if shift is not None:
+            out += shift.reshape(-1, *([1] * (out.ndim - 2) if self.layer.op == "Conv" else []))
+        return out
+
+    def _change(self, out: np.ndarray) -> float:
+        if self.metric == "layer_mse":
+            return relative_error(out, self.values[self.layer.out])
+        if self.after is None:
+            final = {self.workload.output: out}
+        else:
+            feeds = {
+                value.name: out if value.name == self.layer.out else self.values[value.name]
+                for value in self.after.get_inputs()
+            }
+            found = run_batches(self.workload, self.after, self.points, feeds, self.samples)
+            final = dict(zip(self.points, found, strict=True))
+        if self.metric == "distance":
+            return float(np.mean([relative_error(final[x], self.reference[x]) for x in final]))
+        return self.measure(final[self.workload.output])
+
+    def _curvature(self, which: str, exact: np.ndarray) -> float:
+        """Mean squared change of the outputs for each unit of squared error of an operand.
+
+        Hutchinson's estimate of the trace of the Gauss-Newton matrix, over the number of elements,
+        from random signs (as HAWQ-V2, Dong et al. 2020, takes the Hessian of the loss).
+        """
+        if which not in self.curvatures:
+            rng = np.random.default_rng(0)
+            step = 1e-2 * float(np.sqrt(np.mean(exact.astype(np.float64) ** 2))) or 1.0
+            changes = []
+            for _ in range(PROBES):
+                signs = rng.integers(0, 2, exact.shape) * 2 - 1
+                moved = (exact + step * signs).astype(np.float32)
+                changes.append(self._change(self._output(which, moved, None)))
+            self.curvatures[which] = float(np.mean(changes)) / (step**2 * exact.size)
+        return self.curvatures[which]
+
+    def _rounded(self, fmt: Format) -> tuple[np.ndarray, np.ndarray | None]:
+        """Rounded weights, and what the outputs' means lack."""
+        matrix = to_matrix(self.layer, self.weight)
+        method = "mse" if self.options.weight_scale == "output" else self.options.weight_scale
+        options = replace(self.options, weight_scale=method)
+        rounded = weight_grid(self.layer, matrix, fmt, options).round(matrix)
+        shift = None
+        if self.options.bias_correction:
+            shape = (self.layer.groups, self.layer.n, self.layer.k)
+            wrong = (matrix - rounded).reshape(shape)
+            shift = np.einsum("gnk,gk->gn", wrong, self.mean_in).astype(np.float32)
+        return from_matrix(self.layer, rounded, self.weight.shape), shift
+
+    def _mean_in(self) -> np.ndarray:
+        out = self.values[self.layer.out]
+        columns, _ = patches(self.layer, self.values[self.layer.act], out, self.weight.shape, 2048)
+        return columns.mean(axis=1)
