@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from macwright.hw.formats.rounding import as_float
 
-__all__ = ["Format"]
+__all__ = ["Format", "SymmetricFormat"]
 
 #: Widest format whose values are kept in a table.
 TABLE_WIDTH = 16
@@ -194,6 +194,15 @@ class Format(ABC):
     def _check_table(self, what: str) -> None:
         if self.width > TABLE_WIDTH:
             raise ValueError(f"{what} need a format of at most {TABLE_WIDTH} bits, not {self}")
+
+
+class SymmetricFormat(Format):
+    """Base of formats that have the negative of every value."""
+
+    @property
+    def min(self) -> float:
+        """Smallest finite value."""
+        return -self.max
 
 
 @lru_cache(maxsize=256)

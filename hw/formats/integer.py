@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from macwright.hw.formats.base import Format
+from macwright.hw.formats.base import Format, SymmetricFormat
 from macwright.hw.formats.rounding import as_float, check_rounding, in_chunks, round_in_place
 
 __all__ = ["BinaryFormat", "IntFormat", "TernaryFormat"]
@@ -118,7 +118,7 @@ class IntFormat(_Integers):
 
 
 @dataclass(frozen=True)
-class TernaryFormat(_Integers):
+class TernaryFormat(_Integers, SymmetricFormat):
     """-1, 0 and 1, as two's complement code words of two bits (3, 0 and 1).
 
     Code word 2 is never written; it decodes to -2, as the hardware would read it.
@@ -131,11 +131,6 @@ class TernaryFormat(_Integers):
 
     width: int = field(default=2, init=False, repr=False)
     signed: bool = field(default=True, init=False, repr=False)
-
-    @property
-    def min(self) -> int:
-        """Smallest value."""
-        return -1
 
     @property
     def max(self) -> int:
@@ -151,7 +146,7 @@ class TernaryFormat(_Integers):
 
 
 @dataclass(frozen=True)
-class BinaryFormat(Format):
+class BinaryFormat(SymmetricFormat):
     """-1 (code word 0) and +1 (code word 1).
 
     Rounding to nearest takes the sign, and both zeros become +1, as the sign function of binary
@@ -165,11 +160,6 @@ class BinaryFormat(Format):
 
     width: int = field(default=1, init=False, repr=False)
     signed: bool = field(default=True, init=False, repr=False)
-
-    @property
-    def min(self) -> int:
-        """Smallest value."""
-        return -1
 
     @property
     def max(self) -> int:

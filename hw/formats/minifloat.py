@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from macwright.hw.formats.base import Format
+from macwright.hw.formats.base import SymmetricFormat
 from macwright.hw.formats.minifloat_round import quantize_float
 
 __all__ = ["SPECIALS", "FloatFormat"]
@@ -34,7 +34,7 @@ _INSTEAD = {
 
 
 @dataclass(frozen=True)
-class FloatFormat(Format):
+class FloatFormat(SymmetricFormat):
     """Minifloat: sign, biased exponent, significand with a hidden bit, and subnormals.
 
     The value of a code word with sign `s`, exponent field `e` and trailing significand `m` is
@@ -141,11 +141,6 @@ class FloatFormat(Format):
     def max(self) -> float:
         """Largest finite value."""
         return float(self._magnitude(np.array(self.max_code)))
-
-    @property
-    def min(self) -> float:
-        """Smallest finite value."""
-        return -self.max
 
     @property
     def smallest_positive(self) -> float:

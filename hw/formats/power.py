@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from macwright.hw.formats.base import Format
+from macwright.hw.formats.base import SymmetricFormat
 from macwright.hw.formats.minifloat import FloatFormat
 from macwright.hw.formats.rounding import as_float, check_rounding, in_chunks
 
@@ -27,7 +27,7 @@ _SHIFTS = {
 
 
 @dataclass(frozen=True)
-class PotFormat(Format):
+class PotFormat(SymmetricFormat):
     """Zero and signed powers of two, ``0, 1, 2, 4 ...``, as integers: a product is one shift.
 
     The code word is a sign bit and a field k; k = 0 is zero (also with the sign bit set, which
@@ -50,11 +50,6 @@ class PotFormat(Format):
     def __post_init__(self) -> None:
         if type(self.width) is not int or not 2 <= self.width <= 6:
             raise ValueError(f"Power-of-two formats must have 2 to 6 bits, not {self.width!r}")
-
-    @property
-    def min(self) -> float:
-        """Smallest value."""
-        return -self.max
 
     @property
     def max(self) -> float:
@@ -91,7 +86,7 @@ class PotFormat(Format):
 
 
 @dataclass(frozen=True)
-class ApotFormat(Format):
+class ApotFormat(SymmetricFormat):
     """Signed sums of powers of two, as integers: a product is a few shifts and additions.
 
     The code word is a sign bit and fields of two bits (or one) that each choose zero or a power
@@ -124,11 +119,6 @@ class ApotFormat(Format):
     def terms(self) -> tuple[tuple[int, ...], ...]:
         """What each field chooses, by its value; the field of the top bits first."""
         return tuple((0, *(1 << shift for shift in field)) for field in _SHIFTS[self.width])
-
-    @property
-    def min(self) -> float:
-        """Smallest value."""
-        return -self.max
 
     @property
     def max(self) -> float:

@@ -1,6 +1,6 @@
 """Dot product by weight bit planes: each summed first, shifted and signed once."""
 
-from dataclasses import InitVar, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from amaranth.hdl import Module, Shape, Signal, unsigned
@@ -9,20 +9,16 @@ from amaranth.lib.wiring import In
 from macwright.hw.arith.accumulate import accumulate
 from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.target import target_of
-from macwright.hw.formats import IntFormat, parse_format
-from macwright.hw.pe.accumulator import parse_int_acc
-from macwright.hw.pe.heap_spec import HeapSpec
+from macwright.hw.pe.heap_spec import ModeSpec
 from macwright.hw.pe.mac import Mac
 from macwright.hw.pe.modes import Part, combine, in_mode, shape_of
 from macwright.hw.pe.spec import parse_int
 
 __all__ = ["BitplaneDot", "BitplaneDotSpec"]
 
-_INT8, _INT32 = IntFormat(8), IntFormat(32)
-
 
 @dataclass(frozen=True, kw_only=True)
-class BitplaneDotSpec(HeapSpec):
+class BitplaneDotSpec(ModeSpec):
     """Everything that fixes a :class:`BitplaneDot`.
 
     Parameters
@@ -38,10 +34,7 @@ class BitplaneDotSpec(HeapSpec):
         Cycles that an exact accumulator must hold; only with ``acc=None``.
     lanes : int
         1 to 64.
-    en, rst, target : see :class:`~macwright.hw.pe.int_mac.IntMacSpec`
-        `target` is generic, asic or asic_inverting.
-    pipeline : {0, 1, 2}
-        Register stages before the accumulator: none, operands, operands and plane sums.
+    multiplier, en, rst, pipeline, target : see :class:`~macwright.hw.pe.heap_spec.ModeSpec`
 
     Examples
     --------
@@ -51,35 +44,18 @@ class BitplaneDotSpec(HeapSpec):
     """
 
     family: ClassVar[str] = "bitplane_dot"
-    parsers: ClassVar = {
-        "act": parse_format,
-        "weight": parse_format,
-        "acc": parse_int_acc,
-        "terms": parse_int,
-        "lanes": parse_int,
-    }
+    parsers: ClassVar = {**ModeSpec.parsers, "lanes": parse_int}
 
-    act: IntFormat = _INT8
-    weight: IntFormat = _INT8
-    acc: IntFormat | None = _INT32
-    terms: InitVar[int | None] = None
     lanes: int = 16
-    multiplier: str = "heap"
-    en: bool = False
-    rst: bool = False
-    pipeline: int = 0
-    target: str = "generic"
 
-    def __post_init__(self, terms: int | None) -> None:
+    def check_formats(self) -> None:
+        """Check the operands and the fields of the family."""
         self.check_int("act")
         self.check_int("weight", signed=True)
         if self.weight.width not in (2, 4, 8, 16):
             raise ValueError(
                 f"bitplane_dot weight format must be int2, int4, int8 or int16, not {self.weight}"
             )
-        if type(self.lanes) is not int or not 1 <= self.lanes <= 64:
-            raise ValueError(f"Number of lanes must be an integer from 1 to 64, not {self.lanes!r}")
-        self.check_heap(terms)
 
     @property
     def weight_bits(self) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
 """Multiply-accumulate unit whose one array of multipliers runs several widths."""
 
-from dataclasses import InitVar, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from amaranth.hdl import Module, Signal, signed, unsigned
@@ -8,10 +8,8 @@ from amaranth.lib.wiring import In
 
 from macwright.hw.arith.accumulate import accumulate
 from macwright.hw.arith.target import target_of
-from macwright.hw.formats import IntFormat, parse_format
-from macwright.hw.pe.accumulator import parse_int_acc
 from macwright.hw.pe.composable_sum import fusion_sum, together_sum
-from macwright.hw.pe.heap_spec import HeapSpec
+from macwright.hw.pe.heap_spec import ModeSpec
 from macwright.hw.pe.mac import Mac
 from macwright.hw.pe.modes import in_mode
 from macwright.hw.pe.operand import range_width
@@ -19,11 +17,9 @@ from macwright.hw.pe.spec import parse_int
 
 __all__ = ["ComposableMac", "ComposableMacSpec"]
 
-_INT8, _INT32 = IntFormat(8), IntFormat(32)
-
 
 @dataclass(frozen=True, kw_only=True)
-class ComposableMacSpec(HeapSpec):
+class ComposableMacSpec(ModeSpec):
     """Everything that fixes a :class:`ComposableMac`.
 
     Parameters
@@ -40,10 +36,7 @@ class ComposableMacSpec(HeapSpec):
         ports do not grow. "fusion" joins small multipliers, all of which work in every mode.
     leaf : int
         Narrowest operand: 2, 4 or 8 bits, less than those of `act`.
-    en, rst, target : see :class:`~macwright.hw.pe.int_mac.IntMacSpec`
-        `target` is generic, asic or asic_inverting.
-    pipeline : {0, 1, 2}
-        Register stages before the accumulator: none, operands, operands and sum.
+    multiplier, en, rst, pipeline, target : see :class:`~macwright.hw.pe.heap_spec.ModeSpec`
 
     Examples
     --------
@@ -55,28 +48,13 @@ class ComposableMacSpec(HeapSpec):
     """
 
     family: ClassVar[str] = "composable_mac"
-    parsers: ClassVar = {
-        "act": parse_format,
-        "weight": parse_format,
-        "acc": parse_int_acc,
-        "terms": parse_int,
-        "variant": str,
-        "leaf": parse_int,
-    }
+    parsers: ClassVar = {**ModeSpec.parsers, "variant": str, "leaf": parse_int}
 
-    act: IntFormat = _INT8
-    weight: IntFormat = _INT8
-    acc: IntFormat | None = _INT32
-    terms: InitVar[int | None] = None
     variant: str = "sum_together"
     leaf: int = 2
-    multiplier: str = "heap"
-    en: bool = False
-    rst: bool = False
-    pipeline: int = 0
-    target: str = "generic"
 
-    def __post_init__(self, terms: int | None) -> None:
+    def check_formats(self) -> None:
+        """Check the operands and the fields of the family."""
         self.check_int("act", signed=True)
         if self.act != self.weight or self.act.width not in (4, 8, 16):
             raise ValueError(
@@ -92,7 +70,6 @@ class ComposableMacSpec(HeapSpec):
                 f"composable_mac leaf must be 2, 4 or 8 bits and less than {self.act.width}, not "
                 f"{self.leaf!r}"
             )
-        self.check_heap(terms)
 
     @property
     def widths(self) -> tuple[tuple[int, int], ...]:

@@ -1,15 +1,18 @@
-"""What the specifications of the run-time switched integer units have in common."""
+"""What the specifications of units made of bit heaps have in common."""
 
-from dataclasses import replace
-from typing import Any, Self
+from dataclasses import InitVar, dataclass, replace
+from typing import Any, ClassVar, Self
 
 from macwright.hw.arith.chain import CHAINS
 from macwright.hw.arith.target import INVERTING
-from macwright.hw.formats import IntFormat
+from macwright.hw.formats import IntFormat, parse_format
+from macwright.hw.pe.accumulator import parse_int_acc
 from macwright.hw.pe.operand import range_width, safe_terms
-from macwright.hw.pe.spec import UnitSpec
+from macwright.hw.pe.spec import UnitSpec, parse_int
 
-__all__ = ["HeapSpec"]
+__all__ = ["HeapSpec", "ModeSpec"]
+
+_INT8, _INT32 = IntFormat(8), IntFormat(32)
 
 
 class HeapSpec(UnitSpec):
@@ -76,3 +79,51 @@ class HeapSpec(UnitSpec):
             raise ValueError(f"{self.family} {role} format must be {kind}, not {fmt}")
         if not 1 <= fmt.width <= most:
             raise ValueError(f"{self.family} {role} format must have 1 to {most} bits, not {fmt}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModeSpec(HeapSpec):
+    """Base of the specs of units whose weights have a width that is switched at run time.
+
+    Parameters
+    ----------
+    act, weight : IntFormat
+        Activations; widest weights.
+    acc : IntFormat or None
+        Accumulator, signed. None ("exact") is replaced by the narrowest one that never overflows
+        for `terms` terms in any mode.
+    terms : int, default=1024
+        Terms that an exact accumulator must hold; only with ``acc=None``.
+    en, rst, target : see :class:`~macwright.hw.pe.int_mac.IntMacSpec`
+        `target` is generic, asic or asic_inverting.
+    pipeline : {0, 1, 2}
+        Register stages before the accumulator: none, operands, operands and sum.
+    """
+
+    parsers: ClassVar = {
+        "act": parse_format,
+        "weight": parse_format,
+        "acc": parse_int_acc,
+        "terms": parse_int,
+    }
+
+    act: IntFormat = _INT8
+    weight: IntFormat = _INT8
+    acc: IntFormat | None = _INT32
+    terms: InitVar[int | None] = None
+    multiplier: str = "heap"
+    en: bool = False
+    rst: bool = False
+    pipeline: int = 0
+    target: str = "generic"
+
+    def __post_init__(self, terms: int | None) -> None:
+        self.check_formats()
+        lanes = getattr(self, "lanes", 1)
+        if type(lanes) is not int or not 1 <= lanes <= 64:
+            raise ValueError(f"Number of lanes must be an integer from 1 to 64, not {lanes!r}")
+        self.check_heap(terms)
+
+    def check_formats(self) -> None:
+        """Check the operands and the fields of the family."""
+        raise NotImplementedError

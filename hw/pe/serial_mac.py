@@ -1,6 +1,6 @@
 """Dot product with bit-serial weights of any width."""
 
-from dataclasses import InitVar, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed, unsigned
@@ -8,9 +8,7 @@ from amaranth.lib.wiring import In
 
 from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.target import target_of
-from macwright.hw.formats import IntFormat, parse_format
-from macwright.hw.pe.accumulator import parse_int_acc
-from macwright.hw.pe.heap_spec import HeapSpec
+from macwright.hw.pe.heap_spec import ModeSpec
 from macwright.hw.pe.mac import Mac
 from macwright.hw.pe.modes import add_signed_if, shape_of
 from macwright.hw.pe.operand import range_width
@@ -18,11 +16,9 @@ from macwright.hw.pe.spec import parse_int
 
 __all__ = ["SerialMac", "SerialMacSpec"]
 
-_INT8, _INT32 = IntFormat(8), IntFormat(32)
-
 
 @dataclass(frozen=True, kw_only=True)
-class SerialMacSpec(HeapSpec):
+class SerialMacSpec(ModeSpec):
     """Everything that fixes a :class:`SerialMac`.
 
     Parameters
@@ -40,10 +36,7 @@ class SerialMacSpec(HeapSpec):
         1 to 64.
     step : {1, 2}
         Weight bits of a lane in each cycle.
-    en, rst, target : see :class:`~macwright.hw.pe.int_mac.IntMacSpec`
-        `target` is generic, asic or asic_inverting.
-    pipeline : {0, 1, 2}
-        Register stages before the accumulator: none, operands, operands and sum.
+    multiplier, en, rst, pipeline, target : see :class:`~macwright.hw.pe.heap_spec.ModeSpec`
 
     Examples
     --------
@@ -53,35 +46,17 @@ class SerialMacSpec(HeapSpec):
     """
 
     family: ClassVar[str] = "serial_mac"
-    parsers: ClassVar = {
-        "act": parse_format,
-        "weight": parse_format,
-        "acc": parse_int_acc,
-        "terms": parse_int,
-        "lanes": parse_int,
-        "step": parse_int,
-    }
+    parsers: ClassVar = {**ModeSpec.parsers, "lanes": parse_int, "step": parse_int}
 
-    act: IntFormat = _INT8
-    weight: IntFormat = _INT8
-    acc: IntFormat | None = _INT32
-    terms: InitVar[int | None] = None
     lanes: int = 16
     step: int = 2
-    multiplier: str = "heap"
-    en: bool = False
-    rst: bool = False
-    pipeline: int = 0
-    target: str = "generic"
 
-    def __post_init__(self, terms: int | None) -> None:
+    def check_formats(self) -> None:
+        """Check the operands and the fields of the family."""
         self.check_int("act")
         self.check_int("weight", signed=True)
-        if type(self.lanes) is not int or not 1 <= self.lanes <= 64:
-            raise ValueError(f"Number of lanes must be an integer from 1 to 64, not {self.lanes!r}")
         if type(self.step) is not int or self.step not in (1, 2):
             raise ValueError(f"serial_mac step must be 1 or 2, not {self.step!r}")
-        self.check_heap(terms)
 
     def steps(self, bits: int) -> int:
         """Passes over the activations that weights of so many bits take."""
