@@ -5,6 +5,10 @@ from typing import Any
 
 __all__ = ["add_architecture_arguments", "architecture", "budgets", "objectives"]
 
+FPGAS = ("ecp5", "ice40", "xc7")
+#: Technologies whose units have no energy.
+WITHOUT_ENERGY = ("gates", *FPGAS)
+
 
 def add_architecture_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the hardware that is chosen together with the formats."""
@@ -69,14 +73,15 @@ def _columns(args: argparse.Namespace) -> dict[str, str]:
     from macwright.dse.hardware import FRAME, LATENCY
     from macwright.dse.options import COSTS
 
+    gone = {"energy_uj"} if args.technology in WITHOUT_ENERGY else set()
     if args.architecture is None:
-        return {name: name for name in COSTS}
+        return {name: name for name in COSTS if name not in gone}
     rate = LATENCY if args.architecture == "temporal" else FRAME
-    area = "luts" if args.technology in ("ecp5", "ice40", "xc7") else "area"
+    area = "luts" if args.technology in FPGAS else "area"
     names = ["bops", "weight_bytes", "energy_uj", "area", "luts", LATENCY]
     if args.architecture == "dataflow":
         names += [FRAME, "dsps"]
-    known = {name: name for name in names} | {"throughput_fps": rate}
+    known = {name: name for name in names if name not in gone} | {"throughput_fps": rate}
     # An FPGA's area is its LUTs.
     return known | {"area": area}
 
