@@ -139,6 +139,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put it into benchmarks/RESULTS.md")
     parser.add_argument("--generations", type=int, default=500, help="of NSGA-II")
     parser.add_argument("--skip", default="", help="hardware, accuracy or both, with a comma")
+    parser.add_argument("--technology", default="asap7", help="of the arrays and of energy")
     args = parser.parse_args()
     lines = ["## Search", "", "`python benchmarks/search.py --write`", "", *reference_lines(), ""]
     resnet20 = OptionTable.from_csv(REFERENCE / "resnet20_pairs.csv")
@@ -151,9 +152,9 @@ def main() -> None:
     lines += type_lines("ResNet-20 x 24", small) + type_lines("ResNet-56 x 24", large)
     lines.append(million_line())
     if "hardware" not in args.skip:
-        lines += ["", *hardware_lines()]
+        lines += ["", *hardware_lines(args.technology)]
     if "accuracy" not in args.skip:
-        lines += ["", *accuracy_lines(), "", *energy_lines()]
+        lines += ["", *accuracy_lines(), "", *energy_lines(args.technology)]
     text = "\n".join(lines)
     print(text)
     if args.write:

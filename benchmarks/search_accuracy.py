@@ -41,7 +41,7 @@ def accuracy_lines() -> list[str]:
     return lines
 
 
-def energy_lines(technology: str = "asap7") -> list[str]:
+def energy_lines(technology: str) -> list[str]:
     """At the same loss: the least energy, and the energy of the allocation of least BOPs."""
     workload, dataset = network("resnet20_cifar10")
     units, rows, options = unit_options(workload, dataset, technology)

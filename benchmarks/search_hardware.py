@@ -20,7 +20,7 @@ ARRAY_RATE = {"resnet20_cifar10": 250.0, "dscnn_kws": 2000.0}
 ENGINE_RATES = {"resnet20_cifar10": (50.0, 200.0, 800.0), "dscnn_kws": (500.0, 2000.0, 8000.0)}
 
 
-def hardware_lines() -> list[str]:
+def hardware_lines(technology: str) -> list[str]:
     """One table of all comparisons."""
     lines = [
         "Joint against sequential: the loss of each at the costs that the sequential choice "
@@ -35,9 +35,9 @@ def hardware_lines() -> list[str]:
         workload, dataset = network(name)
         rate = Budget("latency_ms", max=1e3 / ARRAY_RATE[name])
         chip = Temporal(types=2)
-        problem = _temporal(workload, dataset, "asap7", chip)
+        problem = _temporal(workload, dataset, technology, chip)
         for cost in ("energy_uj", "area"):
-            what = f"temporal, asap7, at most 2 types, {ARRAY_RATE[name]:g} samples/s"
+            what = f"temporal, {technology}, at most 2 types, {ARRAY_RATE[name]:g} samples/s"
             lines.append(_line(name, what, cost, problem, [rate]))
         problem = _dataflow(workload, dataset, "ecp5")
         for fps in ENGINE_RATES[name]:
