@@ -16,35 +16,20 @@ import argparse
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from qor_flows import TECHNOLOGIES, flows, technologies
 from qor_naive import best_naive
 from qor_rows import GE, Row, rows
 
-from macwright.costmodel.flow_liberty import liberty_technology
-from macwright.costmodel.technology import Technology, find_technology
+from macwright.costmodel.technology import Technology
 from macwright.costmodel.unit_costs import unit_costs
 from macwright.hw.files import write_atomic
 
-LIBERTY = {
-    "nangate45": "nangate45*.lib*",
-    "asap7": "asap7/*.lib*",
-    "sky130hd": "sky130hd*.lib*",
-    "ihp130": "ihp130*.lib*",
-}
-TECHNOLOGIES = ("gates", "ecp5", "ice40", "xc7", *LIBERTY)
 COLUMNS = (
     "unit technology ours delay_ns naive naive_delay_ns naive/ours public public/ours goal met"
 ).split()
-
-#: Mapping scripts for rows with a goal in time, besides the technology's, which look for area.
-FASTER = {
-    "nf": "strash; ifraig; scorr; dc2; dc2; strash; &get -n; &nf -a 10; &put; buffer -c; topo",
-    "dch": "strash; ifraig; scorr; dc2; dc2; &get -n; &dch -f; &nf; &put; buffer -c; topo; "
-    "upsize; dnsize",
-}
 
 #: Rows that miss their goal: start of the name, technology -> what was tried.
 TRIED: dict[tuple[str, str], str] = {}
@@ -53,7 +38,8 @@ NOTE = """\
 `python benchmarks/qor.py --pdk DIR --write`. Areas: um2 of cells without wires (nangate45, \
 sky130hd, asap7, ihp130), two-input gates (gates), LUTs (ecp5: LUT4 + 2 CCU2C, ice40: LUT4, xc7: \
 LUT1-6), or gate equivalents (GE, 0.798 um2 of nangate45) a product where the name says so; the \
-smallest of the technology's mapping scripts, ours and naive alike. Delay: shortest clock period \
+smallest of the technology's mapping scripts, ours and naive alike (LUTs: mapped for depth and for \
+area). Delay: shortest clock period \
 by our timing of the mapped cells, operands from ports; empty for FPGAs and gates. `public`: the \
 best open implementation of the same function (or published figure), from the project's study; \
 `goal`: the target set there. Empty: no such figure.
@@ -66,7 +52,8 @@ def compare(row: Row, technology: Technology) -> dict[str, Any]:
     figure = ours["area"] / row.per
     naive: dict[str, Any] = {}
     if row.naive:
-        naive = best_naive(row.naive, technology, dsp=row.dsp)
+        choices = flows(technology, fast=False, dsp=row.dsp)
+        naive = best_naive(row.naive, choices, dsp=row.dsp)
     met, goal = "", ""
     if row.goal is not None:
         good, goal = figure <= row.goal, f"{row.goal:g}"
@@ -94,31 +81,13 @@ def compare(row: Row, technology: Technology) -> dict[str, Any]:
 
 def smallest(row: Row, technology: Technology) -> dict[str, Any]:
     """Our unit's figures: the smallest, or the smallest that is fast enough if one is."""
-    if row.goal_ns is None:
-        return unit_costs(row.spec, technology, dsp=row.dsp)
-    commands = next(iter(technology.endings.values())).split(" -script ")[0]
-    more = {name: f"{commands} -script {name}.abc\nopt_clean -purge" for name in FASTER}
-    files = {f"{name}.abc": text.replace("; ", "\n") + "\n" for name, text in FASTER.items()}
+    fast = row.goal_ns is not None
     found = [
-        unit_costs(
-            row.spec,
-            replace(technology, endings={name: ending}, files={**technology.files, **files}),
-        )
-        for name, ending in {**technology.endings, **more}.items()
+        unit_costs(row.spec, flow, dsp=row.dsp)
+        for flow in flows(technology, fast=fast, dsp=row.dsp)
     ]
-    limit = row.goal_ns
-    return min(found, key=lambda figures: (figures["delay_ns"] > limit, figures["area"]))
-
-
-def technologies(names: list[str], pdk: Path | None) -> dict[str, Technology]:
-    """Those that can be had, by name."""
-    found = {}
-    for name in names:
-        if name not in LIBERTY:
-            found[name] = find_technology(name)
-        elif pdk is not None:
-            found[name] = liberty_technology(sorted(pdk.glob(LIBERTY[name])), name=name)
-    return found
+    limit = row.goal_ns or float("inf")
+    return min(found, key=lambda f: ((f.get("delay_ns") or 0) > limit, f["area"]))
 
 
 def tables(made: list[tuple[Row, dict[str, Any]]]) -> Iterator[str]:

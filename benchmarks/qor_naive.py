@@ -1,5 +1,6 @@
 """Plain Verilog of the functions that `qor.py` measures, as one writes it without a generator."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -106,12 +107,15 @@ def requant() -> tuple[str, ...]:
     return (REQUANT,)
 
 
-def best_naive(texts: tuple[str, ...], technology: Technology, *, dsp: bool) -> dict[str, Any]:
-    """Figures of the smallest of some codings, with and without Yosys' `booth`, all scripts."""
+def best_naive(
+    texts: Sequence[str], technologies: Sequence[Technology], *, dsp: bool
+) -> dict[str, Any]:
+    """Figures of the smallest of some codings, with and without Yosys' `booth`, all flows."""
     return min(
         (
             _figures(text, technology, first, dsp=dsp)
             for text in texts
+            for technology in technologies
             for first in ("", "hierarchy -top {top}\nproc\nopt\nwreduce\nbooth\n")
         ),
         key=lambda figures: figures["area"],

@@ -241,15 +241,15 @@ def _dots() -> Iterator[Row]:
             spec=spec.tuned("nangate45"),
             goal=goal,
             public=public,
-            naive=naive if lanes <= 8 else (),
+            naive=naive if name == "e2m1fn" else (),
         )
-    for technology in ELSEWHERE:
+    for technology in ("nangate45", *ELSEWHERE):
         yield Row(
             section="Dot products",
-            name="8 lanes int8 + 32",
+            name="4 lanes int8 + 32",
             technology=technology,
-            spec=DotSpec(lanes=8, acc=IntFormat(32)).tuned(technology),
-            naive=qor_naive.int_mac(8, 8, 32, 8),
+            spec=DotSpec(lanes=4, acc=IntFormat(32)).tuned(technology),
+            naive=qor_naive.int_mac(8, 8, 32, 4),
         )
     for act, weight, more, goal in LANES:
         spec = DotSpec(act=parse_format(act), weight=parse_format(weight), lanes=16, **more)
