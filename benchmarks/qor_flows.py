@@ -1,0 +1,55 @@
+"""Technologies of `qor.py`, each with the flows of which the smallest result counts."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from macwright.costmodel.flow_liberty import liberty_technology
+from macwright.costmodel.technology import Technology, find_technology
+
+__all__ = ["TECHNOLOGIES", "flows", "technologies"]
+
+LIBERTY = {
+    "nangate45": "nangate45*.lib*",
+    "asap7": "asap7/*.lib*",
+    "sky130hd": "sky130hd*.lib*",
+    "ihp130": "ihp130*.lib*",
+}
+FPGAS = ("ecp5", "ice40", "xc7")
+TECHNOLOGIES = ("gates", *FPGAS, *LIBERTY)
+
+#: Mapping scripts for rows with a goal in time, besides the technology's, which look for area.
+FASTER = {
+    "nf": "strash; ifraig; scorr; dc2; dc2; strash; &get -n; &nf -a 10; &put; buffer -c; topo",
+    "dch": "strash; ifraig; scorr; dc2; dc2; &get -n; &dch -f; &nf; &put; buffer -c; topo; "
+    "upsize; dnsize",
+}
+
+#: Look-up tables mapped for area with no limit in depth; the default keeps the least depth.
+RELAXED = "scratchpad -set abc9.D 100000\n"
+
+
+def technologies(names: Sequence[str], pdk: Path | None) -> dict[str, Technology]:
+    """Those that can be had, by name; cell libraries come from the folder `pdk`."""
+    found = {}
+    for name in names:
+        if name not in LIBERTY:
+            found[name] = find_technology(name)
+        elif pdk is not None:
+            found[name] = liberty_technology(sorted(pdk.glob(LIBERTY[name])), name=name)
+    return found
+
+
+def flows(technology: Technology, *, fast: bool, dsp: bool) -> list[Technology]:
+    """The flows of a technology: each script by itself if `fast` ones are asked for as well."""
+    if technology.name in FPGAS and not dsp:
+        return [technology, replace(technology, synthesis=RELAXED + technology.synthesis)]
+    if not fast:
+        return [technology]
+    commands = next(iter(technology.endings.values())).split(" -script ")[0]
+    more = {name: f"{commands} -script {name}.abc\nopt_clean -purge" for name in FASTER}
+    files = {f"{name}.abc": text.replace("; ", "\n") + "\n" for name, text in FASTER.items()}
+    return [
+        replace(technology, endings={name: ending}, files={**technology.files, **files})
+        for name, ending in {**technology.endings, **more}.items()
+    ]
