@@ -55,7 +55,7 @@ def test_gptq_keeps_outputs_better_than_nearest_rounding(network):
     allocation = uniform(workload, "int3", "int8")
     strong = evaluate(workload, dataset, allocation)
     plain = evaluate(workload, dataset, allocation, options=QuantOptions.plain())
-    assert strong.logit_mse < 0.6 * plain.logit_mse
+    assert strong.logit_mse < 0.7 * plain.logit_mse
 
 
 def test_same_input_same_result_whatever_the_threads(network, monkeypatch, tmp_path):
@@ -122,7 +122,9 @@ def test_allocations_that_are_refused(network, change, message):
 
 
 def test_options_that_are_refused():
-    with pytest.raises(ValueError, match="Option rounding must be one of nearest, gptq, adaround, not 'up'"):
+    with pytest.raises(
+        ValueError, match="Option rounding must be one of nearest, gptq, adaround, not 'up'"
+    ):
         QuantOptions(rounding="up")
     with pytest.raises(ValueError, match="Option images must be a positive integer, not 0"):
         QuantOptions(images=0)
@@ -138,8 +140,9 @@ def test_options_that_are_refused():
     [
         ("int8", "int8", None, 0.2),
         ("int4", "int4", None, 2.2),
-        ("int4", "int4", "int8", 1.0),
+        ("int4", "int4", "int8", 0.8),
         ("int3", "int3", None, 8),
+        ("e2m1fin", "e2m1fin", None, 2.4),
     ],
 )
 def test_resnet20_loses_no_more_than_published_methods(

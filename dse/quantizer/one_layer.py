@@ -13,6 +13,7 @@ from macwright.dse.quantizer.matrix import from_matrix, layer_bias, patches, to_
 from macwright.dse.quantizer.operand import Operand, fit_operand
 from macwright.dse.quantizer.options import QuantOptions
 from macwright.dse.quantizer.plan import LayerPlan
+from macwright.dse.workload.fixed import FixedTensor
 from macwright.dse.workload.layer import Layer, Workload
 from macwright.hw.formats import BlockFormat, Format
 
@@ -50,8 +51,11 @@ def plan_layer(
     """
     weight_format, act_format = formats
     act = inputs[0]
+    of_weight, of_act = workload.fixed.get(layer.name, (None, None))
+    of_weight = of_weight and of_weight.of(weight_format)
+    prescribed = _prescribed(of_act and of_act.of(act_format), layer, act.ndim)
     if layer.dynamic:
-        first = fit_operand(act, layer, act_format, options, act.ndim)
+        first = prescribed or fit_operand(act, layer, act_format, options, act.ndim)
         second = fit_operand(inputs[1], layer, weight_format, options, inputs[1].ndim, second=True)
         return LayerPlan(
             layer=layer, act=first, second=second, weight_format=weight_format,
@@ -60,13 +64,21 @@ def plan_layer(
     tensor = workload.tensor(layer.weight).astype(np.float32)
     matrix = to_matrix(layer, tensor)
     channels = None
-    if options.smooth:
+    if options.smooth and not prescribed and not of_weight:
         channels = smoothing(layer, act, matrix)
         act = act / channels.reshape(-1, *[1] * (act.ndim - 2 if layer.op == "Conv" else 0))
         matrix = matrix * _by_column(layer, channels)
-    operand = fit_operand(act, layer, act_format, options, act.ndim, channels=channels)
+    operand = prescribed or fit_operand(
+        act, layer, act_format, options, act.ndim, channels=channels
+    )
     weights = _Weights(layer, matrix, layer_bias(workload, layer), tensor.shape, weight_format)
-    grid, rounded, bias = weights.round(operand, act, wanted, options)
+    if of_weight:
+        grid = Grid(
+            format=weight_format, scale=np.broadcast_to(of_weight.scale, len(matrix))[:, None]
+        )
+        rounded, bias = grid.round(matrix), weights.bias
+    else:
+        grid, rounded, bias = weights.round(operand, act, wanted, options)
     return LayerPlan(
         layer=layer,
         act=operand,
@@ -75,6 +87,16 @@ def plan_layer(
         weight_scale=grid.scale[:, 0] if grid.scale.shape[1] == 1 else grid.scale,
         weight=from_matrix(layer, rounded, tensor.shape),
         bias=bias.astype(np.float32),
+    )
+
+
+def _prescribed(tensor: FixedTensor | None, layer: Layer, rank: int) -> Operand | None:
+    """Operand whose range the model prescribes."""
+    if tensor is None or tensor.scale.ndim:
+        return None
+    axis = 1 - rank if layer.op == "Conv" else -1
+    return Operand(
+        format=tensor.format, scale=float(tensor.scale), zero=float(tensor.zero), axis=axis
     )
 
 

@@ -3,10 +3,10 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from macwright.dse.workload.layer import Layer
+from macwright.dse.workload.layer import Layer, Workload
 from macwright.hw.formats import IntFormat, parse_format
 
-__all__ = ["QuantOptions", "act_format", "weight_format"]
+__all__ = ["QuantOptions", "act_format", "fixed_allocation", "weight_format"]
 
 ROUNDINGS = ("nearest", "gptq", "adaround")
 SCALES = ("mse", "max", "percentile", "output")
@@ -117,6 +117,16 @@ def act_format(layer: Layer, name: str) -> str:
 def weight_format(layer: Layer, name: str) -> str:
     """Name of the format that a layer's second operand really gets; see `act_format`."""
     return _fit(layer.weight_signed, name)
+
+
+def fixed_allocation(workload: Workload) -> dict[str, tuple[str, str]]:
+    """Formats of the layers for which a quantised model prescribes both."""
+    return {
+        layer.name: (weight_format(layer, str(weight.format)), act_format(layer, str(act.format)))
+        for layer in workload.layers
+        for weight, act in [workload.fixed.get(layer.name, (None, None))]
+        if weight is not None and act is not None
+    }
 
 
 def _fit(signed: bool, name: str) -> str:

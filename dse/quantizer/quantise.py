@@ -24,7 +24,7 @@ LARGEST_TENSOR = 1 << 26
 
 def prepare(workload: Workload, dataset: Dataset, options: QuantOptions) -> Workload:
     """Bring the float network into the form that is quantised; it computes the same."""
-    if not options.equalise or not pairs(workload):
+    if not options.equalise or workload.fixed or not pairs(workload):
         return workload
     stepper = Stepper(workload, workload.model.graph, _feeds(workload, dataset, options))
     largest = {}

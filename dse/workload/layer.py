@@ -10,6 +10,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from macwright.dse.workload.fixed import FixedTensor
+
 __all__ = ["Layer", "Workload"]
 
 
@@ -94,6 +96,8 @@ class Workload:
         Samples in each run of `shapes`.
     fixed_batch : bool
         Whether the model takes no other batch.
+    fixed : mapping
+        Formats of weights and activations that the model prescribes, by layer.
     """
 
     path: Path
@@ -105,6 +109,7 @@ class Workload:
     dtypes: dict[str, np.dtype]
     batch: int
     fixed_batch: bool
+    fixed: Mapping[str, tuple[FixedTensor | None, FixedTensor | None]] = field(default_factory=dict)
 
     @property
     def inputs(self) -> list[str]:

@@ -5,15 +5,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import networkx as nx
+import numpy as np
 import onnx
+import onnx.numpy_helper
 from google.protobuf.message import DecodeError
 
-from macwright.dse.workload.layer import Workload
+from macwright.dse.workload.fixed import strip_quantisers
+from macwright.dse.workload.layer import Layer, Workload
 from macwright.dse.workload.normalise import normalise
 from macwright.dse.workload.probe import probe_shapes
 from macwright.dse.workload.shapes import find_layers
 from macwright.dse.workload.signs import non_negative
 from macwright.dse.workload.support import check_support
+from macwright.hw.formats import IntFormat
 
 if TYPE_CHECKING:
     from macwright.dse.recipe import Dataset
@@ -47,8 +51,10 @@ def load_workload(path: Path | str, dataset: "Dataset | None" = None) -> Workloa
     path = Path(path)
     model = read_model(path)
     digest = hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
+    model, quantised = strip_quantisers(model, path)
     _check(model, path)
     check_support(model, path)
+    _check_weights(model, path)
     model = normalise(model, path)
     shapes, dtypes, batch, fixed = probe_shapes(model, path, dataset)
     signs = non_negative(model, dataset)
@@ -58,7 +64,9 @@ def load_workload(path: Path | str, dataset: "Dataset | None" = None) -> Workloa
             f"{path} must have a layer that multiplies by weights (Conv, Gemm or MatMul), not only "
             f"{', '.join(sorted({node.op_type for node in model.graph.node})) or 'no node at all'}"
         )
+    fixed = _fixed(layers, quantised, path)
     return Workload(
+        fixed=fixed,
         path=path,
         sha256=digest,
         model=model,
@@ -115,6 +123,31 @@ def _check(model: onnx.ModelProto, path: Path) -> None:
     except onnx.checker.ValidationError as error:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{path} must be a valid ONNX model, not one where {reason}") from error
+
+
+def _fixed(layers: list[Layer], quantised: dict, path: Path) -> dict:
+    """Prescribed formats by layer."""
+    outputs = {layer.out: layer for layer in layers}
+    for name, (weight, _) in quantised.items():
+        if name not in outputs:
+            raise ValueError(
+                f"Quantised layer with output {name!r} of {path.name} must not be followed by "
+                "batch normalisation; fold it into the weights before they are quantised"
+            )
+        signed = None if weight is None else weight.of(IntFormat(weight.format.width))
+        if signed is not None and signed.zero and not outputs[name].dynamic:
+            raise ValueError(
+                f"Weights of layer {outputs[name].name} of {path.name} must have no zero point, "
+                f"not {signed.zero}"
+            )
+    return {outputs[name].name: pair for name, pair in quantised.items()}
+
+
+def _check_weights(model: onnx.ModelProto, path: Path) -> None:
+    for item in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(item)
+        if values.dtype.kind == "f" and np.isnan(values).any():
+            raise ValueError(f"Weights {item.name!r} of {path.name} must be numbers, not NaN")
 
 
 def _graph(model: onnx.ModelProto) -> nx.DiGraph:
