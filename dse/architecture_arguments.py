@@ -31,6 +31,9 @@ def add_architecture_arguments(parser: argparse.ArgumentParser) -> None:
         help="temporal: capacities of each of the two buffers (16,64); cell libraries only",
     )
     parser.add_argument(
+        "--dsp", action="store_true", help="units use the hard multipliers of an FPGA"
+    )
+    parser.add_argument(
         "--clock-mhz", type=float, metavar="F", help="of the architecture (default: 200)"
     )
 
@@ -80,7 +83,7 @@ def _columns(args: argparse.Namespace) -> dict[str, str]:
     area = "luts" if args.technology in FPGAS else "area"
     names = ["bops", "weight_bytes", "energy_uj", "area", "luts", LATENCY]
     if args.architecture == "dataflow":
-        names += [FRAME, "dsps"]
+        names += [FRAME, "dsps"] if args.dsp else [FRAME]
     known = {name: name for name in names if name not in gone} | {"throughput_fps": rate}
     # An FPGA's area is its LUTs.
     return known | {"area": area}

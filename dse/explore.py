@@ -127,9 +127,19 @@ def explore(
     )
     clock("sensitivity")
     units = needed_units(
-        layers, settings.weights, settings.activations, technology=settings.technology
+        layers,
+        settings.weights,
+        settings.activations,
+        technology=settings.technology,
+        dsp=settings.dsp,
     )
-    rows = costs(list(units.values()), settings.technology, jobs=settings.jobs, progress=progress)
+    rows = costs(
+        list(units.values()),
+        settings.technology,
+        dsp=settings.dsp,
+        jobs=settings.jobs,
+        progress=progress,
+    )
     clock("characterise")
     options = single = option_table(
         layers,

@@ -1,6 +1,7 @@
 """Options of each layer: format pairs, the unit of each, and what they cost."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -73,6 +74,7 @@ def needed_units(
     activations: Sequence[str],
     *,
     technology: str,
+    dsp: bool = False,
 ) -> dict[tuple[str, str], Any]:
     """Unit of every (weight, activation) pair that any layer may use.
 
@@ -84,6 +86,8 @@ def needed_units(
         Format names; a signed integer becomes unsigned where a layer's activations are.
     technology : str
         Which multiplier and adders the units use depends on it.
+    dsp : bool
+        Whether products are left to the synthesiser, which has hard multipliers for them.
 
     Returns
     -------
@@ -97,12 +101,17 @@ def needed_units(
         for weight in weights
         for activation in activations
     }
-    return {
+    units = {
         (weight, activation): mac_spec(
-            act=activation, weight=weight, terms=terms, technology=technology
+            act=activation, weight=weight, terms=terms, technology=None if dsp else technology
         )
         for weight, activation in sorted(pairs)
     }
+    if dsp:
+        for pair, spec in units.items():
+            if spec.family == "int_mac":
+                units[pair] = replace(spec, multiplier="infer")
+    return units
 
 
 def cost_columns(options: pd.DataFrame, costs: pd.DataFrame) -> dict[str, str]:

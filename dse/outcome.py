@@ -35,9 +35,10 @@ def run_files(found: Exploration) -> dict[str, str]:
         "options.csv": csv_text(found.options),
         "costs.csv": csv_text(costs),
         "front.csv": _front_csv(found),
-        "uniform.csv": _uniform_csv(found),
         "run.json": json_text(_info(found)),
     }
+    if found.found.uniforms:
+        files["uniform.csv"] = _uniform_csv(found)
     if found.found.sequential:
         files["sequential.csv"] = _sequential_csv(found)
     for point in found.found.front:

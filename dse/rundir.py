@@ -16,6 +16,9 @@ from macwright.hw.files import write_atomic
 
 __all__ = ["check_writable", "csv_text", "json_text", "write_run"]
 
+#: Tables that not every run has.
+SOMETIMES = ("uniform.csv", "sequential.csv")
+
 
 def check_writable(folder: Path) -> None:
     """Refuse early what could not be written at the end.
@@ -60,7 +63,8 @@ def write_run(
     """Write the files of a run: all of them, or none and the folder stays as it was.
 
     They are written beside their place first and then moved, `run.json` last, so that a folder
-    with that file is whole. Allocations of an earlier run that are not among them are removed.
+    with that file is whole. Allocations of an earlier run, and tables that not every run has, are
+    removed if they are not among them.
 
     Parameters
     ----------
@@ -89,8 +93,8 @@ def write_run(
             staged.rename(folder)
             return
         (folder / "run.json").unlink(missing_ok=True)
-        for old in (folder / "allocations").glob("*.json"):
-            old.unlink()
+        for old in (*(folder / "allocations").glob("*.json"), *(folder / n for n in SOMETIMES)):
+            old.unlink(missing_ok=True)
         paths = [path for path in staged.rglob("*") if path.is_file()]
         for path in sorted(paths, key=lambda path: (path.name == "run.json", path)):
             place = folder / path.relative_to(staged)

@@ -83,6 +83,8 @@ class Settings:
     architecture : Temporal, Dataflow or None
         Hardware to be chosen together with the formats; None: only formats, and costs that know
         no hardware.
+    dsp : bool
+        Whether units use the hard multipliers of an FPGA.
     points : int
         Points of the front to report, besides those at the costs of uniform allocations.
     measured : int
@@ -108,6 +110,7 @@ class Settings:
     second: str | None = None
     budgets: tuple[Budget, ...] = ()
     architecture: Temporal | Dataflow | None = None
+    dsp: bool = False
     points: int = 32
     measured: int = 10
     images: int = 32

@@ -175,6 +175,21 @@ def test_frame_rate_and_two_costs_at_once_are_objectives(work, model, capsys):
     assert len(rows(plain / "front.csv")) > 3
 
 
+def test_hard_multipliers_are_a_cost(work, model):
+    run = work / "dsp"
+    arguments = ["dse", str(model), "--weights", "int4", "--activations", "int8", "--no-verify"]
+    arguments += ["--technology", "ecp5", "--architecture", "dataflow", "--dsp", "--points", "4"]
+    arguments += ["--objective", "dsps", "--budget", "throughput_fps>=8e5"]
+    assert cli.main([*arguments, "-o", str(run)]) == 0
+    units = {row["unit"]: int(row["dsps"]) for row in rows(run / "costs.csv")}
+    assert set(units.values()) == {1}
+    (row,) = rows(run / "front.csv")
+    # 16 positions x 54 products and 384 products, in 250 cycles each: 6 x 1 and 2 x 1 at least.
+    layers = json.loads((run / row["allocation"]).read_text())["layers"]
+    assert [entry["pe"] * entry["simd"] for entry in layers.values()] == [6, 2]
+    assert float(row["dsps"]) == 8
+
+
 @pytest.mark.parametrize(
     ("pair", "unit", "expected"),
     [

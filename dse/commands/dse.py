@@ -133,6 +133,7 @@ def run(args: argparse.Namespace) -> None:
     settings = Settings(
         technology=args.technology,
         architecture=chip,
+        dsp=args.dsp,
         objective=objective,
         second=second,
         budgets=budgets(args),
