@@ -12,6 +12,7 @@ import argparse
 import json
 import resource
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,27 @@ def million_line() -> str:
     )
 
 
+def _sections(args: argparse.Namespace) -> Iterator[list[str]]:
+    """Lines of each part, as soon as it is measured."""
+    yield ["## Search", "", "`python benchmarks/search.py --write`", "", *reference_lines(), ""]
+    resnet20 = OptionTable.from_csv(REFERENCE / "resnet20_pairs.csv")
+    yield front_lines("ResNet-20 x 256 pairs", resnet20, args.generations)
+    small, large = (
+        pairs_table(*network(name), WEIGHTS, ACTIVATIONS)
+        for name in ("resnet20_cifar10", "resnet56_cifar10")
+    )
+    yield front_lines("ResNet-56 x 24 pairs", large, args.generations)
+    yield type_lines("ResNet-20 x 24", small)
+    yield type_lines("ResNet-56 x 24", large)
+    yield [million_line()]
+    if "accuracy" not in args.skip:
+        yield ["", *accuracy_lines(), "", *energy_lines(args.technology)]
+    if "hardware" not in args.skip:
+        yield [""]
+        for line in hardware_lines(args.technology):
+            yield [line]
+
+
 def main() -> None:
     """Run everything."""
     parser = argparse.ArgumentParser(description="Measure the solver.")
@@ -141,22 +163,11 @@ def main() -> None:
     parser.add_argument("--skip", default="", help="hardware, accuracy or both, with a comma")
     parser.add_argument("--technology", default="asap7", help="of the arrays and of energy")
     args = parser.parse_args()
-    lines = ["## Search", "", "`python benchmarks/search.py --write`", "", *reference_lines(), ""]
-    resnet20 = OptionTable.from_csv(REFERENCE / "resnet20_pairs.csv")
-    lines += front_lines("ResNet-20 x 256 pairs", resnet20, args.generations)
-    small, large = (
-        pairs_table(*network(name), WEIGHTS, ACTIVATIONS)
-        for name in ("resnet20_cifar10", "resnet56_cifar10")
-    )
-    lines += front_lines("ResNet-56 x 24 pairs", large, args.generations)
-    lines += type_lines("ResNet-20 x 24", small) + type_lines("ResNet-56 x 24", large)
-    lines.append(million_line())
-    if "hardware" not in args.skip:
-        lines += ["", *hardware_lines(args.technology)]
-    if "accuracy" not in args.skip:
-        lines += ["", *accuracy_lines(), "", *energy_lines(args.technology)]
+    lines: list[str] = []
+    for part in _sections(args):
+        print("\n".join(part), flush=True)
+        lines += part
     text = "\n".join(lines)
-    print(text)
     if args.write:
         path = Path(__file__).with_name("RESULTS.md")
         old = path.read_text() if path.exists() else ""

@@ -1,6 +1,7 @@
 """Joint choice of formats and hardware against the best sequential one, on two networks."""
 
 import time
+from collections.abc import Iterator
 
 from search_networks import network, unit_options
 
@@ -20,9 +21,9 @@ ARRAY_RATE = {"resnet20_cifar10": 250.0, "dscnn_kws": 2000.0}
 ENGINE_RATES = {"resnet20_cifar10": (50.0, 200.0, 800.0), "dscnn_kws": (500.0, 2000.0, 8000.0)}
 
 
-def hardware_lines(technology: str) -> list[str]:
-    """One table of all comparisons."""
-    lines = [
+def hardware_lines(technology: str) -> Iterator[str]:
+    """One table of all comparisons, line by line."""
+    yield from (
         "Joint against sequential: the loss of each at the costs that the sequential choice "
         "(points of the front of loss against BOPs, each with its best hardware) reaches. The "
         "gain is the geometric mean and the largest of how many times less is lost.",
@@ -30,7 +31,7 @@ def hardware_lines(technology: str) -> list[str]:
         "| network | hardware | cost | points of the joint front, all | points compared | worse | "
         "times less loss, mean | largest | time |",
         "|---|---|---|---|---|---|---|---|---|",
-    ]
+    )
     for name in NETWORKS:
         workload, dataset = network(name)
         rate = Budget("latency_ms", max=1e3 / ARRAY_RATE[name])
@@ -38,13 +39,12 @@ def hardware_lines(technology: str) -> list[str]:
         problem = _temporal(workload, dataset, technology, chip)
         for cost in ("energy_uj", "area"):
             what = f"temporal, {technology}, at most 2 types, {ARRAY_RATE[name]:g} samples/s"
-            lines.append(_line(name, what, cost, problem, [rate]))
+            yield _line(name, what, cost, problem, [rate])
         problem = _dataflow(workload, dataset, "ecp5")
         for fps in ENGINE_RATES[name]:
             limit = Budget("frame_ms", max=1e3 / fps)
             what = f"dataflow, ecp5, {fps:g} samples/s"
-            lines.append(_line(name, what, "luts", problem, [limit]))
-    return lines
+            yield _line(name, what, "luts", problem, [limit])
 
 
 def _temporal(
