@@ -31,7 +31,7 @@ def qdq(tmp_path_factory):
         def __init__(self, x):
             self.items = iter([{"x": part} for part in np.split(x, 6)])
 
-        def get_next(self):
+        def get_next(self):  # pyright: ignore[reportIncompatibleMethodOverride]
             return next(self.items, None)
 
     folder = tmp_path_factory.mktemp("qdq")
@@ -63,6 +63,9 @@ def test_qdq_models_compute_what_onnxruntime_computes(qdq):
     first = workload.layers[1]
     of_weight, _ = workload.fixed[first.name]
     plan = plans[1]
+    assert of_weight is not None
+    assert plan.weight_scale is not None
+    assert plan.weight is not None
     np.testing.assert_allclose(plan.weight_scale, of_weight.scale, rtol=1e-6)
     np.testing.assert_allclose(plan.weight, workload.tensor(first.weight), rtol=1e-5, atol=1e-7)
 

@@ -222,7 +222,8 @@ def test_steps_that_do_not_generalise_are_not_taken():
     weights = rng.standard_normal((1, 4, 200)).astype(np.float32)
     columns = rng.standard_normal((1, 240, 200)).astype(np.float32)
     exact = columns @ weights.transpose(0, 2, 1)
-    noisy = exact + rng.standard_normal(exact.shape).astype(np.float32)
+    noise = rng.standard_normal(exact.shape).astype(np.float32)
+    noisy = (exact + noise).astype(np.float32)
     found = retarget(weights, Moments(columns, noisy, centred=False))
     assert np.abs(found - weights).mean() < 0.1 * np.abs(weights).mean()
     # A change that all the data shows is made in full.

@@ -30,22 +30,25 @@ def network(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_every_metric_tells_coarse_from_fine(network, metric):
+    workload, dataset = network
+    formats = ["int2", "int8"]
     table = measure_sensitivity(
-        *network, ["int2", "int8"], ["int2", "int8"], metric=metric, images=16, options=PLAIN
+        workload, dataset, formats, formats, metric=metric, images=16, options=PLAIN
     )
     assert np.isfinite(table.loss).all()
     assert (table.loss >= 0).all()
     coarse = table[table.format.str.endswith("int2")].loss.sum()
     assert coarse > 10 * table[table.format.str.endswith("int8")].loss.sum()
-    default = measure_sensitivity(*network, ["int2", "int8"], ["int2", "int8"], images=16,
-        options=PLAIN)  # fmt: skip
+    default = measure_sensitivity(workload, dataset, formats, formats, images=16, options=PLAIN)
     assert (metric == "logit_mse") == bool((table.loss == default.loss).all())
 
 
 def test_curvature_predicts_the_squared_change(network):
+    workload, dataset = network
+    formats = ["int8", "e4m3fin"]
     both = [
         measure_sensitivity(
-            *network, ["int8", "e4m3fin"], ["int8"], metric=metric, images=16, options=PLAIN
+            workload, dataset, formats, ["int8"], metric=metric, images=16, options=PLAIN
         ).loss
         for metric in ("hessian", "logit_mse")
     ]

@@ -283,3 +283,17 @@ def test_published_networks(name, layers, weights, macs):
     assert len(workload.layers) == layers
     assert sum(layer.weights for layer in workload.layers) == weights
     assert sum(layer.macs for layer in workload.layers) == pytest.approx(macs, rel=0.005)
+
+
+@pytest.mark.parametrize(("batch", "fixed"), [("N", False), (4, True)])
+def test_batch_that_the_model_prescribes(tmp_path, batch, fixed):
+    proto = NETWORKS["cnn"]()
+    dimension = proto.graph.input[0].type.tensor_type.shape.dim[0]
+    dimension.Clear()
+    if fixed:
+        dimension.dim_value = batch
+    else:
+        dimension.dim_param = batch
+    workload = load_workload(saved(tmp_path, proto))
+    assert workload.fixed_batch is fixed
+    assert workload.batch == (4 if fixed else 1)

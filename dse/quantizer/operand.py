@@ -69,7 +69,8 @@ class Operand:
         """Tensor with `channels` divided out."""
         if self.channels is None:
             return values
-        return values * (1 / self.channels).reshape(-1, *[1] * (-1 - self.axis))
+        along = (1 / self.channels).reshape(-1, *[1] * (-1 - self.axis))
+        return (values * along).astype(np.float32, copy=False)
 
     @property
     def by_value(self) -> bool:

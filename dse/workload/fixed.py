@@ -166,7 +166,7 @@ def _quant(node: onnx.NodeProto, constants: Mapping, path: Path) -> FixedTensor:
     if node.op_type == "BipolarQuant":
         return FixedTensor(format=BinaryFormat(), scale=scale)
     mode = _attribute(node, "rounding_mode", b"ROUND")
-    mode = mode.decode() if isinstance(mode, bytes) else mode
+    mode = mode.decode() if isinstance(mode, bytes) else str(mode)
     if mode.upper() not in ("ROUND", "HALF_EVEN"):
         raise ValueError(
             f"Node {node.name or node.output[0]} of {path.name} must round to nearest, not {mode}"

@@ -64,9 +64,9 @@ def load_workload(path: Path | str, dataset: "Dataset | None" = None) -> Workloa
             f"{path} must have a layer that multiplies by weights (Conv, Gemm or MatMul), not only "
             f"{', '.join(sorted({node.op_type for node in model.graph.node})) or 'no node at all'}"
         )
-    fixed = _fixed(layers, quantised, path)
+    prescribed = _fixed(layers, quantised, path)
     return Workload(
-        fixed=fixed,
+        fixed=prescribed,
         path=path,
         sha256=digest,
         model=model,
