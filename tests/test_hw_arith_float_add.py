@@ -1,6 +1,9 @@
+# Amaranth's values are not typed.
+# pyright: reportArgumentType=false
 """Floating-point accumulation: every sum of a small format, against exact arithmetic."""
 
 import itertools
+from typing import Any
 
 import pytest
 from amaranth.hdl import Module, Signal, signed
@@ -18,12 +21,14 @@ BITS, EXPONENTS = 3, range(-5, 6)
 @pytest.mark.parametrize("name", ["e3m2", "e3m1fin", "e3m1wp"])
 def test_every_sum_is_rounded_once(name):
     """Subnormals, ties, cancellation, signed zeros and overflow are all among them."""
-    fmt, m = parse_format(name), Module()
+    fmt: Any = parse_format(name)
+    m = Module()
     before, sign, significand = Signal(fmt.width), Signal(), Signal(BITS)
     exponent, out = Signal(signed(5)), Signal(fmt.width)
-    special = [Signal() if flag else None for flag in (fmt.has_nan, fmt.has_inf)]
+    nan_in, inf_in = (Signal() if flag else None for flag in (fmt.has_nan, fmt.has_inf))
+    special = (nan_in, inf_in)
     low, high = EXPONENTS[0] - BITS + 1, EXPONENTS[-1]
-    term = FloatTerm(sign, exponent, significand, *special, low, high)
+    term = FloatTerm(sign, exponent, significand, nan_in, inf_in, low, high)
     m.d.comb += out.eq(add_float(m, fmt, before, term))
     inputs = (before, sign, exponent, significand)
     # Of NaN codes only one is ever a sum.
@@ -53,7 +58,8 @@ def test_every_sum_is_rounded_once(name):
 
 def test_a_term_that_is_never_small_needs_no_subnormals():
     """The same without the logic that its documentation says is left out."""
-    fmt, m = parse_format("e4m2"), Module()
+    fmt: Any = parse_format("e4m2")
+    m = Module()
     before, sign, significand = Signal(fmt.width), Signal(), Signal(2)
     exponent, out = Signal(signed(5)), Signal(fmt.width)
     term = FloatTerm(sign, exponent, significand, None, None, -2, 1)

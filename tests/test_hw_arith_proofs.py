@@ -1,6 +1,9 @@
+# Amaranth's values are not typed.
+# pyright: reportArgumentType=false
 """Building blocks proved equal to plain Verilog expressions, for every input, by Yosys' solver."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from amaranth.back import rtlil
@@ -164,7 +167,7 @@ def test_shifters(width, bits):
 @pytest.mark.parametrize("name", ["e4m3fn", "e5m2", "e3m0fin", "e2m3wp", "e4m3fnuz"])
 def test_decoder(name):
     """Sign, significand and shift against the words of the format's definition."""
-    fmt = parse_format(name)
+    fmt: Any = parse_format(name)
     man, exp = fmt.man_bits, fmt.exp_bits
     m, a, y = Module(), Signal(fmt.width), Signal(1 + man + 1 + exp + 1)
     parts = split(fmt, a)

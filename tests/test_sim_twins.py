@@ -3,6 +3,7 @@
 
 import itertools
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -256,8 +257,8 @@ def test_matrix_product_is_right_modulo_two_to_the_64():
 @pytest.mark.parametrize("name", ["fp32", "e5m2", "e4m3fn", "e5m6fin"])
 def test_float_sums_are_rounded_once(name):
     """Terms a little off the middle of two numbers: float64 alone would lose on which side."""
-    fmt, rng, model_sum, terms = parse_format(name), random.Random(6), 0, []
-    codes = []
+    fmt: Any = parse_format(name)
+    rng, model_sum, terms, codes = random.Random(6), 0, [], []
     for _ in range(400):
         number, power = rng.choice([-1, 1]) * (2**52 + rng.choice([0, 1, -1])), -rng.randint(50, 80)
         terms.append(np.array(number * 2.0**power))

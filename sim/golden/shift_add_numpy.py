@@ -30,9 +30,9 @@ def group_sums(spec: Any, a: ArrayLike, w: ArrayLike) -> NDArray[np.int64]:
     acts, weights = _values(spec, a, w)
     found = []
     for part in _groups(spec, acts.shape[1]):
-        good = np.isfinite(acts[:, part]).all(axis=1)
+        good = np.isfinite(acts[:, part]).all(axis=1, keepdims=True)
         sums = wrapping_matmul(_whole(acts[:, part]), weights[part])
-        found.append(np.where(good[:, None], sums & ((1 << spec.acc.width) - 1), -1))
+        found.append(np.where(good, sums & ((1 << spec.acc.width) - 1), -1))
     return np.stack(found)
 
 
@@ -71,8 +71,8 @@ def group_totals(
     total = np.zeros((len(acts), shape[1]), dtype=np.int64)
     for part, factor, origin in zip(parts, scales, zeros, strict=True):
         total += wrapping_matmul(_whole(acts[:, part]), (weights[part] - origin) * factor)
-    good = np.isfinite(acts).all(axis=1)
-    return np.where(good[:, None], total & ((1 << spec.total.width) - 1), -1)
+    good = np.isfinite(acts).all(axis=1, keepdims=True)
+    return np.where(good, total & ((1 << spec.total.width) - 1), -1)
 
 
 def _values(spec: Any, a: ArrayLike, w: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
