@@ -1,8 +1,8 @@
 """Proofs, times and hypervolumes of the solver, beside NSGA-II and the ratio greedy.
 
-    python benchmarks/search.py [--write] [--skip hardware,accuracy]
+    python benchmarks/search.py [--write] [--parts solver,accuracy,hardware]
 
-Prints a table and, with ``--write``, puts it between its markers in `benchmarks/RESULTS.md`.
+Prints its parts and, with ``--write``, puts each between its markers in `benchmarks/RESULTS.md`.
 Needs `../shared/reference/allocation`, `../shared/data` and, for NSGA-II, `pip install pymoo`.
 Losses of ResNet-20 x 256 pairs come from the reference; the others are measured by macwright once
 and kept in its cache, like the evaluations and the costs of the units.
@@ -25,7 +25,6 @@ from search_rivals import nsga2, ratio_greedy, volume
 from macwright.dse.solver import Budget, Count, Front, OptionTable, confirm, front, solve
 
 REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "reference" / "allocation"
-BEGIN, END = "<!-- search: begin -->", "<!-- search: end -->"
 #: The 24 pairs of the instances with measured losses.
 WEIGHTS = ("int2", "int3", "int4", "int6", "int8", "e2m1fin")
 ACTIVATIONS = ("int4", "int6", "int8", "e4m3fn")
@@ -139,17 +138,9 @@ def million_line() -> str:
     )
 
 
-def _sections(args: argparse.Namespace) -> Iterator[list[str]]:
-    """Lines of each part, as soon as it is measured."""
-    yield [
-        "## Search",
-        "",
-        f"`python benchmarks/search.py --write` ({os.cpu_count()} cores, load average at the start "
-        f"{os.getloadavg()[0]:.0f}; seconds are of the clock where not called CPU)",
-        "",
-        *reference_lines(),
-        "",
-    ]
+def _solver_lines(args: argparse.Namespace) -> Iterator[list[str]]:
+    """The solver alone, on tables of options."""
+    yield [*reference_lines(), ""]
     resnet20 = OptionTable.from_csv(REFERENCE / "resnet20_pairs.csv")
     yield front_lines("ResNet-20 x 256 pairs", resnet20, args.generations)
     small, large = (
@@ -160,12 +151,31 @@ def _sections(args: argparse.Namespace) -> Iterator[list[str]]:
     yield type_lines("ResNet-20 x 24", small)
     yield type_lines("ResNet-56 x 24", large)
     yield [million_line()]
-    if "accuracy" not in args.skip:
-        yield ["", *accuracy_lines(), "", *energy_lines(args.technology)]
-    if "hardware" not in args.skip:
-        yield [""]
-        for line in hardware_lines(args.technology):
-            yield [line]
+
+
+def _accuracy_lines(args: argparse.Namespace) -> Iterator[list[str]]:
+    """Measured accuracy at three costs, and energy in place of bit operations."""
+    yield [*accuracy_lines(), ""]
+    yield energy_lines(args.technology)
+
+
+def _hardware_lines(args: argparse.Namespace) -> Iterator[list[str]]:
+    """Joint against sequential."""
+    for line in hardware_lines(args.technology):
+        yield [line]
+
+
+PARTS = {"solver": _solver_lines, "accuracy": _accuracy_lines, "hardware": _hardware_lines}
+
+
+def _write(name: str, text: str) -> None:
+    """Put the text of a part between its markers in RESULTS.md, or at the end."""
+    begin, end = f"<!-- search {name}: begin -->", f"<!-- search {name}: end -->"
+    path = Path(__file__).with_name("RESULTS.md")
+    old = path.read_text() if path.exists() else ""
+    before, _, rest = old.partition(begin)
+    after = rest.partition(end)[2]
+    path.write_text(f"{before.rstrip()}\n\n{begin}\n{text}\n{end}\n{after}".lstrip())
 
 
 def main() -> None:
@@ -173,20 +183,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the solver.")
     parser.add_argument("--write", action="store_true", help="put it into benchmarks/RESULTS.md")
     parser.add_argument("--generations", type=int, default=500, help="of NSGA-II")
-    parser.add_argument("--skip", default="", help="hardware, accuracy or both, with a comma")
+    parser.add_argument("--parts", default=",".join(PARTS), help="which (default: all)")
     parser.add_argument("--technology", default="asap7", help="of the arrays and of energy")
     args = parser.parse_args()
-    lines: list[str] = []
-    for part in _sections(args):
-        print("\n".join(part), flush=True)
-        lines += part
-    text = "\n".join(lines)
-    if args.write:
-        path = Path(__file__).with_name("RESULTS.md")
-        old = path.read_text() if path.exists() else ""
-        before, _, rest = old.partition(BEGIN)
-        after = rest.partition(END)[2]
-        path.write_text(f"{before.rstrip()}\n\n{BEGIN}\n{text}\n{END}\n{after.lstrip()}".lstrip())
+    for name in args.parts.split(","):
+        lines = [
+            f"## Search: {name}",
+            "",
+            f"`python benchmarks/search.py --parts {name} --technology {args.technology} --write` "
+            f"({os.cpu_count()} cores, load average at the start {os.getloadavg()[0]:.0f}; seconds "
+            "are of the clock where not called CPU)",
+            "",
+        ]
+        print("\n".join(lines), flush=True)
+        for part in PARTS[name](args):
+            print("\n".join(part), flush=True)
+            lines += part
+        if args.write:
+            _write(name, "\n".join(lines))
 
 
 if __name__ == "__main__":
