@@ -72,7 +72,7 @@ def layer_sums(
     if float_acc:
         with np.errstate(all="ignore"):
             return rounded_sums(spec.acc, _products(x, y), (x.shape[0], y.shape[1]))
-    bad = ~np.isfinite(x).all(axis=1)[:, None] | ~np.isfinite(y).all(axis=0)
+    bad = ~np.isfinite(x).all(axis=1, keepdims=True) | ~np.isfinite(y).all(axis=0)
     x, y = np.where(np.isfinite(x), x, 0), np.where(np.isfinite(y), y, 0)
     if getattr(spec, "drop", 0):
         unit = 2.0**-spec.acc_exponent
