@@ -107,9 +107,15 @@ def act_range(
     if power_of_two:
         scales = np.unique(to_power_of_two(scales))
     means = histogram.means.astype(np.float32)
-    wrong = on_grid(fmt, means[None], scales[:, None], zero=zero)
-    errors = (wrong - means) ** 2 @ histogram.counts
-    return float(scales[np.argmin(errors)]), zero
+
+    def errors(tried: NDArray[np.float32]) -> NDArray[np.float64]:
+        wrong = on_grid(fmt, means[None], tried[:, None], zero=zero)
+        return (wrong - means) ** 2 @ histogram.counts
+
+    # Every third, the largest among them, and then those around the best.
+    best = len(scales) - 1 - 3 * int(errors(scales[::-3]).argmin())
+    near = scales[max(best - 2, 0) : best + 3]
+    return float(near[np.argmin(errors(near))]), zero
 
 
 def _zero_point(histogram: Histogram, fmt: Format) -> float:
