@@ -12,7 +12,7 @@ fixes what `p` and `g` may depend on.
 
 from collections.abc import Callable
 
-from amaranth.hdl import Cat, Const, Instance, Module, Signal, Value
+from amaranth.hdl import Cat, Const, Instance, Module, Shape, Signal, Value
 
 __all__ = ["CHAINS", "ChainTarget"]
 
@@ -44,6 +44,20 @@ def digit_row(a: Value, b: Value) -> tuple[Value, Value]:
     return signed_of(bits, signed=True), minus
 
 
+Cut = Callable[[int, list[Value]], list[Value]]
+
+
+def no_cut(row: int, values: list[Value]) -> list[Value]:
+    """No register after this row, nor any other."""
+    return values
+
+
+def cut_row(cut: Cut, row: int, parts: list[list[Value]]) -> list[list[Value]]:
+    """All that the rows after this one need, behind its registers if it has any."""
+    flat = iter(cut(row, [bit for part in parts for bit in part]))
+    return [[next(flat) for _ in part] for part in parts]
+
+
 def lut_init(function: Callable[..., int], inputs: int = 4) -> int:
     """Truth table of a Python function of bits, input 0 the least significant."""
     return sum(
@@ -62,10 +76,17 @@ class ChainTarget:
 
     name = ""
 
-    def multiply(self, m: Module, a: Value, b: Value) -> tuple[Value, Value | None]:
+    def rows(self, a: Shape) -> int:
+        """Rows of the product of a number of that shape that registers can be put between."""
+        return a.width - 1 if a.width > 2 or not a.signed else 1
+
+    def multiply(
+        self, m: Module, a: Value, b: Value, *, cut: Cut = no_cut
+    ) -> tuple[Value, Value | None]:
         """Product, and a bit that is still to be added to it, of two numbers of 2 bits or more.
 
-        There is one row for each bit of `a` (xc7: for each two bits).
+        There is one row for each bit of `a` but the first (xc7: for each two bits). After each but
+        the last, ``cut(row, bits)`` may put registers behind all bits that are still needed.
         """
         raise NotImplementedError
 
@@ -116,7 +137,9 @@ class Ecp5(ChainTarget):
         first = int(carry is not None)
         return sums[first : first + count]
 
-    def multiply(self, m: Module, a: Value, b: Value) -> tuple[Value, Value | None]:
+    def multiply(
+        self, m: Module, a: Value, b: Value, *, cut: Cut = no_cut
+    ) -> tuple[Value, Value | None]:
         minus, signed, n = a.shape().signed, b.shape().signed, len(b)
         if len(a) == 2 and minus:
             return digit_row(a, b)
@@ -125,14 +148,16 @@ class Ecp5(ChainTarget):
             (self.PAIR, a[0], bits[k], a[1], bits[k - 1] if k else ZERO) for k in range(n + 2)
         ]
         total = self.chain(m, columns)
-        done, rest = total[:2], total[2:]
+        done, rest, left, b_bits = total[:2], total[2:], list(a[2:]), list(b)
         for i in range(2, len(a)):
+            done, rest, left, b_bits = cut_row(cut, i - 2, [done, rest, left, b_bits])
             last = minus and i == len(a) - 1
             wide = extend(signed_of(rest, signed=signed), n + 1)
+            bits = extend(signed_of(b_bits, signed=signed), n + 1)
             init = self.ROW_MINUS if last else self.ROW
-            columns = [(init, wide[k], ZERO, a[i], bits[k]) for k in range(n + 1)]
-            total = self.chain(m, columns, a[i] if last else None)
-            done, rest = [*done, total[0]], total[1:]
+            columns = [(init, wide[k], ZERO, left[0], bits[k]) for k in range(n + 1)]
+            total = self.chain(m, columns, left[0] if last else None)
+            done, rest, left = [*done, total[0]], total[1:], left[1:]
         return signed_of([*done, *rest], signed=signed or minus), None
 
     def accumulate(
@@ -177,7 +202,9 @@ class Ice40(ChainTarget):
                 link = after
         return sums
 
-    def multiply(self, m: Module, a: Value, b: Value) -> tuple[Value, Value | None]:
+    def multiply(
+        self, m: Module, a: Value, b: Value, *, cut: Cut = no_cut
+    ) -> tuple[Value, Value | None]:
         minus, count = a.shape().signed, len(a)
         if minus and not b.shape().signed:
             b = Cat(b, ZERO).as_signed()  # ~s is negative
@@ -188,15 +215,19 @@ class Ice40(ChainTarget):
         done, rest = first[:1], first[1:] or [first[0] if signed else ZERO]
         if minus and count == 2:
             rest = [~bit for bit in rest]
+        left, b_bits = list(a[1:]), list(b)
         for i in range(1, count):
+            if i > 1:
+                done, rest, left, b_bits = cut_row(cut, i - 2, [done, rest, left, b_bits])
+                bits = extend(signed_of(b_bits, signed=signed), n + 1)
             before, last = minus and i == count - 2, minus and i == count - 1
             wide = extend(signed_of(rest, signed=signed), n + 1)
             inits = [
                 self.ADD_IF_NOT if last or (before and k) else self.ADD_IF for k in range(n + 1)
             ]
-            columns = [(inits[k], a[i], wide[k], bits[k]) for k in range(n + 1)]
+            columns = [(inits[k], left[0], wide[k], bits[k]) for k in range(n + 1)]
             total = self.chain(m, columns)
-            done, rest = [*done, total[0]], total[1:]
+            done, rest, left = [*done, total[0]], total[1:], left[1:]
         return signed_of([*done, *rest], signed=signed), None
 
     def accumulate(
@@ -234,17 +265,26 @@ class Xc7(ChainTarget):
             sums += list(total)
         return sums[: len(columns)]
 
-    def multiply(self, m: Module, a: Value, b: Value) -> tuple[Value, Value | None]:
+    def rows(self, a: Shape) -> int:
+        """Rows of the product of a number of that shape that registers can be put between."""
+        return 1 if a.width == 2 and a.signed else (a.width + (1 if a.signed else 2)) // 2
+
+    def multiply(
+        self, m: Module, a: Value, b: Value, *, cut: Cut = no_cut
+    ) -> tuple[Value, Value | None]:
         minus, signed = a.shape().signed, a.shape().signed or b.shape().signed
         if len(a) == 2 and minus:
             return digit_row(a, b)
         n = len(b) + (not b.shape().signed)
         bits = extend(b, n + 2)
-        rows = (len(a) + (1 if minus else 2)) // 2
-        digits = [ZERO, *extend(a, 2 * rows)]
+        rows = self.rows(a.shape())
+        left, b_bits = [ZERO, *extend(a, 2 * rows)], list(b)
         done, rest = [], [ZERO]
         for i in range(rows):
-            low, mid, high = digits[2 * i : 2 * i + 3]
+            if i:
+                done, rest, left, b_bits = cut_row(cut, i - 1, [done, rest, left, b_bits])
+                bits = extend(signed_of(b_bits, signed=b.shape().signed), n + 2)
+            low, mid, high = left[:3]
             wide = extend(signed_of(rest, signed=True), n + 2)
             columns = []
             for k in range(n + 2):
@@ -252,7 +292,7 @@ class Xc7(ChainTarget):
                 two = (bits[k - 1] if k else ZERO) & (high ^ mid) & ~(mid ^ low)
                 columns.append((wide[k] ^ high ^ (one | two), wide[k]))
             total = self.chain(m, columns, high)
-            done, rest = [*done, *total[:2]], total[2:]
+            done, rest, left = [*done, *total[:2]], total[2:], left[2:]
         return signed_of([*done, *rest][: len(a) + len(b)], signed=signed), None
 
     def accumulate(

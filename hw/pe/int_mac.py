@@ -3,7 +3,7 @@
 from dataclasses import InitVar, dataclass, replace
 from typing import Any, ClassVar
 
-from amaranth.hdl import Module, Mux, Shape, Signal, signed
+from amaranth.hdl import Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib.wiring import Out
 
 from macwright.hw.arith.accumulate import accumulate, accumulate_carry_save
@@ -13,7 +13,12 @@ from macwright.hw.arith.multipliers import MULTIPLIERS, smallest_multiplier
 from macwright.hw.arith.target import INVERTING, target_of
 from macwright.hw.formats import BinaryFormat, IntFormat, TernaryFormat, parse_format
 from macwright.hw.pe.accumulator import parse_int_acc
-from macwright.hw.pe.int_product import add_int_product, chain_product, infer_product
+from macwright.hw.pe.int_product import (
+    add_int_product,
+    chain_product,
+    chain_rows,
+    infer_product,
+)
 from macwright.hw.pe.mac import Mac
 from macwright.hw.pe.operand import check_operand, product_range, range_width, safe_terms
 from macwright.hw.pe.spec import UnitSpec, parse_int
@@ -51,8 +56,9 @@ class IntMacSpec(UnitSpec):
         the sum of two registers, the ports `acc` and `acc_carry`.
     en, rst : bool
         Whether the unit has a clock enable and a synchronous reset.
-    pipeline : {0, 1, 2}
-        Register stages before the accumulator: none, operands, operands and product.
+    pipeline : int
+        Register stages before the accumulator: 0 for none, 1 for operands, 2 for operands and
+        product; with "rows" more of them, up to one after each row.
     target : str
         Technology whose primitives may be used.
 
@@ -88,7 +94,8 @@ class IntMacSpec(UnitSpec):
     def __post_init__(self, terms: int | None) -> None:
         for role in ("act", "weight"):
             check_operand(getattr(self, role), role=role, unit="int_mac", floats=False)
-        self.check_common(multipliers=("infer", *MULTIPLIERS, "rows"), stages=2)
+        rows = chain_rows(self) if self.target in CHAINS else 1
+        self.check_common(multipliers=("infer", *MULTIPLIERS, "rows"), stages=1 + rows)
         if (self.multiplier == "rows") != (self.target in CHAINS):
             raise ValueError(
                 f"int_mac multiplier must be rows with a target of {', '.join(CHAINS)} and not "
@@ -204,13 +211,22 @@ class IntMac(Mac):
                 m.d.sync += acc.eq(Mux(clear, 0, acc) + product)
             return m
         if spec.multiplier == "rows":
-            p, carry = chain_product(m, CHAINS[spec.target], spec, a, w)
+            # Stages beyond the second go between the rows, evenly.
+            cuts = max(0, spec.pipeline - 2)
+            after = [(k + 1) * chain_rows(spec) // (cuts + 1) - 1 for k in range(cuts)]
+
+            def cut(row: int, bits: list[Value]) -> list[Any]:
+                return self.delayed(m, *bits, stage=3) if row in after else bits
+
+            for _ in after:
+                (clear,) = self.delayed(m, clear, stage=3)
+            p, carry = chain_product(m, CHAINS[spec.target], spec, a, w, cut=cut)
             p, clear = self.delayed(m, p, clear, stage=2)
             carry = None if carry is None else self.delayed(m, carry, stage=2)[0]
             acc = self.state(m, self.acc)
-            after = CHAINS[spec.target].accumulate(m, acc, p, clear=clear, carry=carry)
+            total = CHAINS[spec.target].accumulate(m, acc, p, clear=clear, carry=carry)
             with self.enabled(m):
-                m.d.sync += acc.eq(after)
+                m.d.sync += acc.eq(total)
             return m
         target = target_of(spec.target)
 

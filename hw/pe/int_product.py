@@ -5,12 +5,12 @@ from typing import Any
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
 
 from macwright.hw.arith.bit_heap import BitHeap
-from macwright.hw.arith.chain import ChainTarget
+from macwright.hw.arith.chain import CHAINS, ChainTarget, Cut, no_cut
 from macwright.hw.arith.multipliers import add_product, add_signed
-from macwright.hw.formats import BinaryFormat, TernaryFormat
+from macwright.hw.formats import BinaryFormat, IntFormat, TernaryFormat
 from macwright.hw.pe.operand import range_width
 
-__all__ = ["add_int_product", "chain_product", "infer_product"]
+__all__ = ["add_int_product", "chain_product", "chain_rows", "infer_product"]
 
 
 def add_int_product(
@@ -46,10 +46,21 @@ def add_int_product(
     add_product(m, heap, first, second, multiplier=spec.multiplier, shift=shift, negative=negative)
 
 
+def chain_rows(spec: Any) -> int:
+    """Rows of the product on carry chains that registers can be put between."""
+    if not (isinstance(spec.act, IntFormat) and isinstance(spec.weight, IntFormat)):
+        return 1
+    first = spec.act if spec.act.width < spec.weight.width else spec.weight
+    return 1 if first.width == 1 else CHAINS[spec.target].rows(Shape(first.width, first.signed))
+
+
 def chain_product(
-    m: Module, target: ChainTarget, spec: Any, a: Value, w: Value
+    m: Module, target: ChainTarget, spec: Any, a: Value, w: Value, *, cut: Cut = no_cut
 ) -> tuple[Value, Value | None]:
-    """Product on carry chains, and a bit that is still to be added to it."""
+    """Product on carry chains, and a bit that is still to be added to it.
+
+    `cut` as in :meth:`~macwright.hw.arith.chain.ChainTarget.multiply`.
+    """
     for fmt, other, digit, x in ((spec.weight, spec.act, w, a), (spec.act, spec.weight, a, w)):
         if isinstance(fmt, BinaryFormat):
             if isinstance(other, BinaryFormat):
@@ -63,7 +74,7 @@ def chain_product(
         if first.shape().signed:
             return signed_row(m, second, first[0], first[0])
         return signed_row(m, second, Const(0, 1), first[0])[0], None
-    return target.multiply(m, first, second)
+    return target.multiply(m, first, second, cut=cut)
 
 
 def signed_row(m: Module, x: Value, minus: Value, nonzero: Value | None) -> tuple[Value, Value]:
