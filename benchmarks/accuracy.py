@@ -29,12 +29,14 @@ from macwright.dse.recipe import Dataset, load_recipe
 from macwright.dse.recipe_task import spearman
 from macwright.dse.sensitivity import calibrate_prediction, measure_sensitivity
 from macwright.dse.solver import OptionTable, front
-from macwright.dse.workload import Workload, load_workload
+from macwright.dse.workload import Layer, Workload, load_workload
 from macwright.hw.formats import parse_format
 
 MODELS = Path(__file__).resolve().parents[2] / "shared" / "data" / "models"
 INTEGERS = tuple(f"int{width}" for width in range(2, 9))
 FLOATS = tuple("e2m1fin e3m0fin e2m2fin e3m1fin e2m3fin e3m2fin e3m3fin e4m3fin e5m2fin".split())
+EVERY = INTEGERS + FLOATS
+N = len(EVERY)
 #: Rows of the table of losses: weights, activations, whether the ends have 8 bits, bound in points.
 LOSSES = (
     ("int8", "int8", False, 0.2), ("int4", "int4", False, 2.2), ("int4", "int4", True, 0.8),
@@ -87,14 +89,13 @@ def uniform(workload: Workload, weight: str, act: str, *, ends: bool = False) ->
 def sensitivity(_: argparse.Namespace) -> Iterator[str]:
     """Time of all sensitivities of ResNet-20."""
     workload, dataset = load("resnet20_cifar10")
-    formats = [*INTEGERS, *FLOATS]
-    for images in (16, 32):
+    for images in (16,):
         with tempfile.TemporaryDirectory() as folder:
             kept = os.environ.get("MACWRIGHT_CACHE")
             os.environ["MACWRIGHT_CACHE"] = folder
             start = time.process_time()
             table = measure_sensitivity(
-                workload, dataset, formats, formats, images=images, options=NEAREST, jobs=1
+                workload, dataset, EVERY, EVERY, images=images, options=NEAREST, jobs=1
             )
             seconds = time.process_time() - start
             os.environ.pop("MACWRIGHT_CACHE")
@@ -106,18 +107,16 @@ def sensitivity(_: argparse.Namespace) -> Iterator[str]:
 def ranking(_: argparse.Namespace) -> Iterator[str]:
     """How predicted losses rank allocations, and what they say about KL."""
     workload, dataset = load("resnet20_cifar10")
-    table = measure_sensitivity(
-        workload, dataset, [*INTEGERS, *FLOATS], [*INTEGERS, *FLOATS], images=32, options=NEAREST
-    )
+    table = measure_sensitivity(workload, dataset, EVERY, EVERY, images=32, options=NEAREST)
     loss = {(row.layer, row.tensor, row.format): row.loss for row in table.itertuples()}
-    rng = np.random.default_rng(0)
-    near, mixed = [], []
-    while len(mixed) < 120:
-        mixed.append(_draw(workload, rng))
+    rng, n_layers = np.random.default_rng(0), len(workload.layers)
+    mixed = [_allocation(workload, draw) for draw in rng.integers(N, size=(120, n_layers, 2))]
+    near: list[dict] = []
     while len(near) < 20:
-        allocation = _draw(workload, rng)
-        if abs(_bops(workload, allocation) / 16 - 1) <= 0.03:
-            near.append(allocation)
+        draws = rng.integers(N, size=(50_000, n_layers, 2))
+        bops = _bops(workload, draws)
+        near += [_allocation(workload, draw) for draw in draws[np.abs(bops / 16 - 1) <= 0.03]]
+    near = near[:20]
 
     def predicted(allocation: dict) -> float:
         return sum(
@@ -149,35 +148,30 @@ def ranking(_: argparse.Namespace) -> Iterator[str]:
     )
 
 
-def _draw(workload: Workload, rng: np.random.Generator) -> dict:
-    formats = [*INTEGERS, *FLOATS]
-    allocation = {}
-    for layer in workload.layers:
-        weight, act = rng.integers(len(formats), size=2)
-        allocation[layer.name] = _concrete(layer, formats[weight], formats[act])
-    return allocation
+def _allocation(workload: Workload, draw: np.ndarray) -> dict:
+    """Allocation from indices of formats, shape (n_layers, 2)."""
+    return {
+        layer.name: _concrete(layer, *(EVERY[i] for i in pair))
+        for layer, pair in zip(workload.layers, draw, strict=True)
+    }
 
 
-def _concrete(layer, weight: str, act: str) -> tuple[str, str]:
+def _concrete(layer: Layer, weight: str, act: str) -> tuple[str, str]:
     return str(parse_format(weight)), act_format(layer, act)
 
 
-def _bops(workload: Workload, allocation: dict) -> float:
-    """Bit operations for each MAC."""
-    bits = {name: [parse_format(x).width for x in pair] for name, pair in allocation.items()}
-    total = sum(layer.macs * np.prod(bits[layer.name]) for layer in workload.layers)
-    return float(total / sum(layer.macs for layer in workload.layers))
+def _bops(workload: Workload, draws: np.ndarray) -> np.ndarray:
+    """Bit operations for each MAC, of indices of formats, shape (n, n_layers, 2)."""
+    widths = np.array([parse_format(name).width for name in EVERY])[draws]
+    macs = np.array([layer.macs for layer in workload.layers])
+    return widths.prod(axis=2) @ macs / macs.sum()
 
 
 def _front(workload: Workload, loss: dict) -> list[dict]:
     """Twenty allocations along the front of loss and BOPs, from 6 to 40 BOPs a MAC."""
     names, losses, bops = [], [], []
     for layer in workload.layers:
-        pairs = [
-            _concrete(layer, weight, act)
-            for weight in (*INTEGERS, *FLOATS)
-            for act in (*INTEGERS, *FLOATS)
-        ]
+        pairs = [_concrete(layer, weight, act) for weight in EVERY for act in EVERY]
         names.append(["/".join(pair) for pair in pairs])
         losses.append(
             [loss[layer.name, "weight", w] + loss[layer.name, "activation", a] for w, a in pairs]

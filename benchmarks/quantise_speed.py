@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from macwright.hw.formats import FORMAT_NAMES, FloatFormat, IntFormat, parse_format
 
+BEGIN, END = "<!-- quantise_speed: begin -->", "<!-- quantise_speed: end -->"
 EXTRA = ("int1", "uint1", "int12", "int24", "int32", "e1m2fin", "e1m14fin", "e8m0fin", "e8m7fin")
 EXTRA += ("e8m7wp", "e9m6fin", "e10m5fin", "e5m10fin", "e4m3b30fin", "e4m3b-8fin")
 
@@ -52,35 +53,63 @@ def processor() -> str:
     return next((line.split(": ")[1] for line in lines if "model name" in line), platform.machine())
 
 
+def table(kind: str, names: list[str], count: int, repeats: int) -> tuple[list[str], int]:
+    """Rows of one kind of data, and how many bounds are broken."""
+    values = data(kind, count)
+    with np.errstate(all="ignore"):
+        copy = seconds(values.copy, repeats)
+        cast = seconds(lambda: values.astype(ml_dtypes.float8_e4m3fn), repeats)
+    lines = [
+        f"{kind}: copy {copy * 1e3:.1f} ms, ml_dtypes float8_e4m3fn {cast * 1e3:.1f} ms",
+        "",
+        "| format | ms | / copy | / cast | |",
+        "|---|---|---|---|---|",
+    ]
+    broken = 0
+    for name in names:
+        fmt = parse_format(name)
+        took = seconds(lambda f=fmt: f.quantize(values), repeats)
+        bound = isinstance(fmt, IntFormat | FloatFormat)
+        failed = bound and (took > 10 * copy or took > cast)
+        broken += failed
+        note = "TOO SLOW" if failed else "" if bound else "no bound"
+        lines.append(
+            f"| {name} | {took * 1e3:.1f} | {took / copy:.2f} | {took / cast:.2f} | {note} |"
+        )
+        print(lines[-1], flush=True)
+    return [*lines, ""], broken
+
+
 def main() -> int:
     """Print the table; 0 where every bound holds."""
     parser = argparse.ArgumentParser(description="Time of quantising to every format.")
     parser.add_argument("names", nargs="*", help="formats; default: all that have names and more")
     parser.add_argument("--count", type=int, default=1 << 24, help="values")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--kinds", nargs="*", default=["normal", "relu", "wide"], help="of data")
+    parser.add_argument("--write", action="store_true", help="put it into benchmarks/RESULTS.md")
     args = parser.parse_args()
     names = args.names or [*FORMAT_NAMES, *EXTRA]
-    print(
+    lines = [
+        "## Quantising speed", "", "`python benchmarks/quantise_speed.py --write`", "",
         f"{args.count} float32 values; {processor()}; Python {platform.python_version()}, "
-        f"NumPy {np.__version__}, ml_dtypes {ml_dtypes.__version__}"
-    )
+        f"NumPy {np.__version__}, ml_dtypes {ml_dtypes.__version__}; best CPU time of "
+        f"{args.repeats}.", "",
+    ]  # fmt: skip
     broken = 0
-    for kind in ("normal", "relu", "wide"):
-        values = data(kind, args.count)
-        with np.errstate(all="ignore"):
-            copy = seconds(values.copy, args.repeats)
-            cast = seconds(lambda v=values: v.astype(ml_dtypes.float8_e4m3fn), args.repeats)
-        print(f"\n{kind}: copy {copy * 1e3:.1f} ms, ml_dtypes float8_e4m3fn {cast * 1e3:.1f} ms")
-        print(f"{'format':12} {'ms':>7} {'/ copy':>7} {'/ cast':>7}")
-        for name in names:
-            fmt = parse_format(name)
-            took = seconds(lambda f=fmt, v=values: f.quantize(v), args.repeats)
-            bound = isinstance(fmt, IntFormat | FloatFormat)
-            failed = bound and (took > 10 * copy or took > cast)
-            broken += failed
-            note = " TOO SLOW" if failed else "" if bound else " (no bound)"
-            print(f"{name:12} {took * 1e3:7.1f} {took / copy:7.2f} {took / cast:7.2f}{note}")
-    print(f"\n{broken} bounds broken" if broken else "\nall bounds hold")
+    for kind in args.kinds:
+        part, failed = table(kind, names, args.count, args.repeats)
+        lines += part
+        broken += failed
+    lines.append(f"{broken} bounds broken." if broken else "All bounds hold.")
+    text = "\n".join(lines)
+    print(text)
+    if args.write:
+        path = Path(__file__).with_name("RESULTS.md")
+        old = path.read_text() if path.exists() else ""
+        before, _, rest = old.partition(BEGIN)
+        after = rest.partition(END)[2]
+        path.write_text(f"{before.rstrip()}\n\n{BEGIN}\n{text}\n{END}\n{after.lstrip()}".lstrip())
     return min(broken, 1)
 
 
