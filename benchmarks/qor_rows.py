@@ -202,6 +202,8 @@ def _mixed() -> Iterator[Row]:
     together, fusion = ComposableMacSpec(), ComposableMacSpec(variant="fusion")
     wide = ComposableMacSpec(variant="fusion", leaf=4)
     int8 = IntFormat(8)
+    pot4: Any = parse_format("pot4")
+    fp32: Any = parse_format("fp32")
     w4a8 = ShiftAddMacSpec(weight=IntFormat(4), acc=IntFormat(23), scale=None)
     units: list[tuple[str, Any, dict[str, tuple[float | None, float | None]], tuple[str, ...]]] = [
         (
@@ -230,7 +232,7 @@ def _mixed() -> Iterator[Row]:
         ),
         (
             "shift-add int8 x pot4 + exact",
-            ShiftAddMacSpec(weight=parse_format("pot4"), scale=None),
+            ShiftAddMacSpec(weight=pot4, scale=None),
             {"nangate45": (None, None)},
             (),
         ),
@@ -242,7 +244,7 @@ def _mixed() -> Iterator[Row]:
         ),
         (
             "requantisation int32 to int8, float scale",
-            RequantSpec(weight=parse_format("fp32")),
+            RequantSpec(weight=fp32),
             {"nangate45": (None, None)},
             (),
         ),

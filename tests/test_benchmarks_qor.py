@@ -1,5 +1,6 @@
 """Quality-of-result benchmark: the naive Verilog does what our units do, and rows are judged."""
 
+import importlib
 import random
 import shutil
 import subprocess
@@ -21,12 +22,9 @@ needs_icarus = pytest.mark.skipif(not shutil.which("iverilog"), reason="needs iv
 def programs():
     sys.path.insert(0, str(FOLDER))
     try:
-        import qor
-        import qor_naive
-        import qor_rows
+        return [importlib.import_module(name) for name in ("qor", "qor_naive", "qor_rows")]
     finally:
         sys.path.remove(str(FOLDER))
-    return qor, qor_naive, qor_rows
 
 
 def simulate(verilog, folder, inputs, output, vectors):
