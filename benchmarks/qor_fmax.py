@@ -81,7 +81,7 @@ def fmax_table() -> Iterator[str]:
         made = list(pool.map(lambda case: measure(*case[1:4]), cases))
     for (name, technology, _, _, goal), values in zip(cases, made, strict=True):
         fmax = values["fmax_mhz"]
-        met = "" if goal is None else "yes" if fmax >= goal else "NO"
+        met = "" if goal is None else "yes" if round(fmax) >= goal else "NO"
         cells = [name, technology, values["luts"], values["ffs"], f"{fmax:.0f}", goal, met]
         yield "| " + " | ".join("" if x is None else str(x) for x in cells) + " |"
     yield ""

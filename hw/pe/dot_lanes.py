@@ -7,7 +7,7 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value
 
 from macwright.hw.arith.aligner import align
 from macwright.hw.arith.bit_heap import BitHeap
-from macwright.hw.arith.target import target_of
+from macwright.hw.arith.target import ASIC_INVERTING, GENERIC, target_of
 from macwright.hw.formats import IntFormat, TernaryFormat
 from macwright.hw.pe.float_mac import kinds
 from macwright.hw.pe.int_product import add_int_product
@@ -102,7 +102,7 @@ def windowed_sum(
     heap = BitHeap(sum_width(spec), target=target)
     terms = []
     for bits, back, _, sign, _ in products:
-        difference = BitHeap(len(back), target=target)
+        difference = BitHeap(len(back), target=target if target == ASIC_INVERTING else GENERIC)
         difference.add(back)
         difference.add(least, negative=True)
         amount = Signal(len(back), name="amount")
