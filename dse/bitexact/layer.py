@@ -93,8 +93,9 @@ def layer_outputs(
     """Outputs of a layer.
 
     Sums are the accumulators of the unit, with its width and its order of rounding. A dyadic
-    requantiser then adds the bias, as a number of the accumulator's units, multiplies by the scale of the channel (an integer of 16 bits
-    and a shift) and rounds to 16 bits; sums in floating point are scaled in float32 instead.
+    requantiser then adds the bias, as a number of the accumulator's units, multiplies by the scale
+    of the channel (an integer of 16 bits and a shift) and rounds to 16 bits; sums in floating point
+    are scaled in float32 instead.
 
     Parameters
     ----------
