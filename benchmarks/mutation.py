@@ -5,7 +5,8 @@
 For small units of every family, ten seeded places of the generated Verilog are changed, one at a
 time, and the unit's own bench runs on each mutant (Icarus). A mutant that passes must be proved
 equivalent by Yosys (see `equivalence.py`); otherwise it has escaped, and the script ends with
-status 1. With ``--write`` the table goes into `benchmarks/RESULTS.md`.
+status 1. With ``--write`` the table goes into `benchmarks/RESULTS.md`. What became of a mutant is
+kept in the cache, so that the same command again goes on where it was stopped.
 """
 
 import argparse
@@ -13,15 +14,17 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from equivalence import equivalent
 from mutants import Mutant, mutants
 
+from macwright.costmodel.cache import Cache, content_key
 from macwright.hw.pe import spec_from_fields
 from macwright.hw.verilog import unit_verilog
-from macwright.sim.generate import write_unit
+from macwright.sim.generate import bench_text, write_unit
 from macwright.sim.runner import simulate
 
 BEGIN, END = "<!-- mutation: begin -->", "<!-- mutation: end -->"
@@ -30,6 +33,7 @@ COUNT = 10
 _INTS = {"act": "int4", "weight": "int3"}
 _FLOATS = {"act": "e3m2", "weight": "e2m1fn"}
 _SHIFT = {"act": "int4", "group": 4, "scale": "uint3", "zero": "int2", "total": "int20"}
+_FLOAT_SHIFT = {"act": "e2m1", "weight": "int2", "group": 3, "scale": "uint2", "total": "int14"}
 UNITS: list[tuple[str, dict[str, Any]]] = [
     ("int_mac", {**_INTS, "acc": "int9"}),
     ("int_mac", {**_INTS, "acc": "int9", "multiplier": "booth4", "en": True, "rst": True}),
@@ -45,7 +49,7 @@ UNITS: list[tuple[str, dict[str, Any]]] = [
     ("shift_add_mac", {**_SHIFT, "weight": "int3", "rst": True}),
     ("shift_add_mac", {**_SHIFT, "weight": "apot4", "pipeline": 1}),
     ("shift_add_mac", {**_SHIFT, "weight": "pot3", "zero": "none", "en": True}),
-    ("shift_add_mac", {**_SHIFT, "act": "e3m2", "weight": "int3", "total": "int24"}),
+    ("shift_add_mac", {**_SHIFT, **_FLOAT_SHIFT}),
     ("composable_mac", {"leaf": 4, "acc": "int20"}),
     ("composable_mac", {"act": "int4", "weight": "int4", "variant": "fusion", "acc": "int14"}),
     ("serial_mac", {"act": "int4", "weight": "int5", "lanes": 2, "acc": "int14", "rst": True}),
@@ -55,8 +59,28 @@ UNITS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+def key_of(spec: Any, mutant: Mutant) -> str:
+    """Key of a verdict in the cache: the mutant, its bench and all that the bench is made of."""
+    code = {
+        f"{package}/{path.name}": path.read_text()
+        for package in ("bench", "golden")
+        for path in Path(str(files(f"macwright.sim.{package}"))).glob("*.py")
+        if not path.stem.endswith("numpy")
+    }
+    gold = unit_verilog(spec)
+    return content_key(verilog=mutant.text, gold=gold, bench=bench_text(spec), code=code)
+
+
 def verdict(spec: Any, mutant: Mutant) -> str:
-    """What became of a mutant: caught, equivalent or escaped."""
+    """What became of a mutant: caught, equivalent or escaped; from the cache if it is known."""
+    cache, key = Cache("mutation"), key_of(spec, mutant)
+    found = cache.get(key) or _find_verdict(spec, mutant)
+    if found != "escaped":
+        cache.put(key, found)
+    return found
+
+
+def _find_verdict(spec: Any, mutant: Mutant) -> str:
     with tempfile.TemporaryDirectory(prefix="macwright-") as name:
         folder = Path(name)
         manifest = write_unit(spec, folder)
@@ -98,7 +122,7 @@ def main() -> int:
     whole = [sum(counts[k] for counts, _ in rows) for k in range(3)]
     lines.append(f"| **all** | {sum(whole)} | {' | '.join(map(str, whole))} |")
     lines += ["", *(f"- escaped: `{line}`" for _, escaped in rows for line in escaped)]
-    lines.append(f"{time.monotonic() - start:.0f} s, {args.jobs} at a time.")
+    print(f"{time.monotonic() - start:.0f} s", file=sys.stderr)
     text = "\n".join(
         ["## Mutation check", "", "`python benchmarks/mutation.py --write`", "", *lines]
     )
