@@ -141,12 +141,12 @@ def read_operands(path: Path) -> Callable[[Any], LayerOperands]:
         raise ValueError(f"Arrays of {path} must be matrices of numbers")
 
     def made(spec: Any) -> LayerOperands:
-        codes = [
+        acts, weights = (
             fmt.encode(array.astype(np.float64))
             if array.dtype.kind == "f"
             else array.astype(np.int64)
             for fmt, array in zip((spec.act, spec.weight), arrays, strict=True)
-        ]
-        return LayerOperands(path.stem, *codes)
+        )
+        return LayerOperands(path.stem, acts, weights)
 
     return made

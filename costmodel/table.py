@@ -74,12 +74,12 @@ def format_table(rows: pd.DataFrame) -> str:
 
     It is CSV after lines such as ``# flow 1 = "..."``: texts that many rows share.
     """
-    rows, heads = rows.sort_values("unit")[list(SHIPPED_COLUMNS)].copy(), []
+    ordered, heads = pd.DataFrame(rows.sort_values("unit")[list(SHIPPED_COLUMNS)]), []
     for column in _SHARED:
-        numbers = {text: n for n, text in enumerate(sorted(rows[column].dropna().unique()), 1)}
+        numbers = {text: n for n, text in enumerate(sorted(ordered[column].dropna().unique()), 1)}
         heads += [f"# {column} {n} = {json.dumps(text)}\n" for text, n in numbers.items()]
-        rows[column] = rows[column].map(numbers).astype("Int64")
-    return "".join(heads) + rows.to_csv(index=False, lineterminator="\n")
+        ordered[column] = pd.array([numbers.get(text) for text in ordered[column]], dtype="Int64")
+    return "".join(heads) + ordered.to_csv(index=False, lineterminator="\n")
 
 
 def parse_table(text: str) -> pd.DataFrame:

@@ -30,10 +30,13 @@ def empty_cache(monkeypatch, tmp_path):
 
 
 def codes(layer, spec):
-    """Calm activations in layer "calm", wild ones in "wild", and none in "other"."""
+    """Operands of a layer, which is no option of unit `OTHER` if its name is "other"."""
+    return None if layer == "other" and spec == OTHER else matrices(layer)
+
+
+def matrices(layer):
+    """No activations but zeros in layer "calm", wild ones in others."""
     rng = np.random.default_rng(len(layer))
-    if layer == "other" and spec == OTHER:
-        return None
     acts = rng.integers(0, 4, (20, 30)) * (layer != "calm")
     return acts, rng.integers(0, 4, (30, 10))
 
@@ -57,7 +60,8 @@ def test_each_unit_and_layer_has_the_energy_of_its_streams(monkeypatch):
     by = rows.set_index(["unit", "layer"]).energy_fj_per_mac
     assert by[SPEC.name, "wild"] > 1.5 * by[SPEC.name, "calm"]
     mapped = from_yosys_json(unit_netlist(SPEC, technology)[1], read_liberty([SMALL]))
-    streams = layer_streams(*codes("wild", SPEC), FMT, FMT, lanes=16)
+    acts, weights = matrices("wild")
+    streams = layer_streams(acts, weights, FMT, FMT, lanes=16)
     want = measure_energy(mapped, mapped.library, streams)
     assert by[SPEC.name, "wild"] == pytest.approx(want.energy_fj_per_cycle, abs=1e-4)
     assert rows.ci95_fj_per_mac[1] == pytest.approx(want.ci95_fj, abs=1e-4)
@@ -75,7 +79,7 @@ def test_each_unit_and_layer_has_the_energy_of_its_streams(monkeypatch):
 
 def test_row_has_the_energy_of_recorded_operands(tmp_path):
     technology = liberty_technology([SMALL])
-    acts, weights = codes("wild", SPEC)
+    acts, weights = matrices("wild")
     np.savez(tmp_path / "conv1.npz", activations=acts, weights=weights)
     row = characterize([SPEC], technology, stimulus=read_operands(tmp_path / "conv1.npz")).iloc[0]
     mapped = from_yosys_json(unit_netlist(SPEC, technology)[1], read_liberty([SMALL]))
@@ -85,8 +89,8 @@ def test_row_has_the_energy_of_recorded_operands(tmp_path):
     parts = row.zero_delay_fj_per_mac + row.glitch_fj_per_mac
     assert row.energy_fj_per_mac == pytest.approx(parts, abs=2e-4)
     # Values on the scale of the format are the same codes.
-    values = {"activations": FMT.decode(acts), "weights": FMT.decode(weights)}
-    np.savez(tmp_path / "values.npz", **values)
+    values = FMT.decode(acts), FMT.decode(weights)
+    np.savez(tmp_path / "values.npz", activations=values[0], weights=values[1])
     same = characterize([SPEC], technology, stimulus=read_operands(tmp_path / "values.npz"))
     assert same.energy_fj_per_mac[0] == row.energy_fj_per_mac
 

@@ -74,8 +74,9 @@ def test_every_unit_of_the_default_search_and_of_fp8_against_int8_ships(technolo
 @pytest.mark.parametrize("technology", [name for name in TABLES if name in LIBERTY_NAMES])
 def test_rows_of_cell_libraries_have_energy_with_its_parts(technology):
     rows = load_table(technology).set_index("unit")
-    rows = rows.loc[[s.name for s in default_units(technology) if s.name in rows.index]]
-    assert len(rows) > 100
+    units = [*default_units(technology), *fp8_units(technology).values()]
+    rows = rows.loc[[spec.name for spec in dict.fromkeys(units) if spec.name in rows.index]]
+    assert len(rows) > 10
     assert (rows.stimulus == "gauss").all()
     assert (rows.energy_fj_per_mac > 0).all()
     assert (rows.delay_ns > 0).all()
@@ -108,7 +109,8 @@ def test_sample_of_the_table_comes_out_the_same_again(technology):
             pytest.skip("needs ../shared")
         mapped = liberty_technology(sorted(PDK.glob(LIBRARIES[technology])), name=technology)
     shipped = load_table(technology).set_index("unit")
-    sample = [s for s in default_units(technology)[23::61] if s.name in shipped.index]
+    sample = [s for s in shipped_units(technology) if s.name in shipped.index]
+    sample = sample[len(sample) // 5 :: 61]
     assert sample
     made = characterize(sample, mapped).assign(bench=None, source=None)
     same = shipped.loc[[s.name for s in sample]].reset_index().assign(bench=None, source=None)
@@ -125,7 +127,7 @@ def test_table_file_is_written_as_the_command_writes_it(technology):
 def test_damaged_table_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "files", lambda package: tmp_path)
     (tmp_path / "tables").mkdir()
-    text = format_table(load_table("gates")[:3])
+    text = format_table(load_table("gates").head(3))
     for damaged in (text.replace("ffs", "fs"), text.replace('= "read', "= read"), "# flow\n"):
         (tmp_path / "tables" / "mine.csv").write_text(damaged)
         with pytest.raises(ValueError, match=r"^Cost table mine\.csv must be intact: "):
@@ -140,8 +142,8 @@ def test_energy_of_the_table_of_fpgas_is_an_index(monkeypatch):
     # Settled transitions rank units about as the energy of cells does.
     cells = load_table("nangate45").set_index("unit").energy_fj_per_mac
     cells = cells[[spec.name for spec in default_units("nangate45")]]
-    ranks = [pd.Series(column.to_numpy()).rank() for column in (rows.activity_index, cells)]
-    assert np.corrcoef(*ranks)[0, 1] > 0.9
+    index, energy = (np.argsort(np.argsort(list(c))) for c in (rows.activity_index, cells))
+    assert np.corrcoef(index, energy)[0, 1] > 0.9
 
 
 def test_current_rows_are_shipped_ones_in_the_order_asked_for(no_yosys):

@@ -1,5 +1,6 @@
 """The comparison of FP8 with INT8: integrals against quadrature, and the whole command."""
 
+import re
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
@@ -32,7 +33,7 @@ DENSITIES = {
 @pytest.mark.parametrize("name", DENSITIES)
 @pytest.mark.parametrize("fmt", ["int8", "e4m3wp", "e2m5wp"])
 def test_error_is_that_of_quadrature(name, fmt):
-    from accuracy import DISTRIBUTIONS, mean_squared_error
+    from accuracy import DISTRIBUTIONS, mean_squared_error  # pyright: ignore
 
     (data,) = (d for d in DISTRIBUTIONS if d.name == name)
     levels = parse_format(fmt).levels()
@@ -45,7 +46,7 @@ def test_error_is_that_of_quadrature(name, fmt):
 
 
 def test_bits_of_accuracy_are_the_published_ones_where_they_are_known():
-    from accuracy import DISTRIBUTIONS, bits_of_accuracy
+    from accuracy import DISTRIBUTIONS, bits_of_accuracy  # pyright: ignore
 
     uniform, normal, student = DISTRIBUTIONS
     # A quantiser of 2**n levels that just fill the range has n bits.
@@ -70,7 +71,7 @@ def test_bits_of_accuracy_are_the_published_ones_where_they_are_known():
 
 
 def test_command_prints_tables_and_writes_them_with_a_picture(monkeypatch, capsys, tmp_path):
-    import run
+    import run  # pyright: ignore
 
     monkeypatch.setenv("MACWRIGHT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(sys, "argv", ["run.py", "-o", str(tmp_path)])
@@ -78,17 +79,18 @@ def test_command_prints_tables_and_writes_them_with_a_picture(monkeypatch, capsy
     out = capsys.readouterr().out
     for name in ("nangate45", "asap7"):
         assert f"{name}: ratios divide by int_mac_int8_int8_int27_" in out
-    assert "over the 1" in out  # some 17 units of the registry
+    (correlation,) = re.findall(r"rank correlation (0\.\d+) over the 2\d units of the reg", out)
+    assert float(correlation) > 0.9
     table = pd.read_csv(tmp_path / "costs.csv").set_index(["operands", "accumulator"])
     assert len(table) == 14
-    assert table.loc[("int8", "fixed"), "nangate45 um2 / INT8"] == 1
-    assert table.loc[("e4m3fin", "fixed"), "formula gates"] == 1065
+    formula = table["formula gates"].to_dict()
+    assert formula["e4m3fin", "fixed"] == 1065
     assert table["formula gates"].notna().sum() == 5
-    fixed = table.xs("fixed", level="accumulator")
     for column in ("nangate45 um2", "asap7 um2", "nangate45 fJ", "asap7 fJ"):
-        assert table[column].notna().all()
-        assert 1 < fixed.loc["e4m3fin", f"{column} / INT8"] < 3
-        assert table.loc[("e4m3fin", "fp32"), column] > table.loc[("e4m3fin", "fp16"), column]
+        ratio = table[f"{column} / INT8"].to_dict()
+        assert ratio["int8", "fixed"] == 1
+        assert 1 < ratio["e4m3fin", "fixed"] < ratio["e5m2fin", "fixed"] < 3
+        assert ratio["e4m3fin", "fp32"] > ratio["e4m3fin", "fp16"]
     picture = ElementTree.parse(tmp_path / "costs.svg").getroot()
     tags = [element.tag.rpartition("}")[2] for element in picture.iter()]
     # A bar for each unit but the plain one, in two libraries, area and energy; five by formula.

@@ -24,7 +24,7 @@ from picture import bars
 from macwright.costmodel.default_units import fp8_units
 from macwright.costmodel.flow_liberty import liberty_technology
 from macwright.costmodel.formula import FAMILIES, mac_gates, unit_gates
-from macwright.costmodel.table import costs, load_table
+from macwright.costmodel.table import costs
 from macwright.costmodel.technology import Technology, find_technology
 from macwright.dse.progress import TerminalProgress
 from macwright.hw.files import write_atomic
@@ -81,20 +81,17 @@ def accuracies() -> pd.DataFrame:
 
 def rank_correlation() -> tuple[int, float]:
     """Spearman correlation of the formula with synthesis over the registry, and its units."""
-    area = load_table("gates").set_index("unit").area
     covered = [
         spec
         for spec in registry()
-        if spec.family in FAMILIES and not isinstance(spec.acc, FloatFormat) and spec.name in area
+        if spec.family in FAMILIES and not isinstance(spec.acc, FloatFormat)
     ]
-    ranks = [
-        pd.Series(values).rank()
-        for values in (
-            [unit_gates(spec) for spec in covered],
-            [area[spec.name] for spec in covered],
-        )
-    ]
-    return len(covered), float(np.corrcoef(*ranks)[0, 1]) if len(covered) > 1 else float("nan")
+    formula = pd.Series([unit_gates(spec) for spec in covered])
+    return len(covered), float(formula.corr(costs(covered, "gates").area, method=_spearman))
+
+
+def _spearman(x: np.ndarray, y: np.ndarray) -> float:
+    return float(np.corrcoef(pd.Series(x).rank(), pd.Series(y).rank())[0, 1])
 
 
 def picture(table: pd.DataFrame, technologies: list[Technology]) -> str:
