@@ -91,7 +91,8 @@ def main() -> int:
     args = parser.parse_args()
     names = args.names or [*FORMAT_NAMES, *EXTRA]
     lines = [
-        "## Quantising speed", "", "`python benchmarks/quantise_speed.py --write`", "",
+        "## Quantising speed", "",
+        f"`python benchmarks/quantise_speed.py {' '.join(sys.argv[1:])}`", "",
         f"{args.count} float32 values; {processor()}; Python {platform.python_version()}, "
         f"NumPy {np.__version__}, ml_dtypes {ml_dtypes.__version__}; best CPU time of "
         f"{args.repeats}.", "",
