@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import product
-from math import ceil
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from macwright.costmodel.array import Engine, Schedule, TemporalArray
-from macwright.costmodel.memory import DRAM_PJ_PER_BIT, sram
+from macwright.costmodel.memory import DRAM_PJ_PER_BIT, Sram, sram
 from macwright.dse.settings import Dataflow, Temporal
 from macwright.dse.solver import ArrayShape, OptionTable
 from macwright.dse.workload import Layer
@@ -116,7 +115,11 @@ def temporal_problem(
     energy = {row["unit"]: row["energy_fj_per_mac"] for row in usable.values()}
     with_energy = all(np.isfinite(list(energy.values())))
     node = NODE_NM.get(technology)
-    bits = [[parse_format(f).bits_per_value for f in p.split("/")] for p in table.labels["formats"]]
+    bits = np.array(
+        [[parse_format(f).bits_per_value for f in p.split("/")] for p in table.labels["formats"]]
+    )
+    per_mac = np.array([energy[unit] for unit in table.labels["unit"]]) * 1e-9
+    macs = np.array([of_layer[name].macs for name in names])
     arrays = []
     for n_rows, n_columns in product(chip.rows, chip.columns):
         array = TemporalArray(rows=n_rows, columns=n_columns)
@@ -125,17 +128,20 @@ def temporal_problem(
         for kib in chip.buffers_kib if node else (0.0,):
             columns = {LATENCY: cycles / (chip.clock_mhz * 1e3)}
             fixed = 0.0
+            if with_energy:
+                columns["energy_uj"] = macs * per_mac
             if node:
                 memory = sram(kib=kib, bits=BUFFER_BITS, node_nm=node)
                 fixed = 2 * memory.area_mm2 * 1e6
-            if with_energy:
-                per_mac = np.array([energy[unit] for unit in table.labels["unit"]]) * 1e-9
-                moved = [
-                    _memory_uj(of_layer[name], plan[name], *widths, kib, node)
-                    for name, widths in zip(names, bits, strict=True)
-                ]
-                macs = np.array([of_layer[name].macs for name in names])
-                columns["energy_uj"] = macs * per_mac + np.array(moved)
+                if with_energy:
+                    moved = _memory_uj(
+                        [of_layer[name] for name in names],
+                        [plan[name] for name in names],
+                        bits,
+                        kib * 8192,
+                        memory,
+                    )
+                    columns["energy_uj"] = columns["energy_uj"] + moved
             name = f"{n_rows}x{n_columns}" + (f", 2 x {kib:g} KiB" if node else "")
             areas = {unit: n_rows * n_columns * each for unit, each in area.items()}
             arrays.append(ArrayShape(name=name, area=areas, fixed_area=fixed, columns=columns))
@@ -143,27 +149,25 @@ def temporal_problem(
 
 
 def _memory_uj(
-    layer: Layer,
-    plan: Schedule,
-    weight_bits: float,
-    act_bits: float,
-    kib: float,
-    node: float | None,
-) -> float:
-    """Energy of the buffers and of the memory outside for one layer, uJ."""
-    if node is None:
-        return 0.0
-    buffer = sram(kib=kib, bits=BUFFER_BITS, node_nm=node)
-    read = plan.act_reads * act_bits + plan.weight_reads * weight_bits
-    inside = read * buffer.read_pj_per_bit + plan.out_writes * act_bits * buffer.write_pj_per_bit
-    room = kib * 8192
-    weights, acts = layer.weights * weight_bits, layer.activations * act_bits
-    results = layer.outputs * act_bits
-    outside = weights + (results if results > room else 0.0)
-    if acts > room:
-        outside += acts
-        if weights > room:
-            outside += min(acts * (ceil(weights / room) - 1), weights * (ceil(acts / room) - 1))
+    layers: Sequence[Layer],
+    plans: Sequence[Schedule],
+    bits: np.ndarray,
+    room: float,
+    buffer: Sram,
+) -> np.ndarray:
+    """Energy of the buffers and of the memory outside, uJ, shape (n_rows,).
+
+    `bits` are those of a weight and of an activation, shape (n_rows, 2), `room` those of a buffer.
+    """
+    weight_bits, act_bits = bits.T
+    size = np.array([(one.weights, one.activations, one.outputs) for one in layers], np.float64)
+    moves = np.array([(p.weight_reads, p.act_reads, p.out_writes) for p in plans], np.float64)
+    read = moves[:, 0] * weight_bits + moves[:, 1] * act_bits
+    inside = read * buffer.read_pj_per_bit + moves[:, 2] * act_bits * buffer.write_pj_per_bit
+    weights, acts, results = size[:, 0] * weight_bits, size[:, 1] * act_bits, size[:, 2] * act_bits
+    outside = weights + np.where(results > room, results, 0) + np.where(acts > room, acts, 0)
+    again = np.minimum(acts * (np.ceil(weights / room) - 1), weights * (np.ceil(acts / room) - 1))
+    outside += np.where((acts > room) & (weights > room), again, 0)
     return (inside + outside * DRAM_PJ_PER_BIT[DRAM]) * 1e-6
 
 

@@ -5,12 +5,16 @@ import itertools
 import json
 from math import ceil
 from pathlib import Path
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from dse_tiny import write_tiny_model
 
+from macwright.costmodel.memory import sram
 from macwright.dse import cli
-from macwright.dse.hardware import runs_on
+from macwright.dse.hardware import runs_on, temporal_problem
+from macwright.dse.settings import Temporal
 
 FORMATS = ["--weights", "int4,e2m1fn", "--activations", "int4,int8", "--no-verify"]
 #: M, K and N of the two layers.
@@ -188,6 +192,37 @@ def test_hard_multipliers_are_a_cost(work, model):
     layers = json.loads((run / row["allocation"]).read_text())["layers"]
     assert [entry["pe"] * entry["simd"] for entry in layers.values()] == [6, 2]
     assert float(row["dsps"]) == 8
+
+
+@pytest.mark.parametrize("kib", [4.0, 1024.0])
+def test_energy_and_area_count_buffers_and_memory_outside(kib):
+    layer = SimpleNamespace(
+        name="a", m=256, k=90, n=64, groups=1, macs=256 * 90 * 64, weights=90 * 64
+    )
+    layer.activations, layer.outputs = 256 * 30, 256 * 64
+    option = {"layer": "a", "option": "int4/int8", "weight": "int4", "activation": "int8"}
+    options = pd.DataFrame([option | {"loss": 1.0, "bops": 1.0, "weight_bytes": 1.0}])
+    unit = {"unit": "u", "area": 10.0, "area_unit": "um2", "delay_ns": 1.0}
+    costs = pd.DataFrame([unit | {"energy_fj_per_mac": 100.0}])
+    chip = Temporal(rows=(16,), columns=(8,), buffers_kib=(kib,))
+    units = {("int4", "int8"): SimpleNamespace(name="u")}
+    _, (array,) = temporal_problem([layer], options, units, costs, chip, "nangate45")
+    memory = sram(kib=kib, bits=64, node_nm=45)
+    assert array.area == {"u": 1280.0}
+    assert array.fixed_area == pytest.approx(2e6 * memory.area_mm2)
+    # Activations are read for each 8 of the 64 channels, weights for each 16 of the 256 positions.
+    reads = 256 * 90 * 8 * 8 + 90 * 64 * 16 * 4
+    inside = reads * memory.read_pj_per_bit + 256 * 64 * 8 * memory.write_pj_per_bit
+    weights, acts, results = 90 * 64 * 4, 256 * 30 * 8, 256 * 64 * 8
+    outside = weights
+    if kib == 4:
+        # Nothing fits into 32,768 bits but the weights: activations come and results go.
+        outside += acts + results
+    expected = layer.macs * 100e-9 + (inside + 8 * outside) * 1e-6
+    assert array.columns["energy_uj"][0] == pytest.approx(expected)
+    slow = Temporal(rows=(16,), columns=(8,), clock_mhz=1100)
+    with pytest.raises(ValueError, match="must suit one unit or more, not 1100 MHz"):
+        temporal_problem([layer], options, units, costs, slow, "nangate45")
 
 
 @pytest.mark.parametrize(
