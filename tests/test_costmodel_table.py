@@ -83,7 +83,7 @@ def test_rows_of_cell_libraries_have_energy_with_its_parts(technology):
     parts = rows.zero_delay_fj_per_mac + rows.glitch_fj_per_mac
     assert (parts - rows.energy_fj_per_mac).abs().max() < 2e-4
     assert (rows.ci95_fj_per_mac < 0.1 * rows.energy_fj_per_mac).all()
-    assert rows.glitch_factor.between(1, 4).all()
+    assert rows.glitch_factor.between(1, 8).all()
 
 
 LIBRARIES = {
@@ -134,15 +134,13 @@ def test_damaged_table_is_refused(monkeypatch, tmp_path):
             module._shipped.__wrapped__("mine")
 
 
-def test_energy_of_the_table_of_fpgas_is_an_index(monkeypatch):
-    rows = load_table("ecp5").set_index("unit")
-    rows = rows.loc[[spec.name for spec in default_units("ecp5")]]
+@pytest.mark.slow
+def test_activity_of_fpgas_ranks_units_about_as_energy_of_cells_does():
+    rows = characterize(default_units("ecp5")[::9], "ecp5")
     assert rows.energy_fj_per_mac.isna().all()
-    assert (rows.activity_index > 0).all()
-    # Settled transitions rank units about as the energy of cells does.
-    cells = load_table("nangate45").set_index("unit").energy_fj_per_mac
-    cells = cells[[spec.name for spec in default_units("nangate45")]]
-    index, energy = (np.argsort(np.argsort(list(c))) for c in (rows.activity_index, cells))
+    cells = load_table("nangate45").set_index("unit").energy_fj_per_mac.to_dict()
+    energy = [cells[spec.name] for spec in default_units("nangate45")[::9]]
+    index, energy = (np.argsort(np.argsort(values)) for values in (rows.activity_index, energy))
     assert np.corrcoef(index, energy)[0, 1] > 0.9
 
 
