@@ -189,6 +189,7 @@ def test_quantised_model_computes_with_codes_of_its_formats(network, options):
     float_network, plans = quantise(workload, dataset, allocation, options=options)
     for plan in plans:
         assert plan.weight is not None
+        assert plan.weight_scale is not None
         codes = to_matrix(plan.layer, plan.weight) / plan.weight_scale[:, None]
         grid = plan.weight_format.quantize(codes)
         np.testing.assert_allclose(codes, grid, rtol=1e-5, atol=1e-5)

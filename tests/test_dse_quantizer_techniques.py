@@ -221,18 +221,19 @@ def test_steps_that_do_not_generalise_are_not_taken():
     rng = np.random.default_rng(0)
     weights = rng.standard_normal((1, 4, 200)).astype(np.float32)
     columns = rng.standard_normal((1, 240, 200)).astype(np.float32)
-    exact = columns @ weights.transpose(0, 2, 1)
+    exact = (columns @ weights.transpose(0, 2, 1)).astype(np.float32)
     noise = rng.standard_normal(exact.shape).astype(np.float32)
     noisy = (exact + noise).astype(np.float32)
     found = retarget(weights, Moments(columns, noisy, centred=False))
     assert np.abs(found - weights).mean() < 0.1 * np.abs(weights).mean()
     # A change that all the data shows is made in full.
-    other = weights + 0.3
-    real = columns @ other.transpose(0, 2, 1)
+    other = (weights + 0.3).astype(np.float32)
+    real = (columns @ other.transpose(0, 2, 1)).astype(np.float32)
     many = np.repeat(columns, 4, axis=1), np.repeat(real, 4, axis=1)
     found = retarget(weights, Moments(*many, centred=False))
     assert np.abs(found - other).mean() < 0.1
-    moments = Moments(columns, exact + 2, centred=False)
+    moved = (exact + 2).astype(np.float32)
+    moments = Moments(columns, moved, centred=False)
     assert lost_means(weights, moments).mean() == pytest.approx(2, abs=0.1)
 
 

@@ -98,7 +98,8 @@ def retarget(weights: _Array, moments: Moments) -> _Array:
     share = gain / cost if cost > 0 else 0.0
     if share <= 0:
         return weights
-    return weights + np.float32(min(share, 1.0)) * _step(weights, moments.square, moments.cross)
+    whole = _step(weights, moments.square, moments.cross)
+    return (weights + np.float32(min(share, 1.0)) * whole).astype(np.float32, copy=False)
 
 
 def lost_means(weights: _Array, moments: Moments) -> _Array:

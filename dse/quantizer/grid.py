@@ -107,7 +107,7 @@ def _block_scales(blocks: _Array, fmt: BlockFormat, *, search: bool) -> _Array:
         exponent = np.frexp(top)[1] - 1 - fmt.max_exponent
         steps = np.array([0, 1, -1]) if search else np.zeros(1, int)
         tried = np.ldexp(1.0, np.clip(exponent[..., None] + steps, -126, 126))
-    tried = scale_of(tried)
+    tried = scale_of(np.asarray(tried, np.float64))
     best, least = tried[..., 0], np.full(top.shape, np.inf)
     for i in range(tried.shape[-1]):
         wrong = on_grid(fmt.element, blocks, tried[..., i, None]) - blocks
