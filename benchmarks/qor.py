@@ -82,9 +82,9 @@ def compare(row: Row, technology: Technology) -> dict[str, Any]:
         "delay_ns": ours.get("delay_ns"),
         "naive": plain,
         "naive_delay_ns": naive.get("delay_ns"),
-        "naive/ours": None if plain is None else plain / figure,
+        "naive/ours": _ratio(plain, figure),
         "public": row.public,
-        "public/ours": None if row.public is None else row.public / figure,
+        "public/ours": _ratio(row.public, figure),
         "goal": goal,
         "met": met,
     }
@@ -129,6 +129,11 @@ def _tried(values: dict[str, Any]) -> str:
         if values["unit"].startswith(start) and values["technology"] == technology:
             return text
     return ""
+
+
+def _ratio(other: float | None, figure: float) -> float | None:
+    """How many times larger the other is; none beside a unit that is all hard multiplier."""
+    return other / figure if other is not None and figure > 0 else None
 
 
 def _text(value: Any) -> str:

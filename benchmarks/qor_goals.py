@@ -32,7 +32,7 @@ INTEGERS: dict[tuple[int, int, int], dict[str, float | None]] = {
     (16, 16, 40): {"nangate45": 1600},
 }
 #: Adder -> largest area and delay, nangate45, int8 x int8 + 32.
-FAST = {"brent_kung": (665, 1.25), "kogge_stone": (665, 1.25), "carry_save": (775, 0.75)}
+FAST = {"kogge_stone": (665, 1.25), "carry_save": (775, 0.75)}
 
 #: Format -> accumulator bits, goals, public figures (nangate45, and LUT4 + 2 CCU2C on ECP5).
 MINIFLOATS: dict[str, tuple[int, dict[str, float | None], dict[str, float]]] = {

@@ -136,6 +136,9 @@ def test_row_is_judged_by_area_and_delay(programs, monkeypatch):
     fast = judge(goal=100, goal_ns=1.5)
     assert (fast["ours"], fast["met"], fast["goal"]) == (100, "yes", "100 at 1.5 ns")
     assert judge(goal=99, goal_ns=1.5)["met"] == judge(goal=100, goal_ns=0.9)["met"] == "NO"
+    figures[0]["area"] = 0.0
+    assert judge(public=7)["public/ours"] is None
+    figures[0]["area"] = 90.0
     text = "\n".join(
         qor.tables([(qor_rows.Row(**row), judge(goal=89)), (qor_rows.Row(**row), judge())])
     )
