@@ -128,7 +128,7 @@ def million_line() -> str:
         [f"g{i}" for i in range(n)],
         np.arange(0, 3 * n + 1, 3),
         ["int2", "int4", "int8"] * n,
-        {"loss": loss.ravel(), "bits": bits},
+        {"loss": np.asarray(loss.ravel(), np.float64), "bits": np.asarray(bits, np.float64)},
     )
     found = solve(table, budgets=[Budget("bits", max=3.5 * float(size.sum()))])
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6

@@ -70,4 +70,4 @@ def nsga2(table: OptionTable, cost: str, generations: int) -> tuple[np.ndarray, 
     )
     began = time.perf_counter()
     found = minimize(Allocation(), algorithm, ("n_gen", generations), seed=1)
-    return np.atleast_2d(found.F), time.perf_counter() - began
+    return np.atleast_2d(np.asarray(found.F)), time.perf_counter() - began

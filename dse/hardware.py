@@ -110,7 +110,7 @@ def temporal_problem(
             f"Layer {lacking[0]!r} must have a unit for {chip.clock_mhz:g} MHz, not only slower"
         )
     table = OptionTable.from_frame(pd.DataFrame(entries))
-    names = [table.layers[i] for i in table.layer_of_row.tolist()]
+    names = [str(table.layers[int(i)]) for i in table.layer_of_row]
     area = {row["unit"]: float(row["area"]) for row in usable.values()}
     energy = {row["unit"]: row["energy_fj_per_mac"] for row in usable.values()}
     with_energy = all(np.isfinite(list(energy.values())))
@@ -223,9 +223,9 @@ def dataflow_table(
     frame = pd.DataFrame(entries)
     if not entries or set(frame["layer"]) != set(of_layer):
         raise ValueError(f"Clock must suit a unit for each layer, not {chip.clock_mhz:g} MHz")
-    if not frame["dsps"].any():
+    if not any(frame["dsps"]):
         frame = frame.drop(columns="dsps")
-    if frame["energy_uj"].isna().any():
+    if np.isnan(np.asarray(frame["energy_uj"], np.float64)).any():
         frame = frame.drop(columns="energy_uj")
     return OptionTable.from_frame(frame)
 
@@ -250,7 +250,7 @@ def _divisors(number: int) -> list[int]:
 
 
 def _area_column(costs: pd.DataFrame) -> str:
-    return "luts" if (costs["area_unit"] == "luts").all() else "area"
+    return "luts" if set(costs["area_unit"]) == {"luts"} else "area"
 
 
 def _unit_rows(costs: pd.DataFrame, clock_mhz: float) -> dict[str, dict[str, Any]]:

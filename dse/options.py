@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from macwright.costmodel.default_units import WEIGHTS, mac_spec
@@ -193,4 +194,5 @@ def option_table(
                     }
                 )
     frame = pd.DataFrame(rows)
-    return frame.drop(columns="energy_uj") if frame["energy_uj"].isna().any() else frame
+    lacking = np.isnan(np.asarray(frame["energy_uj"], np.float64)).any()
+    return frame.drop(columns="energy_uj") if lacking else frame

@@ -56,8 +56,10 @@ def fit_correction(
     """
     layers = list(dict.fromkeys(options["layer"]))
     loss = {
-        (row["layer"], row["option"]): row["loss"]
-        for row in options[["layer", "option", "loss"]].to_dict("records")
+        (layer, option): float(value)
+        for layer, option, value in zip(
+            options["layer"], options["option"], options["loss"], strict=True
+        )
     }
     parts = np.array([[loss[name, pairs[name]] for name in layers] for pairs, _ in points])
     measured = np.array([value for _, value in points], np.float64)
@@ -96,7 +98,7 @@ def _left_out(parts: np.ndarray, measured: np.ndarray, strength: float) -> float
 
 def corrected(options: pd.DataFrame, correction: Correction) -> pd.DataFrame:
     """Options whose losses are multiplied by the factors of their layers."""
-    factors = options["layer"].map(dict(correction.factors)).astype(float)
+    factors = np.array([correction.factors[name] for name in options["layer"]])
     return options.assign(loss=options["loss"] * factors)
 
 

@@ -49,8 +49,8 @@ class AccuracyPrediction:
 
 
 def calibrate_accuracy(
-    losses: Sequence[float],
-    metrics: Sequence[float],
+    losses: Sequence[float] | _Array,
+    metrics: Sequence[float] | _Array,
     reference: float,
     *,
     higher_is_better: bool = True,
@@ -65,9 +65,9 @@ def calibrate_accuracy(
 
     Parameters
     ----------
-    losses : sequence of float, shape (n_points,)
+    losses : array_like, shape (n_points,)
         Predicted losses of allocations, at least zero.
-    metrics : sequence of float, shape (n_points,)
+    metrics : array_like, shape (n_points,)
         Their measured metrics.
     reference : float
         Metric of the float network on the same samples.

@@ -122,9 +122,7 @@ def test_allocations_that_are_refused(network, change, message):
 
 
 def test_options_that_are_refused():
-    with pytest.raises(
-        ValueError, match="must be one of nearest, gptq, adaround, not 'up'"
-    ):
+    with pytest.raises(ValueError, match="must be one of nearest, gptq, adaround, not 'up'"):
         QuantOptions(rounding="up")
     with pytest.raises(ValueError, match="Option images must be a positive integer, not 0"):
         QuantOptions(images=0)

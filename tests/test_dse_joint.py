@@ -6,6 +6,7 @@ import json
 from math import ceil
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -103,7 +104,7 @@ def test_temporal_front_is_of_all_arrays_types_and_formats(work, model):
         [(row, unit) for row in options[layer] for unit in unit_of if computes(unit, row)]
         for layer in SHAPES
     ]
-    every = []
+    every: list[tuple[float, float]] = []
     for n_rows, n_columns in itertools.product((2, 4, 16), (2, 4)):
         cycles = 0
         for m, k, n in SHAPES.values():
@@ -143,7 +144,7 @@ def test_dataflow_front_is_of_all_foldings_and_formats(work, model):
                     engines += [(pe * simd * area[r["unit"]], r["loss"]) for r in options[layer]]
         places.append(engines)
     every = [
-        (sum(size for size, _ in choice), sum(float(loss) for _, loss in choice))
+        (float(sum(size for size, _ in choice)), sum(float(loss) for _, loss in choice))
         for choice in itertools.product(*places)
     ]
     check_front(run, "area", every)
@@ -200,13 +201,14 @@ def test_energy_and_area_count_buffers_and_memory_outside(kib):
         name="a", m=256, k=90, n=64, groups=1, macs=256 * 90 * 64, weights=90 * 64
     )
     layer.activations, layer.outputs = 256 * 30, 256 * 64
+    layers: Any = [layer]
     option = {"layer": "a", "option": "int4/int8", "weight": "int4", "activation": "int8"}
     options = pd.DataFrame([option | {"loss": 1.0, "bops": 1.0, "weight_bytes": 1.0}])
     unit = {"unit": "u", "area": 10.0, "area_unit": "um2", "delay_ns": 1.0}
     costs = pd.DataFrame([unit | {"energy_fj_per_mac": 100.0}])
     chip = Temporal(rows=(16,), columns=(8,), buffers_kib=(kib,))
     units = {("int4", "int8"): SimpleNamespace(name="u")}
-    _, (array,) = temporal_problem([layer], options, units, costs, chip, "nangate45")
+    _, (array,) = temporal_problem(layers, options, units, costs, chip, "nangate45")
     memory = sram(kib=kib, bits=64, node_nm=45)
     assert array.area == {"u": 1280.0}
     assert array.fixed_area == pytest.approx(2e6 * memory.area_mm2)
@@ -222,7 +224,7 @@ def test_energy_and_area_count_buffers_and_memory_outside(kib):
     assert array.columns["energy_uj"][0] == pytest.approx(expected)
     slow = Temporal(rows=(16,), columns=(8,), clock_mhz=1100)
     with pytest.raises(ValueError, match="must suit one unit or more, not 1100 MHz"):
-        temporal_problem([layer], options, units, costs, slow, "nangate45")
+        temporal_problem(layers, options, units, costs, slow, "nangate45")
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def test_factors_are_those_of_a_network_with_one_kind_in_few_bits(tmp_path, monk
     }
     feeds = {name: values[:32] for name, values in dataset.x_calib.items()}
     exact = run_model(workload, workload.model, feeds)
-    table = losses.set_index(["layer", "tensor", "format"])["loss"]
+    table = {(r["layer"], r["tensor"], r["format"]): r["loss"] for r in losses.to_dict("records")}
     for kind, allocation in allocations.items():
         model = quantised_model(*quantise(workload, dataset, allocation))
         measured = float(np.mean((run_model(workload, model, feeds).astype(float) - exact) ** 2))
