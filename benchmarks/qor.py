@@ -41,8 +41,8 @@ TRIED = {
     "as large as its adders. A window of 10 bits costs a third (see the 16 lanes).",
     ("16 lanes int4 x int4", "nangate45"): "Tried: Booth rows (4 % larger), every mapping script; "
     "the 32-bit accumulator is a sixth of it.",
-    ("16 lanes int8 x binary", "nangate45"): "Tried: counting the signs first (no fewer adders, "
-    "as they are added once), every mapping script.",
+    ("16 lanes int8 x binary", "nangate45"): "Tried: every mapping script. Not built: counting the "
+    "signs first, which needs no fewer adders.",
 }
 
 NOTE = """\
