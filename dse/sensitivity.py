@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 #: Changes when the same question gets another answer, so that old results are not used.
-VERSION = 3
+VERSION = 4
 
 _Progress = Callable[[str, int, int], None]
 _Arrays = dict[str, np.ndarray]
