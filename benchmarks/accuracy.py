@@ -19,6 +19,7 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is imported
 
 import numpy as np
+from section import write_section
 
 from macwright.dse.bitexact import fake_quant_distance
 from macwright.dse.evaluate import evaluate, run_model
@@ -273,16 +274,6 @@ PARTS = {
 }
 
 
-def write(part: str, text: str) -> None:
-    """Put a part between its markers in the results."""
-    begin, end = f"<!-- accuracy {part}: begin -->", f"<!-- accuracy {part}: end -->"
-    path = Path(__file__).with_name("RESULTS.md")
-    old = path.read_text() if path.exists() else ""
-    before, _, rest = old.partition(begin)
-    after = rest.partition(end)[2]
-    path.write_text(f"{before.rstrip()}\n\n{begin}\n{text}\n{end}\n{after.lstrip()}".lstrip())
-
-
 def main() -> None:
     """Run the parts that are asked for."""
     parser = argparse.ArgumentParser(description="Measure accuracy and its prediction.")
@@ -292,13 +283,13 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put it into benchmarks/RESULTS.md")
     args = parser.parse_args()
     for part in args.parts or PARTS:
-        lines = [f"## Accuracy: {part}", "", f"`python benchmarks/accuracy.py {part} --write`", ""]
-        print("\n".join(lines))
+        lines: list[str] = []
+        print(f"## Accuracy: {part}\n")
         for line in PARTS[part](args):
             print(line, flush=True)
             lines.append(line)
         if args.write:
-            write(part, "\n".join(lines))
+            write_section(f"accuracy {part}", f"Accuracy: {part}", "\n".join(lines))
 
 
 if __name__ == "__main__":

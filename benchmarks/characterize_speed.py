@@ -139,9 +139,8 @@ def main() -> None:
         lines = measure(args)
     print("\n".join(lines))
     if args.write:
-        command = "python benchmarks/characterize_speed.py --liberty ../shared/pdk/... --write"
         body = "\n".join(f"- {line}" for line in lines)
-        write_section("characterize_speed", "Characterisation", command, body)
+        write_section("characterize_speed", "Characterisation", body)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,6 @@ DEFAULT = ROOT.parent / "shared/reference/energy/nangate45-i8x8_32-gauss"
 CLEAR_EVERY = 32
 CYCLES = 6000
 REPEATS = 2
-COMMAND = "python benchmarks/energy_speed.py --write"
 
 
 def main() -> int:
@@ -69,7 +68,7 @@ def main() -> int:
     print(text)
     if options.write:
         body = f"```\n{text}\n```"
-        write_section("energy_speed", "Speed of the energy model", COMMAND, body)
+        write_section("energy_speed", "Speed of the energy model", body)
     return int(failed)
 
 

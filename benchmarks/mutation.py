@@ -20,6 +20,7 @@ from typing import Any
 
 from equivalence import equivalent
 from mutants import Mutant, mutants
+from section import write_section
 
 from macwright.costmodel.cache import Cache, content_key
 from macwright.hw.pe import spec_from_fields
@@ -27,7 +28,6 @@ from macwright.hw.verilog import unit_verilog
 from macwright.sim.generate import bench_text, write_unit
 from macwright.sim.runner import simulate
 
-BEGIN, END = "<!-- mutation: begin -->", "<!-- mutation: end -->"
 COUNT = 10
 
 _INTS = {"act": "int4", "weight": "int3"}
@@ -123,15 +123,10 @@ def main() -> int:
     lines.append(f"| **all** | {sum(whole)} | {' | '.join(map(str, whole))} |")
     lines += ["", *(f"- escaped: `{line}`" for _, escaped in rows for line in escaped)]
     print(f"{time.monotonic() - start:.0f} s", file=sys.stderr)
-    text = "\n".join(
-        ["## Mutation check", "", "`python benchmarks/mutation.py --write`", "", *lines]
-    )
+    text = "\n".join(lines)
     print(text)
     if args.write:
-        path = Path(__file__).with_name("RESULTS.md")
-        before, _, rest = (path.read_text() if path.exists() else "").partition(BEGIN)
-        after = rest.partition(END)[2]
-        path.write_text(f"{before.rstrip()}\n\n{BEGIN}\n{text}\n{END}\n{after.lstrip()}".lstrip())
+        write_section("mutation", "Mutation check", text)
     return 1 if whole[2] else 0
 
 

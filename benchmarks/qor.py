@@ -25,10 +25,10 @@ from qor_flows import TECHNOLOGIES, flows, technologies
 from qor_fmax import fmax_table
 from qor_naive import best_naive
 from qor_rows import GE, Row, rows
+from section import write_section
 
 from macwright.costmodel.technology import Technology
 from macwright.costmodel.unit_costs import unit_costs
-from macwright.hw.files import write_atomic
 
 COLUMNS = (
     "unit technology ours delay_ns naive naive_delay_ns naive/ours public public/ours goal met"
@@ -46,7 +46,7 @@ TRIED = {
 }
 
 NOTE = """\
-`python benchmarks/qor.py --pdk DIR --write`. Areas: um2 of cells without wires (nangate45, \
+Areas: um2 of cells without wires (nangate45, \
 sky130hd, asap7, ihp130), two-input gates (gates), LUTs (ecp5: LUT4 + 2 CCU2C, ice40: LUT4, xc7: \
 LUT1-6), or gate equivalents (GE, 0.798 um2 of nangate45) a product where the name says so; the \
 smallest of the technology's mapping scripts, ours and naive alike (LUTs: mapped for depth and for \
@@ -142,19 +142,6 @@ def _text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, int | float) else str(value)
 
 
-def write_section(text: str) -> None:
-    """Replace this program's section of the results."""
-    path = Path(__file__).with_name("RESULTS.md")
-    begin, end = "<!-- qor: begin -->\n", "<!-- qor: end -->\n"
-    content = path.read_text() if path.exists() else ""
-    if begin not in content:
-        content += begin + end
-    before, rest = content.split(begin, 1)
-    after = rest.split(end, 1)[1]
-    head = f"## Quality of result\n\n{NOTE}\n"
-    write_atomic(path, before + begin + head + text + "\n" + end + after)
-
-
 def main() -> int:
     """Print the table; 1 if a goal is missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
@@ -181,7 +168,7 @@ def main() -> int:
         text += "\n\n" + "\n".join(fmax_table())
     print("\n" + text)
     if args.write:
-        write_section(text)
+        write_section("qor", "Quality of result", f"{NOTE}\n{text}")
     return int(any(values["met"] == "NO" for _, values in made))
 
 

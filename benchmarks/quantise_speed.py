@@ -7,19 +7,17 @@ the same data to float8_e4m3fn, and at most ten times a NumPy copy. Exit status 
 """
 
 import argparse
-import platform
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
+from section import write_section
 
 from macwright.hw.formats import FORMAT_NAMES, FloatFormat, IntFormat, parse_format
 
-BEGIN, END = "<!-- quantise_speed: begin -->", "<!-- quantise_speed: end -->"
 EXTRA = ("int1", "uint1", "int12", "int24", "int32", "e1m2fin", "e1m14fin", "e8m0fin", "e8m7fin")
 EXTRA += ("e8m7wp", "e9m6fin", "e10m5fin", "e5m10fin", "e4m3b30fin", "e4m3b-8fin")
 
@@ -44,13 +42,6 @@ def data(kind: str, count: int) -> NDArray[np.float32]:
         return np.where(np.isnan(values), np.float32(1), values)
     values = rng.standard_normal(count, dtype=np.float32) * np.float32(3)
     return np.maximum(values, 0) if kind == "relu" else values
-
-
-def processor() -> str:
-    """Name of the processor, where the system tells."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next((line.split(": ")[1] for line in lines if "model name" in line), platform.machine())
 
 
 def table(kind: str, names: list[str], count: int, repeats: int) -> tuple[list[str], int]:
@@ -91,12 +82,10 @@ def main() -> int:
     args = parser.parse_args()
     names = args.names or [*FORMAT_NAMES, *EXTRA]
     lines = [
-        "## Quantising speed", "",
-        f"`python benchmarks/quantise_speed.py {' '.join(sys.argv[1:])}`", "",
-        f"{args.count} float32 values; {processor()}; Python {platform.python_version()}, "
-        f"NumPy {np.__version__}, ml_dtypes {ml_dtypes.__version__}; best CPU time of "
-        f"{args.repeats}.", "",
-    ]  # fmt: skip
+        f"{args.count} float32 values; ml_dtypes {ml_dtypes.__version__}; best CPU time of "
+        f"{args.repeats}.",
+        "",
+    ]
     broken = 0
     for kind in args.kinds:
         part, failed = table(kind, names, args.count, args.repeats)
@@ -106,11 +95,7 @@ def main() -> int:
     text = "\n".join(lines)
     print(text)
     if args.write:
-        path = Path(__file__).with_name("RESULTS.md")
-        old = path.read_text() if path.exists() else ""
-        before, _, rest = old.partition(BEGIN)
-        after = rest.partition(END)[2]
-        path.write_text(f"{before.rstrip()}\n\n{BEGIN}\n{text}\n{END}\n{after.lstrip()}".lstrip())
+        write_section("quantise_speed", "Quantising speed", text)
     return min(broken, 1)
 
 

@@ -10,7 +10,6 @@ and kept in its cache, like the evaluations and the costs of the units.
 
 import argparse
 import json
-import os
 import resource
 import time
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from search_accuracy import accuracy_lines, energy_lines
 from search_hardware import hardware_lines
 from search_networks import network, pairs_table
 from search_rivals import nsga2, ratio_greedy, volume
+from section import write_section
 
 from macwright.dse.solver import Budget, Count, Front, OptionTable, confirm, front, solve
 
@@ -168,16 +168,6 @@ def _hardware_lines(args: argparse.Namespace) -> Iterator[list[str]]:
 PARTS = {"solver": _solver_lines, "accuracy": _accuracy_lines, "hardware": _hardware_lines}
 
 
-def _write(name: str, text: str) -> None:
-    """Put the text of a part between its markers in RESULTS.md, or at the end."""
-    begin, end = f"<!-- search {name}: begin -->", f"<!-- search {name}: end -->"
-    path = Path(__file__).with_name("RESULTS.md")
-    old = path.read_text() if path.exists() else ""
-    before, _, rest = old.partition(begin)
-    after = rest.partition(end)[2]
-    path.write_text(f"{before.rstrip()}\n\n{begin}\n{text}\n{end}\n{after}".lstrip())
-
-
 def main() -> None:
     """Run everything."""
     parser = argparse.ArgumentParser(description="Measure the solver.")
@@ -187,20 +177,13 @@ def main() -> None:
     parser.add_argument("--technology", default="asap7", help="of the arrays and of energy")
     args = parser.parse_args()
     for name in args.parts.split(","):
-        lines = [
-            f"## Search: {name}",
-            "",
-            f"`python benchmarks/search.py --parts {name} --technology {args.technology} --write` "
-            f"({os.cpu_count()} cores, load average at the start {os.getloadavg()[0]:.0f}; seconds "
-            "are of the clock where not called CPU)",
-            "",
-        ]
-        print("\n".join(lines), flush=True)
+        lines = ["Seconds are of the clock where not called CPU.", ""]
+        print(f"## Search: {name}\n", flush=True)
         for part in PARTS[name](args):
             print("\n".join(part), flush=True)
             lines += part
         if args.write:
-            _write(name, "\n".join(lines))
+            write_section(f"search {name}", f"Search: {name}", "\n".join(lines))
 
 
 if __name__ == "__main__":
