@@ -49,7 +49,7 @@ def cluster(address: str) -> Iterator[Executor]:
         If Dask is not installed, or the scheduler cannot be reached.
     """
     try:
-        from distributed import Client
+        from distributed import Client  # pyright: ignore[reportMissingImports] - an extra
     except ImportError:
         raise ToolError(
             "A cluster needs Dask, which is not installed: pip install 'macwright[distributed]'"
