@@ -1,26 +1,23 @@
 """The main job: from a model and data to a proved front whose points are measured."""
 
 import dataclasses
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from macwright.costmodel.table import costs
-from macwright.dse.evaluate import Evaluation, evaluate
-from macwright.dse.knee import knee_index
-from macwright.dse.options import needed_units, option_name, option_table, split_pairs
-from macwright.dse.points import Point
+from macwright.dse.evaluate import evaluate
+from macwright.dse.losses import Losses, find_losses
+from macwright.dse.measure import evaluate_all, held_out_results, measure_points
+from macwright.dse.options import needed_units, option_name, option_table
 from macwright.dse.recipe import Dataset, load_recipe
 from macwright.dse.refine import Correction, corrected, fit_correction, split_held_out
 from macwright.dse.search import Found, search
-from macwright.dse.sensitivity import AccuracyPrediction, calibrate_accuracy, measure_sensitivity
+from macwright.dse.sensitivity import AccuracyPrediction
 from macwright.dse.settings import Settings
-from macwright.dse.tensor_factors import tensor_factors
 from macwright.dse.verify import Verification, verify_units
 from macwright.dse.workload import Workload, load_workload
 
@@ -35,14 +32,14 @@ class Exploration:
 
     Attributes
     ----------
+    losses : Losses
+        What each tensor loses in each format.
     options : DataFrame
         One row for each layer and option: see :func:`macwright.dse.options.option_table`.
     found : Found
         Points, measured, and how they were found.
     prediction : AccuracyPrediction or None
         How accuracy was predicted; None with fewer than three measured points of the front.
-    factors : dict
-        Of the losses of weights and of activations, for what the quantiser makes of them.
     corrections : list of Correction
         Of the losses, one for each time they were refined.
     held_out : dict or None
@@ -54,14 +51,13 @@ class Exploration:
     settings: Settings
     workload: Workload
     dataset: Dataset
-    sensitivity: pd.DataFrame
+    losses: Losses
     costs: pd.DataFrame
     options: pd.DataFrame
     found: Found
     reference: float
     verification: Verification
     prediction: AccuracyPrediction | None
-    factors: dict[str, float]
     corrections: list[Correction]
     held_out: dict[str, Any] | None
     seconds: dict[str, float]
@@ -73,6 +69,7 @@ def explore(
     *,
     recipe: Path | None = None,
     data: Path | None = None,
+    sensitivity: Path | None = None,
     progress: Progress | None = None,
 ) -> Exploration:
     """Find the front of a model, prove it, verify its units and measure its points.
@@ -85,6 +82,8 @@ def explore(
         Formats, costs, limits and how much to report.
     recipe, data : Path, optional
         Recipe, if not beside the model, or a bare ``.npz`` file.
+    sensitivity : Path, optional
+        Table of losses in place of the measured ones.
     progress : callable, optional
         Called with stage, done and total.
 
@@ -107,24 +106,7 @@ def explore(
     # First of all, as it finds labels that the network has no outputs for.
     reference = evaluate(workload, dataset, None, jobs=settings.jobs).metric
     clock("read")
-    sensitivity = measure_sensitivity(
-        workload,
-        dataset,
-        settings.weights,
-        settings.activations,
-        images=settings.images,
-        jobs=settings.jobs,
-        progress=progress,
-    )
-    factors = tensor_factors(
-        workload,
-        dataset,
-        sensitivity,
-        settings.weights,
-        settings.activations,
-        jobs=settings.jobs,
-        progress=progress,
-    )
+    losses = find_losses(workload, dataset, settings, sensitivity, progress)
     clock("sensitivity")
     units = needed_units(
         layers,
@@ -141,154 +123,81 @@ def explore(
         progress=progress,
     )
     clock("characterise")
-    options = single = option_table(
+    single = option_table(
         layers,
         settings.weights,
         settings.activations,
-        sensitivity=sensitivity,
+        sensitivity=losses.table,
         units=units,
         costs=rows,
-        factors=factors,
+        factors=losses.factors,
     )
-    found = search(layers, options, units, rows, settings, progress)
-    corrections: list[Correction] = []
-    seen: dict[str, tuple[Mapping[str, str], float]] = {}
-    for _ in range(settings.refine):
-        chosen = [point.pairs for point in found.front if point.name in found.measured]
-        for pairs, result in zip(
-            chosen, _measure(workload, dataset, chosen, settings, progress), strict=True
-        ):
-            seen[str(sorted(pairs.items()))] = (pairs, result.logit_mse)
-        # The losses of single tensors are what is corrected, each time by all that is known.
-        corrections.append(fit_correction(single, list(seen.values())))
-        options = corrected(single, corrections[-1])
-        found = search(layers, options, units, rows, settings, progress)
+
+    def searched(options: pd.DataFrame) -> Found:
+        return search(layers, options, units, rows, settings, progress)
+
+    def measured(chosen: Sequence[Mapping[str, str]]) -> list[float]:
+        results = evaluate_all(workload, dataset, chosen, settings, progress)
+        return [result.logit_mse for result in results]
+
+    options, found, corrections = _refined(single, settings.refine, searched, measured)
     clock("solve")
-    used = {unit for point in found.front for unit in point.units.values()}
-    pairs = {pair for point in found.front if not point.units for pair in point.pairs.values()}
     verification = verify_units(
-        [spec for pair, spec in units.items() if spec.name in used or option_name(*pair) in pairs],
+        _used_units(found, units),
         rows,
         simulating=settings.verify,
         jobs=settings.jobs,
         progress=progress,
     )
     clock("verify")
-    chosen = [point for point in found.front if point.name in found.measured]
-    results = _measure(
-        workload, dataset, [p.pairs for p in (*chosen, *found.uniforms)], settings, progress
-    )
-    accuracies = {
-        point.name: one.metric
-        for point, one in zip((*chosen, *found.uniforms), results, strict=True)
-    }
-    prediction, found = _predict(_with_accuracies(found, accuracies), reference, dataset)
-    held_out = None if last is None else _held_out(workload, last, found, settings)
+    prediction, found = measure_points(workload, dataset, found, reference, settings, progress)
+    held_out = None if last is None else held_out_results(workload, last, found, settings)
     clock("measure")
     return Exploration(
         settings=settings,
         workload=workload,
         dataset=dataset,
-        sensitivity=sensitivity,
+        losses=losses,
         costs=rows,
         options=options,
         found=found,
         reference=reference,
         verification=verification,
         prediction=prediction,
-        factors=factors,
         corrections=corrections,
         held_out=held_out,
         seconds=clock.seconds,
     )
 
 
-def _held_out(
-    workload: Workload, dataset: Dataset, found: Found, settings: Settings
-) -> dict[str, Any]:
-    """The knee, the float network and the dearest baseline within the knee's cost, once."""
-    cost = settings.objective
-    knee = knee_index(
-        [point.totals[cost] for point in found.front],
-        [point.totals["loss"] for point in found.front],
-    )
-    point = found.front[-1 if knee is None else knee]
-    beside = [p for p in found.uniforms if p.totals[cost] <= point.totals[cost]]
-    result = {
-        "samples": len(dataset.y_eval),
-        "fp32_accuracy": evaluate(workload, dataset, None, jobs=settings.jobs).metric,
-    }
-    for what, other in (("knee", point), ("uniform", beside[-1] if beside else None)):
-        if other is not None:
-            metric = evaluate(
-                workload, dataset, split_pairs(other.pairs), jobs=settings.jobs
-            ).metric
-            result[what] = {"point": other.name, "accuracy": metric}
-    return result
+def _refined(
+    single: pd.DataFrame,
+    times: int,
+    searched: Callable[[pd.DataFrame], Found],
+    measured: Callable[[Sequence[Mapping[str, str]]], list[float]],
+) -> tuple[pd.DataFrame, Found, list[Correction]]:
+    """Points, searched for again so often with losses corrected by the measured ones."""
+    options, found = single, searched(single)
+    corrections: list[Correction] = []
+    seen: dict[str, tuple[Mapping[str, str], float]] = {}
+    for _ in range(times):
+        chosen = [point.pairs for point in found.front if point.name in found.measured]
+        for pairs, loss in zip(chosen, measured(chosen), strict=True):
+            seen[str(sorted(pairs.items()))] = (pairs, loss)
+        # The losses of single tensors are what is corrected, each time by all that is known.
+        corrections.append(fit_correction(single, list(seen.values())))
+        options = corrected(single, corrections[-1])
+        found = searched(options)
+    return options, found, corrections
 
 
-def _with_accuracies(found: Found, accuracies: Mapping[str, float]) -> Found:
-    def measured(points: list[Point]) -> list[Point]:
-        return [dataclasses.replace(p, accuracy=accuracies.get(p.name)) for p in points]
-
-    return dataclasses.replace(
-        found, front=measured(found.front), uniforms=measured(found.uniforms)
-    )
-
-
-def _measure(
-    workload: Workload,
-    dataset: Dataset,
-    allocations: Sequence[Mapping[str, str]],
-    settings: Settings,
-    progress: Progress | None,
-) -> list[Evaluation]:
-    """Each allocation on the evaluation data."""
-    say = progress or (lambda *_: None)
-    jobs = settings.jobs or os.cpu_count() or 1
-
-    def measured(pairs: Mapping[str, str]) -> Evaluation:
-        return evaluate(workload, dataset, split_pairs(pairs), jobs=1)
-
-    with ThreadPoolExecutor(jobs) as pool:
-        running = [pool.submit(measured, pairs) for pairs in allocations]
-        try:
-            for done, _ in enumerate(as_completed(running)):
-                say("evaluation", done, len(running))
-            return [run.result() for run in running]
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-
-
-def _predict(
-    found: Found, reference: float, dataset: Dataset
-) -> tuple[AccuracyPrediction | None, Found]:
-    """Points with the accuracy that the measured ones of the front predict for their loss."""
-    known = [point for point in found.front if point.accuracy is not None]
-    losses = [point.totals["loss"] for point in known]
-    if len(set(losses)) < 3:
-        return None, found
-    fit = calibrate_accuracy(
-        losses,
-        [point.accuracy for point in known if point.accuracy is not None],
-        reference,
-        higher_is_better=dataset.higher_is_better,
-    )
-
-    def predicted(points: list[Point]) -> list[Point]:
-        most = max(losses)
-        return [
-            dataclasses.replace(p, predicted=fit.metric(p.totals["loss"]))
-            if p.totals["loss"] <= most
-            else p
-            for p in points
-        ]
-
-    lists = ("front", "uniforms", "sequential", "beside")
-    return fit, dataclasses.replace(
-        found, **{name: predicted(getattr(found, name)) for name in lists}
-    )
+def _used_units(found: Found, units: Mapping[tuple[str, str], Any]) -> list[Any]:
+    """Specs of the units of a front."""
+    used = {unit for point in found.front for unit in point.units.values()}
+    pairs = {pair for point in found.front if not point.units for pair in point.pairs.values()}
+    return [
+        spec for pair, spec in units.items() if spec.name in used or option_name(*pair) in pairs
+    ]
 
 
 class _Clock:

@@ -40,8 +40,18 @@ def lead_html(run: Run) -> str:
     return (
         f"{len(run.points)} allocations of number formats to {len(run.layers)} layers, each with "
         f"the least predicted loss at its {escape(cost_label(run, run.objective))}. "
-        f"Costs are those of generated, synthesised Verilog.{_prediction(run)}"
+        f"Costs are those of generated, synthesised Verilog.{_losses(run)}{_prediction(run)}"
     )
+
+
+def _losses(run: Run) -> str:
+    """Return what the losses are, if not the usual ones."""
+    source = run.info.get("losses")
+    if not isinstance(source, dict) or source.get("metric") == "logit_mse":
+        return ""
+    if "file" in source:
+        return f" Losses are those of the user's table {escape(str(source['file']))}."
+    return f" Losses are the {escape(str(source.get('what')))}."
 
 
 def _prediction(run: Run) -> str:

@@ -89,6 +89,8 @@ class Settings:
         Points of the front to report, besides those at the costs of uniform allocations.
     measured : int
         Reported points to measure on data, besides the same.
+    metric : str
+        What losses are, one of :data:`macwright.dse.sensitivity_metrics.METRICS`.
     images : int
         Calibration samples for the sensitivities.
     refine : int
@@ -113,6 +115,7 @@ class Settings:
     dsp: bool = False
     points: int = 32
     measured: int = 10
+    metric: str = "logit_mse"
     images: int = 32
     refine: int = 0
     held_out: float = 0.0

@@ -1,0 +1,144 @@
+"""Points of a run on data: evaluated, and predicted where they were not."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Any
+
+from macwright.dse.evaluate import Evaluation, evaluate
+from macwright.dse.knee import knee_index
+from macwright.dse.options import split_pairs
+from macwright.dse.points import Point
+from macwright.dse.recipe import Dataset
+from macwright.dse.search import Found
+from macwright.dse.sensitivity import AccuracyPrediction, calibrate_accuracy
+from macwright.dse.settings import Settings
+from macwright.dse.workload import Workload
+
+__all__ = ["evaluate_all", "held_out_results", "measure_points"]
+
+Progress = Callable[[str, int, int], None]
+
+
+def evaluate_all(
+    workload: Workload,
+    dataset: Dataset,
+    allocations: Sequence[Mapping[str, str]],
+    settings: Settings,
+    progress: Progress | None = None,
+) -> list[Evaluation]:
+    """Each allocation (option of each layer) on the evaluation data."""
+    say = progress or (lambda *_: None)
+    jobs = settings.jobs or os.cpu_count() or 1
+
+    def measured(pairs: Mapping[str, str]) -> Evaluation:
+        return evaluate(workload, dataset, split_pairs(pairs), jobs=1)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        running = [pool.submit(measured, pairs) for pairs in allocations]
+        try:
+            for done, _ in enumerate(as_completed(running)):
+                say("evaluation", done, len(running))
+            return [run.result() for run in running]
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def measure_points(
+    workload: Workload,
+    dataset: Dataset,
+    found: Found,
+    reference: float,
+    settings: Settings,
+    progress: Progress | None = None,
+) -> tuple[AccuracyPrediction | None, Found]:
+    """Measure the points that are to be, and predict the accuracy of the others.
+
+    Parameters
+    ----------
+    workload, dataset
+        Network and data.
+    found : Found
+        Points, and which of the front to measure; baselines are measured, too.
+    reference : float
+        Metric of the float network.
+    settings : Settings
+        Number of processes.
+    progress : callable, optional
+        Called with stage, done and total.
+
+    Returns
+    -------
+    prediction : AccuracyPrediction or None
+        None with fewer than three measured points of the front.
+    found : Found
+        The same points with their accuracies.
+    """
+    chosen = [point for point in found.front if point.name in found.measured]
+    chosen += found.uniforms
+    results = evaluate_all(workload, dataset, [p.pairs for p in chosen], settings, progress)
+    accuracies = {p.name: one.metric for p, one in zip(chosen, results, strict=True)}
+
+    def measured(points: list[Point]) -> list[Point]:
+        return [dataclasses.replace(p, accuracy=accuracies.get(p.name)) for p in points]
+
+    found = dataclasses.replace(
+        found, front=measured(found.front), uniforms=measured(found.uniforms)
+    )
+    return _predict(found, reference, dataset)
+
+
+def _predict(
+    found: Found, reference: float, dataset: Dataset
+) -> tuple[AccuracyPrediction | None, Found]:
+    """Points with the accuracy that the measured ones of the front predict for their loss."""
+    known = [point for point in found.front if point.accuracy is not None]
+    losses = [point.totals["loss"] for point in known]
+    if len(set(losses)) < 3:
+        return None, found
+    fit = calibrate_accuracy(
+        losses,
+        [point.accuracy for point in known if point.accuracy is not None],
+        reference,
+        higher_is_better=dataset.higher_is_better,
+    )
+
+    def predicted(points: list[Point]) -> list[Point]:
+        most = max(losses)
+        return [
+            dataclasses.replace(p, predicted=fit.metric(p.totals["loss"]))
+            if p.totals["loss"] <= most
+            else p
+            for p in points
+        ]
+
+    lists = ("front", "uniforms", "sequential", "beside")
+    return fit, dataclasses.replace(
+        found, **{name: predicted(getattr(found, name)) for name in lists}
+    )
+
+
+def held_out_results(
+    workload: Workload, dataset: Dataset, found: Found, settings: Settings
+) -> dict[str, Any]:
+    """The knee, the float network and the dearest baseline within the knee's cost, once."""
+    cost = settings.objective
+    knee = knee_index(
+        [point.totals[cost] for point in found.front],
+        [point.totals["loss"] for point in found.front],
+    )
+    point = found.front[-1 if knee is None else knee]
+    beside = [p for p in found.uniforms if p.totals[cost] <= point.totals[cost]]
+    result = {
+        "samples": len(dataset.y_eval),
+        "fp32_accuracy": evaluate(workload, dataset, None, jobs=settings.jobs).metric,
+    }
+    for what, other in (("knee", point), ("uniform", beside[-1] if beside else None)):
+        if other is not None:
+            metric = evaluate(
+                workload, dataset, split_pairs(other.pairs), jobs=settings.jobs
+            ).metric
+            result[what] = {"point": other.name, "accuracy": metric}
+    return result
