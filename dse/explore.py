@@ -114,6 +114,7 @@ def explore(
         settings.activations,
         technology=settings.technology,
         dsp=settings.dsp,
+        fixed=workload.fixed,
     )
     rows = costs(
         list(units.values()),
@@ -131,10 +132,11 @@ def explore(
         units=units,
         costs=rows,
         factors=losses.factors,
+        fixed=workload.fixed,
     )
 
     def searched(options: pd.DataFrame) -> Found:
-        return search(layers, options, units, rows, settings, progress)
+        return search(workload, options, units, rows, settings, progress)
 
     def measured(chosen: Sequence[Mapping[str, str]]) -> list[float]:
         results = evaluate_all(workload, dataset, chosen, settings, progress)

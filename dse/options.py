@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from macwright.costmodel.default_units import WEIGHTS, mac_spec
-from macwright.dse.quantizer import act_format
-from macwright.dse.workload import Layer
+from macwright.dse.quantizer import layer_formats
+from macwright.dse.workload import FixedTensor, Layer, Workload
 from macwright.hw.formats import parse_format
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "COSTS",
     "WEIGHTS",
     "cost_columns",
+    "fixed_formats",
     "needed_units",
     "option_name",
     "option_table",
@@ -33,6 +35,9 @@ COSTS = {
     "weight_bytes": "bytes",
     "energy_uj": "uJ, products of one sample",
 }
+#: Formats that a model prescribes, by layer.
+Fixed = Mapping[str, tuple[FixedTensor | None, FixedTensor | None]]
+_NONE: Fixed = {}
 
 
 def terms_for(layers: Sequence[Layer]) -> int:
@@ -69,6 +74,16 @@ def split_pairs(pairs: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     return formats
 
 
+def fixed_formats(workload: Workload) -> dict[str, dict[str, str]]:
+    """Formats that a quantised model prescribes, by layer and by ``weight`` or ``activation``."""
+    found = {}
+    for layer in workload.layers:
+        names = layer_formats(layer, (), (), workload.fixed)
+        kinds = zip(("weight", "activation"), names, strict=True)
+        found[layer.name] = {kind: only[0] for kind, only in kinds if only}
+    return {name: formats for name, formats in found.items() if formats}
+
+
 def needed_units(
     layers: Sequence[Layer],
     weights: Sequence[str],
@@ -76,6 +91,7 @@ def needed_units(
     *,
     technology: str,
     dsp: bool = False,
+    fixed: Fixed = _NONE,
 ) -> dict[tuple[str, str], Any]:
     """Unit of every (weight, activation) pair that any layer may use.
 
@@ -89,6 +105,8 @@ def needed_units(
         Which multiplier and adders the units use depends on it.
     dsp : bool
         Whether products are left to the synthesiser, which has hard multipliers for them.
+    fixed : mapping
+        Of the workload: formats that the model prescribes.
 
     Returns
     -------
@@ -97,10 +115,9 @@ def needed_units(
     """
     terms = terms_for(layers)
     pairs = {
-        (weight, act_format(layer, activation)): None
+        pair: None
         for layer in layers
-        for weight in weights
-        for activation in activations
+        for pair in product(*layer_formats(layer, weights, activations, fixed))
     }
     units = {
         (weight, activation): mac_spec(
@@ -132,6 +149,7 @@ def option_table(
     units: Mapping[tuple[str, str], Any],
     costs: pd.DataFrame,
     factors: Mapping[str, float] | None = None,
+    fixed: Fixed = _NONE,
 ) -> pd.DataFrame:
     """One row for each layer and format pair.
 
@@ -149,6 +167,8 @@ def option_table(
         Cost rows with ``unit``, ``area`` and ``macs_per_cycle``.
     factors : mapping from str to float, optional
         Of the losses of each kind of tensor, as :mod:`macwright.dse.tensor_factors` finds them.
+    fixed : mapping
+        Of the workload: formats that the model prescribes, the only ones of their tensors.
 
     Returns
     -------
@@ -171,28 +191,26 @@ def option_table(
     bits = {name: parse_format(name).bits_per_value for pair in units for name in pair}
     rows = []
     for layer in layers:
-        acts = list(dict.fromkeys(act_format(layer, name) for name in activations))
-        for weight in weights:
-            for act in acts:
-                unit = units[weight, act].name
-                area = per_mac.get(unit)
-                if area is None or not area > 0:
-                    raise ValueError(f"Cost table must have an area for unit {unit!r}, not {area}")
-                rows.append(
-                    {
-                        "layer": layer.name,
-                        "option": option_name(weight, act),
-                        "weight": weight,
-                        "activation": act,
-                        "unit": unit,
-                        "loss": lost[layer.name, "weight", weight]
-                        + lost[layer.name, "activation", act],
-                        "area_time": layer.macs * area / 1e6,
-                        "bops": layer.macs * bits[weight] * bits[act],
-                        "weight_bytes": layer.weights * bits[weight] / 8,
-                        "energy_uj": layer.macs * energy[unit] * 1e-9,
-                    }
-                )
+        for weight, act in product(*layer_formats(layer, weights, activations, fixed)):
+            unit = units[weight, act].name
+            area = per_mac.get(unit)
+            if area is None or not area > 0:
+                raise ValueError(f"Cost table must have an area for unit {unit!r}, not {area}")
+            rows.append(
+                {
+                    "layer": layer.name,
+                    "option": option_name(weight, act),
+                    "weight": weight,
+                    "activation": act,
+                    "unit": unit,
+                    "loss": lost[layer.name, "weight", weight]
+                    + lost[layer.name, "activation", act],
+                    "area_time": layer.macs * area / 1e6,
+                    "bops": layer.macs * bits[weight] * bits[act],
+                    "weight_bytes": layer.weights * bits[weight] / 8,
+                    "energy_uj": layer.macs * energy[unit] * 1e-9,
+                }
+            )
     frame = pd.DataFrame(rows)
     lacking = np.isnan(np.asarray(frame["energy_uj"], np.float64)).any()
     return frame.drop(columns="energy_uj") if lacking else frame

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from macwright.dse.explore import Exploration
+from macwright.dse.options import fixed_formats
 from macwright.dse.points import Point
 from macwright.dse.rundir import csv_text, json_text
 from macwright.hw.formats import parse_format
@@ -167,6 +168,7 @@ def _info(found: Exploration) -> dict[str, Any]:
         "prediction": dataclasses.asdict(found.prediction) if found.prediction else None,
         "loss_factors": found.losses.factors,
         "corrections": [dataclasses.asdict(one) for one in found.corrections],
+        "fixed_formats": fixed_formats(found.workload),
         "held_out": found.held_out,
         "verification": dataclasses.asdict(found.verification),
         "cost_sources": found.costs["source"].value_counts().to_dict(),

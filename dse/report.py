@@ -8,9 +8,9 @@ from string import Template
 
 from macwright.dse.report_chart import figure, height
 from macwright.dse.report_data import Run, load_run
+from macwright.dse.report_lead import lead_html
 from macwright.dse.report_parts import (
     info_html,
-    lead_html,
     points_html,
     sequential_html,
     tiles_html,

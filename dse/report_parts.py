@@ -18,7 +18,6 @@ from macwright.dse.report_words import (
 
 __all__ = [
     "info_html",
-    "lead_html",
     "points_html",
     "sequential_html",
     "tiles_html",
@@ -33,37 +32,6 @@ def title(run: Run) -> str:
     if isinstance(model, dict):
         model = model.get("name") or model.get("path") or model.get("file") or "network"
     return f"{PurePath(str(model)).stem} on {run.info.get('technology', 'unknown technology')}"
-
-
-def lead_html(run: Run) -> str:
-    """Return one sentence that says what the page shows."""
-    return (
-        f"{len(run.points)} allocations of number formats to {len(run.layers)} layers, each with "
-        f"the least predicted loss at its {escape(cost_label(run, run.objective))}. "
-        f"Costs are those of generated, synthesised Verilog.{_losses(run)}{_prediction(run)}"
-    )
-
-
-def _losses(run: Run) -> str:
-    """Return what the losses are, if not the usual ones."""
-    source = run.info.get("losses")
-    if not isinstance(source, dict) or source.get("metric") == "logit_mse":
-        return ""
-    if "file" in source:
-        return f" Losses are those of the user's table {escape(str(source['file']))}."
-    return f" Losses are the {escape(str(source.get('what')))}."
-
-
-def _prediction(run: Run) -> str:
-    """Return where predicted accuracy comes from and how far off it is, if there is any."""
-    fit = run.info.get("prediction")
-    if not isinstance(fit, dict) or not isinstance(fit.get("error"), int | float):
-        return ""
-    return (
-        f" Predicted {escape(metric_label(run))} is a power law of the predicted loss through "
-        f"{escape(str(fit.get('points')))} measured points; one left out of it is missed by "
-        f"{fit['error']:.2f} on average."
-    )
 
 
 def tiles_html(run: Run) -> str:

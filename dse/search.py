@@ -23,7 +23,7 @@ from macwright.dse.solver import (
     front,
     front_of_three,
 )
-from macwright.dse.workload import Layer
+from macwright.dse.workload import Layer, Workload
 
 __all__ = ["Found", "search", "throughput_limits"]
 
@@ -67,7 +67,7 @@ class Found:
 
 
 def search(
-    layers: Sequence[Layer],
+    workload: Workload,
     options: pd.DataFrame,
     units: Mapping[tuple[str, str], Any],
     costs: pd.DataFrame,
@@ -78,8 +78,8 @@ def search(
 
     Parameters
     ----------
-    layers : sequence of Layer
-        Layers of the workload.
+    workload : Workload
+        The network.
     options : DataFrame
         Of :func:`macwright.dse.options.option_table`.
     units : mapping
@@ -101,7 +101,7 @@ def search(
     deadline = float("inf")
     if settings.time_limit_s is not None:
         deadline = perf_counter() + settings.time_limit_s
-    same = baselines(layers, settings)
+    layers, same = workload.layers, baselines(workload, settings)
     if settings.architecture is not None:
         return _joint(layers, options, units, costs, settings, same, deadline, progress)
     table = OptionTable.from_frame(options)

@@ -8,9 +8,9 @@ import pandas as pd
 from macwright.dse.knee import knee_index
 from macwright.dse.options import option_name
 from macwright.dse.points import Point
-from macwright.dse.quantizer import act_format
+from macwright.dse.quantizer import layer_formats
 from macwright.dse.settings import Settings
-from macwright.dse.workload import Layer
+from macwright.dse.workload import Layer, Workload
 from macwright.hw.formats import parse_format
 
 __all__ = ["baseline_points", "baselines", "choose_points", "spread_points"]
@@ -19,19 +19,30 @@ __all__ = ["baseline_points", "baselines", "choose_points", "spread_points"]
 FEW_BITS, ENDS = 4, "int8"
 
 
-def baselines(layers: Sequence[Layer], settings: Settings) -> dict[str, dict[str, str]]:
-    """Options of the same format everywhere and, for few bits, with 8 bits at both ends."""
+def baselines(workload: Workload, settings: Settings) -> dict[str, dict[str, str]]:
+    """Options of the same format everywhere and, for few bits, with 8 bits at both ends.
+
+    Tensors whose format the model prescribes keep it; where all do, there is nothing to compare.
+    """
+    layers = workload.layers
+    if all(None not in workload.fixed.get(layer.name, (None, None)) for layer in layers):
+        return {}
     names = [name for name in settings.weights if name in settings.activations]
-    found = {}
+
+    def option(layer: Layer, name: str) -> str:
+        (weight,), (act,) = layer_formats(layer, [name], [name], workload.fixed)
+        return option_name(weight, act)
+
+    found: dict[str, dict[str, str]] = {}
     for name in names:
-        pairs = {layer.name: option_name(name, act_format(layer, name)) for layer in layers}
+        pairs = {layer.name: option(layer, name) for layer in layers}
+        if pairs in found.values():
+            continue
         found[name] = pairs
         if ENDS in names and parse_format(name).width <= FEW_BITS and len(layers) > 2:
-            ends = {
-                layer.name: option_name(ENDS, act_format(layer, ENDS))
-                for layer in (layers[0], layers[-1])
-            }
-            found[f"{name}, {ENDS} ends"] = {**pairs, **ends}
+            ends = {layer.name: option(layer, ENDS) for layer in (layers[0], layers[-1])}
+            if {**pairs, **ends} not in found.values():
+                found[f"{name}, {ENDS} ends"] = {**pairs, **ends}
     return found
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from macwright.costmodel.cache import Cache, content_key
-from macwright.dse.quantizer.options import QuantOptions, act_format, weight_format
+from macwright.dse.quantizer.options import QuantOptions, layer_formats
 from macwright.dse.quantizer.quantise import prepare
 from macwright.dse.quantizer.stepper import Stepper
 from macwright.dse.recipe import Dataset
@@ -18,7 +18,6 @@ from macwright.dse.sensitivity_fit import Prediction, calibrate_prediction
 from macwright.dse.sensitivity_layer import LayerStudy
 from macwright.dse.sensitivity_metrics import output_metric
 from macwright.dse.workload.layer import Layer, Workload
-from macwright.hw.formats import parse_format
 
 __all__ = [
     "AccuracyPrediction",
@@ -30,7 +29,7 @@ __all__ = [
 ]
 
 #: Changes when the same question gets another answer, so that old results are not used.
-VERSION = 4
+VERSION = 5
 
 _Progress = Callable[[str, int, int], None]
 _Arrays = dict[str, np.ndarray]
@@ -62,8 +61,8 @@ def measure_sensitivity(
     dataset : Dataset
         Its first calibration samples are used.
     weight_formats, act_formats : sequence of str
-        Formats to be tried. Integers get the sign that the activations need, see
-        `macwright.dse.quantizer.act_format`.
+        Formats to be tried. Integers get the sign that the activations need, and tensors whose
+        format the model prescribes get no other: see `macwright.dse.quantizer.layer_formats`.
     metric : str
         One of :data:`macwright.dse.sensitivity_metrics.METRICS`: ``logit_mse``, ``kl``, ``loss``,
         ``layer_mse``, ``distance`` or ``hessian``.
@@ -92,8 +91,12 @@ def measure_sensitivity(
     tasks = [
         (layer, tensor, name)
         for layer in workload.layers
-        for tensor, names in (("weight", weight_formats), ("activation", act_formats))
-        for name in dict.fromkeys(_fit(layer, tensor, name) for name in names)
+        for tensor, names in zip(
+            ("weight", "activation"),
+            layer_formats(layer, weight_formats, act_formats, workload.fixed),
+            strict=True,
+        )
+        for name in names
     ]
     questions = [[layer.name, tensor, name] for layer, tensor, name in tasks]
     cache = Cache("sensitivity")
@@ -112,12 +115,6 @@ def measure_sensitivity(
         cache.put(key, losses)
     table = pd.DataFrame(questions, columns=["layer", "tensor", "format"])
     return table.assign(loss=np.array(losses, np.float64))
-
-
-def _fit(layer: Layer, tensor: str, name: str) -> str:
-    if tensor == "activation":
-        return act_format(layer, name)
-    return weight_format(layer, name) if layer.dynamic else str(parse_format(name))
 
 
 def _measure(

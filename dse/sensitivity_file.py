@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from macwright.dse.quantizer.options import act_format, weight_format
+from macwright.dse.quantizer.options import act_format, layer_formats, weight_format
 from macwright.dse.workload.layer import Workload
 from macwright.hw.formats import parse_format
 
@@ -33,7 +33,8 @@ def read_sensitivity(
     workload : Workload
         Network whose layers it is about.
     weight_formats, act_formats : sequence of str
-        Formats that it must have, for every layer.
+        Formats that it must have, for every layer; of a tensor whose format the model prescribes
+        that one.
 
     Returns
     -------
@@ -75,8 +76,12 @@ def read_sensitivity(
     wanted = [
         (layer.name, tensor, fmt)
         for layer in workload.layers
-        for tensor, names in (("weight", weight_formats), ("activation", act_formats))
-        for fmt in dict.fromkeys(_concrete(layer, tensor, name) for name in names)
+        for tensor, names in zip(
+            ("weight", "activation"),
+            layer_formats(layer, weight_formats, act_formats, workload.fixed),
+            strict=True,
+        )
+        for fmt in names
     ]
     for key in wanted:
         if key not in losses:

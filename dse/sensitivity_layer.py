@@ -7,6 +7,7 @@ import numpy as np
 
 from macwright.dse.quantizer.grid import weight_grid
 from macwright.dse.quantizer.matrix import from_matrix, patches, to_matrix
+from macwright.dse.quantizer.one_layer import prescribed_grid, prescribed_operand
 from macwright.dse.quantizer.operand import fit_operand
 from macwright.dse.quantizer.options import QuantOptions
 from macwright.dse.quantizer.ranges import Histogram
@@ -70,7 +71,10 @@ class LayerStudy:
         exact = self.values[which] if computed else self.weight
         shift = None
         if computed:
-            operand = fit_operand(
+            operand = None
+            if tensor == "activation":
+                operand = prescribed_operand(self.workload, self.layer, fmt, exact.ndim)
+            operand = operand or fit_operand(
                 self.histograms[tensor],
                 self.layer,
                 fmt,
@@ -133,7 +137,8 @@ class LayerStudy:
         matrix = to_matrix(self.layer, self.weight)
         method = "mse" if self.options.weight_scale == "output" else self.options.weight_scale
         options = replace(self.options, weight_scale=method)
-        rounded = weight_grid(self.layer, matrix, fmt, options).round(matrix)
+        grid = prescribed_grid(self.workload, self.layer, fmt, len(matrix))
+        rounded = (grid or weight_grid(self.layer, matrix, fmt, options)).round(matrix)
         shift = None
         if self.options.bias_correction:
             shape = (self.layer.groups, self.layer.n, self.layer.k)

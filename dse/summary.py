@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from macwright.dse.explore import Exploration
+from macwright.dse.options import fixed_formats
 
 __all__ = ["run_summary", "run_table"]
 
@@ -18,6 +19,7 @@ def run_summary(found: Exploration, out: Path) -> dict[str, Any]:
         "metric": found.dataset.metric_name,
         "fp32_accuracy": found.reference,
         "losses": found.losses.source,
+        "fixed_formats": fixed_formats(found.workload),
         "front_size": found.found.size,
         "complete": found.found.complete,
         "points": [
@@ -77,6 +79,10 @@ def run_table(found: Exploration, out: Path) -> str:
             f"front; mean error of a point left out {found.prediction.error:.2f}"
         )
     lines += _sequential_lines(found)
+    if fixed := fixed_formats(found.workload):
+        lines.append(
+            f"fixed by the model: formats of {len(fixed)} of {len(found.workload.layers)} layers"
+        )
     source = found.losses.source
     if "file" in source:
         lines.append(f"losses: as they are in {source['file']}")

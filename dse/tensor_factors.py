@@ -42,8 +42,8 @@ def tensor_factors(
     Sensitivities are measured with weights rounded to nearest. The quantiser does better with
     weights (by their effect on the outputs, one after the other) than with activations, which it
     can only scale: without these factors an allocation spends too many bits on weights. All tensors
-    of a kind get a format of about 4 bits, the other kind one of 12, and the network is quantised
-    and run on calibration samples.
+    of a kind get a format of about 4 bits, the other kind (and tensors whose format the model
+    prescribes) one of 12, and the network is quantised and run on calibration samples.
 
     Parameters
     ----------
@@ -72,17 +72,19 @@ def tensor_factors(
     }
     factors = {}
     for done, (kind, names) in enumerate((("weight", weights), ("activation", activations))):
-        name = min(names, key=lambda text: (abs(_bits(text) - BITS), names.index(text)))
-        formats = {
-            layer.name: (name, act_format(layer, WIDE))
-            if kind == "weight"
-            else (WIDE, act_format(layer, name))
-            for layer in workload.layers
-        }
         place = 0 if kind == "weight" else 1
-        expected = sum(lost[layer, kind, pair[place]] for layer, pair in formats.items())
-        measured = _change(workload, dataset, formats, images, jobs)
-        factors[kind] = measured / expected if expected > 0 and measured > 0 else 1.0
+        free = [
+            x for x in workload.layers if workload.fixed.get(x.name, (None, None))[place] is None
+        ]
+        name = min(names, key=lambda text: (abs(_bits(text) - BITS), names.index(text)))
+        formats = {layer.name: (WIDE, act_format(layer, WIDE)) for layer in workload.layers}
+        for layer in free:
+            weight, act = formats[layer.name]
+            few = (name, act) if kind == "weight" else (weight, act_format(layer, name))
+            formats[layer.name] = few
+        expected = sum(lost[layer.name, kind, formats[layer.name][place]] for layer in free)
+        measured = _change(workload, dataset, formats, images, jobs) if expected > 0 else 0.0
+        factors[kind] = measured / expected if measured > 0 else 1.0
         if progress:
             progress("recipe", done + 1, 2)
     return factors

@@ -3,6 +3,7 @@
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from macwright.dse.architecture_arguments import (
     add_architecture_arguments,
@@ -94,7 +95,7 @@ def run(args: argparse.Namespace) -> None:
         value = getattr(args, name)
         if value is not None and value < (0 if name == "measure" else 1):
             raise ValueError(f"Option --{name} must be at least 1, not {value}")
-    formats = {
+    formats: dict[str, Any] = {
         key: tuple(str(parse_format(name.strip())) for name in value.split(","))
         for key, value in (("weights", args.weights), ("activations", args.activations))
         if value is not None

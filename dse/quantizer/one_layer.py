@@ -13,11 +13,10 @@ from macwright.dse.quantizer.matrix import from_matrix, layer_bias, patches, to_
 from macwright.dse.quantizer.operand import Operand, fit_operand
 from macwright.dse.quantizer.options import QuantOptions
 from macwright.dse.quantizer.plan import LayerPlan
-from macwright.dse.workload.fixed import FixedTensor
 from macwright.dse.workload.layer import Layer, Workload
 from macwright.hw.formats import BlockFormat, Format
 
-__all__ = ["plan_layer", "smoothing"]
+__all__ = ["plan_layer", "prescribed_grid", "prescribed_operand", "smoothing"]
 
 _Array = NDArray[np.float32]
 #: Elements of the sampled inputs of a layer.
@@ -51,9 +50,7 @@ def plan_layer(
     """
     weight_format, act_format = formats
     act = inputs[0]
-    of_weight, of_act = workload.fixed.get(layer.name, (None, None))
-    of_weight = of_weight and of_weight.of(weight_format)
-    prescribed = _prescribed(of_act and of_act.of(act_format), layer, act.ndim)
+    prescribed = prescribed_operand(workload, layer, act_format, act.ndim)
     if layer.dynamic:
         first = prescribed or fit_operand(act, layer, act_format, options, act.ndim)
         second = fit_operand(inputs[1], layer, weight_format, options, inputs[1].ndim, second=True)
@@ -63,8 +60,8 @@ def plan_layer(
         )  # fmt: skip
     tensor = workload.tensor(layer.weight).astype(np.float32)
     matrix = to_matrix(layer, tensor)
-    channels = None
-    if options.smooth and not prescribed and not of_weight:
+    channels, given = None, prescribed_grid(workload, layer, weight_format, len(matrix))
+    if options.smooth and not prescribed and not given:
         channels = smoothing(layer, act, matrix)
         act = act / channels.reshape(-1, *[1] * (act.ndim - 2 if layer.op == "Conv" else 0))
         matrix = matrix * _by_column(layer, channels)
@@ -72,11 +69,8 @@ def plan_layer(
         act, layer, act_format, options, act.ndim, channels=channels
     )
     weights = _Weights(layer, matrix, layer_bias(workload, layer), tensor.shape, weight_format)
-    if of_weight:
-        grid = Grid(
-            format=weight_format, scale=np.broadcast_to(of_weight.scale, len(matrix))[:, None]
-        )
-        rounded, bias = grid.round(matrix), weights.bias
+    if given:
+        grid, rounded, bias = given, given.round(matrix), weights.bias
     else:
         grid, rounded, bias = weights.round(operand, act, wanted, options)
     return LayerPlan(
@@ -90,8 +84,19 @@ def plan_layer(
     )
 
 
-def _prescribed(tensor: FixedTensor | None, layer: Layer, rank: int) -> Operand | None:
-    """Operand whose range the model prescribes."""
+def prescribed_grid(workload: Workload, layer: Layer, fmt: Format, rows: int) -> Grid | None:
+    """Grid of weights whose scales the model prescribes in a format."""
+    of_weight, _ = workload.fixed.get(layer.name, (None, None))
+    tensor = of_weight and of_weight.of(fmt)
+    if tensor is None:
+        return None
+    return Grid(format=fmt, scale=np.broadcast_to(tensor.scale, rows)[:, None])
+
+
+def prescribed_operand(workload: Workload, layer: Layer, fmt: Format, rank: int) -> Operand | None:
+    """Operand whose range the model prescribes in a format."""
+    _, of_act = workload.fixed.get(layer.name, (None, None))
+    tensor = of_act and of_act.of(fmt)
     if tensor is None or tensor.scale.ndim:
         return None
     axis = 1 - rank if layer.op == "Conv" else -1

@@ -1,12 +1,14 @@
 """What the quantiser is asked to do."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from macwright.dse.workload.fixed import FixedTensor
 from macwright.dse.workload.layer import Layer, Workload
 from macwright.hw.formats import IntFormat, parse_format
 
-__all__ = ["QuantOptions", "act_format", "fixed_allocation", "weight_format"]
+__all__ = ["QuantOptions", "act_format", "fixed_allocation", "layer_formats", "weight_format"]
 
 ROUNDINGS = ("nearest", "gptq", "adaround")
 SCALES = ("mse", "max", "percentile", "output")
@@ -127,6 +129,30 @@ def fixed_allocation(workload: Workload) -> dict[str, tuple[str, str]]:
         for weight, act in [workload.fixed.get(layer.name, (None, None))]
         if weight is not None and act is not None
     }
+
+
+def layer_formats(
+    layer: Layer,
+    weights: Sequence[str],
+    activations: Sequence[str],
+    fixed: Mapping[str, tuple[FixedTensor | None, FixedTensor | None]],
+) -> tuple[list[str], list[str]]:
+    """Formats that the weights and the activations of a layer can have.
+
+    Parameters
+    ----------
+    layer : Layer
+        The layer.
+    weights, activations : sequence of str
+        Formats that are asked for; integers get the sign that the values need.
+    fixed : mapping
+        Of the workload: what the model prescribes, which is then the only format.
+    """
+    of_weight, of_act = fixed.get(layer.name, (None, None))
+    seconds = weights if of_weight is None else [str(of_weight.format)]
+    firsts = activations if of_act is None else [str(of_act.format)]
+    signed = [weight_format(layer, x) if layer.dynamic else str(parse_format(x)) for x in seconds]
+    return list(dict.fromkeys(signed)), list(dict.fromkeys(act_format(layer, x) for x in firsts))
 
 
 def _fit(signed: bool, name: str) -> str:

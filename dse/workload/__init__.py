@@ -1,6 +1,7 @@
 """Workload: what an ONNX model multiplies and accumulates, layer by layer."""
 
+from macwright.dse.workload.fixed import FixedTensor
 from macwright.dse.workload.layer import Layer, Workload
 from macwright.dse.workload.load import load_workload
 
-__all__ = ["Layer", "Workload", "load_workload"]
+__all__ = ["FixedTensor", "Layer", "Workload", "load_workload"]
