@@ -4,11 +4,14 @@ import multiprocessing
 import os
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from macwright.hw.files import ToolError
 
-__all__ = ["cluster", "process_pool"]
+__all__ = ["MANY", "cluster", "local_executor", "process_pool"]
+
+#: Units from which on processes are worth their start.
+MANY = 16
 
 
 def process_pool(jobs: int | None = None) -> ProcessPoolExecutor:
@@ -28,6 +31,11 @@ def process_pool(jobs: int | None = None) -> ProcessPoolExecutor:
     # Forked processes would share the state of threads that are not there.
     context = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(max_workers=jobs or os.cpu_count(), mp_context=context)
+
+
+def local_executor(count: int, jobs: int | None = None) -> AbstractContextManager[Executor | None]:
+    """Processes for `count` units if they are many, else None: threads of this process."""
+    return process_pool(jobs) if count >= MANY and jobs != 1 else nullcontext()
 
 
 @contextmanager

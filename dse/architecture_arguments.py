@@ -71,16 +71,16 @@ def architecture(args: argparse.Namespace) -> Any:
     return Temporal(**given) if args.architecture == "temporal" else Dataflow(**given)
 
 
-def _columns(args: argparse.Namespace) -> dict[str, str]:
+def _columns(args: argparse.Namespace, technology: str) -> dict[str, str]:
     """Names of cost columns that a run of this architecture can have, and what they stand for."""
     from macwright.dse.hardware import FRAME, LATENCY
     from macwright.dse.options import COSTS
 
-    gone = {"energy_uj"} if args.technology in WITHOUT_ENERGY else set()
+    gone = {"energy_uj"} if technology in WITHOUT_ENERGY else set()
     if args.architecture is None:
         return {name: name for name in COSTS if name not in gone}
     rate = LATENCY if args.architecture == "temporal" else FRAME
-    area = "luts" if args.technology in FPGAS else "area"
+    area = "luts" if technology in FPGAS else "area"
     names = ["bops", "weight_bytes", "energy_uj", "area", "luts", LATENCY]
     if args.architecture == "dataflow":
         names += [FRAME, "dsps"] if args.dsp else [FRAME]
@@ -89,9 +89,9 @@ def _columns(args: argparse.Namespace) -> dict[str, str]:
     return known | {"area": area}
 
 
-def objectives(args: argparse.Namespace) -> tuple[str, str | None]:
+def objectives(args: argparse.Namespace, technology: str) -> tuple[str, str | None]:
     """Cost columns, checked before anything takes long."""
-    columns = _columns(args)
+    columns = _columns(args, technology)
     default = "area" if args.architecture else "area_time"
     names = args.objective or [default]
     if len(names) > 2:
@@ -105,13 +105,13 @@ def objectives(args: argparse.Namespace) -> tuple[str, str | None]:
     return names[0], names[1] if len(names) > 1 else None
 
 
-def budgets(args: argparse.Namespace) -> tuple[Any, ...]:
+def budgets(args: argparse.Namespace, technology: str) -> tuple[Any, ...]:
     """Budgets, checked before anything takes long."""
     from macwright.dse.commands.solve import parse_limit
     from macwright.dse.search import throughput_limits
     from macwright.dse.solver import Budget
 
-    columns = _columns(args) | {"loss": "loss"}
+    columns = _columns(args, technology) | {"loss": "loss"}
     found = []
     for text in args.budget:
         name, sign, value = parse_limit(text, "Budget")

@@ -8,8 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+from macwright.costmodel.executors import local_executor
 from macwright.costmodel.table import costs
+from macwright.costmodel.technology import Technology, find_technology
 from macwright.dse.evaluate import evaluate
+from macwright.dse.layer_energy import with_layer_energy
 from macwright.dse.losses import Losses, find_losses
 from macwright.dse.measure import evaluate_all, held_out_results, measure_points
 from macwright.dse.options import needed_units, option_name, option_table
@@ -34,6 +37,8 @@ class Exploration:
     ----------
     losses : Losses
         What each tensor loses in each format.
+    technology : Technology
+        What units are mapped to.
     options : DataFrame
         One row for each layer and option: see :func:`macwright.dse.options.option_table`.
     found : Found
@@ -52,6 +57,7 @@ class Exploration:
     workload: Workload
     dataset: Dataset
     losses: Losses
+    technology: Technology
     costs: pd.DataFrame
     options: pd.DataFrame
     found: Found
@@ -70,6 +76,7 @@ def explore(
     recipe: Path | None = None,
     data: Path | None = None,
     sensitivity: Path | None = None,
+    technology: Technology | None = None,
     progress: Progress | None = None,
 ) -> Exploration:
     """Find the front of a model, prove it, verify its units and measure its points.
@@ -84,6 +91,8 @@ def explore(
         Recipe, if not beside the model, or a bare ``.npz`` file.
     sensitivity : Path, optional
         Table of losses in place of the measured ones.
+    technology : Technology, optional
+        What Liberty files of the user give; else that of the name in the settings.
     progress : callable, optional
         Called with stage, done and total.
 
@@ -95,6 +104,7 @@ def explore(
         If synthesis or simulation fails.
     """
     clock = _Clock()
+    technology = technology or find_technology(settings.technology)
     if not model.is_file():
         raise FileNotFoundError(f"Model must be an ONNX file, and {str(model)!r} is not a file")
     dataset = load_recipe(model, recipe, data)
@@ -116,13 +126,7 @@ def explore(
         dsp=settings.dsp,
         fixed=workload.fixed,
     )
-    rows = costs(
-        list(units.values()),
-        settings.technology,
-        dsp=settings.dsp,
-        jobs=settings.jobs,
-        progress=progress,
-    )
+    rows = _costs(list(units.values()), technology, settings, progress)
     clock("characterise")
     single = option_table(
         layers,
@@ -152,6 +156,9 @@ def explore(
         progress=progress,
     )
     clock("verify")
+    if settings.layer_energy:
+        found = with_layer_energy(workload, dataset, found, units, technology, settings, progress)
+        clock("layer energy")
     prediction, found = measure_points(workload, dataset, found, reference, settings, progress)
     held_out = None if last is None else held_out_results(workload, last, found, settings)
     clock("measure")
@@ -160,6 +167,7 @@ def explore(
         workload=workload,
         dataset=dataset,
         losses=losses,
+        technology=technology,
         costs=rows,
         options=options,
         found=found,
@@ -170,6 +178,22 @@ def explore(
         held_out=held_out,
         seconds=clock.seconds,
     )
+
+
+def _costs(
+    specs: list[Any], technology: Technology, settings: Settings, progress: Progress | None
+) -> pd.DataFrame:
+    """Cost rows of units; energies are computed in processes of their own."""
+    energies = 0 if technology.energy is None else len(specs)
+    with local_executor(energies, settings.jobs) as executor:
+        return costs(
+            specs,
+            technology,
+            dsp=settings.dsp,
+            jobs=settings.jobs,
+            executor=executor,
+            progress=progress,
+        )
 
 
 def _refined(

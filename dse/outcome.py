@@ -106,6 +106,8 @@ def _allocation(point: Point, units: Mapping[str, str], found: Exploration) -> d
         weight, act = pair.split("/")
         unit = point.units.get(layer.name, units[pair])
         layers[layer.name] = {"weight": weight, "activation": act, "unit": unit}
+        if layer.name in point.layer_energy:
+            layers[layer.name]["energy_fj_per_mac"] = point.layer_energy[layer.name]
         if layer.name in folding:
             layers[layer.name] |= folding[layer.name]
     return {
@@ -154,6 +156,7 @@ def _info(found: Exploration) -> dict[str, Any]:
         "model_sha256": found.workload.sha256,
         "data_sha256": found.dataset.sha256,
         "technology": found.settings.technology,
+        "liberty": {name: sha for name, sha, _ in found.technology.libraries},
         "objective": found.settings.objective,
         "cost_units": found.found.columns,
         "metric": found.dataset.metric_name,

@@ -15,7 +15,8 @@ class Point:
     the data set's metric and None where not measured, `predicted` the same metric as predicted
     from the loss, None beyond the losses that were measured on the front. `status` and `gap` are
     None for uniform allocations, which nothing was proved about. `hardware` says what was chosen
-    with the formats, `units` the unit of each layer where that is not the one of its formats.
+    with the formats, `units` the unit of each layer where that is not the one of its formats, and
+    `layer_energy` the energy of a product of each layer with its own operands, in fJ, if measured.
     """
 
     name: str
@@ -27,3 +28,4 @@ class Point:
     accuracy: float | None = None
     hardware: Mapping[str, Any] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
+    layer_energy: Mapping[str, float] = field(default_factory=dict)

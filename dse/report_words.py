@@ -21,6 +21,7 @@ _COSTS = {
     "bops": "bit operations",
     "weight_bytes": "weight bytes",
     "energy_uj": "energy (µJ)",
+    "layer_energy_uj": "energy with own operands (µJ)",
     "luts": "LUTs",
     "dsps": "DSP blocks",
     "frame_ms": "time between samples (ms)",

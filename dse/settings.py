@@ -97,6 +97,8 @@ class Settings:
         Times to search again with losses corrected by the measured points.
     held_out : float
         Share of the evaluation data that nothing is chosen by; the knee is measured on it at last.
+    layer_energy : bool
+        Whether energies are measured with the operands of each layer, for the points reported.
     time_limit_s : float or None
         Wall-clock seconds for the search.
     verify : bool
@@ -119,6 +121,7 @@ class Settings:
     images: int = 32
     refine: int = 0
     held_out: float = 0.0
+    layer_energy: bool = False
     time_limit_s: float | None = None
     verify: bool = True
     jobs: int | None = None

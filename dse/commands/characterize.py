@@ -3,10 +3,11 @@
 import argparse
 import json
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from macwright.dse.technology_arguments import add_technology_arguments, given_technology
 from macwright.dse.unit_arguments import add_unit_arguments, unit_fields
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ _SHOWN = (
     "activity_index",
     "stimulus",
 )
-#: Units from which on processes are worth their start.
-_MANY = 16
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,13 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="family, such as int_mac, with fields as below, or a name from the registry",
     )
     add_unit_arguments(parser)
-    add(
-        "--technology",
-        metavar="T",
-        help="gates (the default), ecp5, ice40 or xc7; nangate45, sky130hd, asap7 or ihp130, "
-        "with --liberty or for the units whose rows ship; with --liberty any name",
-    )
-    add("--liberty", metavar="A.lib.gz,B.lib.gz", help="Liberty files of the cell library")
+    add_technology_arguments(parser)
     add("--dsp", action="store_true", help="let the synthesiser use hard multipliers")
     add(
         "--stimulus",
@@ -115,7 +108,7 @@ def run(args: argparse.Namespace) -> None:
         if args.shipped is not None:
             _ship(args, progress)
             return
-        technology = _technology(args)
+        technology = given_technology(args)
         specs = [spec.tuned(technology.name) if args.tuned else spec for spec in _specs(args)]
         if (args.stimulus or args.stream) and technology.name == "gates":
             raise ValueError("Operands must come with a cell library or an FPGA, not with gates")
@@ -145,23 +138,9 @@ def run(args: argparse.Namespace) -> None:
 
 def _executor(args: argparse.Namespace, count: int) -> AbstractContextManager[Executor | None]:
     """Where to run: a cluster, processes for many units, or threads."""
-    from macwright.costmodel.executors import cluster, process_pool
+    from macwright.costmodel.executors import cluster, local_executor
 
-    if args.scheduler is not None:
-        return cluster(args.scheduler)
-    return process_pool(args.jobs) if count >= _MANY and args.jobs != 1 else nullcontext()
-
-
-def _technology(args: argparse.Namespace) -> "Technology":
-    """Technology that the arguments name."""
-    from macwright.costmodel.flow_liberty import liberty_technology
-    from macwright.costmodel.technology import find_technology, technology_names
-
-    if args.liberty is None:
-        return find_technology(args.technology or "gates")
-    if args.technology in technology_names():
-        raise ValueError(f"Liberty files must come with a cell library, not {args.technology}")
-    return liberty_technology(args.liberty.split(","), name=args.technology or "")
+    return local_executor(count, args.jobs) if args.scheduler is None else cluster(args.scheduler)
 
 
 def _specs(args: argparse.Namespace) -> list[Any]:
@@ -190,6 +169,7 @@ def _specs(args: argparse.Namespace) -> list[Any]:
 
 
 def _ship(args: argparse.Namespace, progress: Any) -> None:
+    from macwright.costmodel.executors import MANY
     from macwright.costmodel.ship import SHIPPED, shipped_rows
     from macwright.costmodel.table import format_table
     from macwright.hw.files import write_atomic
@@ -197,7 +177,7 @@ def _ship(args: argparse.Namespace, progress: Any) -> None:
 
     for name in [args.technology] if args.technology else SHIPPED:
         technology = _shipped_technology(args, name)
-        with _executor(args, _MANY) as executor:
+        with _executor(args, MANY) as executor:
             rows, made, lacking = shipped_rows(
                 technology, jobs=args.jobs, executor=executor, progress=progress
             )

@@ -12,6 +12,7 @@ from macwright.dse.architecture_arguments import (
     objectives,
 )
 from macwright.dse.loss_arguments import add_loss_arguments, loss_settings
+from macwright.dse.technology_arguments import add_technology_arguments, given_technology
 
 HELP = "find the front of accuracy against hardware cost for a network"
 EXAMPLE = "macwright dse resnet20.onnx --technology ecp5 --budget 'bops<=1e9' -o out/resnet20"
@@ -32,11 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, metavar="D.npz", help="data instead: x_calib, x_eval, y_eval"
     )
-    parser.add_argument(
-        "--technology",
-        default="gates",
-        help="gates, ecp5, ice40, xc7 or a cell library (default: %(default)s)",
-    )
+    add_technology_arguments(parser)
     parser.add_argument(
         "--objective",
         action="append",
@@ -65,6 +62,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="points to measure on the evaluation data, besides those at the costs of uniform "
         "formats (%(default)s)",
+    )
+    parser.add_argument(
+        "--layer-energy",
+        action="store_true",
+        help="energy of the reported points with each layer's own operands (with --liberty)",
     )
     add_loss_arguments(parser)
     add_architecture_arguments(parser)
@@ -101,17 +103,24 @@ def run(args: argparse.Namespace) -> None:
         if value is not None
     }
     model = args.model or embedded_model()
-    name = "-".join(filter(None, (model.stem, args.technology, args.architecture)))
+    technology = given_technology(args)
+    if args.layer_energy and technology.energy is None:
+        raise ValueError(
+            "Option --layer-energy must come with the Liberty files of a cell library (--liberty), "
+            f"not with {technology.name} alone"
+        )
+    name = "-".join(filter(None, (model.stem, technology.name, args.architecture)))
     out = args.out or Path("out") / name
     chip = architecture(args)
-    objective, second = objectives(args)
+    objective, second = objectives(args, technology.name)
     settings = Settings(
-        technology=args.technology,
+        technology=technology.name,
         architecture=chip,
         dsp=args.dsp,
         objective=objective,
         second=second,
-        budgets=budgets(args),
+        budgets=budgets(args, technology.name),
+        layer_energy=args.layer_energy,
         time_limit_s=args.time_limit,
         points=args.points,
         measured=args.measure,
@@ -129,6 +138,7 @@ def run(args: argparse.Namespace) -> None:
             recipe=args.recipe,
             data=args.data,
             sensitivity=args.sensitivity,
+            technology=technology,
             progress=progress,
         )
     finally:
