@@ -143,7 +143,8 @@ def unit_streams(
         Mapped unit.
     spec : unit spec
         Formats and `macs_per_cycle`. A port with more room than operands takes each several
-        times, as the bit planes of a weight share an activation; a port `mode` is 0.
+        times, as the bit planes of a weight share an activation; activations for which a port has
+        no room are shared by the weights; a port `mode` is 0.
     operands : str or LayerOperands
         As for `unit_energy`; those of a layer need a unit of one product a cycle.
 
@@ -168,7 +169,9 @@ def unit_streams(
         acts, weights, lanes = operands.acts, operands.weights, operands.lanes
         streams.update(layer_streams(acts, weights, spec.act, spec.weight, lanes=lanes))
         return streams
-    streams.update(named_streams(operands, spec.act, spec.weight, elements=count))
+    room = len(netlist.ports["a"].nets) // spec.act.width
+    elements = {"elements": max(1, min(count, room)), "weight_elements": count}
+    streams.update(named_streams(operands, spec.act, spec.weight, **elements))
     for port, fmt in (("a", spec.act), ("w", spec.weight)):
         copies = len(netlist.ports[port].nets) // (count * fmt.width)
         if copies > 1:

@@ -19,6 +19,12 @@ _INT = [
     {"weight": "ternary", "acc": "exact", "terms": 500, "pipeline": 2, "en": True},
     {"act": "int8sym", "weight": "int3", "acc": "exact", "terms": 100},
 ]
+_PACKED = [
+    {},
+    {"products": 3, "act": "int4", "weight": "int4sym", "acc": "exact"},
+    {"weight": "int8", "acc": "int24", "pipeline": 2, "en": True},
+    {"products": 4, "act": "uint5", "weight": "int3", "acc": "exact", "terms": 100, "rst": True},
+]
 _MINIFLOAT = [
     {},
     {"act": "e2m1fn", "weight": "e2m1fn"},
@@ -116,6 +122,7 @@ def registry() -> tuple[Any, ...]:
     """One spec of every kind, no two of the same name."""
     families = {
         "int_mac": _INT,
+        "packed_mac": _PACKED,
         "minifloat_mac": _MINIFLOAT,
         "dot": _DOT,
         "bitplane_dot": _BITPLANE,

@@ -24,6 +24,7 @@ MANIFEST = "manifest.json"
 _TESTS = {
     "int_mac": ("mac", ("corners", "pairs", "sums", "controls", "limits")),
     "minifloat_mac": ("mac", ("corners", "pairs", "sums", "controls", "limits")),
+    "packed_mac": ("packed_mac", ("corners", "lanes", "sums", "controls", "limits")),
     "requant": ("requant", ("corners", "ties", "numbers", "controls")),
     "serial_mac": ("serial_mac", ("corners", "sums", "controls", "limits", "products")),
     "composable_mac": ("ports", ("corners", "sums", "controls", "limits")),

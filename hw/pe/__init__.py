@@ -9,6 +9,7 @@ from macwright.hw.pe.families import FAMILIES, spec_from_fields
 from macwright.hw.pe.float_mac import FloatMac
 from macwright.hw.pe.int_mac import IntMac, IntMacSpec
 from macwright.hw.pe.minifloat_mac import MinifloatMac, MinifloatMacSpec
+from macwright.hw.pe.packed_mac import PackedMac, PackedMacSpec
 from macwright.hw.pe.requant import Requant, RequantSpec
 from macwright.hw.pe.serial_mac import SerialMac, SerialMacSpec
 from macwright.hw.pe.shift_add_mac import ShiftAddMac, ShiftAddMacSpec
@@ -28,6 +29,8 @@ __all__ = [
     "IntMacSpec",
     "MinifloatMac",
     "MinifloatMacSpec",
+    "PackedMac",
+    "PackedMacSpec",
     "Requant",
     "RequantSpec",
     "SerialMac",

@@ -7,6 +7,7 @@ from macwright.hw.pe.composable_mac import ComposableMacSpec
 from macwright.hw.pe.dot_spec import DotSpec
 from macwright.hw.pe.int_mac import IntMacSpec
 from macwright.hw.pe.minifloat_mac import MinifloatMacSpec
+from macwright.hw.pe.packed_mac import PackedMacSpec
 from macwright.hw.pe.requant import RequantSpec
 from macwright.hw.pe.serial_mac import SerialMacSpec
 from macwright.hw.pe.shift_add_mac import ShiftAddMacSpec
@@ -18,6 +19,7 @@ FAMILIES: dict[str, type[UnitSpec]] = {
     spec.family: spec
     for spec in (
         IntMacSpec,
+        PackedMacSpec,
         MinifloatMacSpec,
         DotSpec,
         BitplaneDotSpec,

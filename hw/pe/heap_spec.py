@@ -7,7 +7,7 @@ from macwright.hw.arith.chain import CHAINS
 from macwright.hw.arith.target import INVERTING
 from macwright.hw.formats import IntFormat, parse_format
 from macwright.hw.pe.accumulator import parse_int_acc
-from macwright.hw.pe.operand import range_width, safe_terms
+from macwright.hw.pe.operand import exact_acc, safe_terms
 from macwright.hw.pe.spec import UnitSpec, parse_int
 
 __all__ = ["HeapSpec", "ModeSpec"]
@@ -49,14 +49,7 @@ class HeapSpec(UnitSpec):
         low, high = self.sum_range
         if self.acc is None:
             terms = 1024 if terms is None else terms
-            if type(terms) is not int or terms < 1:
-                raise ValueError(f"Number of terms must be an integer of at least 1, not {terms!r}")
-            width = range_width(terms * low, terms * high)
-            if width > 64:
-                raise ValueError(
-                    f"Number of terms must be small enough for a 64-bit accumulator, not {terms}"
-                )
-            object.__setattr__(self, "acc", IntFormat(width))
+            object.__setattr__(self, "acc", exact_acc((low, high), terms=terms))
         elif terms is not None:
             raise ValueError(f"Number of terms must come with accumulator exact, not {self.acc}")
         if not isinstance(self.acc, IntFormat) or not self.acc.signed:

@@ -20,7 +20,13 @@ from macwright.hw.pe.int_product import (
     infer_product,
 )
 from macwright.hw.pe.mac import Mac
-from macwright.hw.pe.operand import check_operand, product_range, range_width, safe_terms
+from macwright.hw.pe.operand import (
+    check_operand,
+    exact_acc,
+    product_range,
+    range_width,
+    safe_terms,
+)
 from macwright.hw.pe.spec import UnitSpec, parse_int
 
 __all__ = ["IntMac", "IntMacSpec"]
@@ -111,9 +117,8 @@ class IntMacSpec(UnitSpec):
             )
         low, high = self.product_range
         if self.acc is None:
-            object.__setattr__(
-                self, "acc", _exact(low, high, terms=1024 if terms is None else terms)
-            )
+            terms = 1024 if terms is None else terms
+            object.__setattr__(self, "acc", exact_acc((low, high), terms=terms))
         elif terms is not None:
             raise ValueError(f"Number of terms must come with accumulator exact, not {self.acc}")
         if not isinstance(self.acc, IntFormat):
@@ -156,18 +161,6 @@ class IntMacSpec(UnitSpec):
     def create(self) -> "IntMac":
         """Build the hardware."""
         return IntMac(self)
-
-
-def _exact(low: int, high: int, *, terms: int) -> IntFormat:
-    """Narrowest accumulator for so many products of that range."""
-    if type(terms) is not int or terms < 1:
-        raise ValueError(f"Number of terms must be an integer of at least 1, not {terms!r}")
-    width = range_width(terms * low, terms * high)
-    if width > 64:
-        raise ValueError(
-            f"Number of terms must be small enough for a 64-bit accumulator, not {terms}"
-        )
-    return IntFormat(width)
 
 
 class IntMac(Mac):

@@ -8,6 +8,7 @@ from macwright.hw.formats import BinaryFormat, FloatFormat, IntFormat, TernaryFo
 
 __all__ = [
     "check_operand",
+    "exact_acc",
     "grid_ends",
     "has_specials",
     "is_integer",
@@ -79,6 +80,18 @@ def grid_ends(fmt: Any) -> tuple[int, int]:
 def range_width(low: int, high: int) -> int:
     """Bits of the smallest two's complement number that holds both."""
     return max((~low if low < 0 else low).bit_length(), high.bit_length()) + 1
+
+
+def exact_acc(products: tuple[int, int], *, terms: int) -> IntFormat:
+    """Narrowest accumulator for so many products of a range."""
+    if type(terms) is not int or terms < 1:
+        raise ValueError(f"Number of terms must be an integer of at least 1, not {terms!r}")
+    width = range_width(terms * products[0], terms * products[1])
+    if width > 64:
+        raise ValueError(
+            f"Number of terms must be small enough for a 64-bit accumulator, not {terms}"
+        )
+    return IntFormat(width)
 
 
 def safe_terms(products: tuple[int, int], acc: tuple[int, int]) -> int:

@@ -70,7 +70,7 @@ class PortDriver(Driver):
             if digit <= bits and bits % digit == 0:
                 low = ones // (2**digit - 1)
                 found |= {low, low << (digit - 1), ones - (low << (digit - 1))}
-        return sorted(found if legal is None else found & set(legal))
+        return sorted(code for code in found if legal is None or code in legal)
 
     def random_data(self) -> dict[str, int]:
         """Random code words for the data ports; one time in four, a corner."""

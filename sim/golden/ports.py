@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 __all__ = ["PortModel", "fields", "signed_value"]
@@ -47,7 +48,7 @@ class PortModel(ABC):
         self.spec = spec
         self.acc: int | None = None
         self.retired: dict[str, int] | None = None
-        self.legal: dict[str, tuple[int, ...]] = {}
+        self.legal: dict[str, Sequence[int]] = {}
         self._pipeline: deque = deque([None] * spec.pipeline)
         self._last: tuple[dict[str, int], int] | None = None
 
