@@ -54,6 +54,7 @@ UNITS: list[tuple[str, dict[str, Any]]] = [
     ("composable_mac", {"act": "int4", "weight": "int4", "variant": "fusion", "acc": "int14"}),
     ("serial_mac", {"act": "int4", "weight": "int5", "lanes": 2, "acc": "int14", "rst": True}),
     ("bitplane_dot", {"act": "int3", "weight": "int4", "lanes": 2, "acc": "int14", "en": True}),
+    ("packed_mac", {"act": "int4", "weight": "int3", "acc": "int10", "en": True}),
     ("requant", {"act": "int12", "weight": "uint5", "acc": "int6", "zero": True}),
     ("requant", {"act": "int12", "weight": "e4m3fn", "acc": "int6", "pipeline": 1}),
 ]

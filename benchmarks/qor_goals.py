@@ -7,7 +7,17 @@ from typing import Any
 
 from macwright.hw.formats import IntFormat, parse_format
 
-__all__ = ["DOTS", "ELSEWHERE", "FAST", "FLOATS", "INTEGERS", "LANES", "MINIFLOATS", "SKY130"]
+__all__ = [
+    "DOTS",
+    "ELSEWHERE",
+    "FAST",
+    "FLOATS",
+    "INTEGERS",
+    "LANES",
+    "MINIFLOATS",
+    "PACKED",
+    "SKY130",
+]
 
 #: Technologies in which a row without a goal of its own is measured.
 ELSEWHERE = ("gates", "sky130hd", "ihp130", "asap7", "ecp5", "ice40", "xc7")
@@ -33,6 +43,16 @@ INTEGERS: dict[tuple[int, int, int], dict[str, float | None]] = {
 }
 #: Adder -> largest area and delay, nangate45, int8 x int8 + 32.
 FAST = {"kogge_stone": (665, 1.25), "carry_save": (775, 0.75)}
+
+_THREE = {"products": 3, "act": "int4", "acc": "int20"}
+#: Name, technology, fields and goal of units that share a DSP.
+PACKED: list[tuple[str, str, dict[str, Any], float | None]] = [
+    ("2 of int8 x int4 + 24", "ecp5", {"acc": "int24"}, 58),
+    ("3 of int4 x int4sym + 20", "ecp5", {**_THREE, "weight": "int4sym"}, 99),
+    ("2 of int8 x int4sym + 24", "ice40", {"weight": "int4sym", "acc": "int24"}, None),
+    ("2 of int8 x int8 + 32", "xc7", {"weight": "int8"}, None),
+    ("3 of int4 x int4 + 20", "xc7", _THREE, None),
+]
 
 #: Format -> accumulator bits, goals, public figures (nangate45, and LUT4 + 2 CCU2C on ECP5).
 MINIFLOATS: dict[str, tuple[int, dict[str, float | None], dict[str, float]]] = {

@@ -13,6 +13,7 @@ from qor_goals import (
     INTEGERS,
     LANES,
     MINIFLOATS,
+    PACKED,
     SKY130,
 )
 
@@ -23,6 +24,7 @@ from macwright.hw.pe import (
     DotSpec,
     IntMacSpec,
     MinifloatMacSpec,
+    PackedMacSpec,
     RequantSpec,
     SerialMacSpec,
     ShiftAddMacSpec,
@@ -111,6 +113,10 @@ def _integers() -> Iterator[Row]:
             naive=qor_naive.int_mac(8, 8, 32),
             dsp=True,
         )
+    for name, technology, fields, goal in PACKED:
+        spec = PackedMacSpec.from_fields({**fields, "target": technology})
+        common = {"section": "Integer MACs", "name": f"one DSP, {name}", "dsp": True}
+        yield Row(**common, technology=technology, spec=spec, goal=goal)
 
 
 def _minifloats() -> Iterator[Row]:

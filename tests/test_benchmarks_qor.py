@@ -119,7 +119,7 @@ def test_rows_are_distinct_and_their_units_can_be_made(programs):
     rows = list(qor_rows.rows())
     assert len({(row.name, row.technology) for row in rows}) == len(rows)
     families = {row.spec.family for row in rows}
-    assert len(families) == 8
+    assert len(families) == 9
     assert {row.technology for row in rows} == set(programs[0].TECHNOLOGIES)
 
 
