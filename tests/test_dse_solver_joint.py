@@ -167,13 +167,18 @@ def check_dataflow(table: OptionTable, data: st.DataObject) -> None:
     columns = ["loss", "luts", "bops", "cycles"]
     objective = data.draw(st.sampled_from(columns))
     limited = data.draw(st.lists(st.sampled_from(columns), max_size=3, unique=True))
-    budgets = [
+    limits = [
         Budget(c, max=float(data.draw(st.integers(0, 12 if c == "cycles" else 40))))
         for c in limited
     ]
     least = data.draw(st.sampled_from([None, None, 3.0, 15.0]))
     if least is not None:
-        budgets.append(Budget("luts", min=least))
+        limits.append(Budget("luts", min=least))
+    few = Count("*/1", max=data.draw(st.sampled_from([0, 1, 2, 9])))
+    # Of all layers the first has the folding 0, so that some option matches whatever is drawn.
+    many = Count("*/0", min=data.draw(st.sampled_from([0, 1, 3])))
+    counts = [many, few] if any(option.endswith("/1") for option in table.options) else [many]
+    budgets: list[Budget | Count] = [*limits, *counts]
     layers = [range(a, b) for a, b in zip(table.start[:-1], table.start[1:], strict=True)]
     ok = []
     for rows in product(*layers):
@@ -182,7 +187,12 @@ def check_dataflow(table: OptionTable, data: st.DataObject) -> None:
         if all(
             (b.max is None or totals[b.column] <= b.max)
             and (b.min is None or totals[b.column] >= b.min)
-            for b in budgets
+            for b in limits
+        ) and all(
+            (c.min or 0)
+            <= sum(table.options[row].endswith(c.pattern[1:]) for row in rows)
+            <= (9 if c.max is None else c.max)
+            for c in counts
         ):
             ok.append((totals, tuple(table.options[row] for row in rows)))
     if not ok:

@@ -58,7 +58,7 @@ def test_at_most_k_unit_types(seed: int) -> None:
             with pytest.raises(ValueError, match=r"must be at least|must be relaxed together"):
                 solve(table, budgets=budgets, types=("option", types))
             continue
-        for solver in ("auto", "cp-sat"):
+        for solver in ("auto", "cp-sat", "scip"):
             found = solve(table, budgets=budgets, types=("option", types), solver=solver)
             assert found.status == "optimal"
             assert found.objective == pytest.approx(min(losses), abs=1e-9)

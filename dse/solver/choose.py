@@ -68,8 +68,15 @@ class Chooser:
             if self.limit is not None:
                 return optimise_types(groups, self.limit, deadline=deadline)
             return optimise(groups, deadline=deadline, known=known)
-        kept = np.flatnonzero(keep_undominated(groups))
-        result = solve_linear(groups.restricted(kept), self.solver, deadline=deadline)
+        classes = None if self.limit is None else self.limit.classes
+        kept = np.flatnonzero(keep_undominated(groups, classes))
+        result = solve_linear(
+            groups.restricted(kept),
+            self.solver,
+            classes=None if classes is None else classes[kept],
+            most_classes=0 if self.limit is None else self.limit.most,
+            deadline=deadline,
+        )
         if result.chosen is None:
             return Outcome(None, 0, False, self.solver, infeasible=result.proved)
         chosen = kept[result.chosen]
@@ -139,8 +146,8 @@ def chooser_of(
             f"Solver must be one of auto, cp-sat, {', '.join(SOLVERS)}, not {solver!r}"
         )
     terms = list(pairs)
-    if (types or terms) and solver in SOLVERS:
-        raise ValueError(f"Solver must be auto or cp-sat for unit types and pairs, not {solver!r}")
+    if terms and solver in SOLVERS:
+        raise ValueError(f"Solver must be auto or cp-sat for pairs, not {solver!r}")
     limit = None if types is None else _type_limit(groups, *types)
     scaled: list[Pair] = []
     error = 0.0

@@ -50,6 +50,8 @@ def solve_linear(
     solver: str,
     *,
     pairs: Sequence[Pair] = (),
+    classes: NDArray[np.int64] | None = None,
+    most_classes: int = 0,
     deadline: float = float("inf"),
 ) -> LinearResult:
     """Minimise the loss within the limits.
@@ -62,6 +64,10 @@ def solve_linear(
         HiGHS by default calls a relative gap of 1e-4 optimal: here the gap is zero.
     pairs : sequence of Pair
         Of two groups that have one, every pair of options, with losses of at least zero.
+    classes : array of int, shape (n_options,), optional
+        Class of each option.
+    most_classes : int
+        How many different ones may be chosen.
     deadline : float
         Value of `time.perf_counter` at which to stop.
     """
@@ -90,6 +96,8 @@ def solve_linear(
         constraint = model.Constraint(*bounds)
         for variable, cost in zip(chosen, (row.cost / size).tolist(), strict=True):
             constraint.SetCoefficient(variable, cost)
+    if classes is not None:
+        _limit_classes(model, chosen, start, classes, most_classes)
     goal = model.Objective()
     # A thousand per unit: absolute tolerances of the solvers are near 1e-6.
     scale = 1e3 * len(start) / unit
@@ -135,6 +143,31 @@ def _quiet() -> Iterator[None]:
         os.dup2(saved, 1)
         os.close(saved)
         os.close(nowhere)
+
+
+def _limit_classes(
+    model: pywraplp.Solver,
+    chosen: list[pywraplp.Variable],
+    start: NDArray[np.int64],
+    classes: NDArray[np.int64],
+    most: int,
+) -> None:
+    """A group takes options of a class only if the class is used, of which few are.
+
+    One inequality for all options of a class in a group: the relaxation is tighter than with one
+    for each option.
+    """
+    used = {c: model.BoolVar("") for c in np.unique(classes).tolist()}
+    limit = model.Constraint(0.0, float(most))
+    for variable in used.values():
+        limit.SetCoefficient(variable, 1.0)
+    group_of = np.repeat(np.arange(len(start) - 1), np.diff(start)).tolist()
+    links: dict[tuple[int, int], pywraplp.Constraint] = {}
+    for variable, key in zip(chosen, zip(group_of, classes.tolist(), strict=True), strict=True):
+        if key not in links:
+            links[key] = model.Constraint(-model.infinity(), 0.0)
+            links[key].SetCoefficient(used[key[1]], -1.0)
+        links[key].SetCoefficient(variable, 1.0)
 
 
 def _add_products(
