@@ -60,6 +60,7 @@ def test_claimed_terms_fit_and_one_more_does_not(spec):
 
 EXACT = [
     ("int_mac", {"act": "int4", "weight": "int3", "terms": 7}),
+    ("packed_mac", {"act": "int4", "weight": "int3", "terms": 7, "products": 1}),
     ("minifloat_mac", {"act": "e2m1fn", "weight": "int3", "terms": 7}),
     ("dot", {"act": "int3", "weight": "uint2", "lanes": 2, "terms": 14}),
     ("bitplane_dot", {"act": "int3", "weight": "int2", "lanes": 2, "terms": 7}),
