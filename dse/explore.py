@@ -16,11 +16,13 @@ from macwright.dse.layer_energy import with_layer_energy
 from macwright.dse.losses import Losses, find_losses
 from macwright.dse.measure import evaluate_all, held_out_results, measure_points
 from macwright.dse.options import needed_units, option_name, option_table
+from macwright.dse.pairs import pair_terms
 from macwright.dse.recipe import Dataset, load_recipe
 from macwright.dse.refine import Correction, corrected, fit_correction, split_held_out
 from macwright.dse.search import Found, search
 from macwright.dse.sensitivity import AccuracyPrediction
 from macwright.dse.settings import Settings
+from macwright.dse.solver.pairs import PairTerm
 from macwright.dse.verify import Verification, verify_units
 from macwright.dse.workload import Workload, load_workload
 
@@ -39,6 +41,8 @@ class Exploration:
         What each tensor loses in each format.
     technology : Technology
         What units are mapped to.
+    pairs : list of PairTerm
+        Losses that options of two layers add together.
     options : DataFrame
         One row for each layer and option: see :func:`macwright.dse.options.option_table`.
     found : Found
@@ -58,6 +62,7 @@ class Exploration:
     dataset: Dataset
     losses: Losses
     technology: Technology
+    pairs: list[PairTerm]
     costs: pd.DataFrame
     options: pd.DataFrame
     found: Found
@@ -139,8 +144,13 @@ def explore(
         fixed=workload.fixed,
     )
 
+    pairs: list[PairTerm] = []
+    if settings.pairs:
+        pairs = pair_terms(workload, dataset, single, losses, settings, progress)
+        clock("pairs")
+
     def searched(options: pd.DataFrame) -> Found:
-        return search(workload, options, units, rows, settings, progress)
+        return search(workload, options, units, rows, settings, progress, pairs=pairs)
 
     def measured(chosen: Sequence[Mapping[str, str]]) -> list[float]:
         results = evaluate_all(workload, dataset, chosen, settings, progress)
@@ -168,6 +178,7 @@ def explore(
         dataset=dataset,
         losses=losses,
         technology=technology,
+        pairs=pairs,
         costs=rows,
         options=options,
         found=found,

@@ -29,6 +29,14 @@ def add_loss_arguments(parser: argparse.ArgumentParser) -> None:
         help="calibration samples for the losses (%(default)s)",
     )
     parser.add_argument(
+        "--pairs",
+        type=int,
+        default=0,
+        metavar="N",
+        help="measure what the N most sensitive pairs of neighbouring layers lose together, and "
+        "search with it (%(default)s)",
+    )
+    parser.add_argument(
         "--refine",
         type=int,
         default=0,
@@ -58,7 +66,14 @@ def loss_settings(args: argparse.Namespace) -> dict[str, Any]:
     metric = args.metric or "logit_mse"
     if metric not in METRICS:
         raise ValueError(f"Option --metric must be one of {', '.join(METRICS)}, not {metric!r}")
+    if args.pairs < 0:
+        raise ValueError(f"Option --pairs must be at least 0, not {args.pairs}")
+    others = ("sensitivity", "metric", "refine", "architecture")
+    given = [f"--{name}" for name in others if getattr(args, name)]
+    if args.pairs and given:
+        raise ValueError(f"Option --pairs must come without {', '.join(given)}")
     return {
+        "pairs": args.pairs,
         "metric": metric,
         "images": args.images,
         "refine": args.refine,

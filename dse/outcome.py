@@ -6,6 +6,8 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
+
 from macwright.dse.explore import Exploration
 from macwright.dse.options import fixed_formats
 from macwright.dse.points import Point
@@ -40,6 +42,9 @@ def run_files(found: Exploration) -> dict[str, str]:
     }
     if found.found.uniforms:
         files["uniform.csv"] = _uniform_csv(found)
+    if found.pairs:
+        columns = ("layer_a", "option_a", "layer_b", "option_b", "loss")
+        files["pairs.csv"] = csv_text(pd.DataFrame(found.pairs, columns=columns))
     if found.found.sequential:
         files["sequential.csv"] = _sequential_csv(found)
     for point in found.found.front:
@@ -171,6 +176,7 @@ def _info(found: Exploration) -> dict[str, Any]:
         "prediction": dataclasses.asdict(found.prediction) if found.prediction else None,
         "loss_factors": found.losses.factors,
         "corrections": [dataclasses.asdict(one) for one in found.corrections],
+        "pairs": list(dict.fromkeys(f"{term[0]}, {term[2]}" for term in found.pairs)),
         "fixed_formats": fixed_formats(found.workload),
         "held_out": found.held_out,
         "verification": dataclasses.asdict(found.verification),

@@ -23,6 +23,7 @@ from macwright.dse.solver import (
     front,
     front_of_three,
 )
+from macwright.dse.solver.pairs import PairTerm
 from macwright.dse.workload import Layer, Workload
 
 __all__ = ["Found", "search", "throughput_limits"]
@@ -73,6 +74,8 @@ def search(
     costs: pd.DataFrame,
     settings: Settings,
     progress: Progress | None = None,
+    *,
+    pairs: Sequence[PairTerm] = (),
 ) -> Found:
     """Find the points of a run.
 
@@ -90,6 +93,8 @@ def search(
         Objectives, limits, architecture.
     progress : callable, optional
         Called with stage, done and total.
+    pairs : sequence of PairTerm
+        Losses that two options add together; not with an architecture.
 
     Raises
     ------
@@ -107,7 +112,7 @@ def search(
     table = OptionTable.from_frame(options)
     columns = cost_columns(options, costs)
     _check(columns, settings)
-    uniforms = baseline_points(options, same, settings)
+    uniforms = baseline_points(options, same, settings, pairs)
     if settings.second is not None:
         three = front_of_three(
             table,
@@ -115,6 +120,7 @@ def search(
             [settings.objective, settings.second],
             settings.budgets,
             points=settings.points,
+            pairs=pairs,
             time_limit_s=settings.time_limit_s,
             progress=progress,
         )
@@ -132,12 +138,15 @@ def search(
         table,
         cost=settings.objective,
         budgets=settings.budgets,
+        points=settings.points if pairs else None,
+        pairs=pairs,
         time_limit_s=settings.time_limit_s,
         progress=progress,
     )
     kept, to_measure = choose_points(whole.costs, whole.objectives, uniforms, settings)
     reported = whole.at(kept)
-    proved = confirm(table, reported, len(kept))
+    # Points with pairs are CP-SAT's own, which takes its time for each.
+    proved = [] if pairs else confirm(table, reported, len(kept))
     points = [_point(str(n), solution) for n, solution in enumerate(reported)]
     return Found(
         front=points,
@@ -229,7 +238,7 @@ def _point(name: str, solution: Solution) -> Point:
     return Point(
         name=name,
         pairs=solution.allocation,
-        totals=solution.totals,
+        totals={**solution.totals, "loss": solution.objective},
         status=solution.status,
         gap=solution.gap,
     )

@@ -10,6 +10,7 @@ from macwright.dse.options import option_name
 from macwright.dse.points import Point
 from macwright.dse.quantizer import layer_formats
 from macwright.dse.settings import Settings
+from macwright.dse.solver.pairs import PairTerm, pair_total
 from macwright.dse.workload import Layer, Workload
 from macwright.hw.formats import parse_format
 
@@ -47,7 +48,10 @@ def baselines(workload: Workload, settings: Settings) -> dict[str, dict[str, str
 
 
 def baseline_points(
-    options: pd.DataFrame, baselines: Mapping[str, Mapping[str, str]], settings: Settings
+    options: pd.DataFrame,
+    baselines: Mapping[str, Mapping[str, str]],
+    settings: Settings,
+    terms: Sequence[PairTerm] = (),
 ) -> list[Point]:
     """Baselines with their totals, cheapest first."""
     numbers = [name for name in options.columns if options[name].dtype == np.float64]
@@ -55,6 +59,7 @@ def baseline_points(
     for name, pairs in baselines.items():
         mine = options["option"] == [pairs[layer] for layer in options["layer"]]
         totals = {column: float(options.loc[mine, column].sum()) for column in numbers}
+        totals["loss"] += pair_total(terms, pairs)
         found.append(Point(name=name, pairs=pairs, totals=totals))
     return sorted(found, key=lambda point: (point.totals[settings.objective], point.name))
 

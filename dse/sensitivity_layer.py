@@ -64,31 +64,40 @@ class LayerStudy:
 
     def loss(self, question: tuple[str, str]) -> float:
         """Mean squared change of the outputs with one tensor in a format."""
+        which, exact, rounded, shift = self._changed(question)
+        if self.metric == "hessian":
+            error = float(np.sum((rounded.astype(np.float64) - exact) ** 2))
+            return self._curvature(which, exact) * error
+        return self._change(self._output(which, rounded, shift))
+
+    def output(self, question: tuple[str, str]) -> np.ndarray:
+        """Layer's outputs with one tensor in a format."""
+        which, _, rounded, shift = self._changed(question)
+        return self._output(which, rounded, shift)
+
+    def _changed(
+        self, question: tuple[str, str]
+    ) -> tuple[str, np.ndarray, np.ndarray, np.ndarray | None]:
+        """Name of a tensor, its values, those of the format, and what the outputs' means lack."""
         tensor, name = question
         fmt = parse_format(name)
         computed = tensor == "activation" or self.layer.dynamic
         which = self.layer.act if tensor == "activation" else self.layer.weight
         exact = self.values[which] if computed else self.weight
-        shift = None
-        if computed:
-            operand = None
-            if tensor == "activation":
-                operand = prescribed_operand(self.workload, self.layer, fmt, exact.ndim)
-            operand = operand or fit_operand(
-                self.histograms[tensor],
-                self.layer,
-                fmt,
-                self.options,
-                exact.ndim,
-                second=tensor == "weight",
-            )
-            rounded = operand.round(exact)
-        else:
-            rounded, shift = self._rounded(fmt)
-        if self.metric == "hessian":
-            error = float(np.sum((rounded.astype(np.float64) - exact) ** 2))
-            return self._curvature(which, exact) * error
-        return self._change(self._output(which, rounded, shift))
+        if not computed:
+            return which, exact, *self._rounded(fmt)
+        operand = None
+        if tensor == "activation":
+            operand = prescribed_operand(self.workload, self.layer, fmt, exact.ndim)
+        operand = operand or fit_operand(
+            self.histograms[tensor],
+            self.layer,
+            fmt,
+            self.options,
+            exact.ndim,
+            second=tensor == "weight",
+        )
+        return which, exact, operand.round(exact), None
 
     def _output(self, which: str, values: np.ndarray, shift: np.ndarray | None) -> np.ndarray:
         """Layer's outputs with one operand replaced."""

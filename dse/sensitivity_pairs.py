@@ -1,26 +1,29 @@
-"""How much two tensors' formats matter together, beyond their sum."""
+"""How much the formats of tensors of two layers matter together, beyond their sum."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import onnx
 import pandas as pd
-from onnx import helper, numpy_helper
 
-from macwright.dse.evaluate import run_model
-from macwright.dse.quantizer.grid import weight_grid
-from macwright.dse.quantizer.matrix import from_matrix, to_matrix
-from macwright.dse.quantizer.operand import fit_operand
+from macwright.costmodel.cache import Cache, content_key
 from macwright.dse.quantizer.options import QuantOptions, act_format, weight_format
 from macwright.dse.quantizer.quantise import prepare
 from macwright.dse.quantizer.stepper import Stepper
 from macwright.dse.recipe import Dataset
-from macwright.dse.workload.layer import Workload
+from macwright.dse.sensitivity_layer import LayerStudy
+from macwright.dse.workload.layer import Layer, Workload
 from macwright.hw.formats import parse_format
 
 __all__ = ["measure_pairs"]
 
+#: Changes when the same question gets another answer, so that old results are not used.
+VERSION = 1
+
 _Tensor = tuple[str, str, str]
+_Question = tuple[str, str]
+_Progress = Callable[[str, int, int], None]
 
 
 def measure_pairs(
@@ -30,8 +33,13 @@ def measure_pairs(
     *,
     images: int = 32,
     options: QuantOptions | None = None,
+    jobs: int | None = None,
+    progress: _Progress | None = None,
 ) -> pd.DataFrame:
-    """Mean squared change of the outputs when two tensors are quantised together.
+    """Mean squared change of the outputs when tensors of two layers are quantised together.
+
+    Each is rounded as :func:`macwright.dse.sensitivity.measure_sensitivity` rounds it alone, the
+    later one by what reaches it.
 
     Parameters
     ----------
@@ -44,44 +52,50 @@ def measure_pairs(
     images : int
         Samples.
     options : QuantOptions, optional
-        Techniques; weights are rounded to nearest, and no bias is corrected.
+        Techniques; weights are rounded to nearest.
+    jobs : int, optional
+        Threads; as many as cores if absent. Results do not depend on it.
+    progress : callable, optional
+        Called with ``("pairs", done, total)``.
 
     Returns
     -------
     pandas.DataFrame
-        Columns ``layer, tensor, format``, the same with ``_2``, ``loss`` of both together and
-        ``interaction``: what it is above the sum of the two alone, often negative.
+        Columns ``layer, tensor, format`` of the earlier layer, the same with ``_2``, ``loss`` of
+        both together and ``interaction``: what it is above the sum of the two alone, often
+        negative. Kept in the cache, by content.
 
     Raises
     ------
     ValueError
-        If a layer, tensor or format is unknown.
+        If a layer, tensor or format is unknown, or both tensors are of one layer.
     """
     options = options or QuantOptions()
-    workload = prepare(workload, dataset, options)
-    feeds = dataset.first(dataset.x_calib, images)
-    reference = run_model(workload, workload.model, feeds, jobs=1).astype(np.float64)
-    alone: dict[_Tensor, float] = {}
-
-    def loss(tensors: Sequence[_Tensor]) -> float:
-        model = onnx.ModelProto()
-        model.CopyFrom(workload.model)
-        for tensor in tensors:
-            _quantise(workload, model.graph, feeds, tensor, options)
-        return float(np.mean((run_model(workload, model, feeds, jobs=1) - reference) ** 2))
-
-    rows = []
-    for pair in pairs:
-        concrete = [_concrete(workload, tensor) for tensor in pair]
-        for tensor in concrete:
-            if tensor not in alone:
-                alone[tensor] = loss([tensor])
-        both = loss(concrete)
-        extra = both - sum(alone[tensor] for tensor in concrete)
-        rows.append([*concrete[0], *concrete[1], both, extra])
-    names = ["layer", "tensor", "format"]
-    columns = [*names, *(f"{name}_2" for name in names), "loss", "interaction"]
-    return pd.DataFrame(rows, columns=columns)
+    names = [layer.name for layer in workload.layers]
+    rows = [
+        sorted((_concrete(workload, tensor) for tensor in pair), key=lambda t: names.index(t[0]))
+        for pair in pairs
+    ]
+    for first, second in rows:
+        if first[0] == second[0]:
+            raise ValueError(f"Pair must be of two layers, not of {first[0]!r} twice")
+    cache = Cache("pairs")
+    key = content_key(
+        version=VERSION,
+        model=workload.sha256,
+        data=dataset.sha256,
+        questions=[[list(tensor) for tensor in row] for row in rows],
+        images=images,
+        options=options.to_fields(),
+    )
+    found = cache.get(key)
+    if found is None:
+        study = _Pairs(workload, dataset, images, options, jobs)
+        found = study.measured(rows, progress)
+        cache.put(key, found)
+    columns = [f"{name}{end}" for end in ("", "_2") for name in ("layer", "tensor", "format")]
+    table = pd.DataFrame([[*first, *second] for first, second in rows], columns=columns)
+    return table.assign(**dict(zip(("loss", "interaction"), np.array(found).T, strict=True)))
 
 
 def _concrete(workload: Workload, tensor: _Tensor) -> _Tensor:
@@ -96,35 +110,65 @@ def _concrete(workload: Workload, tensor: _Tensor) -> _Tensor:
     return name, kind, weight_format(layer, fmt) if layer.dynamic else str(parse_format(fmt))
 
 
-def _quantise(
-    workload: Workload,
-    graph: onnx.GraphProto,
-    feeds: dict[str, np.ndarray],
-    tensor: _Tensor,
-    options: QuantOptions,
-) -> None:
-    """Put one tensor of a layer in its format."""
-    name, kind, fmt = tensor[0], tensor[1], parse_format(tensor[2])
-    layer = workload.layer(name)
-    node = next(node for node in graph.node if node.name == name)
-    prefix = f"{name}::{kind}"
-    if kind == "weight" and not layer.dynamic:
-        weight = workload.tensor(layer.weight).astype(np.float32)
-        matrix = to_matrix(layer, weight)
-        rounded = weight_grid(layer, matrix, fmt, options).round(matrix)
-        values = from_matrix(layer, rounded, weight.shape)
-        node.input[1] = prefix
-        graph.initializer.append(numpy_helper.from_array(values, prefix))
-        return
-    source = layer.act if kind == "activation" else layer.weight
-    exact = Stepper(workload, workload.model.graph, feeds).advance([source])[0]
-    operand = fit_operand(exact, layer, fmt, options, exact.ndim, second=kind == "weight")
-    nodes, constants, result = operand.nodes(source, workload.shapes[source], prefix)
-    unit = numpy_helper.from_array(np.array(operand.unit, np.float32), f"{prefix}::unit")
-    nodes.append(helper.make_node("Mul", [result, unit.name], [prefix], name=prefix))
-    node.input[0 if kind == "activation" else 1] = prefix
-    index = list(graph.node).index(node)
-    rest = list(graph.node[index:])
-    del graph.node[index:]
-    graph.node.extend([*nodes, *rest])
-    graph.initializer.extend([*constants, unit])
+class _Pairs:
+    """Measurements of pairs of one network."""
+
+    def __init__(
+        self,
+        workload: Workload,
+        dataset: Dataset,
+        images: int,
+        options: QuantOptions,
+        jobs: int | None,
+    ) -> None:
+        self.workload, self.options = prepare(workload, dataset, options), options
+        self.feeds = dataset.first(dataset.x_calib, images)
+        self.jobs = jobs or len(os.sched_getaffinity(0))
+        (exact,) = self._stepper().advance([workload.output])
+        self.exact = exact.astype(np.float64)
+
+    def measured(
+        self, rows: Sequence[Sequence[_Tensor]], progress: _Progress | None
+    ) -> list[list[float]]:
+        """Loss and interaction of each pair."""
+        questions: dict[tuple[str, str], dict[_Question, dict[_Question, None]]] = {}
+        for (one, *first), (two, *second) in rows:
+            of_layers = questions.setdefault((one, two), {})
+            of_layers.setdefault((first[0], first[1]), {})[second[0], second[1]] = None
+        found: dict[tuple[_Tensor, ...], list[float]] = {}
+        for (one, two), firsts in questions.items():
+            layers = [self.workload.layer(name) for name in (one, two)]
+            seconds = list(dict.fromkeys(q for asked in firsts.values() for q in asked))
+            alone = self._losses(self._study(self._stepper(), layers[1]), seconds)
+            for first, asked in firsts.items():
+                stepper = self._stepper()
+                study = self._study(stepper, layers[0])
+                own = study.loss(first)
+                stepper.give(one, layers[0].out, study.output(first))
+                both = self._losses(self._study(stepper, layers[1]), list(asked))
+                for second, loss in both.items():
+                    pair = (one, *first), (two, *second)
+                    found[pair] = [loss, loss - own - alone[second]]
+                if progress:
+                    progress("pairs", len(found), len(rows))
+        return [found[first, second] for first, second in rows]
+
+    def _stepper(self) -> Stepper:
+        return Stepper(self.workload, self.workload.model.graph, self.feeds)
+
+    def _study(self, stepper: Stepper, layer: Layer) -> LayerStudy:
+        """Measurements of a layer in the network as far as the stepper has run it."""
+        stepper.advance([layer.act, layer.out, *([layer.weight] if layer.dynamic else [])])
+        return LayerStudy(
+            self.workload,
+            layer,
+            stepper,
+            self.options,
+            "logit_mse",
+            lambda out: float(np.mean((out - self.exact) ** 2)),
+            {self.workload.output: self.exact},
+        )
+
+    def _losses(self, study: LayerStudy, asked: Sequence[_Question]) -> dict[_Question, float]:
+        with ThreadPoolExecutor(self.jobs) as pool:
+            return dict(zip(asked, pool.map(study.loss, asked), strict=True))

@@ -93,6 +93,8 @@ class Settings:
         What losses are, one of :data:`macwright.dse.sensitivity_metrics.METRICS`.
     images : int
         Calibration samples for the sensitivities.
+    pairs : int
+        Neighbouring layers whose losses together are measured, as many pairs.
     refine : int
         Times to search again with losses corrected by the measured points.
     held_out : float
@@ -119,6 +121,7 @@ class Settings:
     measured: int = 10
     metric: str = "logit_mse"
     images: int = 32
+    pairs: int = 0
     refine: int = 0
     held_out: float = 0.0
     layer_energy: bool = False

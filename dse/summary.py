@@ -83,6 +83,9 @@ def run_table(found: Exploration, out: Path) -> str:
         lines.append(
             f"fixed by the model: formats of {len(fixed)} of {len(found.workload.layers)} layers"
         )
+    if found.pairs:
+        layers = len({(term[0], term[2]) for term in found.pairs})
+        lines.append(f"pairwise terms: {layers} neighbouring layers")
     source = found.losses.source
     if "file" in source:
         lines.append(f"losses: as they are in {source['file']}")
@@ -116,7 +119,8 @@ def _held_out(data: Any) -> str:
 
 def _size(found: Exploration) -> str:
     """How large the front is, where the whole of it is known."""
-    if found.settings.architecture is None and found.settings.second is None:
+    chosen = (found.settings.architecture, found.settings.second)
+    if chosen == (None, None) and not found.pairs:
         return f"{found.found.size} points on the whole front"
     return f"{found.found.size} points found"
 

@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from macwright.dse.quantizer import QuantOptions
+from macwright.dse.evaluate import run_model
+from macwright.dse.quantizer import QuantOptions, act_format, quantise
+from macwright.dse.quantizer.plan import quantised_model
 from macwright.dse.recipe import load_recipe
 from macwright.dse.recipe_task import log_softmax
 from macwright.dse.sensitivity import measure_sensitivity, read_sensitivity
@@ -95,9 +97,24 @@ def test_pairs_are_the_two_together(network):
     alone = single.loss["n_c1", "weight"] + single.loss["n_c2", "activation"]
     assert row.interaction == pytest.approx(row.loss - alone, rel=1e-3)
     assert row.loss > 0
-    # A tensor with itself is that tensor.
-    same = measure_pairs(workload, dataset, [(first, first)], images=16, options=PLAIN).iloc[0]
-    assert same.loss == pytest.approx(single.loss["n_c1", "weight"], rel=1e-3)
+    # The same is computed by the quantised network, all else being wide and nothing made up for.
+    bare = QuantOptions(
+        rounding="nearest", equalise=False, asymmetric=False, bias_correction=False, images=16
+    )
+    names = ("n_c1", "weight", "int3"), ("n_c2", "weight", "int3")
+    wide = {layer.name: ["int14", act_format(layer, "int14")] for layer in workload.layers}
+    for name in ("n_c1", "n_c2"):
+        wide[name][0] = "int3"
+    formats = {name: (pair[0], pair[1]) for name, pair in wide.items()}
+    model = quantised_model(*quantise(workload, dataset, formats, options=bare))
+    feeds = dataset.first(dataset.x_calib, 16)
+    exact = run_model(workload, workload.model, feeds).astype(float)
+    loss = np.mean((run_model(workload, model, feeds) - exact) ** 2)
+    both = measure_pairs(workload, dataset, [names, names[::-1]], images=16, options=bare)
+    assert both.loss.tolist() == pytest.approx([loss, loss], rel=1e-2)
+    assert both.layer.tolist() == ["n_c1", "n_c1"]
+    with pytest.raises(ValueError, match="of two layers, not of 'n_c1' twice"):
+        measure_pairs(workload, dataset, [(first, first)])
     with pytest.raises(ValueError, match="layers of the model, not 'x'"):
         measure_pairs(workload, dataset, [(("x", "weight", "int3"), first)])
     with pytest.raises(ValueError, match="weights and activations, not 'bias'"):

@@ -1,6 +1,6 @@
 """Pairwise terms: losses that two options of two layers add together."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from math import fsum, isfinite
 
@@ -108,7 +108,7 @@ def _finer(groups: Groups) -> Groups:
     return replace(groups, loss=groups.loss << shift, objective=scaled)
 
 
-def pair_total(terms: Iterable[PairTerm], allocation: dict[str, str]) -> float:
+def pair_total(terms: Iterable[PairTerm], allocation: Mapping[str, str]) -> float:
     """Sum of the terms of an allocation, in the unit of the objective."""
     return fsum(
         value

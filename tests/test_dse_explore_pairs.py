@@ -1,0 +1,134 @@
+"""`macwright dse --pairs`: what neighbouring layers lose together, against brute force."""
+
+import csv
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dse_tiny import write_tiny_model
+
+from macwright.dse import cli
+from macwright.dse.pairs import neighbours
+from macwright.dse.recipe import load_recipe
+from macwright.dse.sensitivity_pairs import measure_pairs
+from macwright.dse.workload import load_workload
+
+FORMATS = ["--weights", "int3,e2m1fn", "--activations", "int4,int8", "--no-verify"]
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    return tmp_path_factory.mktemp("pairs")
+
+
+@pytest.fixture(autouse=True)
+def cache(work, monkeypatch):
+    monkeypatch.setenv("MACWRIGHT_CACHE", str(work / "cache"))
+
+
+@pytest.fixture(scope="module")
+def model(work):
+    return write_tiny_model(work)
+
+
+@pytest.fixture(scope="module")
+def run_dir(work, model):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MACWRIGHT_CACHE", str(work / "cache"))
+        arguments = ["--pairs", "1", "-o", str(work / "run")]
+        assert cli.main(["dse", str(model), *FORMATS, *arguments]) == 0
+    return work / "run"
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_front_counts_what_pairs_lose_together(run_dir):
+    options = {
+        layer: [row for row in rows(run_dir / "options.csv") if row["layer"] == layer]
+        for layer in ("conv", "linear")
+    }
+    extra = {
+        (row["option_a"], row["option_b"]): float(row["loss"])
+        for row in rows(run_dir / "pairs.csv")
+    }
+    assert len(extra) == 16
+    assert any(extra.values())
+    totals = sorted(
+        (
+            float(a["area_time"]) + float(b["area_time"]),
+            float(a["loss"]) + float(b["loss"]) + extra[a["option"], b["option"]],
+        )
+        for a, b in itertools.product(options["conv"], options["linear"])
+    )
+    assert all(loss >= 0 for _, loss in totals)
+    best, front = float("inf"), []
+    for cost, loss in totals:
+        if loss < best:
+            best = loss
+            front.append((cost, loss))
+    found = [
+        (float(row["area_time"]), float(row["predicted_loss"]))
+        for row in rows(run_dir / "front.csv")
+    ]
+    np.testing.assert_allclose(found, front, rtol=1e-6)
+    assert {row["status"] for row in rows(run_dir / "front.csv")} == {"optimal"}
+    info = json.loads((run_dir / "run.json").read_text())
+    assert info["pairs"] == ["conv, linear"]
+
+
+def test_terms_are_the_measured_interactions(run_dir, model):
+    dataset = load_recipe(model)
+    workload = load_workload(model, dataset)
+    assert neighbours(workload) == [("conv", "linear")]
+    factors = json.loads((run_dir / "run.json").read_text())["loss_factors"]
+    tensors = {"weight": "int3", "activation": "int4"}
+    questions = [
+        (("conv", one, tensors[one]), ("linear", two, tensors[two]))
+        for one, two in itertools.product(tensors, tensors)
+    ]
+    table = measure_pairs(workload, dataset, questions)
+    wanted = sum(
+        row["interaction"] * (factors[row["tensor"]] * factors[row["tensor_2"]]) ** 0.5
+        for row in table.to_dict("records")
+    )
+    (found,) = (
+        float(row["loss"])
+        for row in rows(run_dir / "pairs.csv")
+        if (row["option_a"], row["option_b"]) == ("int3/int4", "int3/uint4")
+    )
+    assert found == pytest.approx(wanted)
+
+
+def test_a_run_without_pairs_leaves_no_table_of_an_earlier_one(run_dir, model, work, capsys):
+    out = work / "again"
+    for more in (["--pairs", "1"], []):
+        assert cli.main(["dse", str(model), *FORMATS, *more, "-o", str(out)]) == 0
+        said = capsys.readouterr().out
+        assert ("pairwise terms: 1 neighbouring layers" in said) == bool(more)
+        assert (out / "pairs.csv").exists() == bool(more)
+        if more:
+            assert (out / "pairs.csv").read_bytes() == (run_dir / "pairs.csv").read_bytes()
+    assert (out / "front.csv").read_bytes() != (run_dir / "front.csv").read_bytes()
+
+
+REFUSALS = {
+    "metric": (["--metric", "kl"], "without --metric"),
+    "architecture": (["--architecture", "dataflow"], "without --architecture"),
+    "refine": (["--refine", "1"], "without --refine"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_pairs_that_are_refused(case, model, work, capsys):
+    arguments, named = REFUSALS[case]
+    out = work / "refused"
+    assert cli.main(["dse", str(model), "--pairs", "1", *arguments, "-o", str(out)]) == 1
+    error = capsys.readouterr().err
+    assert named in error
+    assert error.count("\n") == 1
+    assert not out.exists()
