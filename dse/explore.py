@@ -17,6 +17,7 @@ from macwright.dse.losses import Losses, find_losses
 from macwright.dse.measure import evaluate_all, held_out_results, measure_points
 from macwright.dse.options import needed_units, option_name, option_table
 from macwright.dse.pairs import pair_terms
+from macwright.dse.ranking import Ranking, rank_allocations
 from macwright.dse.recipe import Dataset, load_recipe
 from macwright.dse.refine import Correction, corrected, fit_correction, split_held_out
 from macwright.dse.search import Found, search
@@ -49,6 +50,8 @@ class Exploration:
         Points, measured, and how they were found.
     prediction : AccuracyPrediction or None
         How accuracy was predicted; None with fewer than three measured points of the front.
+    ranking : Ranking or None
+        How well the losses rank random allocations, if asked for.
     corrections : list of Correction
         Of the losses, one for each time they were refined.
     held_out : dict or None
@@ -69,6 +72,7 @@ class Exploration:
     reference: float
     verification: Verification
     prediction: AccuracyPrediction | None
+    ranking: Ranking | None
     corrections: list[Correction]
     held_out: dict[str, Any] | None
     seconds: dict[str, float]
@@ -170,6 +174,9 @@ def explore(
         found = with_layer_energy(workload, dataset, found, units, technology, settings, progress)
         clock("layer energy")
     prediction, found = measure_points(workload, dataset, found, reference, settings, progress)
+    ranking = None
+    if settings.rank:
+        ranking = rank_allocations(workload, dataset, options, pairs, settings, progress)
     held_out = None if last is None else held_out_results(workload, last, found, settings)
     clock("measure")
     return Exploration(
@@ -185,6 +192,7 @@ def explore(
         reference=reference,
         verification=verification,
         prediction=prediction,
+        ranking=ranking,
         corrections=corrections,
         held_out=held_out,
         seconds=clock.seconds,

@@ -37,6 +37,13 @@ def add_loss_arguments(parser: argparse.ArgumentParser) -> None:
         "search with it (%(default)s)",
     )
     parser.add_argument(
+        "--rank",
+        type=int,
+        default=0,
+        metavar="N",
+        help="measure N random allocations, too, and say how well the losses rank them",
+    )
+    parser.add_argument(
         "--refine",
         type=int,
         default=0,
@@ -68,12 +75,15 @@ def loss_settings(args: argparse.Namespace) -> dict[str, Any]:
         raise ValueError(f"Option --metric must be one of {', '.join(METRICS)}, not {metric!r}")
     if args.pairs < 0:
         raise ValueError(f"Option --pairs must be at least 0, not {args.pairs}")
+    if args.rank < 0 or 0 < args.rank < 3:
+        raise ValueError(f"Option --rank must be 0, or 3 at least to rank, not {args.rank}")
     others = ("sensitivity", "metric", "refine", "architecture")
     given = [f"--{name}" for name in others if getattr(args, name)]
     if args.pairs and given:
         raise ValueError(f"Option --pairs must come without {', '.join(given)}")
     return {
         "pairs": args.pairs,
+        "rank": args.rank,
         "metric": metric,
         "images": args.images,
         "refine": args.refine,

@@ -45,6 +45,8 @@ def run_files(found: Exploration) -> dict[str, str]:
     if found.pairs:
         columns = ("layer_a", "option_a", "layer_b", "option_b", "loss")
         files["pairs.csv"] = csv_text(pd.DataFrame(found.pairs, columns=columns))
+    if found.ranking:
+        files["ranking.csv"] = csv_text(found.ranking.table)
     if found.found.sequential:
         files["sequential.csv"] = _sequential_csv(found)
     for point in found.found.front:
@@ -174,6 +176,7 @@ def _info(found: Exploration) -> dict[str, Any]:
         "solver": found.found.solver,
         "confirmed_by_cp_sat": found.found.confirmed,
         "prediction": dataclasses.asdict(found.prediction) if found.prediction else None,
+        "ranking": found.ranking.summary() if found.ranking else None,
         "loss_factors": found.losses.factors,
         "corrections": [dataclasses.asdict(one) for one in found.corrections],
         "pairs": list(dict.fromkeys(f"{term[0]}, {term[2]}" for term in found.pairs)),

@@ -14,7 +14,7 @@ def lead_html(run: Run) -> str:
         f"{len(run.points)} allocations of number formats to {len(run.layers)} layers, each with "
         f"the least predicted loss at its {escape(cost_label(run, run.objective))}. "
         "Costs are those of generated, synthesised Verilog."
-        f"{_fixed_formats(run)}{_losses(run)}{_prediction(run)}"
+        f"{_fixed_formats(run)}{_losses(run)}{_prediction(run)}{_ranking(run)}"
     )
 
 
@@ -43,4 +43,24 @@ def _prediction(run: Run) -> str:
         f" Predicted {escape(metric_label(run))} is a power law of the predicted loss through "
         f"{escape(str(fit.get('points')))} measured points; one left out of it is missed by "
         f"{fit['error']:.2f} on average."
+    )
+
+
+def _ranking(run: Run) -> str:
+    """Return how well the losses rank random allocations, if that was measured."""
+    ranking = run.info.get("ranking")
+    if not isinstance(ranking, dict):
+        return ""
+    names = {"logit_mse": "squared change of the outputs", "kl": "KL divergence"}
+    names["accuracy"] = metric_label(run)
+    found = [
+        f"{rank:.3f} with the {escape(names[name])}"
+        for name, rank in ranking["spearman"].items()
+        if rank is not None
+    ]
+    if not found:
+        return ""
+    return (
+        f" Predicted loss ranks {ranking['allocations']} random allocations as they were measured "
+        f"with a Spearman correlation of {', '.join(found)}."
     )

@@ -95,6 +95,8 @@ class Settings:
         Calibration samples for the sensitivities.
     pairs : int
         Neighbouring layers whose losses together are measured, as many pairs.
+    rank : int
+        Random allocations to measure, to see how well the losses rank them.
     refine : int
         Times to search again with losses corrected by the measured points.
     held_out : float
@@ -122,6 +124,7 @@ class Settings:
     metric: str = "logit_mse"
     images: int = 32
     pairs: int = 0
+    rank: int = 0
     refine: int = 0
     held_out: float = 0.0
     layer_energy: bool = False

@@ -37,6 +37,7 @@ def run_summary(found: Exploration, out: Path) -> dict[str, Any]:
             }
             for point in found.found.front
         ],
+        "ranking": found.ranking.summary() if found.ranking else None,
         "held_out": found.held_out,
         "sequential": [
             {
@@ -77,6 +78,12 @@ def run_table(found: Exploration, out: Path) -> str:
         lines.append(
             f"predicted: from the loss, by the {found.prediction.points} measured points of the "
             f"front; mean error of a point left out {found.prediction.error:.2f}"
+        )
+    if found.ranking:
+        ranks = [f"{n} {r:.3f}" for n, r in found.ranking.spearman.items() if r is not None]
+        lines.append(
+            f"ranking: Spearman of {len(found.ranking.table)} random allocations, predicted loss "
+            f"with measured {', '.join(ranks) or 'values: all are equal'}"
         )
     lines += _sequential_lines(found)
     if fixed := fixed_formats(found.workload):
