@@ -1,14 +1,11 @@
 """Accuracy of the proved allocations of ResNet-20, and how the energy front differs from BOPs'."""
 
-from collections import Counter
-
-import numpy as np
 from search_networks import network, pairs_table, unit_options
 
 from macwright.dse.evaluate import evaluate
 from macwright.dse.options import split_pairs
-from macwright.dse.solver import Budget, OptionTable, front, solve
-from macwright.hw.formats import parse_format
+from macwright.dse.report_energy import energy_fronts, why
+from macwright.dse.solver import Budget, OptionTable, solve
 
 __all__ = ["accuracy_lines", "energy_lines"]
 
@@ -44,45 +41,17 @@ def accuracy_lines() -> list[str]:
 def energy_lines(technology: str) -> list[str]:
     """At the same loss: the least energy, and the energy of the allocation of least BOPs."""
     workload, dataset = network("resnet20_cifar10")
-    units, rows, options = unit_options(workload, dataset, technology)
-    table = OptionTable.from_frame(options)
-    energy = dict(zip(rows["unit"], rows["energy_fj_per_mac"], strict=True))
-    by_bops, by_energy = (front(table, cost=name) for name in ("bops", "energy_uj"))
+    found = energy_fronts(OptionTable.from_frame(unit_options(workload, dataset, technology)[2]))
     lines = [
         f"ResNet-20 on {technology}, energy of the products: the allocation of least BOPs against "
-        "that of least energy, at the same loss.",
+        "that of least energy, at the same loss, as the report of a run has it.",
         "",
         "| loss at most | energy by BOPs, uJ | least energy, uJ | more | layers that differ |",
         "|---|---|---|---|---|",
     ]
-    gone: Counter[str] = Counter()
-    come: Counter[str] = Counter()
-    for loss in np.geomspace(by_bops.objectives[-1] * 4, by_bops.objectives[0] / 4, 6)[::-1]:
-        one = by_bops[int(np.searchsorted(-by_bops.objectives, -loss))]
-        other = by_energy[int(np.searchsorted(-by_energy.objectives, -loss))]
-        differ = [name for name in one.allocation if one.allocation[name] != other.allocation[name]]
-        gone.update(one.allocation[name] for name in differ)
-        come.update(other.allocation[name] for name in differ)
-        more = one.totals["energy_uj"] / other.totals["energy_uj"] - 1
-        lines.append(
-            f"| {loss:.3g} | {one.totals['energy_uj']:.3f} | {other.totals['energy_uj']:.3f} | "
-            f"{more:.0%} | {len(differ)} of {len(one.allocation)} |"
-        )
-    per_bop = {}
-    for (weight, act), spec in units.items():
-        bits = parse_format(weight).bits_per_value * parse_format(act).bits_per_value
-        per_bop["/".join((weight, act))] = energy[spec.name] / bits
-    median = float(np.median(list(per_bop.values())))
-
-    def named(counter: Counter[str]) -> str:
-        return ", ".join(
-            f"{pair} ({per_bop[pair] / median:.2f})" for pair, _ in counter.most_common(4)
-        )
-
     lines += [
-        "",
-        "Why: a bit operation does not cost the same everywhere. In brackets, energy per bit "
-        f"operation over the median of all pairs: the front of BOPs uses {named(gone)} where that "
-        f"of energy uses {named(come)}.",
+        f"| {d.loss:.3g} | {d.by_bops_uj:.3f} | {d.least_uj:.3f} | "
+        f"{d.by_bops_uj / d.least_uj - 1:.0%} | {d.layers} of {found.n_layers} |"
+        for d in found.differences
     ]
-    return lines
+    return [*lines, "", why(found)]

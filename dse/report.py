@@ -8,6 +8,7 @@ from string import Template
 
 from macwright.dse.report_chart import figure, height
 from macwright.dse.report_data import Run, load_run
+from macwright.dse.report_energy import energy_html
 from macwright.dse.report_lead import lead_html
 from macwright.dse.report_parts import (
     info_html,
@@ -83,7 +84,7 @@ def write_report(run_dir: str | Path) -> Path:
         ),
         "figures": "".join(_figures(run, name) for name in run.columns),
         "points": points_html(run),
-        "sequential": sequential_html(run),
+        "sequential": sequential_html(run) + energy_html(folder),
         "units": units_html(run),
         "run": info_html(run),
         "data": page_data(run),
