@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from dse_tiny import write_tiny_model
 
 from macwright.costmodel.flow_liberty import liberty_technology
+from macwright.costmodel.layer_energy import layer_energies
 from macwright.costmodel.liberty import read_liberty
 from macwright.costmodel.netlist_build import from_yosys_json
 from macwright.costmodel.power import measure_energy
@@ -103,8 +105,24 @@ def test_points_have_the_energy_of_their_layers_own_operands(run_dir, model):
     assert layer["energy_fj_per_mac"] == pytest.approx(wanted, rel=0.25)
 
 
-def test_energies_on_a_shared_array_are_those_of_the_unit_that_computes(work, model, run_dir):
+def test_energies_on_a_shared_array_are_those_of_the_unit_that_computes(
+    work, model, run_dir, monkeypatch
+):
     out = work / "array"
+
+    def checked(specs, layers, operands, technology, **options):
+        for spec, layer in itertools.product(specs, layers):
+            codes = operands(layer, spec)
+            if codes is not None:
+                # The values are those of the layer's formats, whatever the unit's.
+                narrow = layer.split()[1].split("/")
+                wide = spec.weight, spec.act
+                for values, name, fmt in zip(codes[::-1], narrow, wide, strict=True):
+                    levels = parse_format(name).levels()
+                    assert set(fmt.decode(values).flat) <= set(levels)
+        return layer_energies(specs, layers, operands, technology, **options)
+
+    monkeypatch.setattr("macwright.dse.layer_energy.layer_energies", checked)
     arguments = ["--liberty", str(work / "cells.lib"), "--layer-energy", "-o", str(out)]
     arguments += ["--architecture", "temporal", "--types", "1", "--clock-mhz", "1"]
     assert cli.main(["dse", str(model), *FORMATS, *arguments]) == 0

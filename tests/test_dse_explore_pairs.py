@@ -15,7 +15,7 @@ from macwright.dse.recipe import load_recipe
 from macwright.dse.sensitivity_pairs import measure_pairs
 from macwright.dse.workload import load_workload
 
-FORMATS = ["--weights", "int3,e2m1fn", "--activations", "int4,int8", "--no-verify"]
+FORMATS = ["--weights", "int4,e2m1fn", "--activations", "int4,int8", "--no-verify"]
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +77,14 @@ def test_front_counts_what_pairs_lose_together(run_dir):
     ]
     np.testing.assert_allclose(found, front, rtol=1e-6)
     assert {row["status"] for row in rows(run_dir / "front.csv")} == {"optimal"}
+    (uniform,) = rows(run_dir / "uniform.csv")
+    alone = sum(
+        float(row["loss"])
+        for row in (*options["conv"], *options["linear"])
+        if row["option"] in ("int4/int4", "int4/uint4")
+    )
+    together = alone + extra["int4/int4", "int4/uint4"]
+    assert float(uniform["predicted_loss"]) == pytest.approx(together)
     info = json.loads((run_dir / "run.json").read_text())
     assert info["pairs"] == ["conv, linear"]
 
@@ -86,7 +94,7 @@ def test_terms_are_the_measured_interactions(run_dir, model):
     workload = load_workload(model, dataset)
     assert neighbours(workload) == [("conv", "linear")]
     factors = json.loads((run_dir / "run.json").read_text())["loss_factors"]
-    tensors = {"weight": "int3", "activation": "int4"}
+    tensors = {"weight": "int4", "activation": "int4"}
     questions = [
         (("conv", one, tensors[one]), ("linear", two, tensors[two]))
         for one, two in itertools.product(tensors, tensors)
@@ -99,7 +107,7 @@ def test_terms_are_the_measured_interactions(run_dir, model):
     (found,) = (
         float(row["loss"])
         for row in rows(run_dir / "pairs.csv")
-        if (row["option_a"], row["option_b"]) == ("int3/int4", "int3/uint4")
+        if (row["option_a"], row["option_b"]) == ("int4/int4", "int4/uint4")
     )
     assert found == pytest.approx(wanted)
 
