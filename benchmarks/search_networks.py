@@ -5,7 +5,9 @@ from typing import Any
 
 import pandas as pd
 
+from macwright.costmodel.flow_liberty import liberty_technology
 from macwright.costmodel.table import costs
+from macwright.costmodel.technology import Technology
 from macwright.dse.options import ACTIVATIONS, WEIGHTS, needed_units, option_name, option_table
 from macwright.dse.quantizer import act_format
 from macwright.dse.recipe import Dataset, load_recipe
@@ -17,7 +19,8 @@ from macwright.hw.formats import parse_format
 
 __all__ = ["MODELS", "network", "pairs_table", "unit_options"]
 
-MODELS = Path(__file__).resolve().parents[2] / "shared" / "data" / "models"
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+MODELS = SHARED / "data" / "models"
 
 
 def network(name: str) -> tuple[Workload, Dataset]:
@@ -68,7 +71,7 @@ def unit_options(
     losses = measure_sensitivity(workload, dataset, WEIGHTS, ACTIVATIONS)
     factors = tensor_factors(workload, dataset, losses, WEIGHTS, ACTIVATIONS)
     units = needed_units(workload.layers, WEIGHTS, ACTIVATIONS, technology=technology)
-    rows = costs(list(units.values()), technology)
+    rows = costs(list(units.values()), _technology(technology))
     options = option_table(
         workload.layers,
         WEIGHTS,
@@ -79,3 +82,10 @@ def unit_options(
         factors=factors,
     )
     return units, rows, options
+
+
+def _technology(name: str) -> str | Technology:
+    """With the cell libraries of `../shared/pdk`, if they are there, for units that do not ship."""
+    pdk = SHARED / "pdk"
+    paths = sorted([*pdk.glob(f"{name}*.lib*"), *pdk.glob(f"{name}/*.lib*")])
+    return liberty_technology(paths, name=name) if paths else name

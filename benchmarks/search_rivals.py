@@ -1,4 +1,4 @@
-"""What the solver's fronts are compared with: the ratio greedy and pymoo's NSGA-II."""
+"""What the solver is compared with: the ratio greedy, NSGA-II, and relaxations by others."""
 
 import time
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from macwright.dse.solver import OptionTable
 
-__all__ = ["nsga2", "ratio_greedy", "volume"]
+__all__ = ["highs_relaxation", "nsga2", "ratio_greedy", "relaxation", "volume"]
 
 
 def volume(points: np.ndarray, worst: np.ndarray) -> float:
@@ -71,3 +71,38 @@ def nsga2(table: OptionTable, cost: str, generations: int) -> tuple[np.ndarray, 
     began = time.perf_counter()
     found = minimize(Allocation(), algorithm, ("n_gen", generations), seed=1)
     return np.atleast_2d(np.asarray(found.F)), time.perf_counter() - began
+
+
+def _threes(table: OptionTable) -> tuple[np.ndarray, np.ndarray]:
+    """Losses and bits of groups of three options, shape (n_groups, 3)."""
+    loss, bits = (table.values[name].reshape(-1, 3) for name in ("loss", "bits"))
+    return loss, bits
+
+
+def relaxation(table: OptionTable, limit: float) -> float:
+    """Least loss with parts of options, of convex groups: the best steps first (Zemel 1980)."""
+    loss, bits = _threes(table)
+    steps = np.diff(bits, axis=1)
+    saved = -np.diff(loss, axis=1)
+    if not (saved[:, 0] * steps[:, 1] > saved[:, 1] * steps[:, 0]).all():
+        raise ValueError("Groups must be convex")
+    order = np.argsort(-(saved / steps).ravel())
+    room = limit - bits[:, 0].sum() - np.concatenate(([0], np.cumsum(steps.ravel()[order])[:-1]))
+    parts = np.clip(room / steps.ravel()[order], 0, 1)
+    return float(loss[:, 0].sum() - (parts * saved.ravel()[order]).sum())
+
+
+def highs_relaxation(table: OptionTable, limit: float) -> float:
+    """The same by SciPy's HiGHS."""
+    from scipy.optimize import linprog
+    from scipy.sparse import csr_matrix, identity, kron, vstack
+
+    loss, bits = _threes(table)
+    more, saved = bits[:, 1:] - bits[:, :1], loss[:, 1:] - loss[:, :1]
+    unit, n = float(loss[:, 0].mean()), len(loss)
+    rows = vstack([kron(identity(n), np.ones((1, 2))), csr_matrix(more.ravel()[None] / 1e3)])
+    ends = np.concatenate((np.ones(n), [(limit - bits[:, 0].sum()) / 1e3]))
+    found = linprog(saved.ravel() / unit, A_ub=rows.tocsr(), b_ub=ends, method="highs-ipm")
+    if found.status != 0:
+        raise ValueError(f"HiGHS must find an optimum: {found.message}")
+    return float(found.fun * unit + loss[:, 0].sum())

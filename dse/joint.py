@@ -8,7 +8,7 @@ import numpy as np
 
 from macwright.dse.joint_problem import JointProblem
 from macwright.dse.points import Point
-from macwright.dse.solver import Budget, OptionTable, Solution, front
+from macwright.dse.solver import Budget, Infeasible, OptionTable, Solution, front
 from macwright.dse.solver.front3 import undominated_rows
 from macwright.dse.solver.joint_sequential import restricted_table
 
@@ -178,11 +178,22 @@ class _Search:
         return solution, array, solution
 
     def sequential(self, points: int) -> list[Point]:
-        """Points of a front of formats that knows no hardware, each with its best hardware."""
+        """Points of a front of formats that knows no hardware, each with its best hardware.
+
+        For an array also of the front with no more pairs of formats than it may have unit types:
+        few points of the other one can be built.
+        """
         table = self.problem.table
         texts = np.asarray(table.labels["formats"], object).astype(str)
         found: list[Point] = []
-        formats = front(_formats_only(table), "loss", "bops", points=points)
+        pairs = _formats_only(table)
+        formats = list(front(pairs, "loss", "bops", points=points))
+        if self.problem.arrays:
+            kinds = ("formats", self.problem.types)
+            try:
+                formats += front(pairs, "loss", "bops", points=points, types=kinds)
+            except Infeasible:
+                pass  # layers of signed and of unsigned activations have no pair in common
         for done, choice in enumerate(formats):
             chosen = np.array([choice.allocation[layer] for layer in table.layers])
             rows = np.flatnonzero(texts == chosen[table.layer_of_row])
