@@ -1,6 +1,6 @@
 """Proofs, times and hypervolumes of the solver, beside NSGA-II and the ratio greedy.
 
-    python benchmarks/search.py [--write] [--parts solver,accuracy,hardware]
+    python benchmarks/search.py [--write] [--parts solver,variants,accuracy,hardware]
 
 Prints its parts and, with ``--write``, puts each between its markers in `benchmarks/RESULTS.md`.
 Needs `../shared/reference/allocation`, `../shared/data` and, for NSGA-II, `pip install pymoo`.
@@ -20,6 +20,7 @@ from search_accuracy import accuracy_lines, energy_lines
 from search_hardware import hardware_lines
 from search_networks import network, pairs_table
 from search_rivals import highs_relaxation, nsga2, ratio_greedy, relaxation, volume
+from search_variants import variant_lines
 from section import write_section
 
 from macwright.dse.solver import Budget, Count, Front, OptionTable, confirm, front, solve
@@ -180,6 +181,14 @@ def _solver_lines(args: argparse.Namespace) -> Iterator[list[str]]:
     yield million_lines()
 
 
+def _variant_lines(args: argparse.Namespace) -> Iterator[list[str]]:
+    """Invented instances like the published one of 420 blocks."""
+    instance = json.loads((REFERENCE / "instances.json").read_text())["window_420x3"]
+    window = instance["budgets"][0]
+    table = OptionTable.from_csv(REFERENCE / instance["file"])
+    yield variant_lines(table, window["column"], (window["min"] + window["max"]) / 2)
+
+
 def _accuracy_lines(args: argparse.Namespace) -> Iterator[list[str]]:
     """Measured accuracy at three costs, and energy in place of bit operations."""
     yield [*accuracy_lines(), ""]
@@ -192,7 +201,12 @@ def _hardware_lines(args: argparse.Namespace) -> Iterator[list[str]]:
         yield [line]
 
 
-PARTS = {"solver": _solver_lines, "accuracy": _accuracy_lines, "hardware": _hardware_lines}
+PARTS = {
+    "solver": _solver_lines,
+    "variants": _variant_lines,
+    "accuracy": _accuracy_lines,
+    "hardware": _hardware_lines,
+}
 
 
 def main() -> None:
