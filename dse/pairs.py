@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 from math import sqrt
 
+import numpy as np
 import pandas as pd
 
 from macwright.dse.losses import Losses
@@ -70,11 +71,11 @@ def pair_terms(
     list of PairTerm
         Layer, option, layer, option and loss.
     """
-    median = options.groupby("layer")["loss"].median()
-    every = neighbours(workload)
-    every.sort(key=lambda pair: -float(median[pair[0]]) * float(median[pair[1]]))
-    chosen = every[: settings.pairs]
     of_layer = {str(name): rows for name, rows in options.groupby("layer")}
+    median = {name: float(np.median(rows["loss"])) for name, rows in of_layer.items()}
+    every = neighbours(workload)
+    every.sort(key=lambda pair: -median[pair[0]] * median[pair[1]])
+    chosen = every[: settings.pairs]
     questions = [
         ((first, one, f), (second, two, g))
         for first, second in chosen

@@ -89,19 +89,23 @@ def rank_allocations(
             "measured_accuracy": [one.metric for one in found],
         }
     )
+    predicted = np.asarray(table["predicted_loss"], np.float64)
+    measured = {
+        name: np.asarray(table[f"measured_{name}"], np.float64)
+        for name in ("logit_mse", "kl", "accuracy")
+    }
     better = -1.0 if dataset.higher_is_better else 1.0
     signs = {"logit_mse": 1.0, "kl": 1.0, "accuracy": better}
     return Ranking(
         table=table,
         spearman={
-            name: _correlation(table["predicted_loss"], sign * table[f"measured_{name}"])
-            for name, sign in signs.items()
-            if table[f"measured_{name}"].notna().all()
+            name: _correlation(predicted, signs[name] * values)
+            for name, values in measured.items()
+            if not np.isnan(values).any()
         },
     )
 
 
-def _correlation(predicted: pd.Series, measured: pd.Series) -> float | None:
-    if min(predicted.nunique(), measured.nunique()) < 2:
-        return None
-    return spearman(predicted.to_numpy(), measured.to_numpy())
+def _correlation(predicted: np.ndarray, measured: np.ndarray) -> float | None:
+    found = spearman(predicted, measured)
+    return found if np.isfinite(found) else None
