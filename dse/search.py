@@ -23,6 +23,7 @@ from macwright.dse.solver import (
     front,
     front_of_three,
 )
+from macwright.dse.solver.coupled import coupled_parts
 from macwright.dse.solver.pairs import PairTerm
 from macwright.dse.workload import Layer, Workload
 
@@ -134,18 +135,20 @@ def search(
             solver=three[0].solver,
             complete=three.complete,
         )
+    sizes = {str(name): len(rows) for name, rows in options.groupby("layer")}
+    few = coupled_parts(sizes, {(first, second) for first, _, second, _, _ in pairs}) is not None
     whole = front(
         table,
         cost=settings.objective,
         budgets=settings.budgets,
-        points=settings.points if pairs else None,
+        points=None if few else settings.points,
         pairs=pairs,
         time_limit_s=settings.time_limit_s,
         progress=progress,
     )
     kept, to_measure = choose_points(whole.costs, whole.objectives, uniforms, settings)
     reported = whole.at(kept)
-    # Points with pairs are CP-SAT's own, which takes its time for each.
+    # With pairs CP-SAT takes its time for each point.
     proved = [] if pairs else confirm(table, reported, len(kept))
     points = [_point(str(n), solution) for n, solution in enumerate(reported)]
     return Found(

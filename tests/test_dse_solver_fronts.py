@@ -61,8 +61,14 @@ def best_of(points: Sequence[Point], names: Sequence[str]) -> set[tuple[float, .
 
 
 @pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("kind", ["types", "pairs", "pairs and types", "cp-sat", "scip", "count"])
-def test_front_under_other_limits_is_all_of_them(seed: int, kind: str) -> None:
+@pytest.mark.parametrize(
+    "kind", ["types", "pairs", "pairs of many", "pairs and types", "cp-sat", "scip", "count"]
+)
+def test_front_under_other_limits_is_all_of_them(
+    seed: int, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kind == "pairs of many":
+        monkeypatch.setattr("macwright.dse.solver.coupled.MOST_OPTIONS", 20)
     table = random_table(seed)
     pairs = PAIRS if "pairs" in kind else []
     points = every(table, pairs)

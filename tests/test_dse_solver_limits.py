@@ -66,7 +66,9 @@ def test_at_most_k_unit_types(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_pairwise_terms(seed: int) -> None:
+@pytest.mark.parametrize("most_coupled", [1_000_000, 20])
+def test_pairwise_terms(seed: int, most_coupled: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("macwright.dse.solver.coupled.MOST_OPTIONS", most_coupled)
     table = random_table(seed, layers=3, options=4)
     rng = np.random.default_rng(seed)
     terms = [

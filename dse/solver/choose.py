@@ -6,6 +6,7 @@ from math import ceil
 
 import numpy as np
 
+from macwright.dse.solver.coupled import merge_coupled
 from macwright.dse.solver.cpsat import Pair, solve_cpsat
 from macwright.dse.solver.infeasible import Infeasible, explain
 from macwright.dse.solver.linear import SOLVERS, solve_linear
@@ -60,6 +61,9 @@ class Chooser:
         """Best choice within the limits; `known` is one, if there is one to start from."""
         if self.pairs:
             if self.limit is None and self.solver == "auto":
+                coupled = merge_coupled(groups, self.pairs)
+                if coupled is not None:
+                    return coupled.outcome(optimise(coupled.groups, deadline=deadline))
                 return optimise_pairs(groups, self.pairs, deadline=deadline)
             return self._with_cpsat(groups, deadline)
         if self.solver == "cp-sat":

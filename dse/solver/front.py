@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from macwright.dse.solver.choose import Chooser, chooser_of
+from macwright.dse.solver.coupled import merge_coupled
 from macwright.dse.solver.epsilon import epsilon_outcomes
 from macwright.dse.solver.merge import MergedFront, merge_front
 from macwright.dse.solver.pairs import PairTerm
@@ -119,8 +120,9 @@ def front(
     objective, cost : str
         Columns, both minimised.
     budgets : iterable of Budget or Count
-        Further limits. Upper limits of the two columns are free; others, unit types, pairs and a
-        solver by name make the front one of epsilon constraints, one solve for each point.
+        Further limits. Upper limits of the two columns are free; others, unit types, pairs that
+        connect many layers and a solver by name make the front one of epsilon constraints, one
+        solve for each point.
     points : int, optional
         Only so many, evenly spaced in cost.
     ties, allow, types, pairs, solver
@@ -151,15 +153,17 @@ def front(
         (b.max for b in free if b.column == objective and b.max is not None), default=None
     )
     easy = all(b in free and b.column in (cost, objective) for b in budgets)
-    merging = easy and types is None and solver == "auto" and not (pairs := list(pairs))
+    pairs = list(pairs)
+    merging = easy and types is None and solver == "auto" and not (pairs and most_loss is not None)
     limits = [Budget(cost, max=float("inf"))]
     limits += [
         b for b in budgets if not (merging and isinstance(b, Budget) and b.column == objective)
     ]
     groups = group(table, objective=objective, budgets=limits, ties=ties, allow=allow)
+    choose, groups = chooser_of(groups, types=types, pairs=pairs, solver=solver)
+    coupled = merge_coupled(groups, choose.pairs) if merging and pairs else None
     deadline = began + time_limit_s if time_limit_s is not None else float("inf")
-    if not merging:
-        choose, groups = chooser_of(groups, types=types, pairs=pairs, solver=solver)
+    if not merging or (pairs and coupled is None):
         outcomes, complete = epsilon_outcomes(
             groups, points, choose, deadline=deadline, progress=progress
         )
@@ -181,9 +185,10 @@ def front(
     if most_loss is not None:
         most_loss = limit_of(groups.objective, most_loss, upper=True)
     most_cost = min(row.limit for row in groups.rows)
+    alone = groups if coupled is None else coupled.groups
     pieces = [
-        (groups.rows[0].cost[a:b], groups.loss[a:b])
-        for a, b in zip(groups.start[:-1].tolist(), groups.start[1:].tolist(), strict=True)
+        (alone.rows[0].cost[a:b], alone.loss[a:b])
+        for a, b in zip(alone.start[:-1].tolist(), alone.start[1:].tolist(), strict=True)
     ]
     try:
         merged = merge_front(
@@ -196,7 +201,21 @@ def front(
     except ValueError:
         every = group(table, objective=objective, budgets=budgets, ties=ties, allow=allow)
         raise why_infeasible(every) from None
-    whole = _front_of_merged(groups, merged, objective, cost, perf_counter() - began)
+
+    def outcome_of(index: int) -> Outcome:
+        outcome = _outcome_of(alone, merged, index)
+        return outcome if coupled is None else coupled.outcome(outcome)
+
+    whole = Front(
+        groups,
+        outcome_of,
+        loss=merged.loss + (0 if coupled is None else coupled.constant),
+        scaled_cost=merged.cost,
+        objective=objective,
+        cost=cost,
+        seconds=perf_counter() - began,
+        choose=choose,
+    )
     return whole if points is None else whole.some(points)
 
 
@@ -207,29 +226,16 @@ def nothing_found(choose: Chooser, groups: Groups, complete: bool) -> Exception:
     return TimeoutError("A point of the front must be found within the time limit: allow more time")
 
 
-def _front_of_merged(
-    groups: Groups, merged: MergedFront, objective: str, cost: str, seconds: float
-) -> Front:
-    least = sum(np.minimum.reduceat(groups.loss, groups.start[:-1]).tolist())
-
-    def outcome_of(index: int) -> Outcome:
-        loss = int(merged.loss[index])
-        bound = loss
-        if merged.rounding > 1:
-            # The rounding is of the loss above the least one: see `MergedFront`.
-            bound = least + max(0, int((loss - least + 1) / merged.rounding) - 1)
-        chosen = groups.start[:-1] + merged.choices[index]
-        return Outcome(chosen, bound, bound == loss, "list merging")
-
-    return Front(
-        groups,
-        outcome_of,
-        loss=merged.loss,
-        scaled_cost=merged.cost,
-        objective=objective,
-        cost=cost,
-        seconds=seconds,
-    )
+def _outcome_of(groups: Groups, merged: MergedFront, index: int) -> Outcome:
+    """Point of a merged front."""
+    loss = int(merged.loss[index])
+    bound = loss
+    if merged.rounding > 1:
+        # The rounding is of the loss above the least one: see `MergedFront`.
+        least = sum(np.minimum.reduceat(groups.loss, groups.start[:-1]).tolist())
+        bound = least + max(0, int((loss - least + 1) / merged.rounding) - 1)
+    chosen = groups.start[:-1] + merged.choices[index]
+    return Outcome(chosen, bound, bound == loss, "list merging")
 
 
 def evenly(costs: NDArray[np.float64], points: int) -> list[int]:
