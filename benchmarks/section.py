@@ -37,7 +37,8 @@ def write_section(name: str, title: str, body: str) -> None:
     after = rest.partition(end)[2]
     command = shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
     text = f"## {title}\n\n`{command}`\n\n{machine()}\n\n{body.strip()}"
-    write_atomic(RESULTS, f"{before.rstrip()}\n\n{begin}\n{text}\n{end}\n{after.lstrip()}".lstrip())
+    text = f"{before.rstrip()}\n\n{begin}\n{text}\n{end}\n\n{after.lstrip()}"
+    write_atomic(RESULTS, text.strip() + "\n")
 
 
 def machine() -> str:

@@ -239,7 +239,7 @@ def test_time_limit_states_an_honest_gap(path: str, arguments: dict[str, object]
     share = {"types": 0.45}.get(path, 0.3)
     budgets = [Budget(c, max=24 * share) for c in "abc"]
     answers: list[Solution] = []
-    for limit in (1e-6, *(0.005 * 2**step for step in range(9))):
+    for limit in (1e-6, *(0.0005 * 2**step for step in range(16))):
         try:
             answers.append(solve(table, budgets=budgets, time_limit_s=limit, **arguments))  # pyright: ignore
         except TimeoutError as error:
