@@ -19,6 +19,7 @@ from macwright.costmodel.cache import content_key, modules_sha256
 from macwright.costmodel.layer_operands import LayerOperands
 from macwright.costmodel.netlist import Netlist
 from macwright.costmodel.power import EnergyResult, measure_energy
+from macwright.costmodel.protocol_streams import protocol_streams
 from macwright.costmodel.stimulus import layer_streams, named_streams, pack_elements
 from macwright.hw.formats import Format
 
@@ -90,7 +91,7 @@ def unit_energy(
     -------
     dict
         The columns of `energy_figures`, and `stimulus`; none for a unit with ports that a named
-        distribution says nothing about, such as scales.
+        distribution says nothing about, such as those of requantisers.
     """
     streams = unit_streams(netlist, spec, operands)
     if streams is None:
@@ -144,7 +145,8 @@ def unit_streams(
     spec : unit spec
         Formats and `macs_per_cycle`. A port with more room than operands takes each several
         times, as the bit planes of a weight share an activation; activations for which a port has
-        no room are shared by the weights; a port `mode` is 0.
+        no room are shared by the weights; a port `mode` is 0. Units with further ports:
+        `macwright.costmodel.protocol_streams`.
     operands : str or LayerOperands
         As for `unit_energy`; those of a layer need a unit of one product a cycle.
 
@@ -160,7 +162,8 @@ def unit_streams(
     """
     inputs = {n for n, port in netlist.ports.items() if port.direction == "input"}
     if inputs - _KNOWN:
-        return None
+        named = operands if isinstance(operands, str) else None
+        return None if named is None else protocol_streams(spec, named, inputs)
     count = max(1, int(spec.macs_per_cycle))
     streams: dict[str, NDArray[Any]] = {}
     if isinstance(operands, LayerOperands):
@@ -210,6 +213,7 @@ def energy_key(netlist_key: str, spec: Any, operands: str, *modules: str) -> str
         power_cells.__name__,
         power_groups.__name__,
         power_rollup.__name__,
+        "macwright.costmodel.protocol_streams",
         stimulus.__name__,
         __name__,
         *modules,

@@ -1,0 +1,115 @@
+"""Operand streams of units whose further inputs follow a protocol: groups, block scales, digits."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from macwright.costmodel.stimulus import named_streams, pack_elements
+from macwright.hw.formats import BlockFormat, Format
+
+__all__ = ["protocol_streams"]
+
+Streams = dict[str, NDArray[Any]]
+
+#: Groups of weights that are summed before a new total starts.
+GROUPS = 4
+#: Octaves around one within which scales of blocks lie.
+OCTAVES = 2.0
+#: Cycles that a bit-serial unit stays with one digit: a dot product has so many terms in a lane.
+TERMS = 4
+
+
+def protocol_streams(spec: Any, stimulus: str, inputs: set[str]) -> Streams | None:
+    """Operands of a named distribution, with the other inputs as the unit's protocol wants them.
+
+    - ``take, start, scale, zero`` (`shift_add_mac` with groups): every lane begins at a random
+      place of a group; scale and zero point are drawn uniformly for each group, and a total has
+      four groups.
+    - ``a_scale, w_scale`` (`dot` of block formats): drawn for each block within two octaves of
+      one; a new sum begins every 32 cycles.
+    - ``shift, sign`` (`serial_mac`): dot products of four terms a lane, digit by digit from the
+      top.
+
+    Parameters
+    ----------
+    spec : unit spec
+        The unit.
+    stimulus : str
+        One of `macwright.costmodel.stimulus.STIMULI`.
+    inputs : set of str
+        Names of the unit's input ports.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (cycles, lanes)
+        None for inputs of another kind, such as those of a requantiser.
+    """
+    if "shift" in inputs and "sign" in inputs:
+        return _serial(spec, stimulus)
+    if "take" in inputs:
+        return _groups(spec, stimulus, inputs)
+    if inputs & {"a_scale", "w_scale"}:
+        return _blocks(spec, stimulus, inputs)
+    return None
+
+
+def _groups(spec: Any, stimulus: str, inputs: set[str]) -> Streams:
+    streams: Streams = dict(named_streams(stimulus, spec.act, spec.weight))
+    cycles, lanes = streams["a"].shape
+    rng = np.random.default_rng(1)
+    place = np.arange(cycles)[:, None] + rng.integers(spec.group, size=lanes)
+    number = place // spec.group
+    first = (place % spec.group == 0).astype(np.int64)
+    streams |= {"clear": first, "take": first}
+    streams["start"] = first & (number % GROUPS == 0).astype(np.int64)
+    for name in sorted(inputs & {"scale", "zero"}):
+        codes = rng.integers(1 << getattr(spec, name).width, size=(int(number.max()) + 1, lanes))
+        streams[name] = np.take_along_axis(codes, number, axis=0)
+    return streams
+
+
+def _blocks(spec: Any, stimulus: str, inputs: set[str]) -> Streams:
+    count = int(spec.macs_per_cycle)
+    act, weight = _element(spec.act), _element(spec.weight)
+    streams: Streams = dict(named_streams(stimulus, act, weight, elements=count))
+    cycles, lanes = streams["a"].shape
+    rng = np.random.default_rng(1)
+    for name, fmt in (("a_scale", spec.act), ("w_scale", spec.weight)):
+        if name in inputs:
+            length = max(1, fmt.block // count)
+            drawn = 2.0 ** rng.uniform(-OCTAVES, OCTAVES, size=(-(-cycles // length), lanes))
+            streams[name] = np.repeat(fmt.scale.encode(drawn), length, axis=0)[:cycles]
+    return streams
+
+
+def _element(fmt: Format) -> Format:
+    return fmt.element if isinstance(fmt, BlockFormat) else fmt
+
+
+def _serial(spec: Any, stimulus: str) -> Streams:
+    digits = -(-spec.weight.width // spec.step)
+    whole = digits * TERMS
+    cycles = named_streams(stimulus, spec.act, spec.weight)["a"].shape[0]
+    products = -(-cycles // whole) * TERMS
+    drawn = named_streams(stimulus, spec.act, spec.weight, cycles=products, elements=spec.lanes)
+    cycle = np.arange(cycles)
+    term = cycle // whole * TERMS + cycle % TERMS
+    digit = cycle % whole // TERMS
+    width, mask = spec.weight.width, (1 << spec.step) - 1
+    codes = drawn["w"][term].astype(object)
+    weights = np.stack([codes >> n * width & (1 << width) - 1 for n in range(spec.lanes)], axis=-1)
+    weights -= (weights >> width - 1 & 1) << width
+    down = ((digits - 1 - digit) * spec.step).astype(object)[:, None, None]
+    shape = drawn["a"][term].shape
+    return {
+        "a": drawn["a"][term],
+        "w": pack_elements(weights >> down & mask, spec.step),
+        "clear": _columns(cycle % whole == 0, shape),
+        "shift": _columns((cycle % TERMS == 0) & (digit > 0), shape),
+        "sign": _columns(digit == 0, shape),
+    }
+
+
+def _columns(flags: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.int64]:
+    return np.broadcast_to(flags[:, None], shape).astype(np.int64)
