@@ -53,7 +53,9 @@ def test_digits_add_up_to_the_dot_product(width, step):
 
 
 def test_groups_end_in_every_lane_at_its_own_time():
-    spec = ShiftAddMacSpec(group=16, scale=IntFormat(8, signed=False), zero=parse_format("uint4"))
+    spec = ShiftAddMacSpec(
+        group=16, scale=IntFormat(8, signed=False), zero=IntFormat(4, signed=False)
+    )
     streams = protocol_streams(spec, "gauss", inputs(spec))
     assert streams is not None
     assert set(streams) == inputs(spec) - {"en", "rst"}
