@@ -11,7 +11,9 @@ from macwright.hw.registry import registry
 
 
 def inputs(spec) -> set[str]:
-    members = spec.create().signature.members
+    unit = spec.create()
+    unit._MustUse__used = True  # made for its ports alone
+    members = unit.signature.members
     return {name for name, member in members.items() if str(member.flow) == "In"}
 
 
