@@ -101,7 +101,8 @@ def test_pairs_are_the_two_together(network):
     bare = QuantOptions(
         rounding="nearest", equalise=False, asymmetric=False, bias_correction=False, images=16
     )
-    names = ("n_c1", "weight", "int3"), ("n_c2", "weight", "int3")
+    first, second = ("n_c1", "weight", "int3"), ("n_c2", "weight", "int3")
+    questions = [(first, second), (second, first)]
     wide = {layer.name: ["int14", act_format(layer, "int14")] for layer in workload.layers}
     for name in ("n_c1", "n_c2"):
         wide[name][0] = "int3"
@@ -110,7 +111,7 @@ def test_pairs_are_the_two_together(network):
     feeds = dataset.first(dataset.x_calib, 16)
     exact = run_model(workload, workload.model, feeds).astype(float)
     loss = np.mean((run_model(workload, model, feeds) - exact) ** 2)
-    both = measure_pairs(workload, dataset, [names, names[::-1]], images=16, options=bare)
+    both = measure_pairs(workload, dataset, questions, images=16, options=bare)
     assert both.loss.tolist() == pytest.approx([loss, loss], rel=1e-2)
     assert both.layer.tolist() == ["n_c1", "n_c1"]
     with pytest.raises(ValueError, match="of two layers, not of 'n_c1' twice"):
