@@ -9,10 +9,7 @@ from macwright.sim.bench.driver import Driver
 from macwright.sim.bench.mac import LONGEST, corner_codes, finite_codes, finite_corners
 from macwright.sim.golden import Special, decode, legal_codes
 
-__all__ = ["TESTS", "cancellation", "controls", "corners", "lanes", "limits", "sums"]
-
-#: What a bench file runs, in this order.
-TESTS = ("corners", "lanes", "sums", "controls", "cancellation", "limits")
+__all__ = ["cancellation", "controls", "corners", "lanes", "limits", "sums"]
 
 
 async def corners(dut: Any, spec: Any) -> None:

@@ -9,10 +9,8 @@ from macwright.hw.formats import FloatFormat
 from macwright.sim.bench.driver import Driver
 from macwright.sim.golden import Special, decode, legal_codes
 
-__all__ = ["TESTS", "controls", "corners", "limits", "pairs", "sums"]
+__all__ = ["controls", "corners", "limits", "pairs", "sums"]
 
-#: What a bench file runs, in this order.
-TESTS = ("corners", "pairs", "sums", "controls", "limits")
 #: Operand bits up to which `pairs` is exhaustive.
 EXHAUSTIVE_BITS = 16
 #: Cycles that `limits` may spend on one end of the accumulator.

@@ -9,10 +9,8 @@ from macwright.sim.bench.mac import corner_codes
 from macwright.sim.bench.ports import PortDriver, controls, corners, limits, sums
 from macwright.sim.golden import legal_codes
 
-__all__ = ["TESTS", "controls", "corners", "lanes", "limits", "sums"]
+__all__ = ["controls", "corners", "lanes", "limits", "sums"]
 
-#: What a bench file runs, in this order.
-TESTS = ("corners", "lanes", "sums", "controls", "limits")
 #: Operand bits up to which `lanes` is exhaustive; beyond, so many vectors of corners.
 EXHAUSTIVE_BITS, MOST_CORNERS = 16, 6_000
 

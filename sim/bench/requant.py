@@ -8,10 +8,7 @@ from macwright.hw.formats import IntFormat
 from macwright.sim.bench.ports import PortDriver
 from macwright.sim.golden import Special, decode
 
-__all__ = ["TESTS", "controls", "corners", "numbers", "ties"]
-
-#: What a bench file runs, in this order.
-TESTS = ("corners", "ties", "numbers", "controls")
+__all__ = ["controls", "corners", "numbers", "ties"]
 
 
 async def corners(dut: Any, spec: Any) -> None:
