@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 
+from macwright.hw.arith.widths import range_width
+
 __all__ = ["MULTIPLIER_CELLS", "Packing"]
 
 #: Hard multiplier of each technology: its name and the bits of its factors, both signed.
@@ -19,11 +21,6 @@ MULTIPLIER_CELLS = {
     "ice40": ("SB_MAC16", 16, 16),
     "xc7": ("DSP48E1", 25, 18),
 }
-
-
-def _width(low: int, high: int) -> int:
-    """Bits of the smallest two's complement number that holds both."""
-    return max((~low if low < 0 else low).bit_length(), high.bit_length()) + 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +66,7 @@ class Packing:
         low, high = self.product_range
         if low >= 0:
             return max(1, high.bit_length())
-        return _width(low - (self.products > 2), high)
+        return range_width(low - (self.products > 2), high)
 
     @property
     def word_width(self) -> int:
@@ -77,12 +74,12 @@ class Packing:
         low, high = (
             sum(end << (i * self.spacing) for i in range(self.products)) for end in self.weight
         )
-        return _width(low, high)
+        return range_width(low, high)
 
     @property
     def act_width(self) -> int:
         """Bits of the shared factor as a signed number."""
-        return _width(*self.act)
+        return range_width(*self.act)
 
     def check_cell(self, technology: str) -> None:
         """Refuse what needs more than one hard multiplier.
@@ -109,7 +106,7 @@ class Packing:
         bits: list[Value] = []
         for i, weight in enumerate(weights):
             top = weight[-1] if weight.shape().signed else Const(0, 1)
-            count = _width(low - (i > 0 and low < 0), high)
+            count = range_width(low - (i > 0 and low < 0), high)
             wide = [weight[k] if k < len(weight) else top for k in range(count)]
             digit, flip = Signal(count, name=f"digit_{i}"), borrow
             for k, bit in enumerate(wide):
@@ -129,7 +126,7 @@ class Packing:
         """
         low, high = self.product_range
         ends = [sum(end << (i * self.spacing) for i in range(self.products)) for end in (low, high)]
-        product = Signal(signed(_width(*ends)), name="product", attrs={"keep": 1})
+        product = Signal(signed(range_width(*ends)), name="product", attrs={"keep": 1})
         m.d.comb += product.eq(word * a)
         return product
 

@@ -8,11 +8,11 @@ from amaranth.lib.wiring import In
 
 from macwright.hw.arith.accumulate import accumulate
 from macwright.hw.arith.target import target_of
+from macwright.hw.arith.widths import range_width
 from macwright.hw.pe.composable_sum import fusion_sum, together_sum
 from macwright.hw.pe.heap_spec import ModeSpec
 from macwright.hw.pe.mac import Mac
 from macwright.hw.pe.modes import in_mode
-from macwright.hw.pe.operand import range_width
 from macwright.hw.pe.spec import parse_int
 
 __all__ = ["ComposableMac", "ComposableMacSpec"]

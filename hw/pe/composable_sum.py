@@ -6,8 +6,8 @@ from amaranth.hdl import Const, Module, Signal, Value, signed
 
 from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.target import Target
+from macwright.hw.arith.widths import range_width
 from macwright.hw.pe.modes import Part, any_mode, combine
-from macwright.hw.pe.operand import range_width
 
 __all__ = ["fusion_sum", "together_sum"]
 

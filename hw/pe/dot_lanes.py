@@ -8,11 +8,11 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value
 from macwright.hw.arith.aligner import align
 from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.target import ASIC_INVERTING, GENERIC, target_of
+from macwright.hw.arith.widths import range_width
 from macwright.hw.formats import IntFormat, TernaryFormat
 from macwright.hw.pe.float_mac import kinds
 from macwright.hw.pe.int_product import add_int_product
 from macwright.hw.pe.minifloat_product import aligned_product, raw_product, signed_product
-from macwright.hw.pe.operand import range_width
 from macwright.hw.pe.product import split
 
 __all__ = ["Specials", "add_lanes", "lane_specials", "split_lanes", "sum_width", "windowed_sum"]

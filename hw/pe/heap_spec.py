@@ -7,7 +7,7 @@ from macwright.hw.arith.chain import CHAINS
 from macwright.hw.arith.target import INVERTING
 from macwright.hw.formats import IntFormat, parse_format
 from macwright.hw.pe.accumulator import parse_int_acc
-from macwright.hw.pe.operand import exact_acc, safe_terms
+from macwright.hw.pe.operand import safe_terms, settle_acc
 from macwright.hw.pe.spec import UnitSpec, parse_int
 
 __all__ = ["HeapSpec", "ModeSpec"]
@@ -46,21 +46,8 @@ class HeapSpec(UnitSpec):
             raise ValueError(
                 f"{self.family} target must be generic, asic or asic_inverting, not {self.target}"
             )
-        low, high = self.sum_range
-        if self.acc is None:
-            terms = 1024 if terms is None else terms
-            object.__setattr__(self, "acc", exact_acc((low, high), terms=terms))
-        elif terms is not None:
-            raise ValueError(f"Number of terms must come with accumulator exact, not {self.acc}")
-        if not isinstance(self.acc, IntFormat) or not self.acc.signed:
-            raise TypeError(
-                f"{self.family} accumulator must be a signed integer format, not {self.acc}"
-            )
-        if self.safe_terms < 1:
-            raise ValueError(
-                f"{self.family} accumulator must hold the sum of one cycle "
-                f"(from {low} to {high}), not {self.acc}"
-            )
+        what = "the sum of one cycle"
+        settle_acc(self, terms, sums=self.sum_range, what=what, signed=True)
 
     def check_int(self, role: str, *, most: int = 16, signed: bool | None = None) -> None:
         """Refuse operands that are not plain integers of up to `most` bits."""

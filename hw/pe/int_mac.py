@@ -22,10 +22,10 @@ from macwright.hw.pe.int_product import (
 from macwright.hw.pe.mac import Mac
 from macwright.hw.pe.operand import (
     check_operand,
-    exact_acc,
     product_range,
     range_width,
     safe_terms,
+    settle_acc,
 )
 from macwright.hw.pe.spec import UnitSpec, parse_int
 
@@ -115,19 +115,8 @@ class IntMacSpec(UnitSpec):
             raise ValueError(
                 f"int_mac adder must be ripple with multiplier infer, not {self.adder}"
             )
-        low, high = self.product_range
-        if self.acc is None:
-            terms = 1024 if terms is None else terms
-            object.__setattr__(self, "acc", exact_acc((low, high), terms=terms))
-        elif terms is not None:
-            raise ValueError(f"Number of terms must come with accumulator exact, not {self.acc}")
-        if not isinstance(self.acc, IntFormat):
-            raise TypeError(f"int_mac accumulator must be an integer format, not {self.acc!r}")
-        if self.safe_terms < 1:
-            raise ValueError(
-                f"int_mac accumulator must hold one {self.act} x {self.weight} product "
-                f"(from {low} to {high}), not {self.acc}"
-            )
+        what = f"one {self.act} x {self.weight} product"
+        settle_acc(self, terms, sums=self.product_range, what=what, signed=False)
 
     @property
     def product_range(self) -> tuple[int, int]:

@@ -7,8 +7,8 @@ from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
 from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.chain import CHAINS, ChainTarget, Cut, no_cut
 from macwright.hw.arith.multipliers import add_product, add_signed
+from macwright.hw.arith.widths import range_width
 from macwright.hw.formats import BinaryFormat, IntFormat, TernaryFormat
-from macwright.hw.pe.operand import range_width
 
 __all__ = ["add_int_product", "chain_product", "chain_rows", "infer_product"]
 

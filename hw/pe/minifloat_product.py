@@ -10,8 +10,8 @@ from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.chain import CHAINS
 from macwright.hw.arith.multipliers import baugh_wooley
 from macwright.hw.arith.target import ASIC_INVERTING, GENERIC, Target
+from macwright.hw.arith.widths import range_width
 from macwright.hw.formats import FloatFormat
-from macwright.hw.pe.operand import range_width
 from macwright.hw.pe.product import split
 
 __all__ = ["Term", "aligned_product", "raw_product", "signed_product"]

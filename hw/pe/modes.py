@@ -7,7 +7,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, unsigned
 
 from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.target import Target
-from macwright.hw.pe.operand import range_width
+from macwright.hw.arith.widths import range_width
 
 __all__ = ["Part", "any_mode", "combine", "in_mode", "shape_of"]
 

@@ -4,19 +4,19 @@ from typing import Any
 
 from amaranth.hdl import Shape, signed, unsigned
 
+from macwright.hw.arith.widths import range_width
 from macwright.hw.formats import BinaryFormat, FloatFormat, IntFormat, TernaryFormat
 
 __all__ = [
     "check_operand",
-    "exact_acc",
     "grid_ends",
     "has_specials",
     "is_integer",
     "lsb_exponent",
     "operand_shape",
     "product_range",
-    "range_width",
     "safe_terms",
+    "settle_acc",
 ]
 
 
@@ -77,12 +77,7 @@ def grid_ends(fmt: Any) -> tuple[int, int]:
     return -most, most
 
 
-def range_width(low: int, high: int) -> int:
-    """Bits of the smallest two's complement number that holds both."""
-    return max((~low if low < 0 else low).bit_length(), high.bit_length()) + 1
-
-
-def exact_acc(products: tuple[int, int], *, terms: int) -> IntFormat:
+def _exact_acc(products: tuple[int, int], *, terms: int) -> IntFormat:
     """Narrowest accumulator for so many products of a range."""
     if type(terms) is not int or terms < 1:
         raise ValueError(f"Number of terms must be an integer of at least 1, not {terms!r}")
@@ -92,6 +87,39 @@ def exact_acc(products: tuple[int, int], *, terms: int) -> IntFormat:
             f"Number of terms must be small enough for a 64-bit accumulator, not {terms}"
         )
     return IntFormat(width)
+
+
+def settle_acc(
+    spec: Any, terms: int | None, *, sums: tuple[int, int], what: str, signed: bool
+) -> None:
+    """Replace the accumulator None ("exact") of a spec that is being made, or check the one given.
+
+    Parameters
+    ----------
+    spec : unit spec
+        With `family`, `acc` and `safe_terms`.
+    terms : int or None
+        Products that an exact accumulator must hold, 1024 if None.
+    sums : (int, int)
+        Smallest and largest number that a cycle adds.
+    what : str
+        What that is, for the message.
+    signed : bool
+        Whether the accumulator must be signed.
+    """
+    if spec.acc is None:
+        acc = _exact_acc(sums, terms=1024 if terms is None else terms)
+        object.__setattr__(spec, "acc", acc)
+    elif terms is not None:
+        raise ValueError(f"Number of terms must come with accumulator exact, not {spec.acc}")
+    if not isinstance(spec.acc, IntFormat) or (signed and not spec.acc.signed):
+        kind = "a signed integer" if signed else "an integer"
+        raise TypeError(f"{spec.family} accumulator must be {kind} format, not {spec.acc}")
+    if spec.safe_terms < 1:
+        raise ValueError(
+            f"{spec.family} accumulator must hold {what} (from {sums[0]} to {sums[1]}), "
+            f"not {spec.acc}"
+        )
 
 
 def safe_terms(products: tuple[int, int], acc: tuple[int, int]) -> int:

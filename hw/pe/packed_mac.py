@@ -11,7 +11,7 @@ from macwright.hw.arith.packing import Packing
 from macwright.hw.formats import IntFormat, parse_format
 from macwright.hw.pe.accumulator import parse_int_acc
 from macwright.hw.pe.mac import Mac
-from macwright.hw.pe.operand import check_operand, exact_acc, product_range, safe_terms
+from macwright.hw.pe.operand import check_operand, product_range, safe_terms, settle_acc
 from macwright.hw.pe.spec import UnitSpec, parse_int
 
 __all__ = ["PackedMac", "PackedMacSpec"]
@@ -91,21 +91,8 @@ class PackedMacSpec(UnitSpec):
             )
         if self.target in CHAINS:
             self.packing.check_cell(self.target)
-        low, high = self.product_range
-        if self.acc is None:
-            terms = 1024 if terms is None else terms
-            object.__setattr__(self, "acc", exact_acc((low, high), terms=terms))
-        elif terms is not None:
-            raise ValueError(f"Number of terms must come with accumulator exact, not {self.acc}")
-        if not isinstance(self.acc, IntFormat) or not self.acc.signed:
-            raise TypeError(
-                f"packed_mac accumulator must be a signed integer format, not {self.acc}"
-            )
-        if self.safe_terms < 1:
-            raise ValueError(
-                f"packed_mac accumulator must hold one {self.act} x {self.weight} product "
-                f"(from {low} to {high}), not {self.acc}"
-            )
+        what = f"one {self.act} x {self.weight} product"
+        settle_acc(self, terms, sums=self.product_range, what=what, signed=True)
 
     @property
     def packing(self) -> Packing:

@@ -8,10 +8,10 @@ from amaranth.lib.wiring import In
 
 from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.target import target_of
+from macwright.hw.arith.widths import range_width
 from macwright.hw.pe.heap_spec import ModeSpec
 from macwright.hw.pe.mac import Mac
 from macwright.hw.pe.modes import add_signed_if, shape_of
-from macwright.hw.pe.operand import range_width
 from macwright.hw.pe.spec import parse_int
 
 __all__ = ["SerialMac", "SerialMacSpec"]

@@ -9,10 +9,11 @@ from macwright.hw.arith.accumulate import accumulate
 from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.multipliers import baugh_wooley, smallest_multiplier
 from macwright.hw.arith.target import target_of
+from macwright.hw.arith.widths import range_width
 from macwright.hw.formats import FloatFormat, IntFormat
 from macwright.hw.pe.mac import Mac
 from macwright.hw.pe.modes import shape_of
-from macwright.hw.pe.operand import has_specials, range_width
+from macwright.hw.pe.operand import has_specials
 from macwright.hw.pe.shift_add_product import FloatTerms, add_product
 from macwright.hw.pe.shift_add_spec import ShiftAddMacSpec
 

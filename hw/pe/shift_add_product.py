@@ -8,9 +8,10 @@ from macwright.hw.arith.aligner import align
 from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.multipliers import MULTIPLIERS, add_signed
 from macwright.hw.arith.target import Target
+from macwright.hw.arith.widths import range_width
 from macwright.hw.formats import FloatFormat, IntFormat, PotFormat, TernaryFormat
 from macwright.hw.pe.modes import add_signed_if
-from macwright.hw.pe.operand import grid_ends, product_range, range_width
+from macwright.hw.pe.operand import grid_ends, product_range
 from macwright.hw.pe.product import split
 
 __all__ = ["FloatTerms", "add_product"]
