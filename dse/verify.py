@@ -18,7 +18,8 @@ from macwright.costmodel.cache import Cache, content_key
 from macwright.costmodel.unit_costs import generator_versions
 from macwright.hw.files import ToolError
 from macwright.hw.verilog import rtlil_sha256, verilog_sha256
-from macwright.sim.generate import bench_text, write_unit
+from macwright.sim.batch import write_batch
+from macwright.sim.generate import bench_text
 from macwright.sim.runner import simulate
 from macwright.sim.simulators import find_simulator
 
@@ -27,6 +28,8 @@ __all__ = ["QUICK", "Verification", "verify_units"]
 #: Tests of the bench that a search runs: corners, and 3,000 random cycles. The whole bench passed
 #: when the cost row was made.
 QUICK = ("corners", "controls")
+#: Units that one simulation tests: its start takes as long as the tests of some units.
+BATCH = 8
 
 _Progress = Callable[[str, int, int], None]
 
@@ -94,22 +97,28 @@ def verify_units(
     ):
         running = {}
         try:
-            for done, spec in enumerate(specs):
-                # Its first call compiles for some seconds.
-                say("Verilog of the front's units", done, len(specs))
-                _check_hash(spec, recorded[spec.name])
-                key = _simulation_key(spec, recorded[spec.name], simulator)
-                if simulator and passed.get(key) is None:
-                    folder = Path(scratch) / spec.name
-                    write_unit(spec, folder)  # here, as Amaranth does not bear threads
-                    run = pool.submit(simulate, folder, simulator=simulator, tests=QUICK)
-                    running[run] = spec, key
-            for done, run in enumerate(as_completed(running)):
-                say("simulation of the front's units", done, len(running))
-                (spec, key), result = running[run], run.result()
+            for start in range(0, len(specs), BATCH):
+                batch = {}
+                for done, spec in enumerate(specs[start : start + BATCH], start):
+                    # Its first call compiles for some seconds.
+                    say("Verilog of the front's units", done, len(specs))
+                    _check_hash(spec, recorded[spec.name])
+                    key = _simulation_key(spec, recorded[spec.name], simulator)
+                    if simulator and passed.get(key) is None:
+                        batch[spec] = key
+                if batch:
+                    folder = Path(scratch) / str(start)
+                    write_batch(list(batch), folder, tests=QUICK)  # Amaranth does not bear threads
+                    running[pool.submit(simulate, folder, simulator=simulator)] = batch
+            waiting, done = sum(map(len, running.values())), 0
+            for run in as_completed(running):
+                say("simulation of the front's units", done, waiting)
+                result = run.result()
                 if not result.passed:
-                    raise ToolError(f"Unit {spec.name} fails its bench: {result.failures[0]}")
-                passed.put(key, {"tests": result.tests})
+                    raise ToolError(f"A unit of the front fails its bench: {result.failures[0]}")
+                for key in running[run].values():
+                    passed.put(key, {"tests": list(QUICK)})
+                done += len(running[run])
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise

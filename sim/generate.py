@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -15,7 +16,16 @@ from macwright.hw.formats import FloatFormat
 from macwright.hw.pe.operand import has_specials
 from macwright.hw.verilog import unit_verilog
 
-__all__ = ["MANIFEST", "bench_text", "describe", "write_unit"]
+__all__ = [
+    "MANIFEST",
+    "bench_calls",
+    "bench_spec",
+    "bench_text",
+    "cells_text",
+    "describe",
+    "unit_bench",
+    "write_unit",
+]
 
 #: Name of the file that says what is in the folder.
 MANIFEST = "manifest.json"
@@ -39,7 +49,7 @@ _FLOAT_MAC = (
 )
 
 
-def _bench(spec: Any) -> tuple[str, tuple[str, ...]]:
+def unit_bench(spec: Any) -> tuple[str, tuple[str, ...]]:
     """Module of a unit's bench, and its tests."""
     if spec.family == "minifloat_mac" and isinstance(spec.acc, FloatFormat):
         return _FLOAT_MAC
@@ -67,14 +77,14 @@ def write_unit(spec: Any, folder: Path) -> dict[str, Any]:
     """
     manifest = describe(spec)
     if cells := manifest["verilog"].get("cells"):
-        write_atomic(folder / cells, _cells_text(spec.target))
+        write_atomic(folder / cells, cells_text(spec.target))
     write_atomic(folder / manifest["verilog"]["file"], unit_verilog(spec))
     write_atomic(folder / manifest["bench"]["file"], bench_text(spec))
     write_atomic(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
     return manifest
 
 
-def _cells_text(target: str) -> str:
+def cells_text(target: str) -> str:
     """Behaviour of the primitives that a target's units instantiate."""
     name = target if target in ("ecp5", "ice40", "xc7") else "macwright_asic"
     return (files("macwright.sim") / "cells" / f"{name}.v").read_text()
@@ -82,7 +92,7 @@ def _cells_text(target: str) -> str:
 
 def describe(spec: Any) -> dict[str, Any]:
     """Manifest of a unit: the same for the same spec and version, with no date and no path."""
-    _, tests = _bench(spec)
+    _, tests = unit_bench(spec)
     verilog = {"file": f"{spec.name}.v", "sha256": _sha256(unit_verilog(spec))}
     # Units of the generic target instantiate nothing.
     verilog |= {"cells": f"cells_{spec.target}.v"} if spec.target != "generic" else {}
@@ -124,13 +134,8 @@ def _ports(spec: Any) -> list[dict[str, Any]]:
 
 def bench_text(spec: Any) -> str:
     """Text of the unit's bench: a cocotb module that runs under any cocotb flow."""
-    module, tests = _bench(spec)
-    fields = "".join(f"\n        {k!r}: {v!r}," for k, v in spec.to_fields().items())
-    body = "".join(
-        f"\n\n@cocotb.test()\nasync def {test}(dut):\n    await {module}.{test}(dut, SPEC)\n"
-        for test in tests
-    )
-    text = f'''"""cocotb bench of {spec.name}: the Verilog against the golden model, cycle by cycle.
+    module, tests = unit_bench(spec)
+    return f'''"""cocotb bench of {spec.name}: the Verilog against the golden model, cycle by cycle.
 
 Run it with `macwright simulate` on this folder, or in a cocotb flow of your own, with the top
 level {spec.name} and this module, in a Python that has macwright.
@@ -141,10 +146,33 @@ import cocotb
 from macwright.hw.pe import spec_from_fields
 from macwright.sim.bench import {module}
 
-SPEC = spec_from_fields(
+{bench_spec(spec)}{bench_calls(spec, tests)}'''
+
+
+def bench_spec(spec: Any, constant: str = "SPEC") -> str:
+    """Statement of a bench that makes the spec of its unit."""
+    fields = "".join(f"\n        {k!r}: {v!r}," for k, v in spec.to_fields().items())
+    text = f"""{constant} = spec_from_fields(
     {spec.family!r},
     {{{fields}
     }},
 )
-{body}'''
+"""
     return text.replace("'", '"')
+
+
+def bench_calls(
+    spec: Any,
+    tests: Iterable[str],
+    *,
+    prefix: str = "",
+    dut: str = "dut",
+    constant: str = "SPEC",
+) -> str:
+    """Tests of a bench; with a prefix to their names, and the unit somewhere below the top."""
+    module, _ = unit_bench(spec)
+    return "".join(
+        f"\n\n@cocotb.test()\nasync def {prefix}{test}(dut):\n"
+        f"    await {module}.{test}({dut}, {constant})\n"
+        for test in tests
+    )
