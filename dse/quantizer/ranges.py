@@ -37,10 +37,12 @@ class Histogram:
         step = max(flat.size // SAMPLES, 1) | 1
         parts = [(flat[::step], 1.0)]
         if step > 1:
-            bulk = parts[0][0]
-            tail = flat[np.abs(flat) > self.top / 8]
-            if tail.size < SAMPLES:
-                parts = [(bulk[np.abs(bulk) <= self.top / 8], float(step)), (tail, 1.0)]
+            large = flat > self.top / 8
+            if low < 0:
+                large |= flat < -self.top / 8
+            if np.count_nonzero(large) < SAMPLES:
+                bulk = parts[0][0]
+                parts = [(bulk[~large[::step]], float(step)), (flat[large], 1.0)]
         counts, sums = np.zeros(bins), np.zeros(bins)
         for part, weight in parts:
             index = ((part - np.float32(low)) * np.float32(1 / width)).astype(np.int32)
