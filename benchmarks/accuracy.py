@@ -61,7 +61,7 @@ NETWORKS = {
 #: Columns that have a bound: those that lose at most this part of the metric.
 BOUNDS = {"INT8": 0.01, "W4A8": 0.03}
 #: Rounding under which rankings are compared. Without bias correction the mean errors of the layers
-#: add up in step, which no sum of squares can tell: the rank among equals is then .17.
+#: add up in step, which no sum of squares can tell.
 NEAREST = QuantOptions(rounding="nearest", equalise=False, asymmetric=False, images=32)
 
 
