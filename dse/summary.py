@@ -55,23 +55,23 @@ def run_table(found: Exploration, out: Path) -> str:
     """What a person wants to see first: the measured points between the uniform formats."""
     objective = found.settings.objective
     rows = [
-        (point.totals[objective], label, point)
+        (point.totals[objective], f"{label} {point.name}".strip(), point)
         for label, points in (("", found.found.front), ("uniform", found.found.uniforms))
         for point in points
         if point.accuracy is not None
     ]
     metric = found.dataset.metric_name
+    width = max([14, *(len(name) for _, name, _ in rows)])
     lines = [
         f"{found.workload.path.name} on {found.settings.technology}: {_size(found)}, "
         f"{len(found.found.front)} reported: {_statuses(found)}; "
         f"FP32 {metric} {found.reference:.2f}",
-        f"{'point':>14} {objective:>14} {'loss':>10} {'predicted':>9} {'measured':>9}",
+        f"{'point':>{width}} {objective:>14} {'loss':>10} {'predicted':>9} {'measured':>9}",
     ]
-    for cost, label, point in sorted(rows, key=lambda row: (row[0], row[1])):
-        name = f"{label} {point.name}".strip()
+    for cost, name, point in sorted(rows, key=lambda row: (row[0], row[1])):
         predicted = "" if point.predicted is None else f"{point.predicted:.2f}"
         lines.append(
-            f"{name:>14} {cost:>14.5g} {point.totals['loss']:>10.4g} {predicted:>9} "
+            f"{name:>{width}} {cost:>14.5g} {point.totals['loss']:>10.4g} {predicted:>9} "
             f"{point.accuracy:>9.2f}"
         )
     if found.prediction:
