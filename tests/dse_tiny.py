@@ -1,5 +1,6 @@
 """A tiny network with data, made on the spot, for tests of the command line."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -39,3 +40,9 @@ def write_tiny_model(folder: Path, *, samples: int = 48) -> Path:
         'evaluation = "x_eval"\nlabels = "y_eval"\n'
     )
     return path
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Rows of a CSV file, by the names of its columns."""
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))

@@ -1,6 +1,5 @@
 """The main job, from a model to the files of a run, and its refusals."""
 
-import csv
 import errno
 import itertools
 import json
@@ -9,45 +8,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dse_tiny import write_tiny_model
+from dse_tiny import read_rows
 
 from macwright.dse import cli
 from macwright.hw import files
 
 FORMATS = ["--weights", "int4,e2m1fn", "--activations", "int4,int8"]
 
-
-@pytest.fixture(scope="module")
-def work(tmp_path_factory):
-    return tmp_path_factory.mktemp("explore")
-
-
-@pytest.fixture(autouse=True)
-def cache(work, monkeypatch):
-    monkeypatch.setenv("MACWRIGHT_CACHE", str(work / "cache"))
-
-
-@pytest.fixture(scope="module")
-def model(work):
-    return write_tiny_model(work)
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(scope="module")
 def run_dir(work, model):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MACWRIGHT_CACHE", str(work / "cache"))
-        assert cli.main(["dse", str(model), *FORMATS, "-o", str(work / "run")]) == 0
+    assert cli.main(["dse", str(model), *FORMATS, "-o", str(work / "run")]) == 0
     return work / "run"
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as stream:
-        return list(csv.DictReader(stream))
 
 
 def test_front_is_that_of_brute_force(run_dir):
     options: dict[str, list[tuple[float, float]]] = {}
-    for row in rows(run_dir / "options.csv"):
+    for row in read_rows(run_dir / "options.csv"):
         options.setdefault(row["layer"], []).append((float(row["area_time"]), float(row["loss"])))
     totals = sorted(
         tuple(map(sum, zip(*choice, strict=True)))
@@ -60,14 +39,14 @@ def test_front_is_that_of_brute_force(run_dir):
             front.append((cost, loss))
     found = [
         (float(row["area_time"]), float(row["predicted_loss"]))
-        for row in rows(run_dir / "front.csv")
+        for row in read_rows(run_dir / "front.csv")
     ]
     np.testing.assert_allclose(found, front, rtol=1e-9)
 
 
 def test_every_point_is_proved_and_its_allocation_adds_up(run_dir):
-    options = {(row["layer"], row["option"]): row for row in rows(run_dir / "options.csv")}
-    for row in rows(run_dir / "front.csv"):
+    options = {(row["layer"], row["option"]): row for row in read_rows(run_dir / "options.csv")}
+    for row in read_rows(run_dir / "front.csv"):
         assert row["status"] == "optimal"
         assert 0 <= float(row["gap"]) < 1e-6
         allocation = json.loads((run_dir / row["allocation"]).read_text())
@@ -79,7 +58,7 @@ def test_every_point_is_proved_and_its_allocation_adds_up(run_dir):
             total = sum(float(option[column]) for option in chosen)
             assert float(row[column]) == pytest.approx(total)
     info = json.loads((run_dir / "run.json").read_text())
-    assert info["confirmed_by_cp_sat"] == len(rows(run_dir / "front.csv"))
+    assert info["confirmed_by_cp_sat"] == len(read_rows(run_dir / "front.csv"))
 
 
 def test_costs_come_from_the_verilog_of_the_units(run_dir):
@@ -88,11 +67,11 @@ def test_costs_come_from_the_verilog_of_the_units(run_dir):
 
     terms = 4096
     spec = mac_spec(act="uint4", weight="e2m1fn", terms=terms, technology="gates")
-    row = next(row for row in rows(run_dir / "costs.csv") if row["unit"] == spec.name)
+    row = next(row for row in read_rows(run_dir / "costs.csv") if row["unit"] == spec.name)
     assert row["verilog_sha256"] == verilog_sha256(spec)
     option = next(
         row
-        for row in rows(run_dir / "options.csv")
+        for row in read_rows(run_dir / "options.csv")
         if (row["layer"], row["option"]) == ("linear", "e2m1fn/uint4")
     )
     # One sample: 96 inputs x 4 outputs, one product a cycle.
@@ -102,8 +81,8 @@ def test_costs_come_from_the_verilog_of_the_units(run_dir):
 
 
 def test_measured_points_include_the_cost_of_every_uniform_format(run_dir):
-    front = rows(run_dir / "front.csv")
-    for uniform in rows(run_dir / "uniform.csv"):
+    front = read_rows(run_dir / "front.csv")
+    for uniform in read_rows(run_dir / "uniform.csv"):
         assert uniform["measured_accuracy"]
         beside = [r for r in front if float(r["area_time"]) <= float(uniform["area_time"])]
         assert beside[-1]["measured_accuracy"]
@@ -111,7 +90,7 @@ def test_measured_points_include_the_cost_of_every_uniform_format(run_dir):
 
 
 def test_predicted_accuracy_falls_with_the_loss_and_is_given_within_what_was_measured(run_dir):
-    front = rows(run_dir / "front.csv")
+    front = read_rows(run_dir / "front.csv")
     info = json.loads((run_dir / "run.json").read_text())
     fit, top = info["prediction"], info["fp32_accuracy"]
     assert fit["points"] == sum(bool(row["measured_accuracy"]) for row in front)
@@ -121,7 +100,7 @@ def test_predicted_accuracy_falls_with_the_loss_and_is_given_within_what_was_mea
         expected = top - fit["scale"] * loss ** fit["exponent"]
         assert float(row["predicted_accuracy"]) == pytest.approx(expected)
     known = max(float(row["predicted_loss"]) for row in front)
-    for row in rows(run_dir / "uniform.csv"):
+    for row in read_rows(run_dir / "uniform.csv"):
         assert bool(row["predicted_accuracy"]) == (float(row["predicted_loss"]) <= known)
 
 
@@ -129,7 +108,7 @@ def test_same_command_same_bytes_but_run_json(run_dir, model, work, capsys):
     again = work / "again"
     assert cli.main(["dse", str(model), *FORMATS, "-o", str(again), "--json"]) == 0
     summary = json.loads(capsys.readouterr().out)
-    assert len(summary["points"]) == len(rows(run_dir / "front.csv"))
+    assert len(summary["points"]) == len(read_rows(run_dir / "front.csv"))
     names = {str(p.relative_to(run_dir)) for p in run_dir.rglob("*") if p.is_file()}
     assert names == {str(p.relative_to(again)) for p in again.rglob("*") if p.is_file()}
     for name in names - {"run.json"}:

@@ -1,13 +1,12 @@
 """`macwright dse` of a network whose file prescribes formats."""
 
-import csv
 import json
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from dse_tiny import write_tiny_model
+from dse_tiny import read_rows, write_tiny_model
 from onnx import helper, numpy_helper
 
 from macwright.dse import cli
@@ -18,10 +17,7 @@ from macwright.dse.workload import load_workload
 
 FORMATS = ["--weights", "int4,int8", "--activations", "int4,int8", "--no-verify"]
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("MACWRIGHT_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def quantised(folder: Path, *layers: str) -> Path:
@@ -57,27 +53,22 @@ def quantised(folder: Path, *layers: str) -> Path:
     return path
 
 
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as stream:
-        return list(csv.DictReader(stream))
-
-
 def test_prescribed_layers_keep_their_formats_and_others_are_free(tmp_path, capsys):
     model = quantised(tmp_path, "linear")
     assert cli.main(["dse", str(model), *FORMATS, "-o", str(tmp_path / "run")]) == 0
     assert "fixed by the model: formats of 1 of 2 layers" in capsys.readouterr().out
-    options = rows(tmp_path / "run" / "options.csv")
+    options = read_rows(tmp_path / "run" / "options.csv")
     assert [row["option"] for row in options if row["layer"] == "linear"] == ["int5/uint6"]
     assert len({row["option"] for row in options if row["layer"] == "conv"}) == 4
     info = json.loads((tmp_path / "run" / "run.json").read_text())
     assert info["fixed_formats"] == {"linear": {"weight": "int5", "activation": "uint6"}}
     assert "prescribes formats of 1 layers" in (tmp_path / "run" / "report.html").read_text()
-    uniforms = [row["name"] for row in rows(tmp_path / "run" / "uniform.csv")]
+    uniforms = [row["name"] for row in read_rows(tmp_path / "run" / "uniform.csv")]
     assert sorted(uniforms) == ["int4", "int8"]
     # What is measured is the network in just these formats.
     dataset = load_recipe(model)
     workload = load_workload(model, dataset)
-    row = next(row for row in rows(tmp_path / "run" / "uniform.csv") if row["name"] == "int4")
+    row = next(row for row in read_rows(tmp_path / "run" / "uniform.csv") if row["name"] == "int4")
     allocation = {"conv": ("int4", "int4"), "linear": ("int5", "uint6")}
     measured = evaluate(workload, dataset, allocation).metric
     assert float(row["measured_accuracy"]) == pytest.approx(measured)
@@ -86,7 +77,7 @@ def test_prescribed_layers_keep_their_formats_and_others_are_free(tmp_path, caps
 def test_network_that_prescribes_all_formats_has_one_point(tmp_path):
     model = quantised(tmp_path, "conv", "linear")
     assert cli.main(["dse", str(model), *FORMATS, "-o", str(tmp_path / "run")]) == 0
-    (point,) = rows(tmp_path / "run" / "front.csv")
+    (point,) = read_rows(tmp_path / "run" / "front.csv")
     assert point["status"] == "optimal"
     assert point["measured_accuracy"]
     allocation = json.loads((tmp_path / "run" / point["allocation"]).read_text())

@@ -1,6 +1,5 @@
 """`macwright dse` on the cell library of a user, with energies of the layers' own operands."""
 
-import csv
 import hashlib
 import itertools
 import json
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dse_tiny import write_tiny_model
+from dse_tiny import read_rows
 
 from macwright.costmodel.flow_liberty import liberty_technology
 from macwright.costmodel.layer_energy import layer_energies
@@ -27,51 +26,31 @@ from macwright.hw.formats import parse_format
 SMALL = Path(__file__).with_name("costmodel_small.lib")
 FORMATS = ["--weights", "int2,int3", "--activations", "int2,int3", "--no-verify"]
 
-
-@pytest.fixture(scope="module")
-def work(tmp_path_factory):
-    return tmp_path_factory.mktemp("liberty")
-
-
-@pytest.fixture(autouse=True)
-def cache(work, monkeypatch):
-    monkeypatch.setenv("MACWRIGHT_CACHE", str(work / "cache"))
-
-
-@pytest.fixture(scope="module")
-def model(work):
-    return write_tiny_model(work)
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(scope="module")
 def run_dir(work, model):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MACWRIGHT_CACHE", str(work / "cache"))
-        library = shutil.copy(SMALL, work / "cells.lib")
-        arguments = ["--liberty", str(library), "--layer-energy", "-o", str(work / "run")]
-        assert cli.main(["dse", str(model), *FORMATS, *arguments]) == 0
+    library = shutil.copy(SMALL, work / "cells.lib")
+    arguments = ["--liberty", str(library), "--layer-energy", "-o", str(work / "run")]
+    assert cli.main(["dse", str(model), *FORMATS, *arguments]) == 0
     return work / "run"
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as stream:
-        return list(csv.DictReader(stream))
 
 
 def test_units_are_mapped_to_the_library(run_dir):
     info = json.loads((run_dir / "run.json").read_text())
     assert info["technology"] == read_liberty([SMALL]).name
     assert info["liberty"] == {"cells.lib": hashlib.sha256(SMALL.read_bytes()).hexdigest()}
-    costs = rows(run_dir / "costs.csv")
+    costs = read_rows(run_dir / "costs.csv")
     assert {row["area_unit"] for row in costs} == {"um2"}
     energy = {row["unit"]: float(row["energy_fj_per_mac"]) for row in costs}
-    option = rows(run_dir / "options.csv")[0]
+    option = read_rows(run_dir / "options.csv")[0]
     macs = 16 * 9 * 6
     assert float(option["energy_uj"]) == pytest.approx(macs * energy[option["unit"]] * 1e-9)
 
 
 def test_points_have_the_energy_of_their_layers_own_operands(run_dir, model):
-    front = rows(run_dir / "front.csv")
+    front = read_rows(run_dir / "front.csv")
     macs = {"conv": 16 * 9 * 6, "linear": 96 * 4}
     for row in front:
         layers = json.loads((run_dir / row["allocation"]).read_text())["layers"]
@@ -79,7 +58,7 @@ def test_points_have_the_energy_of_their_layers_own_operands(run_dir, model):
         assert float(row["layer_energy_uj"]) == pytest.approx(total * 1e-9)
         # Not the energies of the table, which are of Gaussian operands.
         assert float(row["layer_energy_uj"]) != pytest.approx(float(row["energy_uj"]), rel=1e-3)
-    assert all(row["layer_energy_uj"] for row in rows(run_dir / "uniform.csv"))
+    assert all(row["layer_energy_uj"] for row in read_rows(run_dir / "uniform.csv"))
     # The first layer reads the data: its codes are made here another way.
     layer = json.loads((run_dir / front[-1]["allocation"]).read_text())["layers"]["conv"]
     dataset = load_recipe(model)
@@ -127,11 +106,11 @@ def test_energies_on_a_shared_array_are_those_of_the_unit_that_computes(
     arguments += ["--architecture", "temporal", "--types", "1", "--clock-mhz", "1"]
     assert cli.main(["dse", str(model), *FORMATS, *arguments]) == 0
     separate = {}
-    for row in rows(run_dir / "front.csv"):
+    for row in read_rows(run_dir / "front.csv"):
         for name, one in json.loads((run_dir / row["allocation"]).read_text())["layers"].items():
             separate[name, one["weight"], one["activation"]] = one
     wider = 0
-    for row in rows(out / "front.csv"):
+    for row in read_rows(out / "front.csv"):
         for name, one in json.loads((out / row["allocation"]).read_text())["layers"].items():
             other = separate.get((name, one["weight"], one["activation"]))
             if other and other["unit"] != one["unit"]:

@@ -1,13 +1,11 @@
 """`macwright dse --pairs`: what neighbouring layers lose together, against brute force."""
 
-import csv
 import itertools
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
-from dse_tiny import write_tiny_model
+from dse_tiny import read_rows
 
 from macwright.dse import cli
 from macwright.dse.pairs import neighbours
@@ -17,44 +15,24 @@ from macwright.dse.workload import load_workload
 
 FORMATS = ["--weights", "int4,e2m1fn", "--activations", "int4,int8", "--no-verify"]
 
-
-@pytest.fixture(scope="module")
-def work(tmp_path_factory):
-    return tmp_path_factory.mktemp("pairs")
-
-
-@pytest.fixture(autouse=True)
-def cache(work, monkeypatch):
-    monkeypatch.setenv("MACWRIGHT_CACHE", str(work / "cache"))
-
-
-@pytest.fixture(scope="module")
-def model(work):
-    return write_tiny_model(work)
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(scope="module")
 def run_dir(work, model):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MACWRIGHT_CACHE", str(work / "cache"))
-        arguments = ["--pairs", "1", "-o", str(work / "run")]
-        assert cli.main(["dse", str(model), *FORMATS, *arguments]) == 0
+    arguments = ["--pairs", "1", "-o", str(work / "run")]
+    assert cli.main(["dse", str(model), *FORMATS, *arguments]) == 0
     return work / "run"
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as stream:
-        return list(csv.DictReader(stream))
 
 
 def test_front_counts_what_pairs_lose_together(run_dir):
     options = {
-        layer: [row for row in rows(run_dir / "options.csv") if row["layer"] == layer]
+        layer: [row for row in read_rows(run_dir / "options.csv") if row["layer"] == layer]
         for layer in ("conv", "linear")
     }
     extra = {
         (row["option_a"], row["option_b"]): float(row["loss"])
-        for row in rows(run_dir / "pairs.csv")
+        for row in read_rows(run_dir / "pairs.csv")
     }
     assert len(extra) == 16
     assert any(extra.values())
@@ -73,15 +51,15 @@ def test_front_counts_what_pairs_lose_together(run_dir):
             front.append((cost, loss))
     found = [
         (float(row["area_time"]), float(row["predicted_loss"]))
-        for row in rows(run_dir / "front.csv")
+        for row in read_rows(run_dir / "front.csv")
     ]
     # Points are solved at limits evenly spaced in cost: not all, but only the best.
     assert len(found) >= len(front) - 2
     places = [int(np.abs(np.array(front)[:, 0] - cost).argmin()) for cost, _ in found]
     np.testing.assert_allclose(found, [front[place] for place in places], rtol=1e-6)
     assert {0, len(front) - 1} <= set(places)
-    assert {row["status"] for row in rows(run_dir / "front.csv")} == {"optimal"}
-    (uniform,) = rows(run_dir / "uniform.csv")
+    assert {row["status"] for row in read_rows(run_dir / "front.csv")} == {"optimal"}
+    (uniform,) = read_rows(run_dir / "uniform.csv")
     alone = sum(
         float(row["loss"])
         for row in (*options["conv"], *options["linear"])
@@ -110,7 +88,7 @@ def test_terms_are_the_measured_interactions(run_dir, model):
     )
     (found,) = (
         float(row["loss"])
-        for row in rows(run_dir / "pairs.csv")
+        for row in read_rows(run_dir / "pairs.csv")
         if (row["option_a"], row["option_b"]) == ("int4/int4", "int4/uint4")
     )
     assert found == pytest.approx(wanted)

@@ -1,27 +1,17 @@
 """`macwright dse --rank`: random allocations, predicted and measured."""
 
-import csv
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from dse_tiny import write_tiny_model
+from dse_tiny import read_rows, write_tiny_model
 
 from macwright.dse import cli
 
 FORMATS = ["--weights", "int2,int4,int8", "--activations", "int3,int8", "--no-verify"]
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("MACWRIGHT_CACHE", str(tmp_path / "cache"))
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as stream:
-        return list(csv.DictReader(stream))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def test_ranking_is_that_of_the_allocations_measured(tmp_path, capsys):
@@ -30,7 +20,7 @@ def test_ranking_is_that_of_the_allocations_measured(tmp_path, capsys):
     assert cli.main(["dse", str(model), *FORMATS, "--rank", "12", "-o", str(out)]) == 0
     said = capsys.readouterr().out
     assert "ranking: Spearman of 12 random allocations, predicted loss with measured" in said
-    table = rows(out / "ranking.csv")
+    table = read_rows(out / "ranking.csv")
     assert len(table) == 12
     info = json.loads((out / "run.json").read_text())
     assert info["ranking"]["allocations"] == 12
@@ -42,7 +32,7 @@ def test_ranking_is_that_of_the_allocations_measured(tmp_path, capsys):
     assert info["ranking"]["spearman"]["logit_mse"] > 0.8
     assert "ranks 12 random allocations as they were measured" in (out / "report.html").read_text()
     # They are drawn from all options: totals of the table of options.
-    options = rows(out / "options.csv")
+    options = read_rows(out / "options.csv")
     first, second = ([r for r in options if r["layer"] == n] for n in ("conv", "linear"))
     totals = [float(a["loss"]) + float(b["loss"]) for a in first for b in second]
     assert len(set(predicted)) > 6

@@ -1,13 +1,12 @@
 """Losses of `macwright dse` that the user brings, or that another metric measures."""
 
-import csv
 import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from dse_tiny import write_tiny_model
+from dse_tiny import read_rows
 
 from macwright.dse import cli
 from macwright.dse.recipe import load_recipe
@@ -16,25 +15,7 @@ from macwright.dse.workload import load_workload
 
 FORMATS = ["--weights", "int4,e2m1fn", "--activations", "int4,int8", "--no-verify"]
 
-
-@pytest.fixture(scope="module")
-def work(tmp_path_factory):
-    return tmp_path_factory.mktemp("losses")
-
-
-@pytest.fixture(autouse=True)
-def cache(work, monkeypatch):
-    monkeypatch.setenv("MACWRIGHT_CACHE", str(work / "cache"))
-
-
-@pytest.fixture(scope="module")
-def model(work):
-    return write_tiny_model(work)
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as stream:
-        return list(csv.DictReader(stream))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def write_table(path: Path, **special: float) -> Path:
@@ -55,7 +36,7 @@ def test_own_losses_take_the_place_of_the_measured_ones(model, work, capsys):
     arguments = [str(model), *FORMATS, "--sensitivity", str(table), "-o", str(out)]
     assert cli.main(["dse", *arguments]) == 0
     assert "losses: as they are in mine.csv" in capsys.readouterr().out
-    options = {(row["layer"], row["option"]): row for row in rows(out / "options.csv")}
+    options = {(row["layer"], row["option"]): row for row in read_rows(out / "options.csv")}
     assert float(options["linear", "e2m1fn/uint4"]["loss"]) == pytest.approx(1.25)
     assert float(options["conv", "e2m1fn/int8"]["loss"]) == pytest.approx(1.1)
     info = json.loads((out / "run.json").read_text())
@@ -64,7 +45,7 @@ def test_own_losses_take_the_place_of_the_measured_ones(model, work, capsys):
     assert info["loss_factors"] == {}
     assert "Losses are those of the user's table mine.csv." in ((out / "report.html").read_text())
     # The last point is the least lossy one: the exception of the table is in it.
-    last = json.loads((out / rows(out / "front.csv")[-1]["allocation"]).read_text())
+    last = json.loads((out / read_rows(out / "front.csv")[-1]["allocation"]).read_text())
     assert last["layers"]["linear"]["weight"] == "e2m1fn"
 
 
@@ -77,7 +58,7 @@ def test_losses_are_measured_by_the_metric_that_is_asked_for(model, work, capsys
     workload = load_workload(model, dataset)
     formats = ["int4", "e2m1fn"], ["int4", "int8"]
     wanted = measure_sensitivity(workload, dataset, *formats, metric="kl", images=16)
-    found = [float(row["loss"]) for row in rows(out / "sensitivity.csv")]
+    found = [float(row["loss"]) for row in read_rows(out / "sensitivity.csv")]
     np.testing.assert_allclose(found, wanted["loss"])
     info = json.loads((out / "run.json").read_text())
     assert info["losses"]["metric"] == "kl"
