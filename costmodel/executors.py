@@ -5,10 +5,11 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 from macwright.hw.files import ToolError
 
-__all__ = ["MANY", "cluster", "local_executor", "process_pool"]
+__all__ = ["MANY", "cluster", "dask_client", "local_executor", "process_pool"]
 
 #: Units from which on processes are worth their start.
 MANY = 16
@@ -39,12 +40,8 @@ def local_executor(count: int, jobs: int | None = None) -> AbstractContextManage
 
 
 @contextmanager
-def cluster(address: str) -> Iterator[Executor]:
-    """Workers of a Dask cluster, as a context.
-
-    A unit in the hands of a worker that dies goes to another one. The workers need macwright,
-    the cache folder of this machine (``$MACWRIGHT_CACHE``) and, where there are any, its Liberty
-    files at the same places.
+def dask_client(address: str) -> Iterator[Any]:
+    """Client of a Dask cluster, as a context.
 
     Parameters
     ----------
@@ -67,6 +64,18 @@ def cluster(address: str) -> Iterator[Executor]:
     except (OSError, ValueError) as error:
         raise ToolError(f"Scheduler {address} cannot be reached: {error}") from None
     try:
-        yield client.get_executor(pure=False)
+        yield client
     finally:
         client.close()
+
+
+@contextmanager
+def cluster(address: str) -> Iterator[Executor]:
+    """Workers of a Dask cluster, as a context; parameters and errors as of `dask_client`.
+
+    A unit in the hands of a worker that dies goes to another one. The workers need macwright,
+    the cache folder of this machine (``$MACWRIGHT_CACHE``) and, where there are any, its Liberty
+    files at the same places.
+    """
+    with dask_client(address) as client:
+        yield client.get_executor(pure=False)

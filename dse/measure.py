@@ -2,10 +2,12 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from typing import Any
 
+from macwright.costmodel.executors import dask_client
 from macwright.dse.evaluate import Evaluation, evaluate
 from macwright.dse.knee import knee_index
 from macwright.dse.options import split_pairs
@@ -30,20 +32,35 @@ def evaluate_all(
 ) -> list[Evaluation]:
     """Each allocation (option of each layer) on the evaluation data."""
     say = progress or (lambda *_: None)
-    jobs = settings.jobs or os.cpu_count() or 1
-
-    def measured(pairs: Mapping[str, str]) -> Evaluation:
-        return evaluate(workload, dataset, split_pairs(pairs), jobs=1)
-
-    with ThreadPoolExecutor(jobs) as pool:
-        running = [pool.submit(measured, pairs) for pairs in allocations]
+    with _workers(workload, dataset, settings) as (pool, network, data):
+        running = [pool.submit(_measured, network, data, dict(pairs)) for pairs in allocations]
         try:
             for done, _ in enumerate(as_completed(running)):
                 say("evaluation", done, len(running))
             return [run.result() for run in running]
         except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
+            for run in running:
+                run.cancel()
             raise
+
+
+def _measured(workload: Workload, dataset: Dataset, pairs: Mapping[str, str]) -> Evaluation:
+    return evaluate(workload, dataset, split_pairs(pairs), jobs=1)
+
+
+@contextmanager
+def _workers(
+    workload: Workload, dataset: Dataset, settings: Settings
+) -> Iterator[tuple[Executor, Any, Any]]:
+    """Where to evaluate, and how network and data are named there: threads, or a cluster."""
+    if settings.scheduler is None:
+        with ThreadPoolExecutor(settings.jobs or os.cpu_count() or 1) as pool:
+            yield pool, workload, dataset
+    else:
+        with dask_client(settings.scheduler) as client:
+            # Each worker gets them once.
+            network, data = client.scatter([workload, dataset], broadcast=True)
+            yield client.get_executor(pure=False), network, data
 
 
 def measure_points(

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 import time
 
@@ -39,32 +38,6 @@ def test_cluster_that_is_not_there_is_one_line(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     assert cli.main(argv) == 1
     assert "pip install 'macwright[distributed]'" in capsys.readouterr().err
-
-
-@pytest.fixture
-def scheduler():
-    """Address of a scheduler with two workers of one thread, and the workers' processes."""
-    pytest.importorskip("distributed", reason="needs Dask, the extra [distributed]")
-    options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
-    command = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
-    main = subprocess.Popen([*command, "--port", "0", "--no-dashboard"], **options)
-    address = ""
-    assert main.stderr is not None
-    for line in main.stderr:
-        if "Scheduler at:" in line:
-            address = line.split("Scheduler at:")[1].strip()
-            break
-    command = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-nanny"]
-    options["stderr"] = subprocess.DEVNULL
-    workers = [
-        subprocess.Popen([*command, "--nthreads", "1", "--no-dashboard"], **options)
-        for _ in range(2)
-    ]
-    yield address, workers
-    for process in (*workers, main):
-        process.kill()
-        process.wait()
-    main.stderr.close()
 
 
 @pytest.mark.slow
