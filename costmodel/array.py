@@ -1,18 +1,19 @@
 """Arrays: cycles, utilisation and traffic of a layer, which the hardware keeps to the cycle.
 
 A layer is `groups` products of an M-by-K matrix of activations and a K-by-N matrix of weights.
-A PE takes u products of one sum in a cycle (u = 1 for a MAC, more for a dot product), and its
-result is there L cycles after its last operands (`latency`). ⌈x⌉ is x rounded up.
+A PE takes u products of one sum in p cycles (u = p = 1 for a MAC, a larger u for a dot product,
+p > 1 for bit-serial weights, for which all activations of a sum come p times), and its result is
+there L cycles after its last operands (`latency`). ⌈x⌉ is x rounded up.
 
 Output stationary, R by C PEs
     PE (r, c) makes one output; activations are broadcast along rows, weights along columns. A
-    tile is R positions by C channels, T = groups ⌈M/R⌉ ⌈N/C⌉ of them, and takes D = ⌈K/u⌉
+    tile is R positions by C channels, T = groups ⌈M/R⌉ ⌈N/C⌉ of them, and takes D = p ⌈K/u⌉
     cycles of operands. Finished sums are moved to R rows of result registers, which leave one
     row a cycle while the next tile is computed, so that a tile begins max(D, R) cycles after the
     one before it: ``cycles = (T - 1) max(D, R) + D + L - 1 + R``. Elements read from the buffers:
-    activations groups M K ⌈N/C⌉, weights groups K N ⌈M/R⌉.
+    activations p groups M K ⌈N/C⌉, weights groups K N ⌈M/R⌉.
 
-Weight stationary, R by C PEs
+Weight stationary, R by C PEs, p = 1
     PE (r, c) keeps u weights of one channel; a column adds what its R PEs make. A tile is R u
     terms by C channels, T = groups ⌈K/(R u)⌉ ⌈N/C⌉ of them, and takes M cycles, one position
     each. The weights of the next tile are loaded, one row a cycle, behind those in use:
@@ -125,7 +126,9 @@ class TemporalArray:
     rows, columns : int
         R and C.
     macs_per_pe : int
-        Products of a PE in a cycle, u.
+        Products that a PE works on together, u.
+    passes : int
+        Cycles that they take, p.
     stationary : {"output", "weight"}
         What stays in a PE.
     latency : int
@@ -142,6 +145,7 @@ class TemporalArray:
     rows: int
     columns: int
     macs_per_pe: int = 1
+    passes: int = 1
     stationary: str = "output"
     latency: int = 1
 
@@ -150,13 +154,19 @@ class TemporalArray:
         _check("Array columns", self.columns)
         _check("Products of a PE", self.macs_per_pe)
         _check("Array latency", self.latency)
+        _check("Passes of a PE", self.passes)
         if self.stationary not in ("output", "weight"):
             raise ValueError(f"Array must be output or weight stationary, not {self.stationary!r}")
+        if self.passes > 1 and self.stationary == "weight":
+            raise ValueError(
+                f"Passes of a weight-stationary PE must be 1, not {self.passes}: it keeps whole "
+                "weights"
+            )
 
     @property
-    def macs_per_cycle(self) -> int:
+    def macs_per_cycle(self) -> float:
         """Products of the whole array in a cycle."""
-        return self.rows * self.columns * self.macs_per_pe
+        return self.rows * self.columns * self.macs_per_pe / self.passes
 
     def schedule(self, layer: MatrixProduct) -> Schedule:
         """What a layer takes; the module says by which formulas."""
@@ -164,7 +174,7 @@ class TemporalArray:
         across = _ceil(n, self.columns)
         macs = groups * m * k * n
         if self.stationary == "output":
-            depth = _ceil(k, self.macs_per_pe)
+            depth = self.passes * _ceil(k, self.macs_per_pe)
             down = _ceil(m, self.rows)
             tiles = groups * down * across
             cycles = (tiles - 1) * max(depth, self.rows) + depth + self.latency - 1 + self.rows
@@ -183,7 +193,7 @@ class TemporalArray:
             macs=macs,
             cycles=cycles,
             utilisation=macs / (cycles * self.macs_per_cycle),
-            act_reads=groups * m * k * across,
+            act_reads=self.passes * groups * m * k * across,
             weight_reads=weight_reads,
             partial_writes=writes,
             partial_reads=reads,

@@ -11,6 +11,7 @@ from macwright.costmodel.layer_operands import LayerOperands
 from macwright.costmodel.stimulus import STIMULI
 from macwright.costmodel.technology import Technology, find_technology
 from macwright.costmodel.unit_costs import unit_costs
+from macwright.costmodel.unit_modes import row_name
 from macwright.costmodel.yosys import find_yosys
 from macwright.hw.files import ToolError
 
@@ -61,7 +62,7 @@ def characterize(
 
     Parameters
     ----------
-    specs : sequence of unit specs
+    specs : sequence of unit specs or UnitMode
         What to characterise, in the order of the rows.
     technology : str or Technology
         What to map to.
@@ -99,8 +100,8 @@ def characterize(
     technology.flow(dsp=dsp)
     if specs and not technology.mappable:
         raise ToolError(
-            f"Unit {specs[0].name} must be one that the shipped table of {technology.name} has, "
-            f"or come with the library's Liberty files (--liberty FILE)"
+            f"Unit {row_name(specs[0])} must be one that the shipped table of {technology.name} "
+            f"has, or come with the library's Liberty files (--liberty FILE)"
         )
     if isinstance(stimulus, str) and stimulus not in STIMULI:
         raise ValueError(f"Stimulus must be one of {', '.join(STIMULI)}, not {stimulus!r}")

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from macwright.costmodel import (
@@ -17,11 +16,12 @@ from macwright.costmodel import (
 )
 from macwright.costmodel.cache import content_key, modules_sha256
 from macwright.costmodel.layer_operands import LayerOperands
+from macwright.costmodel.mode_streams import mode_streams
 from macwright.costmodel.netlist import Netlist
 from macwright.costmodel.power import EnergyResult, measure_energy
 from macwright.costmodel.protocol_streams import protocol_streams
-from macwright.costmodel.stimulus import layer_streams, named_streams, pack_elements
-from macwright.hw.formats import Format
+from macwright.costmodel.stimulus import layer_streams, named_streams
+from macwright.costmodel.unit_modes import UnitMode, unit_modes
 
 __all__ = [
     "energy_figures",
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 #: Input ports that streams can be made for.
-_KNOWN = frozenset({"clk", "rst", "en", "clear", "a", "w", "mode"})
+_KNOWN = frozenset({"clk", "rst", "en", "clear", "a", "w"})
 #: Part of a cell that a simulation needs.
 _CELL_KEYS = ("type", "parameters", "connections")
 
@@ -143,12 +143,12 @@ def unit_streams(
     netlist : Netlist
         Mapped unit.
     spec : unit spec
-        Formats and `macs_per_cycle`. A port with more room than operands takes each several
-        times, as the bit planes of a weight share an activation; activations for which a port has
-        no room are shared by the weights; a port `mode` is 0. Units with further ports:
+        Formats and `macs_per_cycle`. Activations for which a port has no room are shared by the
+        weights. A unit with several modes, or such a unit in one of them (else it is in the
+        widest): `macwright.costmodel.mode_streams`. Units with further ports:
         `macwright.costmodel.protocol_streams`.
     operands : str or LayerOperands
-        As for `unit_energy`; those of a layer need a unit of one product a cycle.
+        As for `unit_energy`; those of a layer need a unit of one product a cycle, or with modes.
 
     Returns
     -------
@@ -160,35 +160,23 @@ def unit_streams(
     ValueError
         If a layer's operands do not fit the unit.
     """
+    if isinstance(spec, UnitMode) or hasattr(spec, "modes"):
+        return mode_streams(spec if isinstance(spec, UnitMode) else unit_modes(spec)[0], operands)
     inputs = {n for n, port in netlist.ports.items() if port.direction == "input"}
     if inputs - _KNOWN:
         named = operands if isinstance(operands, str) else None
         return None if named is None else protocol_streams(spec, named, inputs)
-    count = max(1, int(spec.macs_per_cycle))
-    streams: dict[str, NDArray[Any]] = {}
     if isinstance(operands, LayerOperands):
         if spec.macs_per_cycle != 1:
-            raise ValueError(f"Unit {spec.name} must take one product a cycle, not {count}")
+            raise ValueError(
+                f"Unit {spec.name} must take one product a cycle, not {spec.macs_per_cycle}"
+            )
         acts, weights, lanes = operands.acts, operands.weights, operands.lanes
-        streams.update(layer_streams(acts, weights, spec.act, spec.weight, lanes=lanes))
-        return streams
+        return dict(layer_streams(acts, weights, spec.act, spec.weight, lanes=lanes))
+    count = max(1, int(spec.macs_per_cycle))
     room = len(netlist.ports["a"].nets) // spec.act.width
     elements = {"elements": max(1, min(count, room)), "weight_elements": count}
-    streams.update(named_streams(operands, spec.act, spec.weight, **elements))
-    for port, fmt in (("a", spec.act), ("w", spec.weight)):
-        copies = len(netlist.ports[port].nets) // (count * fmt.width)
-        if copies > 1:
-            streams[port] = _repeat(streams[port], fmt, count=count, copies=copies)
-    if "mode" in inputs:
-        streams["mode"] = np.zeros_like(streams["clear"])
-    return streams
-
-
-def _repeat(codes: NDArray[Any], fmt: Format, *, count: int, copies: int) -> NDArray[Any]:
-    """Packed codes with each element so many times, side by side."""
-    mask = (1 << fmt.width) - 1
-    elements = [codes.astype(object) >> n * fmt.width & mask for n in range(count)]
-    return pack_elements(np.stack(elements, axis=-1).repeat(copies, axis=-1), fmt.width)
+    return dict(named_streams(operands, spec.act, spec.weight, **elements))
 
 
 def energy_key(netlist_key: str, spec: Any, operands: str, *modules: str) -> str:
@@ -213,7 +201,9 @@ def energy_key(netlist_key: str, spec: Any, operands: str, *modules: str) -> str
         power_cells.__name__,
         power_groups.__name__,
         power_rollup.__name__,
+        "macwright.costmodel.mode_streams",
         "macwright.costmodel.protocol_streams",
+        "macwright.costmodel.unit_modes",
         stimulus.__name__,
         __name__,
         *modules,

@@ -16,6 +16,7 @@ from macwright.costmodel.energy import energy_key
 from macwright.costmodel.layer_operands import LayerOperands
 from macwright.costmodel.technology import Technology
 from macwright.costmodel.unit_costs import unit_netlist
+from macwright.costmodel.unit_modes import row_name
 
 __all__ = ["layer_energies", "read_operands"]
 
@@ -40,8 +41,8 @@ def layer_energies(
 
     Parameters
     ----------
-    specs : iterable of unit specs
-        Units of one product a cycle; mapped if they were not before.
+    specs : iterable of unit specs or UnitMode
+        Units of one product a cycle, or in one of several modes; mapped if they were not before.
     layers : sequence of str
         Names of the layers.
     operands : callable
@@ -107,7 +108,7 @@ def _unit(
             assert technology.energy is not None
             found = dict(technology.energy(netlist, spec, recorded))
             kept.put(place, found)
-        rows.append({"unit": spec.name, "layer": layer, **{c: found[c] for c in _COLUMNS}})
+        rows.append({"unit": row_name(spec), "layer": layer, **{c: found[c] for c in _COLUMNS}})
     return rows
 
 

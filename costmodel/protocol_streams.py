@@ -1,11 +1,11 @@
-"""Operand streams of units whose further inputs follow a protocol: groups, block scales, digits."""
+"""Operand streams of units whose further inputs follow a protocol: groups, block scales."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from macwright.costmodel.stimulus import named_streams, pack_elements
+from macwright.costmodel.stimulus import named_streams
 from macwright.hw.formats import BlockFormat, Format
 
 __all__ = ["protocol_streams"]
@@ -16,8 +16,6 @@ Streams = dict[str, NDArray[Any]]
 GROUPS = 4
 #: Octaves around one within which scales of blocks lie.
 OCTAVES = 2.0
-#: Cycles that a bit-serial unit stays with one digit: a dot product has so many terms in a lane.
-TERMS = 4
 
 
 def protocol_streams(spec: Any, stimulus: str, inputs: set[str]) -> Streams | None:
@@ -28,8 +26,6 @@ def protocol_streams(spec: Any, stimulus: str, inputs: set[str]) -> Streams | No
       four groups.
     - ``a_scale, w_scale`` (`dot` of block formats): drawn for each block within two octaves of
       one; a new sum begins every 32 cycles.
-    - ``shift, sign`` (`serial_mac`): dot products of four terms a lane, digit by digit from the
-      top.
 
     Parameters
     ----------
@@ -45,8 +41,6 @@ def protocol_streams(spec: Any, stimulus: str, inputs: set[str]) -> Streams | No
     dict of str to ndarray, shape (cycles, lanes)
         None for inputs of another kind, such as those of a requantiser.
     """
-    if "shift" in inputs and "sign" in inputs:
-        return _serial(spec, stimulus)
     if "take" in inputs:
         return _groups(spec, stimulus, inputs)
     if inputs & {"a_scale", "w_scale"}:
@@ -85,31 +79,3 @@ def _blocks(spec: Any, stimulus: str, inputs: set[str]) -> Streams:
 
 def _element(fmt: Format) -> Format:
     return fmt.element if isinstance(fmt, BlockFormat) else fmt
-
-
-def _serial(spec: Any, stimulus: str) -> Streams:
-    digits = -(-spec.weight.width // spec.step)
-    whole = digits * TERMS
-    cycles = named_streams(stimulus, spec.act, spec.weight)["a"].shape[0]
-    products = -(-cycles // whole) * TERMS
-    drawn = named_streams(stimulus, spec.act, spec.weight, cycles=products, elements=spec.lanes)
-    cycle = np.arange(cycles)
-    term = cycle // whole * TERMS + cycle % TERMS
-    digit = cycle % whole // TERMS
-    width, mask = spec.weight.width, (1 << spec.step) - 1
-    codes = drawn["w"][term].astype(object)
-    weights = np.stack([codes >> n * width & (1 << width) - 1 for n in range(spec.lanes)], axis=-1)
-    weights -= (weights >> width - 1 & 1) << width
-    down = ((digits - 1 - digit) * spec.step).astype(object)[:, None, None]
-    shape = drawn["a"][term].shape
-    return {
-        "a": drawn["a"][term],
-        "w": pack_elements(weights >> down & mask, spec.step),
-        "clear": _columns(cycle % whole == 0, shape),
-        "shift": _columns((cycle % TERMS == 0) & (digit > 0), shape),
-        "sign": _columns(digit == 0, shape),
-    }
-
-
-def _columns(flags: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.int64]:
-    return np.broadcast_to(flags[:, None], shape).astype(np.int64)

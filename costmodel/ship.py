@@ -14,6 +14,7 @@ from macwright.costmodel.characterize import characterize, cost_frame
 from macwright.costmodel.default_units import default_units, fp8_units
 from macwright.costmodel.table import current_rows
 from macwright.costmodel.technology import LIBERTY_NAMES, Technology
+from macwright.costmodel.unit_modes import SWITCHED, row_name, switched_unit, unit_modes
 from macwright.hw.registry import registry
 
 __all__ = ["BENCHED", "SHIPPED", "shipped_rows", "shipped_units"]
@@ -27,8 +28,13 @@ _Progress = Callable[[str, int, int], None]
 
 
 def shipped_units(technology: str) -> list[Any]:
-    """Units of a shipped table: default search, FP8 against INT8, and the registry as it is."""
-    others = (*fp8_units(technology).values(), *registry())
+    """Units of a shipped table: default search, FP8 against INT8, and the registry as it is.
+
+    Where there are energies, the search's units with several modes come in each of them.
+    """
+    others = [*fp8_units(technology).values(), *registry()]
+    if technology in LIBERTY_NAMES:
+        others += [mode for text in SWITCHED for mode in unit_modes(switched_unit(text))[1:]]
     return list(dict.fromkeys([*default_units(technology), *others]))
 
 
@@ -74,7 +80,7 @@ def shipped_rows(
     kept = cost_frame([row for row in known if row is not None])
     todo = [spec for spec, row in zip(specs, known, strict=True) if row is None]
     if not todo or not technology.mappable:
-        return kept, 0, [spec.name for spec in todo]
+        return kept, 0, [row_name(spec) for spec in todo]
     made = characterize(todo, technology, jobs=jobs, executor=executor, progress=progress)
     if technology.name in BENCHED:
         searched = set(default_units(technology.name))

@@ -18,6 +18,7 @@ from macwright.costmodel.characterize import (
 from macwright.costmodel.layer_operands import LayerOperands
 from macwright.costmodel.technology import Technology, find_technology
 from macwright.costmodel.unit_costs import generator_versions
+from macwright.costmodel.unit_modes import row_name
 from macwright.hw.verilog import generator_sha256, rtlil_sha256, verilog_sha256
 
 __all__ = [
@@ -123,7 +124,7 @@ def costs(
 
     Parameters
     ----------
-    specs : sequence of unit specs
+    specs : sequence of unit specs or UnitMode
         Units, in the order of the rows.
     technology : str or Technology
         What they are mapped to.
@@ -183,9 +184,11 @@ def current_rows(
         and (stimulus is None or row["stimulus"] in (stimulus, None) or pd.isna(row["stimulus"]))
     }
     trusted = _stamp(technology.name) == generator_sha256()
-    rows = [shipped.get(spec.name) for spec in specs]
+    rows = [shipped.get(row_name(spec)) for spec in specs]
     return [
-        row if row is not None and (trusted or _is_current(row, spec)) else None
+        row
+        if row is not None and (trusted or _is_current(row, getattr(spec, "spec", spec)))
+        else None
         for row, spec in zip(rows, specs, strict=True)
     ]
 

@@ -12,6 +12,7 @@ from macwright.costmodel.cache import Cache, content_key
 from macwright.costmodel.energy import energy_key, slim_netlist
 from macwright.costmodel.layer_operands import LayerOperands
 from macwright.costmodel.technology import Technology
+from macwright.costmodel.unit_modes import UnitMode, row_name
 from macwright.costmodel.yosys import Yosys, find_yosys, run_yosys
 from macwright.hw.files import ToolError
 from macwright.hw.verilog import generator_sha256, rtlil_sha256, unit_verilog
@@ -40,7 +41,7 @@ def unit_costs(
 
     Parameters
     ----------
-    spec : unit spec
+    spec : unit spec or UnitMode
         The unit.
     technology : Technology
         What it is mapped to.
@@ -59,8 +60,9 @@ def unit_costs(
     ToolError
         If the unit cannot be synthesised; nothing is cached then.
     """
-    rtlil, verilog = _hashes(spec)
-    key = _key(spec, verilog, technology, dsp=dsp)
+    unit = spec.spec if isinstance(spec, UnitMode) else spec
+    rtlil, verilog = _hashes(unit)
+    key = _key(unit, verilog, technology, dsp=dsp)
     counted, source = Cache("synthesis").get(key), "cache"
     measure = technology.energy or technology.activity
     measured: Any = {}
@@ -72,7 +74,7 @@ def unit_costs(
     netlist = Cache("netlists").get(key) if measured is None else None
     if counted is None or (measured is None and netlist is None):
         source = "characterised"
-        counted, netlist = _map(spec, key, technology, dsp=dsp)
+        counted, netlist = _map(unit, key, technology, dsp=dsp)
     if measured is None and measure is not None and operands is not None:
         source = "characterised"
         measured = dict(measure(netlist or {}, spec, operands))
@@ -80,7 +82,7 @@ def unit_costs(
     return {
         **counted,
         **(measured or {}),
-        "unit": spec.name,
+        "unit": row_name(spec),
         "technology": technology.name,
         "area_unit": technology.area_unit,
         "macs_per_cycle": spec.macs_per_cycle,
@@ -99,9 +101,10 @@ def unit_netlist(spec: Any, technology: Technology) -> tuple[str, dict[str, Any]
     ToolError
         If the unit cannot be synthesised.
     """
-    key = _key(spec, _hashes(spec)[1], technology, dsp=False)
+    unit = spec.spec if isinstance(spec, UnitMode) else spec
+    key = _key(unit, _hashes(unit)[1], technology, dsp=False)
     netlist = Cache("netlists").get(key)
-    return key, _map(spec, key, technology, dsp=False)[1] if netlist is None else netlist
+    return key, _map(unit, key, technology, dsp=False)[1] if netlist is None else netlist
 
 
 def _key(spec: Any, verilog: str, technology: Technology, *, dsp: bool) -> str:

@@ -55,6 +55,34 @@ def output_stationary(layer, rows, columns, u, latency):
     return registers_free, *reads
 
 
+def digit_serial(layer, rows, columns, u, latency, passes, bits=6):
+    """The same of PEs that take a digit of each weight at a time, for all terms of a sum."""
+    acts, weights = layer.operands()
+    out = np.zeros((layer.groups, layer.m, layer.n), dtype=int)
+    width = -(-bits // passes)
+    cycle, reads, free = 0, [0, 0], 0
+    for g in range(layer.groups):
+        for ms in chunks(layer.m, rows):
+            for ns in chunks(layer.n, columns):
+                steps = chunks(layer.k, u)
+                cycle = max(cycle, free - passes * len(steps) - latency + 1)
+                reads[1] += len(ns) * layer.k
+                for digit in reversed(range(passes)):
+                    out[g, ms.start : ms.stop, ns.start : ns.stop] <<= width
+                    for ks in steps:
+                        reads[0] += len(ms) * len(ks)
+                        for m in ms:
+                            for n in ns:
+                                digits = weights[g, ks.start : ks.stop, n] >> digit * width
+                                if digit < passes - 1:
+                                    digits = digits & (1 << width) - 1
+                                out[g, m, n] += acts[g, m, ks.start : ks.stop] @ digits
+                        cycle += 1
+                free = cycle + latency - 1 + rows
+    assert (out == acts @ weights).all()
+    return free, *reads
+
+
 def weight_stationary(layer, rows, columns, u, latency):
     """Cycles, activation, weight and partial sum reads, and partial sum writes."""
     acts, weights = layer.operands()
@@ -119,6 +147,16 @@ def test_formulas_are_those_of_the_machine(layer, shape):
     assert got.out_writes == layer.groups * layer.m * layer.n
 
 
+@pytest.mark.parametrize("layer", LAYERS, ids=str)
+@pytest.mark.parametrize("shape", [(4, 3, 1, 1, 3), (3, 2, 4, 3, 2), (8, 1, 2, 1, 6)], ids=str)
+def test_bit_serial_elements_take_their_passes(layer, shape):
+    rows, columns, u, latency, passes = shape
+    array = TemporalArray(rows=rows, columns=columns, macs_per_pe=u, latency=latency, passes=passes)
+    got = array.schedule(layer)
+    assert (got.cycles, got.act_reads, got.weight_reads) == digit_serial(layer, *shape)
+    assert got.utilisation == pytest.approx(got.macs * passes / (got.cycles * rows * columns * u))
+
+
 @pytest.mark.parametrize("folding", [(1, 1, 1), (3, 1, 2), (2, 5, 1), (6, 5, 4)])
 def test_engine_is_the_loop_nest(folding):
     layer = Gemm(7, 5, 6, 2)
@@ -152,6 +190,10 @@ def test_energy_is_products_and_traffic():
         (
             lambda: TemporalArray(rows=1, columns=1, stationary="input"),
             "^Array must be output or weight stationary, not 'input'$",
+        ),
+        (
+            lambda: TemporalArray(rows=1, columns=1, passes=2, stationary="weight"),
+            "^Passes of a weight-stationary PE must be 1, not 2: it keeps whole weights$",
         ),
         (
             lambda: Engine(pe=4, simd=1).schedule(Gemm(7, 5, 6)),
