@@ -31,6 +31,14 @@ def add_architecture_arguments(parser: argparse.ArgumentParser) -> None:
         help="temporal: capacities of each of the two buffers (16,64); cell libraries only",
     )
     parser.add_argument(
+        "--switched",
+        action="append",
+        metavar="'UNIT FIELD=VALUE ...'",
+        help="temporal: unit whose widths are switched at run time and that may be on chip, such "
+        "as 'bitplane_dot lanes=8' (repeatable; default: composable_mac of both variants, "
+        "bitplane_dot and serial_mac), or none",
+    )
+    parser.add_argument(
         "--dsp", action="store_true", help="units use the hard multipliers of an FPGA"
     )
     parser.add_argument(
@@ -55,10 +63,12 @@ def architecture(args: argparse.Namespace) -> Any:
                 raise ValueError(f"Option {flag} must be N,N,..., not {text!r}") from None
     if args.types is not None:
         given["types"] = args.types
+    if args.switched is not None:
+        given["switched"] = () if args.switched == ["none"] else tuple(args.switched)
     if given and args.architecture != "temporal":
         raise ValueError(
-            "Options --types, --array-rows, --array-columns and --buffers-kib must come with "
-            "--architecture temporal"
+            "Options --types, --array-rows, --array-columns, --buffers-kib and --switched must "
+            "come with --architecture temporal"
         )
     if args.clock_mhz is not None:
         if args.architecture is None:

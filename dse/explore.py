@@ -11,6 +11,7 @@ import pandas as pd
 from macwright.costmodel.executors import local_executor
 from macwright.costmodel.table import costs
 from macwright.costmodel.technology import Technology, find_technology
+from macwright.costmodel.unit_modes import priced
 from macwright.dse.evaluate import evaluate
 from macwright.dse.layer_energy import with_layer_energy
 from macwright.dse.losses import Losses, find_losses
@@ -22,7 +23,7 @@ from macwright.dse.recipe import Dataset, load_recipe
 from macwright.dse.refine import Correction, corrected, fit_correction, split_held_out
 from macwright.dse.search import Found, search
 from macwright.dse.sensitivity import AccuracyPrediction
-from macwright.dse.settings import Settings
+from macwright.dse.settings import Settings, Temporal
 from macwright.dse.solver.pairs import PairTerm
 from macwright.dse.verify import Verification, verify_units
 from macwright.dse.workload import Workload, load_workload
@@ -135,7 +136,10 @@ def explore(
         dsp=settings.dsp,
         fixed=workload.fixed,
     )
-    rows = _costs(list(units.values()), technology, settings, progress)
+    chip = settings.architecture
+    switched = chip.specs if isinstance(chip, Temporal) else ()
+    wanted = [*units.values(), *priced(switched, technology)]
+    rows = _costs(wanted, technology, settings, progress)
     clock("characterise")
     single = option_table(
         layers,
@@ -163,7 +167,7 @@ def explore(
     options, found, corrections = _refined(single, settings.refine, searched, measured)
     clock("solve")
     verification = verify_units(
-        _used_units(found, units),
+        _used_units(found, units, switched),
         rows,
         simulating=settings.verify,
         jobs=settings.jobs,
@@ -171,7 +175,9 @@ def explore(
     )
     clock("verify")
     if settings.layer_energy:
-        found = with_layer_energy(workload, dataset, found, units, technology, settings, progress)
+        found = with_layer_energy(
+            workload, dataset, found, units, switched, technology, settings, progress
+        )
         clock("layer energy")
     prediction, found = measure_points(workload, dataset, found, reference, settings, progress)
     ranking = None
@@ -236,13 +242,16 @@ def _refined(
     return options, found, corrections
 
 
-def _used_units(found: Found, units: Mapping[tuple[str, str], Any]) -> list[Any]:
+def _used_units(
+    found: Found, units: Mapping[tuple[str, str], Any], switched: Sequence[Any]
+) -> list[Any]:
     """Specs of the units of a front."""
     used = {unit for point in found.front for unit in point.units.values()}
     pairs = {pair for point in found.front if not point.units for pair in point.pairs.values()}
-    return [
+    plain = [
         spec for pair, spec in units.items() if spec.name in used or option_name(*pair) in pairs
     ]
+    return [*plain, *(spec for spec in switched if spec.name in used)]
 
 
 class _Clock:

@@ -9,12 +9,14 @@ import pandas as pd
 
 from macwright.costmodel.array import Engine, Schedule, TemporalArray
 from macwright.costmodel.memory import DRAM_PJ_PER_BIT, Sram, sram
+from macwright.costmodel.unit_modes import unit_modes
+from macwright.dse.placement import placements
 from macwright.dse.settings import Dataflow, Temporal
 from macwright.dse.solver import ArrayShape, OptionTable
 from macwright.dse.workload import Layer
-from macwright.hw.formats import IntFormat, parse_format
+from macwright.hw.formats import parse_format
 
-__all__ = ["FRAME", "LATENCY", "dataflow_table", "runs_on", "temporal_problem"]
+__all__ = ["FRAME", "LATENCY", "dataflow_table", "temporal_problem"]
 
 #: Columns of the time of a sample: from layer to layer, and between two samples.
 LATENCY, FRAME = "latency_ms", "frame_ms"
@@ -23,28 +25,6 @@ LATENCY, FRAME = "latency_ms", "frame_ms"
 NODE_NM = {"nangate45": 45.0, "asap7": 7.0, "sky130hd": 130.0, "ihp130": 130.0}
 #: Memory outside of the chip, and bits of an access to a buffer.
 DRAM, BUFFER_BITS = "lpddr4", 64
-
-
-def runs_on(pair: tuple[str, str], unit: tuple[str, str]) -> bool:
-    """Whether a unit for one pair of formats computes another pair exactly.
-
-    A narrower integer is extended; an unsigned one needs one bit more in a signed operand. Other
-    formats run on their own unit only.
-
-    Examples
-    --------
-    >>> runs_on(("int4", "uint4"), ("int8", "int5")), runs_on(("int4", "uint4"), ("int4", "int4"))
-    (True, False)
-    """
-    return all(_holds(parse_format(a), parse_format(b)) for a, b in zip(unit, pair, strict=True))
-
-
-def _holds(wide: Any, narrow: Any) -> bool:
-    if wide == narrow:
-        return True
-    if not (isinstance(wide, IntFormat) and isinstance(narrow, IntFormat)):
-        return False
-    return bool(wide.min <= narrow.min and wide.max >= narrow.max)
 
 
 def temporal_problem(
@@ -66,7 +46,7 @@ def temporal_problem(
     units : mapping
         Spec of the unit of each pair of formats.
     costs : DataFrame
-        Cost rows of the units.
+        Cost rows of the units, and of those with several modes in each mode.
     chip : Temporal
         What may be chosen.
     technology : str
@@ -75,35 +55,29 @@ def temporal_problem(
     Returns
     -------
     tuple of (OptionTable, list of ArrayShape)
-        Labels of the table: `unit`, the type, and `formats`, the pair. Columns of the arrays:
-        `latency_ms` and, where the units have an energy, `energy_uj`: products, buffers and
-        memory outside.
+        Labels of the table: `unit`, the type, `mode`, and `formats`, the pair. Columns of the
+        arrays: `latency_ms` and, where the units have an energy, `energy_uj`: products, buffers
+        and memory outside.
 
     Notes
     -----
+    A unit with several modes is one type; a layer runs in its fastest mode that holds the formats,
+    and only where the unit's accumulator holds the sums.
+
     Memory outside (8 pJ a bit, LPDDR4) gives the weights once and takes activations that do not fit
     into their buffer; a layer of which neither fits reads one of them again.
     """
     rows = _unit_rows(costs, chip.clock_mhz)
-    usable = {pair: rows[spec.name] for pair, spec in units.items() if spec.name in rows}
+    every = [unit_modes(spec) for spec in (*units.values(), *chip.specs)]
+    usable = [modes for modes in every if modes[0].row in rows]
     if not usable:
         raise ValueError(
             f"Clock must suit one unit or more, not {chip.clock_mhz:g} MHz: all are slower"
         )
     of_layer = {layer.name: layer for layer in layers}
-    entries = [
-        {
-            "layer": row["layer"],
-            "option": _name(pair, unit),
-            "formats": "/".join(pair),
-            "unit": units[unit].name,
-            **{name: row[name] for name in ("loss", "bops", "weight_bytes")},
-        }
-        for row in options.to_dict("records")
-        for pair in [(row["weight"], row["activation"])]
-        for unit in usable
-        if runs_on(pair, unit)
-    ]
+    places = placements(options, usable, {layer.name: layer.k for layer in layers})
+    entries = [entry for entry, _ in places]
+    modes = {(entry["layer"], entry["option"]): mode for entry, mode in places}
     lacking = sorted(set(of_layer) - {entry["layer"] for entry in entries})
     if lacking:
         raise ValueError(
@@ -111,20 +85,35 @@ def temporal_problem(
         )
     table = OptionTable.from_frame(pd.DataFrame(entries))
     names = [str(table.layers[int(i)]) for i in table.layer_of_row]
-    area = {row["unit"]: float(row["area"]) for row in usable.values()}
-    energy = {row["unit"]: row["energy_fj_per_mac"] for row in usable.values()}
-    with_energy = all(np.isfinite(list(energy.values())))
+    area = {unit[0].name: float(rows[unit[0].row]["area"]) for unit in usable}
+    chosen = [modes[place] for place in zip(names, table.options, strict=True)]
+    fj = [rows.get(mode.row, {}).get("energy_fj_per_mac", np.nan) for mode in chosen]
+    with_energy = bool(np.isfinite(fj).all())
     node = NODE_NM.get(technology)
     bits = np.array(
         [[parse_format(f).bits_per_value for f in p.split("/")] for p in table.labels["formats"]]
     )
-    per_mac = np.array([energy[unit] for unit in table.labels["unit"]]) * 1e-9
+    per_mac = np.array(fj) * 1e-9
     macs = np.array([of_layer[name].macs for name in names])
+    ways = [
+        (name, (mode.lanes, mode.passes, 1 + mode.spec.pipeline))
+        for name, mode in zip(names, chosen, strict=True)
+    ]
     arrays = []
     for n_rows, n_columns in product(chip.rows, chip.columns):
-        array = TemporalArray(rows=n_rows, columns=n_columns)
-        plan = {layer.name: array.schedule(layer) for layer in layers}
-        cycles = np.array([plan[name].cycles for name in names], np.float64)
+        made: dict[tuple[str, int, int, int], Schedule] = {}
+        for name, shape in ways:
+            if (name, *shape) not in made:
+                array = TemporalArray(
+                    rows=n_rows,
+                    columns=n_columns,
+                    macs_per_pe=shape[0],
+                    passes=shape[1],
+                    latency=shape[2],
+                )
+                made[name, *shape] = array.schedule(of_layer[name])
+        plans = [made[name, *shape] for name, shape in ways]
+        cycles = np.array([plan.cycles for plan in plans], np.float64)
         for kib in chip.buffers_kib if node else (0.0,):
             columns = {LATENCY: cycles / (chip.clock_mhz * 1e3)}
             fixed = 0.0
@@ -136,7 +125,7 @@ def temporal_problem(
                 if with_energy:
                     moved = _memory_uj(
                         [of_layer[name] for name in names],
-                        [plan[name] for name in names],
+                        plans,
                         bits,
                         kib * 8192,
                         memory,
@@ -260,8 +249,3 @@ def _unit_rows(costs: pd.DataFrame, clock_mhz: float) -> dict[str, dict[str, Any
         for row in costs.to_dict("records")
         if not row["delay_ns"] > 1e3 / clock_mhz
     }
-
-
-def _name(pair: tuple[str, str], unit: tuple[str, str]) -> str:
-    name = "/".join(pair)
-    return name if pair == unit else f"{name} on {'/'.join(unit)}"

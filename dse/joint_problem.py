@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from macwright.dse.hardware import FRAME, LATENCY
+from macwright.dse.placement import NO_MODE
 from macwright.dse.points import Point
 from macwright.dse.solver import (
     ArrayShape,
@@ -30,7 +31,7 @@ class JointProblem:
     Parameters
     ----------
     table : OptionTable
-        Options with the labels `formats` and `unit`.
+        Options with the labels `formats`, `unit` and, on arrays, `mode`.
     arrays : sequence of ArrayShape
         Arrays to choose from; none for engines of their own.
     types : int
@@ -104,6 +105,8 @@ class JointProblem:
         totals = {**solution.totals, "throughput_fps": 1e3 / time}
         if self.arrays:
             hardware["array"] = array
+            modes = {layer: self.table.labels["mode"][row] for layer, row in rows.items()}
+            hardware["modes"] = {name: mode for name, mode in modes.items() if mode != NO_MODE}
         else:
             folds = {layer: option.split(" ")[1] for layer, option in solution.allocation.items()}
             hardware["folding"] = {

@@ -1,6 +1,6 @@
 """Energy of the points of a run with the operands of their own layers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from macwright.costmodel.layer_energy import layer_energies
 from macwright.costmodel.technology import Technology
+from macwright.costmodel.unit_modes import UnitMode, unit_modes
 from macwright.dse.bitexact.layer import layer_codes
 from macwright.dse.options import split_pairs
 from macwright.dse.points import Point
@@ -34,8 +35,8 @@ OPTIONS = QuantOptions(rounding="nearest")
 
 Progress = Callable[[str, int, int], None]
 _Codes = NDArray[np.int64]
-#: Layer, its option, and the unit that computes it.
-_Place = tuple[str, str, str]
+#: Layer, its option, and the unit that computes it with its mode.
+_Place = tuple[str, str, tuple[str, str]]
 
 
 def with_layer_energy(
@@ -43,6 +44,7 @@ def with_layer_energy(
     dataset: Dataset,
     found: Found,
     units: Mapping[tuple[str, str], Any],
+    switched: Sequence[Any],
     technology: Technology,
     settings: Settings,
     progress: Progress | None = None,
@@ -60,6 +62,8 @@ def with_layer_energy(
         Points.
     units : mapping
         Spec of the unit of each pair of formats.
+    switched : sequence of unit specs
+        Units with several modes.
     technology : Technology
         One that has energies.
     settings : Settings
@@ -84,7 +88,8 @@ def with_layer_energy(
         for point in getattr(found, name):
             places.update(dict.fromkeys(_places(point, units)))
     codes = _layer_codes(workload, dataset, {place[:2] for place in places}, settings.images)
-    energy = _energies(places, codes, units, technology, settings, progress)
+    modes = [mode for spec in (*units.values(), *switched) for mode in unit_modes(spec)]
+    energy = _energies(places, codes, modes, technology, settings, progress)
     macs = {layer.name: layer.macs for layer in workload.layers}
 
     def measured(point: Point) -> Point:
@@ -100,10 +105,10 @@ def with_layer_energy(
 
 
 def _places(point: Point, units: Mapping[tuple[str, str], Any]) -> list[_Place]:
-    """Layers, options and units of a point."""
-    formats = split_pairs(point.pairs)
+    """Layers, options, and units with their modes of a point."""
+    formats, modes = split_pairs(point.pairs), point.hardware.get("modes", {})
     return [
-        (layer, pair, point.units.get(layer) or units[formats[layer]].name)
+        (layer, pair, (point.units.get(layer) or units[formats[layer]].name, modes.get(layer, "")))
         for layer, pair in point.pairs.items()
     ]
 
@@ -143,13 +148,15 @@ def _sampled(layer: Layer, acts: _Codes, weights: _Codes) -> list[tuple[_Codes, 
 def _energies(
     places: Mapping[_Place, None],
     codes: Mapping[tuple[str, str], list[tuple[_Codes, _Codes]]],
-    units: Mapping[tuple[str, str], Any],
+    modes: Sequence[UnitMode],
     technology: Technology,
     settings: Settings,
     progress: Progress | None,
 ) -> dict[_Place, float]:
     """Energy of a product, fJ, the mean of a layer's groups."""
-    specs = {spec.name: spec for spec in units.values()}
+    wanted = {unit for _, _, unit in places}
+    named = {(mode.name, mode.label): mode if mode.label else mode.spec for mode in modes}
+    used = {unit: named[unit] for unit in sorted(wanted)}
     entries = {
         f"{layer} {pair} {group} on {unit}": ((layer, pair, unit), group)
         for layer, pair, unit in places
@@ -158,15 +165,19 @@ def _energies(
 
     def operands(entry: str, spec: Any) -> tuple[_Codes, _Codes] | None:
         (layer, pair, unit), group = entries[entry]
-        if unit != spec.name:
+        if used[unit] != spec:
             return None
         acts, weights = codes[layer, pair][group]
         weight, activation = (parse_format(text) for text in pair.split("/"))
         return _extended(acts, activation, spec.act), _extended(weights, weight, spec.weight)
 
-    used = [specs[name] for name in sorted({unit for _, _, unit in places})]
     rows = layer_energies(
-        used, list(entries), operands, technology, jobs=settings.jobs, progress=progress
+        list(used.values()),
+        list(entries),
+        operands,
+        technology,
+        jobs=settings.jobs,
+        progress=progress,
     )
     energies: dict[_Place, list[float]] = {}
     for entry, value in zip(rows["layer"], rows["energy_fj_per_mac"], strict=True):

@@ -107,7 +107,7 @@ def _uniform_csv(found: Exploration) -> str:
 def _allocation(point: Point, units: Mapping[str, str], found: Exploration) -> dict[str, Any]:
     layers = {}
     hardware = dict(point.hardware)
-    folding = hardware.pop("folding", {})
+    folding, modes = hardware.pop("folding", {}), hardware.pop("modes", {})
     for layer in found.workload.layers:
         pair = point.pairs[layer.name]
         weight, act = pair.split("/")
@@ -115,6 +115,8 @@ def _allocation(point: Point, units: Mapping[str, str], found: Exploration) -> d
         layers[layer.name] = {"weight": weight, "activation": act, "unit": unit}
         if layer.name in point.layer_energy:
             layers[layer.name]["energy_fj_per_mac"] = point.layer_energy[layer.name]
+        if layer.name in modes:
+            layers[layer.name]["mode"] = modes[layer.name]
         if layer.name in folding:
             layers[layer.name] |= folding[layer.name]
     return {

@@ -28,13 +28,19 @@ _PLAIN = (
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What one layer of an allocation uses; widths in bits."""
+    """What one layer of an allocation uses; widths in bits, `mode` of a unit that has several."""
 
     weight: str
     activation: str
     unit: str
     weight_bits: float
     activation_bits: float
+    mode: str = ""
+
+    @property
+    def rows(self) -> tuple[str, str]:
+        """Names that the row of the unit in its mode, or in its widest one, has in costs.csv."""
+        return f"{self.unit}@{self.mode}", self.unit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,6 +236,7 @@ def _choices(run_dir: Path, file: str, names: list[str]) -> tuple[tuple[Choice, 
                 unit=str(entry["unit"]),
                 weight_bits=parse_format(weight).bits_per_value,
                 activation_bits=parse_format(activation).bits_per_value,
+                mode=str(entry.get("mode", "")),
             )
         )
     array = str(hardware.get("array", "")) if isinstance(hardware, dict) else ""

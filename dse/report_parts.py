@@ -192,7 +192,7 @@ def _table(heads: list[str], rows: list[str], *, first_number: int) -> str:
 
 def units_html(run: Run) -> str:
     """Return the cost table with its provenance, in the columns that have any figure."""
-    names = {choice.unit for point in run.points for choice in point.choices}
+    names = {name for point in run.points for choice in point.choices for name in choice.rows}
     columns = [c for c in (run.units[0] if run.units else {}) if any(row[c] for row in run.units)]
     # What is long and the same for all units is said once.
     common = {c: run.units[0][c] for c in columns if len({row[c] for row in run.units}) == 1}

@@ -59,7 +59,7 @@ def _point(run: Run, point: Point, is_knee: bool) -> dict[str, Any]:
             {
                 "weight": c.weight,
                 "activation": c.activation,
-                "unit": c.unit,
+                "unit": f"{c.unit}, {c.mode}" if c.mode else c.unit,
                 "weight_bits": c.weight_bits,
                 "activation_bits": c.activation_bits,
                 "weight_kind": _kind(c.weight),
@@ -89,7 +89,7 @@ def _shares(run: Run, point: Point) -> dict[str, list[float]]:
                 _layer_cost(name, row, choice, units)
                 for row, choice in zip(run.layers, point.choices, strict=True)
             ]
-        except (KeyError, ValueError):
+        except (KeyError, ValueError, StopIteration):
             continue  # A cost that the run's tables do not split over layers.
         total = sum(costs)
         if total > 0:
@@ -103,7 +103,7 @@ def _layer_cost(name: str, layer: dict[str, str], choice: Choice, units: dict[st
         return macs * choice.weight_bits * choice.activation_bits
     if name == "weight_bytes":
         return float(layer["weights"]) * choice.weight_bits / 8
-    unit = units[choice.unit]
+    unit = next(units[name] for name in choice.rows if name in units)
     if name == "area_time":
         return macs * float(unit["area"]) / float(unit.get("macs_per_cycle") or 1)
     if name == "energy_uj":

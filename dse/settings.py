@@ -1,7 +1,9 @@
 """What a run may choose from: formats, hardware, limits, and how much of the front it reports."""
 
 from dataclasses import dataclass
+from typing import Any
 
+from macwright.costmodel.unit_modes import SWITCHED, switched_unit
 from macwright.dse.options import ACTIVATIONS, WEIGHTS
 from macwright.dse.solver import Budget
 
@@ -23,6 +25,9 @@ class Temporal:
         where the technology's node is known.
     clock_mhz : float
         Clock; units that are known to be slower are left out.
+    switched : tuple of str
+        Units with several modes that may be unit types, as
+        :func:`macwright.costmodel.unit_modes.switched_unit` takes them.
     """
 
     types: int = 2
@@ -30,8 +35,15 @@ class Temporal:
     columns: tuple[int, ...] = (4, 8, 16, 32)
     buffers_kib: tuple[float, ...] = (16.0, 64.0)
     clock_mhz: float = 200.0
+    switched: tuple[str, ...] = SWITCHED
+
+    @property
+    def specs(self) -> tuple[Any, ...]:
+        """Specs of the units with several modes."""
+        return tuple(dict.fromkeys(switched_unit(text) for text in self.switched))
 
     def __post_init__(self) -> None:
+        _ = self.specs  # refuses what is no such unit
         _positive(self.types, "Number of unit types", whole=True)
         for what, values in (("Rows", self.rows), ("Columns", self.columns)):
             for value in values:

@@ -12,10 +12,14 @@ import pandas as pd
 import pytest
 from dse_tiny import write_tiny_model
 
+from macwright.costmodel.default_units import mac_spec
 from macwright.costmodel.memory import sram
+from macwright.costmodel.unit_modes import switched_unit, unit_modes
 from macwright.dse import cli
-from macwright.dse.hardware import runs_on, temporal_problem
+from macwright.dse.hardware import temporal_problem
+from macwright.dse.placement import placements, runs_on
 from macwright.dse.settings import Temporal
+from macwright.hw.formats import parse_format
 
 FORMATS = ["--weights", "int4,e2m1fn", "--activations", "int4,int8", "--no-verify"]
 #: M, K and N of the two layers.
@@ -128,6 +132,84 @@ def test_temporal_front_is_of_all_arrays_types_and_formats(work, model):
     assert "one after the other" in (run / "report.html").read_text()
 
 
+#: Modes of the units with several: widest weights and activations, products, and their cycles.
+MODES = {
+    "composable_mac_sum_together_int8_2_int32": {"8x8": (8, 8, 1, 1), "4x4": (4, 4, 2, 1)},
+    "bitplane_dot_16_int8_int8_int32": {"w8": (8, 8, 16, 1), "w4": (4, 8, 32, 1)},
+    "serial_mac_16_int8_int8_s2_int32": {"w6": (6, 8, 16, 3), "w4": (4, 8, 16, 2)},
+}
+MODES["composable_mac_sum_together_int8_2_int32"]["2x2"] = (2, 2, 4, 1)
+MODES["bitplane_dot_16_int8_int8_int32"]["w2"] = (2, 8, 64, 1)
+MODES["serial_mac_16_int8_int8_s2_int32"]["w2"] = (2, 8, 16, 1)
+
+
+@pytest.mark.parametrize("types", [1, 2])
+def test_temporal_front_is_of_all_modes_too(work, model, types):
+    most = 20000
+    run = explore(
+        *(model, work / f"modes{types}", "--architecture", "temporal", "--points", "30"),
+        *("--array-rows", "1,2", "--array-columns", "1,3", "--types", str(types)),
+        *("--weights", "int2,int3,int4,int6,e2m1fn", "--activations", "int2,int3,int4"),
+        *("--switched", "composable_mac", "--switched", "bitplane_dot", "--switched"),
+        *("serial_mac", "--objective", "latency_ms", "--budget", f"area<={most}"),
+    )
+    options, area = table(run)
+    unit_of = {row["option"]: row["unit"] for group in options.values() for row in group}
+    places = []
+    for layer in SHAPES:
+        ways = []
+        for row in options[layer]:
+            loss = float(row["loss"])
+            ways += [(loss, unit_of[u], 1, 1) for u in unit_of if computes_all(u, row)]
+            if "e2m1fn" in row["option"]:
+                continue
+            bits = int(row["weight"][-1]), int(row["activation"][-1])
+            bits = bits[0], bits[1] + row["activation"].startswith("u")
+            ways += [
+                (loss, unit, lanes, passes)
+                for unit, modes in MODES.items()
+                for w, a, lanes, passes in modes.values()
+                if bits[0] <= w and bits[1] <= a
+            ]
+        places.append(ways)
+    every: list[tuple[float, float]] = []
+    for n_rows, n_columns in itertools.product((1, 2), (1, 3)):
+        for choice in itertools.product(*places):
+            units = {unit for _, unit, _, _ in choice}
+            size = n_rows * n_columns * sum(area[unit] for unit in units)
+            if len(units) > types or size > most:
+                continue
+            cycles = 0
+            for (m, k, n), (_, _, lanes, passes) in zip(SHAPES.values(), choice, strict=True):
+                tiles, depth = ceil(m / n_rows) * ceil(n / n_columns), passes * ceil(k / lanes)
+                cycles += (tiles - 1) * max(depth, n_rows) + depth + n_rows
+            every.append((cycles / (CLOCK_MHZ * 1e3), sum(loss for loss, *_ in choice)))
+    check_front(run, "latency_ms", every)
+    seen = set()
+    for row in rows(run / "front.csv"):
+        allocation = json.loads((run / row["allocation"]).read_text())
+        layers = allocation["layers"].values()
+        assert len({entry["unit"] for entry in layers}) <= types
+        assert "modes" not in allocation["hardware"]
+        for entry in layers:
+            assert ("mode" in entry) == (entry["unit"] in MODES)
+            if "mode" in entry:
+                seen.add(entry["mode"])
+                assert int(entry["weight"][-1]) <= MODES[entry["unit"]][entry["mode"]][0]
+    assert len(seen) > 1
+    text = (run / "report.html").read_text()
+    assert all(f", {mode}" in text for mode in seen)
+
+
+def computes_all(unit: str, option: dict[str, str]) -> bool:
+    """Whether a unit of one mode, of these names of formats, computes an option."""
+    for wide, narrow in zip(unit.split("/"), (option["weight"], option["activation"]), strict=True):
+        levels = [set(parse_format(name).levels()) for name in (wide, narrow)]
+        if wide != narrow and ("int" not in wide or "int" not in narrow or levels[1] - levels[0]):
+            return False
+    return True
+
+
 def test_dataflow_front_is_of_all_foldings_and_formats(work, model):
     run = explore(
         *(model, work / "dataflow", "--architecture", "dataflow", "--points", "30"),
@@ -204,13 +286,14 @@ def test_energy_and_area_count_buffers_and_memory_outside(kib):
     layers: Any = [layer]
     option = {"layer": "a", "option": "int4/int8", "weight": "int4", "activation": "int8"}
     options = pd.DataFrame([option | {"loss": 1.0, "bops": 1.0, "weight_bytes": 1.0}])
-    unit = {"unit": "u", "area": 10.0, "area_unit": "um2", "delay_ns": 1.0}
+    spec = mac_spec(weight="int4", act="int8")
+    unit = {"unit": spec.name, "area": 10.0, "area_unit": "um2", "delay_ns": 1.0}
     costs = pd.DataFrame([unit | {"energy_fj_per_mac": 100.0}])
     chip = Temporal(rows=(16,), columns=(8,), buffers_kib=(kib,))
-    units = {("int4", "int8"): SimpleNamespace(name="u")}
+    units = {("int4", "int8"): spec}
     _, (array,) = temporal_problem(layers, options, units, costs, chip, "nangate45")
     memory = sram(kib=kib, bits=64, node_nm=45)
-    assert array.area == {"u": 1280.0}
+    assert array.area == {spec.name: 1280.0}
     assert array.fixed_area == pytest.approx(2e6 * memory.area_mm2)
     # Activations are read for each 8 of the 64 channels, weights for each 16 of the 256 positions.
     reads = 256 * 90 * 8 * 8 + 90 * 64 * 16 * 4
@@ -225,6 +308,16 @@ def test_energy_and_area_count_buffers_and_memory_outside(kib):
     slow = Temporal(rows=(16,), columns=(8,), clock_mhz=1100)
     with pytest.raises(ValueError, match="must suit one unit or more, not 1100 MHz"):
         temporal_problem(layers, options, units, costs, slow, "nangate45")
+
+
+@pytest.mark.parametrize(("terms", "fits"), [(126, True), (127, False)])
+def test_units_whose_accumulator_cannot_hold_a_sum_are_left_out(terms, fits):
+    # 2 products of two bits a cycle, and 63 times the largest sum of any mode, 2**6, below 2**12.
+    spec = switched_unit("composable_mac act=int4 weight=int4 acc=int13")
+    option = {"layer": "a", "option": "int2/int2", "weight": "int2", "activation": "int2"}
+    options = pd.DataFrame([option | {"loss": 1.0, "bops": 1.0, "weight_bytes": 1.0}])
+    found = placements(options, [unit_modes(spec)], {"a": terms})
+    assert [(entry["mode"], mode.label) for entry, mode in found] == [("2x2", "2x2")] * fits
 
 
 @pytest.mark.parametrize(
@@ -249,6 +342,15 @@ def test_runs_on(pair, unit, expected):
     ("arguments", "message"),
     [
         (["--types", "2"], "must come with --architecture temporal"),
+        (["--switched", "none"], "and --switched must come with --architecture temporal"),
+        (
+            ["--architecture", "temporal", "--switched", "int_mac"],
+            "must be a composable_mac, bitplane_dot or serial_mac, not 'int_mac'",
+        ),
+        (
+            ["--architecture", "temporal", "--switched", "serial_mac step=3"],
+            "serial_mac step must be 1 or 2, not 3",
+        ),
         (["--clock-mhz", "100"], "Option --clock-mhz must come with --architecture"),
         (["--architecture", "temporal", "--types", "0"], "Number of unit types must be a whole"),
         (["--architecture", "temporal", "--array-rows", "4,x"], "--array-rows must be N,N,..."),
