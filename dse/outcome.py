@@ -12,6 +12,7 @@ from macwright.dse.explore import Exploration
 from macwright.dse.options import fixed_formats
 from macwright.dse.points import Point
 from macwright.dse.rundir import csv_text, json_text
+from macwright.dse.whole_front import whole_front_csv
 from macwright.hw.formats import parse_format
 
 __all__ = ["run_files"]
@@ -21,7 +22,7 @@ _LAYER = ("name", "op", "m", "k", "n", "groups", "macs", "weights", "activations
 
 
 def run_files(found: Exploration) -> dict[str, str]:
-    """Text of each file of a run directory, by name; see DESIGN "What a run leaves under out/".
+    """Text of each file of a run directory, by name; docs/search.md lists them.
 
     Only `run.json` depends on anything but the inputs and the versions.
     """
@@ -47,6 +48,10 @@ def run_files(found: Exploration) -> dict[str, str]:
         files["pairs.csv"] = csv_text(pd.DataFrame(found.pairs, columns=columns))
     if found.ranking:
         files["ranking.csv"] = csv_text(found.ranking.table)
+    if found.found.whole:
+        files["whole_front.csv"] = whole_front_csv(
+            found.found.whole, found.options, found.found.front
+        )
     if found.found.sequential:
         files["sequential.csv"] = _sequential_csv(found)
     for point in found.found.front:

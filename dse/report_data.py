@@ -81,7 +81,7 @@ class Run:
 
     `info` is run.json, `layers` and `units` are the rows of layers.csv and costs.csv as text,
     `points` are in order of rising cost in the column `objective`, `columns` the names of the cost
-    columns with the objective first.
+    columns with the objective first, `whole` the number of rows of whole_front.csv.
     """
 
     info: dict[str, Any]
@@ -92,10 +92,11 @@ class Run:
     points: tuple[Point, ...]
     uniforms: tuple[Uniform, ...] = field(default=())
     sequential: tuple[dict[str, str], ...] = field(default=())
+    whole: int = 0
 
 
 def load_run(run_dir: Path) -> Run:
-    """Read run.json, front.csv, layers.csv, costs.csv, the allocations and, if any, uniform.csv.
+    """Read run.json, front.csv, layers.csv, costs.csv, the allocations and other tables, if any.
 
     Raises
     ------
@@ -126,6 +127,7 @@ def load_run(run_dir: Path) -> Run:
     if len({point.number for point in points}) < len(points):
         raise ValueError("front.csv must number its points differently, not repeat a number")
     uniform, sequential = run_dir / "uniform.csv", run_dir / "sequential.csv"
+    whole = run_dir / "whole_front.csv"
     needed = ("predicted_loss", objective, "joint_point", "joint_predicted_loss")
     return Run(
         info=info,
@@ -136,6 +138,7 @@ def load_run(run_dir: Path) -> Run:
         points=tuple(sorted(points, key=lambda point: (point.costs[objective], point.number))),
         uniforms=tuple(_uniforms(uniform, columns)) if uniform.is_file() else (),
         sequential=tuple(_rows(sequential, needed)) if sequential.is_file() else (),
+        whole=len(_rows(whole, (objective, "predicted_loss"))) if whole.is_file() else 0,
     )
 
 

@@ -49,6 +49,8 @@ def tiles_html(run: Run) -> str:
     proved = sum(point.status == "optimal" for point in run.points)
     others = len(run.points) - proved
     note = "every point" if not others else f"{others} with a stated gap"
+    if run.whole:
+        note += f"; all {run.whole:,} of the front: whole_front.csv"
     tiles.append(("Proved optimal", f"{proved} of {len(run.points)}", note))
     names = {choice.unit for point in run.points for choice in point.choices}
     passed = {row["unit"] for row in run.units if row["unit"] in names and _passed(row)}

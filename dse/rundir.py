@@ -17,7 +17,7 @@ from macwright.hw.files import write_atomic
 __all__ = ["check_writable", "csv_text", "json_text", "write_run"]
 
 #: Tables that not every run has.
-SOMETIMES = ("uniform.csv", "sequential.csv", "pairs.csv", "ranking.csv")
+SOMETIMES = ("uniform.csv", "sequential.csv", "pairs.csv", "ranking.csv", "whole_front.csv")
 
 
 def check_writable(folder: Path) -> None:

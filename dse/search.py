@@ -24,6 +24,7 @@ from macwright.dse.solver import (
     front_of_three,
 )
 from macwright.dse.solver.coupled import coupled_parts
+from macwright.dse.solver.front import Front
 from macwright.dse.solver.pairs import PairTerm
 from macwright.dse.workload import Layer, Workload
 
@@ -52,6 +53,8 @@ class Found:
         Points that OR-Tools proved again, on its own.
     complete : bool
         False if the time was too short for some point.
+    whole : Front or None
+        The whole front, where it was found.
     sequential, beside : list of Point
         Best choice of hardware after the formats, and the joint choice at the same cost.
     """
@@ -64,6 +67,7 @@ class Found:
     solver: str
     confirmed: int = 0
     complete: bool = True
+    whole: Front | None = None
     sequential: list[Point] = field(default_factory=list)
     beside: list[Point] = field(default_factory=list)
 
@@ -160,6 +164,7 @@ def search(
         solver=reported[0].solver,
         confirmed=sum(answer.status == "optimal" for answer in proved),
         complete=whole.complete,
+        whole=whole if few else None,
     )
 
 

@@ -61,6 +61,59 @@ def test_every_point_is_proved_and_its_allocation_adds_up(run_dir):
     assert info["confirmed_by_cp_sat"] == len(read_rows(run_dir / "front.csv"))
 
 
+def check_whole(run: Path, cost: str) -> list[dict[str, str]]:
+    """Whether every point of the whole front is what its allocation adds up to; its rows."""
+    options: dict[str, list[dict[str, str]]] = {}
+    for row in read_rows(run / "options.csv"):
+        options.setdefault(row["layer"], []).append(row)
+    layers = [row["layer"] for row in read_rows(run / "layers.csv")]
+    reported = {row["point"]: row for row in read_rows(run / "front.csv")}
+    whole = read_rows(run / "whole_front.csv")
+    assert len(whole) == json.loads((run / "run.json").read_text())["front_size"]
+    for row in whole:
+        places = map(int, row["allocation"].split())
+        chosen = [options[name][at] for name, at in zip(layers, places, strict=True)]
+        loss = sum(float(option["loss"]) for option in chosen)
+        assert float(row["predicted_loss"]) == pytest.approx(loss)
+        assert float(row[cost]) == pytest.approx(sum(float(option[cost]) for option in chosen))
+        assert row["status"] == "optimal"
+        other = reported.pop(row["point"], None)
+        assert (other is None) == (row["point"] == "")
+        if other:
+            same = ("predicted_loss", "gap", cost)
+            assert [other[name] for name in same] == [row[name] for name in same]
+            layers_of = json.loads((run / other["allocation"]).read_text())["layers"]
+            for option in chosen:
+                entry = layers_of[option["layer"]]
+                assert option["option"] == f"{entry['weight']}/{entry['activation']}"
+    assert not reported
+    for one, other in itertools.pairwise(whole):
+        assert float(one[cost]) < float(other[cost])
+        assert float(one["predicted_loss"]) > float(other["predicted_loss"])
+    return whole
+
+
+def test_whole_front_is_there_however_few_points_are_reported(run_dir, model, work):
+    few = work / "few"
+    more = ["--weights", "int2,int3,int4,int8", "--activations", "int2,int3,int4,int8"]
+    arguments = ["dse", str(model), *more, "--points", "2", "--measure", "0", "--no-verify"]
+    assert cli.main([*arguments, "-o", str(few)]) == 0
+    whole = check_whole(few, "area_time")
+    assert len(whole) > len(read_rows(few / "front.csv"))
+    assert {row["point"] for row in whole} > {"", "0", "1"}
+    text = (few / "report.html").read_text()
+    assert f"all {len(whole)} of the front: whole_front.csv" in text
+    (few / "report.html").unlink()
+    assert cli.main(["report", str(few)]) == 0
+    assert (few / "report.html").read_text() == text
+    check_whole(run_dir, "area_time")
+    # An earlier run's file does not stay where there is no whole front.
+    arguments += ["--objective", "area_time", "--objective", "bops"]
+    assert cli.main([*arguments, "-o", str(few)]) == 0
+    assert not (few / "whole_front.csv").exists()
+    assert "whole_front.csv" not in (few / "report.html").read_text()
+
+
 def test_costs_come_from_the_verilog_of_the_units(run_dir):
     from macwright.costmodel.default_units import mac_spec
     from macwright.hw.verilog import verilog_sha256
@@ -110,6 +163,7 @@ def test_same_command_same_bytes_but_run_json(run_dir, model, work, capsys):
     summary = json.loads(capsys.readouterr().out)
     assert len(summary["points"]) == len(read_rows(run_dir / "front.csv"))
     names = {str(p.relative_to(run_dir)) for p in run_dir.rglob("*") if p.is_file()}
+    assert "whole_front.csv" in names
     assert names == {str(p.relative_to(again)) for p in again.rglob("*") if p.is_file()}
     for name in names - {"run.json"}:
         assert (run_dir / name).read_bytes() == (again / name).read_bytes(), name

@@ -23,9 +23,10 @@ def test_json_is_sorted_and_refuses_nan():
 def test_write_run_replaces_an_earlier_run(tmp_path):
     run = tmp_path / "run"
     old = {"allocations/0.json": "0\n", "allocations/1.json": "1\n", "sequential.csv": "x\n"}
+    old["whole_front.csv"] = "x\n"
     write_run(run, {"run.json": "{}\n", **old})
     write_run(run, {"run.json": "[]\n", "allocations/0.json": "2\n"})
-    left = {str(p.relative_to(run)): p.read_text() for p in run.rglob("*.json")}
+    left = {str(p.relative_to(run)): p.read_text() for p in run.rglob("*.*")}
     assert left == {"run.json": "[]\n", "allocations/0.json": "2\n"}
 
 
