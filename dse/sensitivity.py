@@ -16,6 +16,7 @@ from macwright.dse.sensitivity_accuracy import AccuracyPrediction, calibrate_acc
 from macwright.dse.sensitivity_file import read_sensitivity
 from macwright.dse.sensitivity_fit import Prediction, calibrate_prediction
 from macwright.dse.sensitivity_layer import LayerStudy
+from macwright.dse.sensitivity_means import keep_means
 from macwright.dse.sensitivity_metrics import output_metric
 from macwright.dse.workload.layer import Layer, Workload
 
@@ -29,7 +30,7 @@ __all__ = [
 ]
 
 #: Changes when the same question gets another answer, so that old results are not used.
-VERSION = 5
+VERSION = 6
 
 _Progress = Callable[[str, int, int], None]
 _Arrays = dict[str, np.ndarray]
@@ -52,7 +53,9 @@ def measure_sensitivity(
     Of 20 measures this one, added up over tensors, ranked mixed allocations best (Spearman .98
     with the true KL divergence on ResNet-20), and 16 images were enough. The network after the
     tensor is run again, the rest is not. Weights are rounded to nearest with scales of least
-    squared error, or as `options` say where it asks for no data of other layers.
+    squared error, or as `options` say where it asks for no data of other layers. With bias
+    correction all layers after the tensor, too, keep the means of their outputs: the quantiser
+    will do so, and what it undoes is no loss.
 
     Parameters
     ----------
@@ -134,7 +137,9 @@ def _measure(
     exact = Stepper(workload, workload.model.graph, feeds).advance([*outputs, workload.output])
     reference = dict(zip([*outputs, workload.output], exact, strict=True))
     measure = output_metric(metric, dataset, reference[workload.output], images)
-    stepper = Stepper(workload, workload.model.graph, feeds)
+    if options.bias_correction:
+        workload = keep_means(workload, feeds)
+    stepper = Stepper(workload, workload.model.graph, feeds, at_once=options.bias_correction)
     losses: list[float] = []
     with ThreadPoolExecutor(jobs or len(os.sched_getaffinity(0))) as pool:
         for layer in workload.layers:

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import onnxruntime as ort
 
 from macwright.dse.quantizer.grid import weight_grid
-from macwright.dse.quantizer.matrix import from_matrix, patches, to_matrix
+from macwright.dse.quantizer.matrix import from_matrix, to_matrix
 from macwright.dse.quantizer.one_layer import prescribed_grid, prescribed_operand
 from macwright.dse.quantizer.operand import fit_operand
 from macwright.dse.quantizer.options import QuantOptions
@@ -41,7 +42,7 @@ class LayerStudy:
         self.workload, self.layer, self.options = workload, layer, options
         self.metric, self.measure, self.reference = metric, measure, reference
         self.values: _Arrays = dict(stepper.values)
-        self.samples = stepper.samples
+        self.samples, self.at_once = stepper.samples, stepper.at_once
         self.alone = session(cut(workload, [layer.act, layer.weight], [layer.out]))
         self.after = None
         known = {layer.out, *self.values}
@@ -60,32 +61,29 @@ class LayerStudy:
             self.weight = self.values[layer.weight]
         else:
             self.weight = workload.tensor(layer.weight).astype(np.float32)
-            self.mean_in = self._mean_in()
 
     def loss(self, question: tuple[str, str]) -> float:
         """Mean squared change of the outputs with one tensor in a format."""
-        which, exact, rounded, shift = self._changed(question)
+        which, exact, rounded = self._changed(question)
         if self.metric == "hessian":
             error = float(np.sum((rounded.astype(np.float64) - exact) ** 2))
             return self._curvature(which, exact) * error
-        return self._change(self._output(which, rounded, shift))
+        return self._change(self._output(which, rounded))
 
     def output(self, question: tuple[str, str]) -> np.ndarray:
         """Layer's outputs with one tensor in a format."""
-        which, _, rounded, shift = self._changed(question)
-        return self._output(which, rounded, shift)
+        which, _, rounded = self._changed(question)
+        return self._output(which, rounded)
 
-    def _changed(
-        self, question: tuple[str, str]
-    ) -> tuple[str, np.ndarray, np.ndarray, np.ndarray | None]:
-        """Name of a tensor, its values, those of the format, and what the outputs' means lack."""
+    def _changed(self, question: tuple[str, str]) -> tuple[str, np.ndarray, np.ndarray]:
+        """Name of a tensor, its values, and those of the format."""
         tensor, name = question
         fmt = parse_format(name)
         computed = tensor == "activation" or self.layer.dynamic
         which = self.layer.act if tensor == "activation" else self.layer.weight
         exact = self.values[which] if computed else self.weight
         if not computed:
-            return which, exact, *self._rounded(fmt)
+            return which, exact, self._rounded(fmt)
         operand = None
         if tensor == "activation":
             operand = prescribed_operand(self.workload, self.layer, fmt, exact.ndim)
@@ -97,16 +95,18 @@ class LayerStudy:
             exact.ndim,
             second=tensor == "weight",
         )
-        return which, exact, operand.round(exact), None
+        return which, exact, operand.round(exact)
 
-    def _output(self, which: str, values: np.ndarray, shift: np.ndarray | None) -> np.ndarray:
+    def _output(self, which: str, values: np.ndarray) -> np.ndarray:
         """Layer's outputs with one operand replaced."""
         operands = {self.layer.act: self.values[self.layer.act], self.layer.weight: self.weight}
         operands[which] = values
-        out = run_batches(self.workload, self.alone, [self.layer.out], operands, self.samples)[0]
-        if shift is not None:
-            out += shift.reshape(-1, *([1] * (out.ndim - 2) if self.layer.op == "Conv" else []))
-        return out
+        return self._run(self.alone, [self.layer.out], operands)[0]
+
+    def _run(
+        self, model: ort.InferenceSession, names: list[str], feeds: _Arrays
+    ) -> list[np.ndarray]:
+        return run_batches(self.workload, model, names, feeds, self.samples, at_once=self.at_once)
 
     def _change(self, out: np.ndarray) -> float:
         if self.metric == "layer_mse":
@@ -118,7 +118,7 @@ class LayerStudy:
                 value.name: out if value.name == self.layer.out else self.values[value.name]
                 for value in self.after.get_inputs()
             }
-            found = run_batches(self.workload, self.after, self.points, feeds, self.samples)
+            found = self._run(self.after, self.points, feeds)
             final = dict(zip(self.points, found, strict=True))
         if self.metric == "distance":
             return float(np.mean([relative_error(final[x], self.reference[x]) for x in final]))
@@ -137,25 +137,15 @@ class LayerStudy:
             for _ in range(PROBES):
                 signs = rng.integers(0, 2, exact.shape) * 2 - 1
                 moved = (exact + step * signs).astype(np.float32)
-                changes.append(self._change(self._output(which, moved, None)))
+                changes.append(self._change(self._output(which, moved)))
             self.curvatures[which] = float(np.mean(changes)) / (step**2 * exact.size)
         return self.curvatures[which]
 
-    def _rounded(self, fmt: Format) -> tuple[np.ndarray, np.ndarray | None]:
-        """Rounded weights, and what the outputs' means lack."""
+    def _rounded(self, fmt: Format) -> np.ndarray:
+        """Rounded weights."""
         matrix = to_matrix(self.layer, self.weight)
         method = "mse" if self.options.weight_scale == "output" else self.options.weight_scale
         options = replace(self.options, weight_scale=method)
         grid = prescribed_grid(self.workload, self.layer, fmt, len(matrix))
         rounded = (grid or weight_grid(self.layer, matrix, fmt, options)).round(matrix)
-        shift = None
-        if self.options.bias_correction:
-            shape = (self.layer.groups, self.layer.n, self.layer.k)
-            wrong = (matrix - rounded).reshape(shape)
-            shift = np.einsum("gnk,gk->gn", wrong, self.mean_in).astype(np.float32)
-        return from_matrix(self.layer, rounded, self.weight.shape), shift
-
-    def _mean_in(self) -> np.ndarray:
-        out = self.values[self.layer.out]
-        columns, _ = patches(self.layer, self.values[self.layer.act], out, self.weight.shape, 2048)
-        return columns.mean(axis=1)
+        return from_matrix(self.layer, rounded, self.weight.shape)

@@ -13,13 +13,14 @@ from macwright.dse.quantizer.quantise import prepare
 from macwright.dse.quantizer.stepper import Stepper
 from macwright.dse.recipe import Dataset
 from macwright.dse.sensitivity_layer import LayerStudy
+from macwright.dse.sensitivity_means import keep_means
 from macwright.dse.workload.layer import Layer, Workload
 from macwright.hw.formats import parse_format
 
 __all__ = ["measure_pairs"]
 
 #: Changes when the same question gets another answer, so that old results are not used.
-VERSION = 1
+VERSION = 2
 
 _Tensor = tuple[str, str, str]
 _Question = tuple[str, str]
@@ -123,6 +124,8 @@ class _Pairs:
     ) -> None:
         self.workload, self.options = prepare(workload, dataset, options), options
         self.feeds = dataset.first(dataset.x_calib, images)
+        if options.bias_correction:
+            self.workload = keep_means(self.workload, self.feeds)
         self.jobs = jobs or len(os.sched_getaffinity(0))
         (exact,) = self._stepper().advance([workload.output])
         self.exact = exact.astype(np.float64)
@@ -154,7 +157,12 @@ class _Pairs:
         return [found[first, second] for first, second in rows]
 
     def _stepper(self) -> Stepper:
-        return Stepper(self.workload, self.workload.model.graph, self.feeds)
+        return Stepper(
+            self.workload,
+            self.workload.model.graph,
+            self.feeds,
+            at_once=self.options.bias_correction,
+        )
 
     def _study(self, stepper: Stepper, layer: Layer) -> LayerStudy:
         """Measurements of a layer in the network as far as the stepper has run it."""

@@ -1,10 +1,12 @@
 """Sensitivities, and what they predict."""
 
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.version_converter
 import onnxruntime
 import pytest
 from onnx import numpy_helper
@@ -97,6 +99,50 @@ def test_activation_losses_are_those_of_the_whole_network(network):
         proto.graph.initializer.append(numpy_helper.from_array(rounded, "given"))
         change = run(proto, x) - run(workload.model, x)
         assert losses[layer.name] == pytest.approx((change**2).mean(), rel=1e-3)
+
+
+@pytest.mark.parametrize("opset", [17, 18])
+def test_later_layers_undo_errors_of_means_as_bias_correction_does(network, tmp_path, opset):
+    workload, dataset = network
+    if opset == 18:
+        proto = onnx.version_converter.convert_version(NETWORKS["cnn"](), 18)
+        for node, old in zip(proto.graph.node, workload.model.graph.node, strict=True):
+            node.name = old.name
+        (tmp_path / "newer").mkdir()
+        path, data = NETWORKS["write"](tmp_path / "newer", proto)
+        dataset = load_recipe(path, data_path=data)
+        workload = load_workload(path, dataset)
+    x = dataset.x_calib["x"][:20]
+    options = replace(NEAREST, bias_correction=True)
+    table = measure_sensitivity(workload, dataset, ["int3"], ["int8"], images=20, options=options)
+    losses = table[table.tensor == "weight"].set_index("layer").loss
+    plain = measure_sensitivity(workload, dataset, ["int3"], ["int8"], images=20, options=NEAREST)
+    before = plain[plain.tensor == "weight"].set_index("layer").loss
+    exact = workload.model
+    for place, layer in enumerate(workload.layers):
+        proto = onnx.ModelProto()
+        proto.CopyFrom(exact)
+        for other in workload.layers:  # each gets a bias of its own
+            node = next(n for n in proto.graph.node if n.name == other.name)
+            bias = workload.tensor(node.input[2]) if len(node.input) > 2 else np.zeros(8, "f4")
+            del node.input[2:]
+            node.input.append(f"bias of {other.name}")
+            proto.graph.initializer.append(numpy_helper.from_array(bias, node.input[2]))
+        item = next(i for i in proto.graph.initializer if i.name == layer.weight)
+        w = numpy_helper.to_array(item)
+        flat = w.reshape(len(w), -1)
+        scale = np.abs(flat).max(axis=1, keepdims=True) / 3
+        rounded = (np.clip(np.rint(flat / scale), -4, 3) * scale).astype(np.float32)
+        item.CopyFrom(numpy_helper.from_array(rounded.reshape(w.shape), item.name))
+        for other in workload.layers[place:]:
+            name = "s" if other.out == "c3" else other.out  # a sum's means count
+            axes = (0, 2, 3) if other.op == "Conv" else 0
+            lack = (run(exact, x, name) - run(proto, x, name)).mean(axis=axes)
+            at = next(i for i in proto.graph.initializer if i.name == f"bias of {other.name}")
+            at.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(at) + lack, at.name))
+        change = run(proto, x) - run(exact, x)
+        assert losses[layer.name] == pytest.approx((change**2).mean(), rel=1e-3)
+        assert losses[layer.name] < before[layer.name]
 
 
 def test_wider_formats_lose_less(network):

@@ -27,6 +27,8 @@ class Stepper:
         Graph that is run; nodes that have not run yet may be replaced at any time.
     feeds : dict of ndarray
         Values of the network's inputs.
+    at_once : bool
+        As of `run_batches`.
 
     Attributes
     ----------
@@ -35,9 +37,14 @@ class Stepper:
     """
 
     def __init__(
-        self, workload: Workload, graph: onnx.GraphProto, feeds: dict[str, np.ndarray]
+        self,
+        workload: Workload,
+        graph: onnx.GraphProto,
+        feeds: dict[str, np.ndarray],
+        *,
+        at_once: bool = False,
     ) -> None:
-        self.workload, self.graph = workload, graph
+        self.workload, self.graph, self.at_once = workload, graph, at_once
         self.values = dict(feeds)
         self.samples = len(next(iter(feeds.values())))
         self._done: set[str] = set()
@@ -73,7 +80,9 @@ class Stepper:
         names = [name for name in made if name in later or name in missing]
         model = session(part, outputs=names)
         feeds = {value.name: self.values[value.name] for value in part.graph.input}
-        results = run_batches(self.workload, model, names, feeds, self.samples)
+        results = run_batches(
+            self.workload, model, names, feeds, self.samples, at_once=self.at_once
+        )
         self.values.update(zip(names, results, strict=True))
 
 
@@ -83,6 +92,8 @@ def run_batches(
     names: Sequence[str],
     feeds: dict[str, np.ndarray],
     samples: int,
+    *,
+    at_once: bool = False,
 ) -> list[np.ndarray]:
     """Run a session on all samples, some at a time.
 
@@ -98,12 +109,14 @@ def run_batches(
         Tensors given, for all samples.
     samples : int
         Number of samples.
+    at_once : bool
+        Whether all run together, where the network allows it: for one that takes means of them.
     """
     rows = {name: workload.shapes[name][:1] for name in {*names, *feeds}}
     each = {name: size[0] // workload.batch for name, size in rows.items() if size}
     grows = {name for name, value in feeds.items() if np.ndim(value)}
     grows = {name for name in grows if each[name] and len(feeds[name]) == each[name] * samples}
-    size = workload.batch if workload.fixed_batch else BATCH
+    size = workload.batch if workload.fixed_batch else samples if at_once else BATCH
     parts = []
     for start in range(0, samples, size):
         chunk = {
