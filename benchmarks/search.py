@@ -20,7 +20,7 @@ from search_accuracy import accuracy_lines, energy_lines
 from search_hardware import hardware_lines
 from search_networks import network, pairs_table
 from search_rivals import highs_relaxation, nsga2, ratio_greedy, relaxation, volume
-from search_variants import variant_lines
+from search_variants import pair_lines, variant_lines
 from section import write_section
 
 from macwright.dse.solver import Budget, Count, Front, OptionTable, confirm, front, solve
@@ -182,11 +182,12 @@ def _solver_lines(args: argparse.Namespace) -> Iterator[list[str]]:
 
 
 def _variant_lines(args: argparse.Namespace) -> Iterator[list[str]]:
-    """Invented instances like the published one of 420 blocks."""
+    """Invented instances like the published one of 420 blocks, and with pairs."""
     instance = json.loads((REFERENCE / "instances.json").read_text())["window_420x3"]
     window = instance["budgets"][0]
     table = OptionTable.from_csv(REFERENCE / instance["file"])
-    yield variant_lines(table, window["column"], (window["min"] + window["max"]) / 2)
+    yield [*variant_lines(table, window["column"], (window["min"] + window["max"]) / 2), ""]
+    yield pair_lines()
 
 
 def _accuracy_lines(args: argparse.Namespace) -> Iterator[list[str]]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from itertools import product
 from math import fsum
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from macwright.dse.cli import main
 from macwright.dse.solver import Budget, OptionTable, solve
 from macwright.dse.solver.front3 import front_of_three
+from macwright.dse.solver.pair_search import optimise_pairs
+from macwright.dse.solver.solution import Outcome
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "reference" / "allocation"
 NAMES = ["u1", "u2", "u3", "u4", "u5"]
@@ -66,8 +69,10 @@ def test_at_most_k_unit_types(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(25))
-@pytest.mark.parametrize("most_coupled", [1_000_000, 20])
-def test_pairwise_terms(seed: int, most_coupled: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("most_coupled", "share"), [(1_000_000, 0.5), (20, 0.5), (20, 0.15)])
+def test_pairwise_terms(
+    seed: int, most_coupled: int, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("macwright.dse.solver.coupled.MOST_OPTIONS", most_coupled)
     table = random_table(seed, layers=3, options=4)
     rng = np.random.default_rng(seed)
@@ -76,7 +81,7 @@ def test_pairwise_terms(seed: int, most_coupled: int, monkeypatch: pytest.Monkey
         for a, b in ((0, 1), (2, 1), (0, 2))
         for i in range(4)
         for j in range(4)
-        if rng.random() < 0.5
+        if rng.random() < share
     ]
     value = {((a, i), (b, j)): v for a, i, b, j, v in terms}
     most = 30 * rng.uniform(0.3, 0.8)
@@ -97,6 +102,27 @@ def test_pairwise_terms(seed: int, most_coupled: int, monkeypatch: pytest.Monkey
             assert found.status == "optimal"
             assert found.objective == pytest.approx(min(losses), abs=1e-8)
             assert found.bound <= min(losses) + 1e-9
+
+
+@pytest.mark.parametrize(("n_terms", "shared"), [(8, False), (9, True)])
+def test_few_pairs_are_left_to_cp_sat(
+    n_terms: int, shared: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two pairs of layers with 16 combinations each, of which a quarter is few."""
+    monkeypatch.setattr("macwright.dse.solver.coupled.MOST_OPTIONS", 20)
+    asked = []
+
+    def optimise(*given: Any, **options: Any) -> Outcome:
+        asked.append(given)
+        return optimise_pairs(*given, **options)
+
+    monkeypatch.setattr("macwright.dse.solver.choose.optimise_pairs", optimise)
+    table = random_table(1, layers=3, options=4)
+    places = product(NAMES[:4], NAMES[:4], (0, 1))
+    every_pair = [(f"l{a}", i, f"l{a + 1}", j, 1.0) for i, j, a in places]
+    found = solve(table, budgets=[Budget("bops", max=30)], pairs=every_pair[:n_terms])
+    assert found.status == "optimal"
+    assert bool(asked) == shared
 
 
 @pytest.mark.parametrize("solver", ["cp-sat", "scip", "highs", "cbc"])

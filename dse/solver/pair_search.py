@@ -17,7 +17,7 @@ from macwright.dse.solver.problem import Groups
 from macwright.dse.solver.rounding import round_choices
 from macwright.dse.solver.solution import Outcome
 
-__all__ = ["optimise_pairs"]
+__all__ = ["optimise_pairs", "share_of_pairs"]
 
 Ints = NDArray[np.int64]
 Blocks = dict[tuple[int, int], Ints]
@@ -97,6 +97,14 @@ def optimise_pairs(
         return Outcome(None, bound + constant, False, solver)
     total = _total(shared, rests, best)
     return Outcome(best, min(bound, total) + constant, proved, solver, loss=total + constant)
+
+
+def share_of_pairs(groups: Groups, pairs: Sequence[Pair]) -> float:
+    """Part of the combinations of options, of groups with pairs between them, that are a pair."""
+    size = np.diff(groups.start)
+    ends = np.array([(pair.first, pair.second) for pair in pairs])
+    connected = np.unique(np.searchsorted(groups.start, ends, side="right") - 1, axis=0)
+    return len(pairs) / int(size[connected].prod(axis=1).sum())
 
 
 def _pairs_of(groups: Groups, rests: Blocks, near: Ints) -> list[Pair]:
