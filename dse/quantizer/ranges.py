@@ -12,6 +12,8 @@ __all__ = ["Histogram", "act_range"]
 
 #: Values that a histogram is made of, about; the range is that of all values.
 SAMPLES = 1 << 19
+#: Fractions of the scale that just holds the largest value, to be tried.
+FRACTIONS = np.geomspace(0.05, 1.0, 64, dtype=np.float32)
 _FloatArray = NDArray[np.floating]
 
 
@@ -104,8 +106,7 @@ def act_range(
     full = _full_range(*top, fmt, zero)
     if method != "mse":
         return float((to_power_of_two(full) if power_of_two else full)[0]), zero
-    fractions = np.geomspace(0.05, 1.0, 64, dtype=np.float32)
-    scales = full * fractions
+    scales = full * FRACTIONS
     if power_of_two:
         scales = np.unique(to_power_of_two(scales))
     means = histogram.means.astype(np.float32)

@@ -1,5 +1,7 @@
 """Scales: how far a format's range is stretched over a tensor's values."""
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,6 +46,7 @@ def on_grid(
     return result.astype(np.float32, copy=False)
 
 
+@cache
 def candidates(fmt: Format) -> NDArray[np.float32]:
     """Fractions of the scale that just holds the largest value, to be tried, shape (n,).
 
