@@ -7,7 +7,8 @@ import pandas as pd
 
 from macwright.costmodel.flow_liberty import liberty_technology
 from macwright.costmodel.table import costs
-from macwright.costmodel.technology import Technology
+from macwright.costmodel.technology import Technology, find_technology
+from macwright.costmodel.unit_modes import SWITCHED, priced, switched_unit
 from macwright.dse.options import ACTIVATIONS, WEIGHTS, needed_units, option_name, option_table
 from macwright.dse.quantizer import act_format
 from macwright.dse.recipe import Dataset, load_recipe
@@ -67,11 +68,12 @@ def pairs_table(
 def unit_options(
     workload: Workload, dataset: Dataset, technology: str
 ) -> tuple[dict[tuple[str, str], Any], pd.DataFrame, pd.DataFrame]:
-    """Units, their cost rows and options of the default formats, as `macwright dse` has them."""
+    """Units, cost rows and options of the default formats, as `macwright dse` has on arrays."""
     losses = measure_sensitivity(workload, dataset, WEIGHTS, ACTIVATIONS)
     factors = tensor_factors(workload, dataset, losses, WEIGHTS, ACTIVATIONS)
     units = needed_units(workload.layers, WEIGHTS, ACTIVATIONS, technology=technology)
-    rows = costs(list(units.values()), _technology(technology))
+    found = _technology(technology)
+    rows = costs([*units.values(), *priced(map(switched_unit, SWITCHED), found)], found)
     options = option_table(
         workload.layers,
         WEIGHTS,
@@ -84,8 +86,8 @@ def unit_options(
     return units, rows, options
 
 
-def _technology(name: str) -> str | Technology:
+def _technology(name: str) -> Technology:
     """With the cell libraries of `../shared/pdk`, if they are there, for units that do not ship."""
     pdk = SHARED / "pdk"
     paths = sorted([*pdk.glob(f"{name}*.lib*"), *pdk.glob(f"{name}/*.lib*")])
-    return liberty_technology(paths, name=name) if paths else name
+    return liberty_technology(paths, name=name) if paths else find_technology(name)
