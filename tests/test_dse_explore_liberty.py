@@ -104,6 +104,7 @@ def test_energies_on_a_shared_array_are_those_of_the_unit_that_computes(
     monkeypatch.setattr("macwright.dse.layer_energy.layer_energies", checked)
     arguments = ["--liberty", str(work / "cells.lib"), "--layer-energy", "-o", str(out)]
     arguments += ["--architecture", "temporal", "--types", "1", "--clock-mhz", "1"]
+    arguments += ["--switched", "none"]
     assert cli.main(["dse", str(model), *FORMATS, *arguments]) == 0
     separate = {}
     for row in read_rows(run_dir / "front.csv"):

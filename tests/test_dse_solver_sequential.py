@@ -1,6 +1,7 @@
 """The choice of hardware after the formats, against all formats on all hardware."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -125,7 +126,7 @@ def test_engines_for_the_formats_are_the_best_of_all(objective: str) -> None:
         rng = np.random.default_rng([seed, 7])
         n = len(table.options)
         engines = {name: rng.integers(1, 30, n).astype(float) for name in ("luts", "cycles")}
-        table.values.update(engines)
+        table = replace(table, values={**table.values, **engines})
         every = []
         for one, rows in zip(choices(table, [array]), product(*_layers(table)), strict=True):
             every.append({**one, "cycles": max(float(engines["cycles"][row]) for row in rows)})
