@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from macwright.costmodel.executors import local_executor
+from macwright.costmodel.executors import cluster, local_executor
 from macwright.costmodel.table import costs
 from macwright.costmodel.technology import Technology, find_technology
 from macwright.costmodel.unit_modes import priced
@@ -210,7 +210,8 @@ def _costs(
 ) -> pd.DataFrame:
     """Cost rows of units; energies are computed in processes of their own."""
     energies = 0 if technology.energy is None else len(specs)
-    with local_executor(energies, settings.jobs) as executor:
+    local = local_executor(energies, settings.jobs)
+    with local if settings.scheduler is None else cluster(settings.scheduler) as executor:
         return costs(
             specs,
             technology,

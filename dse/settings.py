@@ -121,6 +121,8 @@ class Settings:
         Whether to simulate the units of the front, if there is a simulator.
     jobs : int or None
         Processes; None: one for each processor.
+    scheduler : str or None
+        Address of a Dask cluster that characterises units and evaluates allocations.
     """
 
     technology: str = "gates"
@@ -143,3 +145,4 @@ class Settings:
     time_limit_s: float | None = None
     verify: bool = True
     jobs: int | None = None
+    scheduler: str | None = None

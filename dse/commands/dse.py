@@ -75,6 +75,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: all cores)")
     parser.add_argument(
+        "--scheduler",
+        metavar="tcp://HOST:PORT",
+        help="characterise and evaluate on a Dask cluster ([distributed])",
+    )
+    parser.add_argument(
         "--no-verify", action="store_true", help="do not simulate the units of the front"
     )
     parser.add_argument("--json", action="store_true", help="print the front as JSON")
@@ -126,6 +131,7 @@ def run(args: argparse.Namespace) -> None:
         measured=args.measure,
         verify=not args.no_verify,
         jobs=args.jobs,
+        scheduler=args.scheduler,
         **loss_settings(args),
         **formats,
     )
