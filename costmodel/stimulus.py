@@ -5,18 +5,20 @@ the unit. `STIMULI` lists the names.
 """
 
 from collections.abc import Callable, Mapping
+from functools import cache
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
 from macwright.hw.formats import Format
 
-__all__ = ["STIMULI", "layer_streams", "named_streams", "pack_elements"]
+__all__ = ["STIMULI", "filling_sigmas", "layer_streams", "named_streams", "pack_elements"]
 
-#: Standard deviation of normal operands as a part of the largest value: 3.5 sigma fill the format.
-SIGMA = 1 / 3.5
-#: Laplace operands have longer tails: 5 sigma fill the format.
-LAPLACE_SIGMA = 1 / 5
+#: Standard deviations that fill a format at most: of normal operands, and of Laplace ones, whose
+#: tails are longer.
+NORMAL_SIGMAS = 3.5
+LAPLACE_SIGMAS = 5.0
 #: Part of the operands that are zero in the stimulus `sparse`, weights and activations alike.
 SPARSITY = 0.5
 #: Cycles for which `weight_stationary` keeps a weight.
@@ -25,8 +27,35 @@ REUSE = 16
 _Draw = Callable[[np.random.Generator, tuple[int, ...], Format], NDArray[np.float64]]
 
 
+@cache
+def filling_sigmas(fmt: Format, distribution: str = "normal") -> float:
+    """Standard deviations of a distribution that the largest value of a format stands for.
+
+    As a quantiser would scale it, with the least squared error, but at most 3.5 (normal) or 5
+    (Laplace): in a format of few bits, fewer.
+
+    Parameters
+    ----------
+    fmt : Format
+        Format of the operands.
+    distribution : {"normal", "laplace"}
+        Of zero mean.
+    """
+    parts = (np.arange(2048) + 0.5) / 2048
+    if distribution == "normal":
+        most, values = NORMAL_SIGMAS, np.array([NormalDist().inv_cdf(part) for part in parts])
+    else:
+        side = np.log1p(-np.abs(2 * parts - 1)) / np.sqrt(2)
+        most, values = LAPLACE_SIGMAS, np.copysign(side, parts - 0.5)
+    tried = np.linspace(0.5, most, 61)
+    steps = tried[:, None] / fmt.max
+    errors = ((fmt.quantize(values / steps) * steps - values) ** 2).mean(axis=1)
+    # The largest of those that are as good as the best.
+    return float(tried[errors <= 1.001 * errors.min()][-1])
+
+
 def _gauss(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> NDArray[np.float64]:
-    return rng.normal(size=shape) * SIGMA * fmt.max
+    return rng.normal(size=shape) * fmt.max / filling_sigmas(fmt)
 
 
 def _relu_gauss(
@@ -36,7 +65,7 @@ def _relu_gauss(
 
 
 def _laplace(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> NDArray[np.float64]:
-    return rng.laplace(scale=LAPLACE_SIGMA / np.sqrt(2), size=shape) * fmt.max
+    return rng.laplace(scale=np.sqrt(0.5), size=shape) * fmt.max / filling_sigmas(fmt, "laplace")
 
 
 def _sparse(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> NDArray[np.float64]:
@@ -78,9 +107,10 @@ def named_streams(
     """Draw operands of a named distribution.
 
     - `uniform`: every finite value of the format alike.
-    - `gauss`: normal, 3.5 standard deviations fill the format; beyond saturates.
+    - `gauss`: normal, as many standard deviations fill the format as make the squared error least
+      (`filling_sigmas`), at most 3.5; beyond saturates.
     - `relu_gauss`: the same, activations below zero are zero.
-    - `laplace`: 5 standard deviations fill the format.
+    - `laplace`: likewise, at most 5.
     - `sparse`: `gauss` with every second operand zero, at random.
     - `weight_stationary`: `relu_gauss`, but a weight is kept for 16 cycles and the sum is cleared
       when it changes.

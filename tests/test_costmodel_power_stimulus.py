@@ -1,11 +1,18 @@
 """Operand streams: what the named distributions promise, and the order of a layer's tensors."""
 
 import itertools
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 
-from macwright.costmodel.stimulus import STIMULI, layer_streams, named_streams, pack_elements
+from macwright.costmodel.stimulus import (
+    STIMULI,
+    filling_sigmas,
+    layer_streams,
+    named_streams,
+    pack_elements,
+)
 from macwright.hw.formats import parse_format
 
 INT8, UINT8, E4M3 = (parse_format(name) for name in ("int8", "uint8", "e4m3fn"))
@@ -40,6 +47,20 @@ def test_gauss_fills_the_format_with_three_and_a_half_sigma():
         assert abs(a.mean()) < 0.05 * a.std()
         assert abs(np.corrcoef(a.ravel(), w.ravel())[0, 1]) < 0.05
         assert np.flatnonzero(clear[:, 0]).tolist() == list(range(0, 200, 32))
+
+
+@pytest.mark.parametrize(
+    ("name", "sigmas"),
+    # Steps of the uniform quantisers of 3, 7 and 15 levels with the least error: Max, Quantizing
+    # for minimum distortion (1960), table II.
+    [("ternary", 1.2240), ("int3sym", 3 * 0.6508), ("int4sym", 7 * 0.3534)],
+)
+def test_few_bits_are_filled_as_the_best_quantiser_fills_them(name, sigmas):
+    fmt = parse_format(name)
+    assert filling_sigmas(fmt) == pytest.approx(sigmas, abs=0.06)
+    a, _, _ = values("gauss", fmt, fmt)
+    step = sigmas / fmt.max
+    assert (a != 0).mean() == pytest.approx(2 * NormalDist().cdf(-step / 2), abs=0.03)
 
 
 def test_relu_gauss_has_no_negative_activations():
