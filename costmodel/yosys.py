@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -110,7 +111,7 @@ def run_yosys(
     files: Mapping[str, str],
     *,
     outputs: Sequence[str] = ("netlist.json",),
-    timeout_s: float = 600.0,
+    timeout_s: float = 1800.0,
 ) -> list[dict[str, Any]]:
     """Run a script in a folder of its own and read the JSON files that it writes.
 
@@ -144,17 +145,7 @@ def run_yosys(
         for file, text in files.items():
             (folder / file).write_text(text, encoding="utf-8")
         (folder / "script.ys").write_text(script, encoding="utf-8")
-        try:
-            done = subprocess.run(
-                [*yosys.command, "script.ys"],
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=timeout_s,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise ToolError(f"Synthesis took longer than {timeout_s:g} s and was stopped") from None
+        done = _run([*yosys.command, "script.ys"], folder, timeout_s)
         written = [folder / output for output in outputs]
         if done.returncode != 0 or not all(path.is_file() for path in written):
             raise ToolError(f"{yosys} failed: {_reason(done)}")
@@ -162,6 +153,31 @@ def run_yosys(
             return [json.loads(path.read_bytes()) for path in written]
         except ValueError:
             raise ToolError(f"{yosys} wrote no valid netlist; is the disk full?") from None
+
+
+def _run(
+    command: list[str], folder: Path, timeout_s: float
+) -> "subprocess.CompletedProcess[bytes]":
+    """Run a command; it and what it has started, such as ABC, end before this function does."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=pipe,
+        stderr=pipe,
+        start_new_session=True,
+    ) as process:
+        try:
+            out, err = process.communicate(timeout=timeout_s)
+        except BaseException as stopped:
+            os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(stopped, subprocess.TimeoutExpired):
+                raise ToolError(
+                    f"Synthesis took longer than {timeout_s:g} s and was stopped"
+                ) from None
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 def _reason(done: "subprocess.CompletedProcess[bytes]") -> str:
