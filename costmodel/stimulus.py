@@ -48,14 +48,19 @@ def filling_sigmas(fmt: Format, distribution: str = "normal") -> float:
         side = np.log1p(-np.abs(2 * parts - 1)) / np.sqrt(2)
         most, values = LAPLACE_SIGMAS, np.copysign(side, parts - 0.5)
     tried = np.linspace(0.5, most, 61)
-    steps = tried[:, None] / fmt.max
+    steps = tried[:, None] / _top(fmt)
     errors = ((fmt.quantize(values / steps) * steps - values) ** 2).mean(axis=1)
     # The largest of those that are as good as the best.
     return float(tried[errors <= 1.001 * errors.min()][-1])
 
 
+def _top(fmt: Format) -> float:
+    """Largest value, or the most negative one of int1, which has no positive value."""
+    return fmt.max or -fmt.min
+
+
 def _gauss(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> NDArray[np.float64]:
-    return rng.normal(size=shape) * fmt.max / filling_sigmas(fmt)
+    return rng.normal(size=shape) * _top(fmt) / filling_sigmas(fmt)
 
 
 def _relu_gauss(
@@ -65,7 +70,8 @@ def _relu_gauss(
 
 
 def _laplace(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> NDArray[np.float64]:
-    return rng.laplace(scale=np.sqrt(0.5), size=shape) * fmt.max / filling_sigmas(fmt, "laplace")
+    sigma = _top(fmt) / filling_sigmas(fmt, "laplace")
+    return rng.laplace(scale=np.sqrt(0.5), size=shape) * sigma
 
 
 def _sparse(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> NDArray[np.float64]:

@@ -63,6 +63,11 @@ def test_few_bits_are_filled_as_the_best_quantiser_fills_them(name, sigmas):
     assert (a != 0).mean() == pytest.approx(2 * NormalDist().cdf(-step / 2), abs=0.03)
 
 
+def test_the_negative_value_of_one_bit_occurs():
+    fmt = parse_format("int1")
+    assert 0.2 < -values("gauss", fmt, fmt)[0].mean() < 0.5
+
+
 def test_relu_gauss_has_no_negative_activations():
     a, w, _ = values("relu_gauss")
     assert a.min() == 0
