@@ -22,7 +22,7 @@ from macwright.dse.workload.layer import Workload
 __all__ = ["Evaluation", "evaluate", "run_model"]
 
 #: Changes when the same question gets another answer, so that old results are not used.
-VERSION = 4
+VERSION = 5
 
 _Progress = Callable[[str, int, int], None]
 

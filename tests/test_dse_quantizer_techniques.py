@@ -10,7 +10,7 @@ import pytest
 
 from macwright.dse.quantizer import QuantOptions, act_format, quantise
 from macwright.dse.quantizer.adaround import adaround
-from macwright.dse.quantizer.gptq import Moments, descend, lost_means, retarget
+from macwright.dse.quantizer.gptq import Moments, descend, lost_means, retarget, token_weights
 from macwright.dse.quantizer.grid import Grid, group_columns, weight_grid
 from macwright.dse.quantizer.matrix import to_matrix
 from macwright.dse.quantizer.one_layer import smoothing
@@ -215,6 +215,30 @@ def test_coordinate_descent_never_loses(problem, name):
     start = grid.round(weights)
     once, thrice = (descend(start, weights, square, grid, sweeps=n) for n in (1, 3))
     assert error(thrice) <= 1.001 * error(once) < 0.7 * error(start)
+
+
+def test_few_massive_tokens_do_not_shift_all_others():
+    rng = np.random.default_rng(3)
+    tokens, k, n = 400, 12, 6
+    acts = rng.normal(size=(tokens, k)).astype(np.float32)
+    massive = np.arange(tokens) % 20 == 7
+    acts[massive] = 200 * rng.normal(size=k)
+    weights = rng.normal(size=(n, k)).astype(np.float32)
+    rounded = weights + rng.normal(size=weights.shape, scale=0.1).astype(np.float32)
+    outputs = acts @ weights.T + 0.3
+
+    def error(moments: Moments) -> float:
+        """Mean squared error of the ordinary tokens with the mean error made up for."""
+        shift = lost_means(rounded[None], moments)[0]
+        return float(((acts @ rounded.T + shift - outputs)[~massive] ** 2).mean())
+
+    shares = token_weights(outputs[None])
+    assert (shares[~massive] > 0.9).mean() > 0.95
+    assert shares[massive].max() < 1e-3
+    given = acts[None], outputs[None]
+    alone = error(Moments(*(part[:, ~massive] for part in given), centred=False))
+    assert error(Moments(*given, centred=False, weights=shares)) == pytest.approx(alone, rel=0.02)
+    assert error(Moments(*given, centred=False)) > 2 * alone
 
 
 def test_steps_that_do_not_generalise_are_not_taken():

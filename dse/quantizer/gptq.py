@@ -1,6 +1,7 @@
 """Rounding of a layer's weights that keeps its outputs."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,13 +9,24 @@ from numpy.typing import NDArray
 from macwright.dse.quantizer.grid import Grid
 from macwright.dse.quantizer.scales import candidates, on_grid, to_power_of_two
 
-__all__ = ["Moments", "best_scale", "descend", "gptq", "lost_means", "output_error", "retarget"]
+__all__ = [
+    "Moments",
+    "best_scale",
+    "descend",
+    "gptq",
+    "lost_means",
+    "output_error",
+    "retarget",
+    "token_weights",
+]
 
 _Array = NDArray[np.float32]
 #: Columns whose errors are passed on together.
 BLOCK = 64
 #: Share of the mean second moment that is added to the diagonal.
 DAMPING = 0.02
+#: Energy of a token, as a multiple of the median's, from which on all count alike.
+LARGEST_ENERGY = 4.0
 #: Times that columns are rounded again.
 SWEEPS = 3
 
@@ -40,6 +52,8 @@ class Moments:
         Outputs of the float network, without or with biases.
     centred : bool
         Whether means are taken out, to be made up for by the biases.
+    weights : ndarray of float32, shape (n_columns,), optional
+        How much each column counts; all alike if absent.
 
     Attributes
     ----------
@@ -50,16 +64,27 @@ class Moments:
         The same of each half of the columns.
     """
 
-    def __init__(self, columns: _Array, outputs: _Array, *, centred: bool) -> None:
+    def __init__(
+        self, columns: _Array, outputs: _Array, *, centred: bool, weights: _Array | None = None
+    ) -> None:
+        def mean(values: _Array, part: Any = slice(None)) -> _Array:
+            if weights is None:
+                return values[:, part].mean(axis=1)
+            shares = weights[part] / weights[part].sum()
+            return np.einsum("gnk,n->gk", values[:, part], shares)
+
         count = columns.shape[1]
         # Quarters in turn, as the second texts of pairs, which resemble the first, come last.
         odd = (np.arange(count) * 4 // count) % 2 == 1
         parts = [~odd, odd if odd.any() else ~odd]
-        means = [(columns[:, part].mean(axis=1), outputs[:, part].mean(axis=1)) for part in parts]
-        self.mean_in, self.mean_out = columns.mean(axis=1), outputs.mean(axis=1)
+        means = [(mean(columns, part), mean(outputs, part)) for part in parts]
+        self.mean_in, self.mean_out = mean(columns), mean(outputs)
         if centred:
             columns = columns - self.mean_in[:, None]
             outputs = outputs - self.mean_out[:, None]
+        if weights is not None:
+            roots = np.sqrt(weights)[:, None]
+            columns, outputs = columns * roots, outputs * roots
         self.halves = []
         for part, (mean_in, mean_out) in zip(parts, means, strict=True):
             across, right = columns[:, part].transpose(0, 2, 1), outputs[:, part]
@@ -76,6 +101,23 @@ class Moments:
         first, second = self.halves
         self.square = share * first.square + (1 - share) * second.square
         self.cross = share * first.cross + (1 - share) * second.cross
+
+
+def token_weights(outputs: _Array) -> _Array:
+    """How much each row of a matrix product counts, shape (n_columns,), at most 1.
+
+    A few tokens of a transformer have outputs a hundred times larger than the others (Sun, Chen,
+    Kolter, Liu: Massive Activations in Large Language Models, 2024), and the normalisation that
+    follows divides by their size: unweighted, their errors would be all that counts.
+
+    Parameters
+    ----------
+    outputs : ndarray of float32, shape (groups, n_columns, n)
+        Outputs of the float network.
+    """
+    energy = np.einsum("gnk,gnk->n", outputs, outputs)
+    most = LARGEST_ENERGY * np.median(energy)
+    return np.minimum(1, most / np.maximum(energy, most or 1)).astype(np.float32)
 
 
 def retarget(weights: _Array, moments: Moments) -> _Array:

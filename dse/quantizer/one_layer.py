@@ -7,7 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from macwright.dse.quantizer.adaround import adaround
-from macwright.dse.quantizer.gptq import Moments, best_scale, descend, gptq, lost_means, retarget
+from macwright.dse.quantizer.gptq import (
+    Moments,
+    best_scale,
+    descend,
+    gptq,
+    lost_means,
+    retarget,
+    token_weights,
+)
 from macwright.dse.quantizer.grid import Grid, weight_grid
 from macwright.dse.quantizer.matrix import from_matrix, layer_bias, patches, to_matrix
 from macwright.dse.quantizer.operand import Operand, fit_operand
@@ -191,4 +199,8 @@ class _Weights:
             columns = operand.round(np.ascontiguousarray(columns))
         if layer.op != "MatMul":
             outputs = outputs - self.bias.reshape(layer.groups, 1, layer.n)
+        if layer.op == "MatMul":
+            # Means over tokens say less about other texts than those over images about others:
+            # they are kept small by the weights, before biases make up for them.
+            return Moments(columns, outputs, centred=False, weights=token_weights(outputs))
         return Moments(columns, outputs, centred=options.bias_correction)
