@@ -24,7 +24,7 @@ def add_loss_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--images",
         type=int,
-        default=32,
+        default=64,
         metavar="N",
         help="calibration samples for the losses (%(default)s)",
     )

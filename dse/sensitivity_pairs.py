@@ -32,7 +32,7 @@ def measure_pairs(
     dataset: Dataset,
     pairs: Sequence[tuple[_Tensor, _Tensor]],
     *,
-    images: int = 32,
+    images: int = 64,
     options: QuantOptions | None = None,
     jobs: int | None = None,
     progress: _Progress | None = None,

@@ -136,7 +136,7 @@ class Settings:
     points: int = 32
     measured: int = 10
     metric: str = "logit_mse"
-    images: int = 32
+    images: int = 64
     pairs: int = 0
     rank: int = 0
     refine: int = 0
