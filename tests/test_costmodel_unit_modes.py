@@ -128,7 +128,7 @@ def test_modes_ship_with_less_energy_the_narrower(technology):
         energy = rows.energy_fj_per_mac
         # Weights of 7 and of 8 bits take as many passes.
         assert (energy.to_numpy()[1:] <= energy.to_numpy()[:-1] * 1.01).all()
-        assert energy.iloc[-1] < 0.1 * energy.iloc[0]
+        assert energy.iloc[-1] < 0.25 * energy.iloc[0]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
