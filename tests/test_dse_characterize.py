@@ -97,6 +97,7 @@ def test_shipped_tables_are_written_by_one_command(capsys, tmp_path, monkeypatch
     )
     monkeypatch.setattr(ship, "default_units", lambda technology: [searched])
     monkeypatch.setattr(ship, "fp8_units", lambda technology: {})
+    monkeypatch.setattr(ship, "SWITCHED", ())
     monkeypatch.setattr(ship, "registry", lambda: (other, searched))
     monkeypatch.setattr(ship, "bench_record", lambda spec, folder: "icarus 11.0: 5 tests passed")
     assert cli.main(["characterize", "--shipped", str(tmp_path), "--jobs", "1"]) == 0
@@ -120,6 +121,7 @@ def test_shipped_table_of_a_library_is_made_from_its_files(capsys, tmp_path, mon
     unit = spec_from_fields("int_mac", {"weight": "int2", "act": "int2", "acc": "int5"})
     monkeypatch.setattr(ship, "default_units", lambda technology: [unit])
     monkeypatch.setattr(ship, "fp8_units", lambda technology: {})
+    monkeypatch.setattr(ship, "SWITCHED", ())
     monkeypatch.setattr(ship, "registry", lambda: ())
     (tmp_path / "asap7").mkdir()
     (tmp_path / "asap7" / "cells.lib").write_bytes(SMALL.read_bytes())
