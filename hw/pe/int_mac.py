@@ -11,6 +11,7 @@ from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.chain import CHAINS
 from macwright.hw.arith.multipliers import MULTIPLIERS, smallest_multiplier
 from macwright.hw.arith.target import INVERTING, target_of
+from macwright.hw.arith.widths import range_width
 from macwright.hw.formats import BinaryFormat, IntFormat, TernaryFormat, parse_format
 from macwright.hw.pe.accumulator import parse_int_acc
 from macwright.hw.pe.int_product import (
@@ -23,7 +24,6 @@ from macwright.hw.pe.mac import Mac
 from macwright.hw.pe.operand import (
     check_operand,
     product_range,
-    range_width,
     safe_terms,
     settle_acc,
 )
