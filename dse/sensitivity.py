@@ -50,9 +50,9 @@ def measure_sensitivity(
 ) -> pd.DataFrame:
     """Mean squared change of the outputs when one tensor alone is quantised.
 
-    Of 20 measures this one, added up over tensors, ranked mixed allocations of ResNet-20 best by
-    their KL divergence; ``benchmarks/accuracy.py ranking`` says how well. The network after the
-    tensor is run again, the rest is not. Weights are rounded to nearest with scales of least
+    Added up over tensors it ranks mixed allocations by their KL divergence;
+    ``benchmarks/accuracy.py ranking`` says how well. The network after the tensor is run again, the
+    rest is not. Weights are rounded to nearest with scales of least
     squared error, or as `options` say where it asks for no data of other layers. With bias
     correction all layers after the tensor, too, keep the means of their outputs: the quantiser
     will do so, and what it undoes is no loss.

@@ -21,8 +21,8 @@ from macwright.dse.solver.types import TypeLimit, optimise_types
 __all__ = ["Chooser", "chooser_of"]
 
 #: Where no more than this share of the options of two groups that pairs connect are a pair, CP-SAT
-#: alone is faster: 0.2 s where sharing the pairs between the options takes 5 s (60 groups of 8
-#: options, 200 pairs); at one half of 150 pairs of groups it takes 6 s, and sharing 2.5 s.
+#: alone is faster than sharing the pairs between the options (`benchmarks/search.py --parts
+#: variants` has instances of both kinds).
 FEW = 0.25
 
 
