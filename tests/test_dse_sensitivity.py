@@ -63,6 +63,16 @@ def test_table_has_a_row_for_each_tensor_and_format(network):
     assert (table.loss > 0).all()
 
 
+def round_weights(proto, name, *, bits):
+    """Put an integer grid of each output channel, which just holds its largest, on weights."""
+    item = next(i for i in proto.graph.initializer if i.name == name)
+    w = numpy_helper.to_array(item)
+    flat, top = w.reshape(len(w), -1), 2 ** (bits - 1) - 1
+    scale = np.abs(flat).max(axis=1, keepdims=True) / top
+    rounded = (np.clip(np.rint(flat / scale), -top - 1, top) * scale).astype(np.float32)
+    item.CopyFrom(numpy_helper.from_array(rounded.reshape(w.shape), item.name))
+
+
 def test_weight_losses_are_those_of_the_whole_network(network):
     workload, dataset = network
     x = dataset.x_calib["x"][:8]
@@ -71,12 +81,7 @@ def test_weight_losses_are_those_of_the_whole_network(network):
     for layer in workload.layers:
         proto = onnx.ModelProto()
         proto.CopyFrom(workload.model)
-        item = next(i for i in proto.graph.initializer if i.name == layer.weight)
-        w = numpy_helper.to_array(item)
-        flat = w.reshape(len(w), -1)
-        scale = np.abs(flat).max(axis=1, keepdims=True) / 7
-        rounded = (np.clip(np.rint(flat / scale), -8, 7) * scale).astype(np.float32)
-        item.CopyFrom(numpy_helper.from_array(rounded.reshape(w.shape), item.name))
+        round_weights(proto, layer.weight, bits=4)
         change = run(proto, x) - run(workload.model, x)
         assert losses[layer.name] == pytest.approx((change**2).mean(), rel=1e-3)
 
@@ -128,12 +133,7 @@ def test_later_layers_undo_errors_of_means_as_bias_correction_does(network, tmp_
             del node.input[2:]
             node.input.append(f"bias of {other.name}")
             proto.graph.initializer.append(numpy_helper.from_array(bias, node.input[2]))
-        item = next(i for i in proto.graph.initializer if i.name == layer.weight)
-        w = numpy_helper.to_array(item)
-        flat = w.reshape(len(w), -1)
-        scale = np.abs(flat).max(axis=1, keepdims=True) / 3
-        rounded = (np.clip(np.rint(flat / scale), -4, 3) * scale).astype(np.float32)
-        item.CopyFrom(numpy_helper.from_array(rounded.reshape(w.shape), item.name))
+        round_weights(proto, layer.weight, bits=3)
         for other in workload.layers[place:]:
             name = "s" if other.out == "c3" else other.out  # a sum's means count
             axes = (0, 2, 3) if other.op == "Conv" else 0
