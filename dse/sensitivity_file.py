@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from macwright.dse.csv_file import read_csv
 from macwright.dse.quantizer.options import act_format, layer_formats, weight_format
 from macwright.dse.workload.layer import Workload
 from macwright.hw.formats import parse_format
@@ -48,18 +49,7 @@ def read_sensitivity(
     ValueError
         If a column, a row or a number will not do.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"Sensitivities must be a CSV file, and {path} is not a file")
-    try:
-        table = pd.read_csv(path, dtype={name: str for name in COLUMNS[:3]}, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} must be a CSV table, not one where {error}") from error
-    missing = [name for name in COLUMNS if name not in table]
-    if missing:
-        raise ValueError(
-            f"{path} must have columns {', '.join(COLUMNS)}; {missing[0]!r} is missing"
-        )
+    table = read_csv(path, "Sensitivities", COLUMNS)
     known = {layer.name: layer for layer in workload.layers}
     losses: dict[tuple[str, str, str], float] = {}
     for line, (name, tensor, fmt, loss) in enumerate(table[list(COLUMNS)].to_numpy(), 2):

@@ -149,10 +149,10 @@ def test_tables_of_the_user_take_the_place_of_measured_ones(network, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t.drop(columns="loss"), "format, loss; 'loss' is missing"),
+        (lambda t: t.drop(columns="loss"), "format, loss; loss is not among them"),
         (lambda t: t.replace("n_c1", "odd"), "must name a layer of the model, not 'odd'"),
         (lambda t: t.replace("weight", "bias"), "weight or an activation, not 'bias'"),
-        (lambda t: t.assign(loss=-1.0), "loss of at least 0, not -1.0"),
+        (lambda t: t.assign(loss=-1.0), "loss of at least 0, not '-1.0'"),
         (lambda t: t.assign(loss="x"), "loss of at least 0, not 'x'"),
         (lambda t: t.iloc[:-1], "must have a loss of e2m1fn for the activation of n_logits"),
         (lambda t: t.replace("int4", "odd"), "odd"),
@@ -167,5 +167,5 @@ def test_tables_that_are_refused(network, tmp_path, change, message):
     with pytest.raises(FileNotFoundError, match="must be a CSV file"):
         read_sensitivity(tmp_path / "none.csv", workload, ["int4"], ["int4"])
     path.write_bytes(b"\xff\xfe\x00\x80,\n")
-    with pytest.raises(ValueError, match=r"must be a CSV table|must have columns"):
+    with pytest.raises(ValueError, match=r"must be a CSV file|must have columns"):
         read_sensitivity(path, workload, ["int4"], ["int4"])

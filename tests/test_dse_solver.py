@@ -221,6 +221,7 @@ def test_refusals_of_solve() -> None:
             [Budget("bops", max=2)],
             r"'bops' must be at least 3, not 2: .*cheapest relaxation \(50 % off\)",
         ),
+        ([Budget("bops", max=2.5)], r"at least 3, not 2.5: .* \(20 % off\)"),
         ([Budget("bops", min=12)], r"'bops' must be at most 11, not 12"),
         (
             [Budget("bops", max=3), Budget("loss", max=8)],
@@ -240,5 +241,7 @@ def test_refusals_of_solve() -> None:
         solve(huge, budgets=[Budget("bops", max=1)])
     with pytest.raises(ValueError, match="Limit of the budget on 'bops' must be a number, not nan"):
         Budget("bops", max=float("nan"))
+    with pytest.raises(ValueError, match="must be a number that a total can meet, not inf"):
+        Budget("bops", max=float("-inf"))
     with pytest.raises(ValueError, match="must have a min or a max, not neither"):
         Budget("bops")

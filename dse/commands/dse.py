@@ -14,7 +14,7 @@ from macwright.dse.architecture_arguments import (
 from macwright.dse.loss_arguments import add_loss_arguments, loss_settings
 from macwright.dse.technology_arguments import add_technology_arguments, given_technology
 
-HELP = "find the front of accuracy against hardware cost for a network"
+HELP = "Find the front of accuracy against hardware cost for a network."
 EXAMPLE = "macwright dse resnet20.onnx --technology ecp5 --budget 'bops<=1e9' -o out/resnet20"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-HELP = "allocation or front of a table of options: one row for each (layer, option)"
+HELP = "Allocation or front of a table of options: one row for each (layer, option)."
 EXAMPLE = "macwright solve options.csv --budget 'bops<=1e9' --budget 'weight_bytes<=2.5e5' --json"
 
 LIMIT = re.compile(r"(?P<name>.+?)\s*(?P<sign><=|>=)\s*(?P<value>[^<>=]+)")
@@ -223,16 +223,12 @@ def _types(text: str) -> tuple[str, int]:
 
 
 def _pairs(path: Path) -> list[tuple[str, str, str, str, float]]:
-    import pandas as pd
+    from macwright.dse.csv_file import read_csv
 
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    needed = ["layer_a", "option_a", "layer_b", "option_b", "loss"]
-    missing = [name for name in needed if name not in frame.columns]
-    if missing:
-        raise ValueError(f"{path} must have the column {missing[0]!r}")
+    names = ("layer_a", "option_a", "layer_b", "option_b")
+    frame = read_csv(path, "Pairs", (*names, "loss"))
     try:
         losses = [float(text) for text in frame["loss"]]
     except ValueError as error:
         raise ValueError(f"Loss of a pair must be a number: {error}") from None
-    names = [frame[name].tolist() for name in needed[:4]]
-    return list(zip(*names, losses, strict=True))
+    return list(zip(*(frame[name].tolist() for name in names), losses, strict=True))

@@ -46,7 +46,7 @@ def explain(groups: Groups, choose: Choose) -> Infeasible:
         others = " with the other limits as they are" if len(groups.rows) > 1 else ""
         return Infeasible(
             f"{_name(row)} must be {_words(row)} {_shown(row, reached)}{others}, not "
-            f"{_shown(row, row.limit)}: no allocation is within the limits, "
+            f"{_given(row):.12g}: no allocation is within the limits, "
             f"and this is the cheapest relaxation ({_percent(change)})"
         )
     part, relaxed = _all_together(groups)
@@ -67,8 +67,16 @@ def _furthest(groups: Groups, row: Row, others: list[Row], choose: Choose) -> in
     return None if chosen is None else int(row.cost[chosen].sum())
 
 
+def _given(row: Row) -> float:
+    """The limit in the unit of the column, as it was asked for."""
+    limit = row.budget.max if row.upper else row.budget.min
+    assert limit is not None
+    return limit
+
+
 def _change(row: Row, reached: int) -> float:
-    return abs(reached - row.limit) / max(abs(row.limit), 1)
+    off = abs(reached / row.scaled.factor - _given(row))
+    return off / (abs(_given(row)) or 1)
 
 
 def _percent(change: float) -> str:

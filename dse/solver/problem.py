@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from fractions import Fraction
-from math import ceil, floor, isnan
+from math import ceil, floor, inf, isnan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,8 @@ class Count:
 def _check_limits(what: str, least: float | None, most: float | None) -> None:
     if least is None and most is None:
         raise ValueError(f"A {what} must have a min or a max, not neither")
+    if least == inf or most == -inf:
+        raise ValueError(f"Limit of the {what} must be a number that a total can meet, not inf")
     for limit in (least, most):
         if limit is not None and isnan(limit):
             raise ValueError(f"Limit of the {what} must be a number, not nan")

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from macwright.dse.csv_file import read_csv
+
 __all__ = ["OptionTable"]
 
 Floats = NDArray[np.float64]
@@ -186,21 +188,12 @@ class OptionTable:
 
         Raises
         ------
-        OSError
-            If the file cannot be read.
+        FileNotFoundError
+            If the file is absent.
         ValueError
             If it is no CSV file of options.
         """
-        try:
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=True)
-        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-            reason = " ".join(str(error).split())
-            raise ValueError(f"{path} must be a CSV file of options, not this: {reason}") from None
-        if isinstance(frame.index, pd.MultiIndex) or not isinstance(frame.index, pd.RangeIndex):
-            raise ValueError(
-                f"{path} must have as many names in its first line as entries in each row"
-            )
-        return cls.from_frame(frame)
+        return cls.from_frame(read_csv(path, "Options"))
 
     @classmethod
     def from_arrays(
