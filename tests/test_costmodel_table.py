@@ -42,7 +42,7 @@ def no_yosys(monkeypatch):
 
 #: Tables that ship, and every how many of their rows are made again.
 TABLES = [name for name in SHIPPED if not load_table(name).empty]
-FULL = ("gates", "ecp5", "nangate45", "asap7", "sky130hd")
+FULL = ("gates", "ecp5", "nangate45", "asap7", "sky130hd", "ihp130")
 
 
 @pytest.mark.parametrize("technology", TABLES)
