@@ -27,7 +27,7 @@ from section import write_section
 
 from macwright.costmodel.activity import Simulator, simulate, unpack_lanes
 from macwright.costmodel.glitch import GlitchSimulator
-from macwright.costmodel.liberty import Cell
+from macwright.costmodel.liberty_cells import Cell
 from macwright.costmodel.liberty_logic import Expression, inputs_of, parse_expression
 from macwright.costmodel.timing import analyse
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from macwright.costmodel.liberty import Cell
+from macwright.costmodel.liberty_cells import Cell
 from macwright.costmodel.liberty_logic import inputs_of, parse_expression, truth_table
 
 __all__ = ["adder_modules", "needless_registers", "register_module"]

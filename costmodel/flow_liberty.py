@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from macwright.costmodel import (
     liberty,
+    liberty_cells,
     liberty_digest,
     liberty_logic,
     liberty_syntax,
@@ -142,6 +143,7 @@ def liberty_technology(paths: Sequence[str | Path], *, name: str = "") -> Techno
 #: Modules that timing depends on.
 _MEASURING = (
     liberty,
+    liberty_cells,
     liberty_digest,
     liberty_logic,
     liberty_syntax,

@@ -7,7 +7,7 @@ functions: carry cells are taken apart bit by bit, as their bits follow each oth
 from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
-from macwright.costmodel.liberty import Cell, FlipFlop, Pin
+from macwright.costmodel.liberty_cells import Cell, FlipFlop, Pin
 
 __all__ = ["Part", "cell_parts", "table_function"]
 

@@ -6,7 +6,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from macwright.costmodel.liberty import Cell, Library
+from macwright.costmodel.liberty import Library
+from macwright.costmodel.liberty_cells import Cell
 from macwright.costmodel.liberty_logic import Expression
 
 __all__ = ["ONE", "ZERO", "Flop", "Gate", "Instance", "Netlist", "Port"]

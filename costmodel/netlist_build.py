@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from macwright.costmodel.liberty import Cell, Library
+from macwright.costmodel.liberty import Library
+from macwright.costmodel.liberty_cells import Cell
 from macwright.costmodel.liberty_logic import (
     Expression,
     inputs_of,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from macwright.costmodel.liberty import Cell, PowerArc
+from macwright.costmodel.liberty_cells import Cell, PowerArc
 from macwright.costmodel.liberty_logic import (
     inputs_of,
     parse_expression,

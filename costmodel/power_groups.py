@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from macwright.costmodel.activity import Activity
-from macwright.costmodel.liberty import Cell
+from macwright.costmodel.liberty_cells import Cell
 from macwright.costmodel.liberty_logic import (
     Expression,
     inputs_of,

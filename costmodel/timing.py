@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from macwright.costmodel.liberty import Arc, Cell, Library
+from macwright.costmodel.liberty import Library
+from macwright.costmodel.liberty_cells import Arc, Cell
 from macwright.costmodel.liberty_logic import inputs_of, parse_expression, truth_table
 from macwright.costmodel.liberty_tables import TableBank
 from macwright.costmodel.netlist import Netlist
