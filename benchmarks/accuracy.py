@@ -22,13 +22,18 @@ import numpy as np
 from section import write_section
 
 from macwright.dse.bitexact import fake_quant_distance
+from macwright.dse.coherence import SHARE
 from macwright.dse.evaluate import evaluate, run_model
 from macwright.dse.quantizer import QuantOptions, act_format, quantise
 from macwright.dse.quantizer.options import weight_format
 from macwright.dse.quantizer.plan import quantised_model
 from macwright.dse.recipe import Dataset, load_recipe
 from macwright.dse.recipe_task import spearman
-from macwright.dse.sensitivity import calibrate_prediction, measure_sensitivity
+from macwright.dse.sensitivity import (
+    calibrate_prediction,
+    measure_coherence,
+    measure_sensitivity,
+)
 from macwright.dse.solver import OptionTable, front
 from macwright.dse.workload import Layer, Workload, load_workload
 from macwright.hw.formats import parse_format
@@ -60,6 +65,8 @@ NETWORKS = {
 }  # fmt: skip
 #: Columns that have a bound: those that lose at most this part of the metric.
 BOUNDS = {"INT8": 0.01, "W4A8": 0.03}
+#: Shares of the products of changes that are compared.
+SHARES = (0.0, 0.125, 0.25, 0.5, 1.0)
 #: Rounding under which rankings are compared. Without bias correction the mean errors of the layers
 #: add up in step, and not even the measured change of the logits ranks allocations as KL does.
 NEAREST = QuantOptions(rounding="nearest", equalise=False, asymmetric=False, images=32)
@@ -118,8 +125,10 @@ def ranking(_: argparse.Namespace) -> Iterator[str]:
         near += [_allocation(workload, draw) for draw in draws[np.abs(bops / 16 - 1) <= 0.03]]
     near = near[:20]
 
-    def predicted(allocation: dict) -> float:
-        return sum(
+    coherence = measure_coherence(workload, dataset, EVERY, EVERY, images=32, options=NEAREST)
+
+    def predicted(allocation: dict, share: float = SHARE) -> float:
+        return coherence.together(allocation, share=share) + sum(
             loss[name, "weight", weight] + loss[name, "activation", act]
             for name, (weight, act) in allocation.items()
         )
@@ -138,6 +147,16 @@ def ranking(_: argparse.Namespace) -> Iterator[str]:
         f"the 20 within 3 % of 16 BOPs per MAC (wanted .85). The measured mean squared change of "
         f"the logits, which the loss predicts, has {spearman(change, kl):.3f} and "
         f"{spearman(change[120:], kl[120:]):.3f}."
+    )
+    shares = [np.array([predicted(a, share) for a in (*mixed, *near)]) for share in SHARES]
+    yield (
+        "- The same by the share of the products of two tensors' changes that is counted (zero: "
+        "the sum of the losses): "
+        + "; ".join(
+            f"{share:g}: {spearman(one, kl):.3f}, {spearman(one[120:], kl[120:]):.3f}"
+            for share, one in zip(SHARES, shares, strict=True)
+        )
+        + "."
     )
     points = _front(workload, loss)
     divergences = [measured(a)[0] for a in points]

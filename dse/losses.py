@@ -31,7 +31,7 @@ class Losses:
     source : dict
         What they are, for the record: the metric and the number of samples, or the file.
     factors : mapping from str to float
-        Of the losses of weights and of activations, for what the quantiser makes of them; none for
+        Of the losses of weights and of activations, for what later layers undo of them; none for
         losses that the user brings, which are taken as they are.
     """
 
@@ -84,8 +84,8 @@ def find_losses(
         )
 
     table = measured(settings.metric)
-    # What the quantiser saves is known as a share of squared changes; it is taken to save as much
-    # of any other metric.
+    # What later layers undo is known as a share of squared changes; it is taken to be as much of
+    # any other metric.
     squares = table if settings.metric == "logit_mse" else measured("logit_mse")
     factors = tensor_factors(
         workload, dataset, squares, weights, activations, jobs=settings.jobs, progress=progress

@@ -3,11 +3,14 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from macwright.costmodel.cache import Cache, content_key
+from macwright.dse.coherence import Coherence
 from macwright.dse.quantizer.options import QuantOptions, layer_formats
 from macwright.dse.quantizer.quantise import prepare
 from macwright.dse.quantizer.stepper import Stepper
@@ -25,12 +28,15 @@ __all__ = [
     "Prediction",
     "calibrate_accuracy",
     "calibrate_prediction",
+    "measure_coherence",
     "measure_sensitivity",
     "read_sensitivity",
 ]
 
 #: Changes when the same question gets another answer, so that old results are not used.
-VERSION = 6
+VERSION = 7
+#: Entries of the outputs, drawn once, whose changes are compared.
+ENTRIES = 8192
 
 _Progress = Callable[[str, int, int], None]
 _Arrays = dict[str, np.ndarray]
@@ -52,10 +58,9 @@ def measure_sensitivity(
 
     Added up over tensors it ranks mixed allocations by their KL divergence;
     ``benchmarks/accuracy.py ranking`` says how well. The network after the tensor is run again, the
-    rest is not. Weights are rounded to nearest with scales of least
-    squared error, or as `options` say where it asks for no data of other layers. With bias
-    correction all layers after the tensor, too, keep the means of their outputs: the quantiser
-    will do so, and what it undoes is no loss.
+    rest is not. Weights are rounded as `options` say, GPTQ included, for what the layer reads in
+    the float network. With bias correction all layers after the tensor, too, keep the means of
+    their outputs: the quantiser will do so, and what it undoes is no loss.
 
     Parameters
     ----------
@@ -90,6 +95,50 @@ def measure_sensitivity(
     ValueError
         If a format is unknown or cannot hold values of such activations.
     """
+    questions, found = _measured(
+        workload, dataset, weight_formats, act_formats, metric, images, options, jobs, progress
+    )
+    table = pd.DataFrame(questions, columns=["layer", "tensor", "format"])
+    return table.assign(loss=np.array(found["losses"], np.float64))
+
+
+def measure_coherence(
+    workload: Workload,
+    dataset: Dataset,
+    weight_formats: Sequence[str],
+    act_formats: Sequence[str],
+    *,
+    images: int = 64,
+    options: QuantOptions | None = None,
+    jobs: int | None = None,
+    progress: _Progress | None = None,
+) -> Coherence:
+    """How changes of the outputs, each from one tensor in a format, point the same way.
+
+    Measured with the mean squared changes, and kept with them: after `measure_sensitivity` with
+    the same arguments, or before it, this takes no time. Changes are compared in at most
+    :data:`ENTRIES` entries of the outputs.
+
+    Parameters and errors are those of :func:`measure_sensitivity`.
+    """
+    questions, found = _measured(
+        workload, dataset, weight_formats, act_formats, "logit_mse", images, options, jobs, progress
+    )
+    return Coherence.from_text([(x, y, z) for x, y, z in questions], found["products"])
+
+
+def _measured(
+    workload: Workload,
+    dataset: Dataset,
+    weight_formats: Sequence[str],
+    act_formats: Sequence[str],
+    metric: str,
+    images: int,
+    options: QuantOptions | None,
+    jobs: int | None,
+    progress: _Progress | None,
+) -> tuple[list[list[str]], dict[str, Any]]:
+    """Tensors and formats, and what is known of them, from the cache or by measurement."""
     options = options or QuantOptions()
     tasks = [
         (layer, tensor, name)
@@ -112,12 +161,11 @@ def measure_sensitivity(
         metric=metric,
         options=options.to_fields(),
     )
-    losses = cache.get(key)
-    if losses is None:
-        losses = _measure(workload, dataset, tasks, metric, images, options, jobs, progress)
-        cache.put(key, losses)
-    table = pd.DataFrame(questions, columns=["layer", "tensor", "format"])
-    return table.assign(loss=np.array(losses, np.float64))
+    found = cache.get(key)
+    if found is None:
+        found = _measure(workload, dataset, tasks, metric, images, options, jobs, progress)
+        cache.put(key, found)
+    return questions, found
 
 
 def _measure(
@@ -129,7 +177,7 @@ def _measure(
     options: QuantOptions,
     jobs: int | None,
     progress: _Progress | None,
-) -> list[float]:
+) -> dict[str, Any]:
     workload = prepare(workload, dataset, options)
     feeds = dataset.first(dataset.x_calib, images)
     outputs = [layer.out for layer in workload.layers] if metric == "distance" else []
@@ -141,13 +189,27 @@ def _measure(
         workload = keep_means(workload, feeds)
     stepper = Stepper(workload, workload.model.graph, feeds, at_once=options.bias_correction)
     losses: list[float] = []
+    changes: list[np.ndarray] = []
+    final = reference[workload.output].astype(np.float64).ravel()
+    few = np.random.default_rng(0).permutation(final.size)[:ENTRIES]
+
+    def study_one(study: LayerStudy, question: tuple[str, str]) -> tuple[float, np.ndarray]:
+        if metric != "logit_mse":
+            return study.loss(question), np.zeros(0)
+        output = study.network_output(question)
+        return measure(output), (output.ravel()[few] - final[few]).astype(np.float32)
+
     with ThreadPoolExecutor(jobs or len(os.sched_getaffinity(0))) as pool:
         for layer in workload.layers:
             stepper.advance([layer.act, layer.out] + ([layer.weight] if layer.dynamic else []))
             study = LayerStudy(workload, layer, stepper, options, metric, measure, reference)
             mine = [(tensor, name) for other, tensor, name in tasks if other.name == layer.name]
-            for loss in pool.map(study.loss, mine):
+            for loss, change in pool.map(partial(study_one, study), mine):
                 losses.append(loss)
+                changes.append(change)
                 if progress:
                     progress("sensitivity", len(losses), len(tasks))
-    return losses
+    if metric != "logit_mse":
+        return {"losses": losses}
+    names = [(layer.name, tensor, name) for layer, tensor, name in tasks]
+    return {"losses": losses, "products": Coherence.of_changes(names, np.array(changes)).to_text()}

@@ -1,14 +1,12 @@
 """Sensitivities of one layer: its operands changed, and the rest of the network run again."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import onnxruntime as ort
 
-from macwright.dse.quantizer.grid import weight_grid
-from macwright.dse.quantizer.matrix import from_matrix, to_matrix
-from macwright.dse.quantizer.one_layer import prescribed_grid, prescribed_operand
+from macwright.dse.quantizer.matrix import from_matrix, layer_bias, to_matrix
+from macwright.dse.quantizer.one_layer import LayerWeights, prescribed_grid, prescribed_operand
 from macwright.dse.quantizer.operand import fit_operand
 from macwright.dse.quantizer.options import QuantOptions
 from macwright.dse.quantizer.ranges import Histogram
@@ -61,6 +59,13 @@ class LayerStudy:
             self.weight = self.values[layer.weight]
         else:
             self.weight = workload.tensor(layer.weight).astype(np.float32)
+            matrix = to_matrix(layer, self.weight)
+            bias = layer_bias(workload, layer)
+            self.weights = LayerWeights(layer, matrix, bias, self.weight.shape)
+            self.moments = None
+            if options.by_outputs:
+                exact = self.values[layer.act], self.values[layer.out]
+                self.moments = self.weights.moments(*exact, options)
 
     def loss(self, question: tuple[str, str]) -> float:
         """Mean squared change of the outputs with one tensor in a format."""
@@ -70,7 +75,12 @@ class LayerStudy:
             return self._curvature(which, exact) * error
         return self._change(self._output(which, rounded))
 
-    def output(self, question: tuple[str, str]) -> np.ndarray:
+    def network_output(self, question: tuple[str, str]) -> np.ndarray:
+        """The network's outputs with one tensor in a format."""
+        which, _, rounded = self._changed(question)
+        return self._after(self._output(which, rounded))[self.workload.output]
+
+    def layer_output(self, question: tuple[str, str]) -> np.ndarray:
         """Layer's outputs with one tensor in a format."""
         which, _, rounded = self._changed(question)
         return self._output(which, rounded)
@@ -111,18 +121,21 @@ class LayerStudy:
     def _change(self, out: np.ndarray) -> float:
         if self.metric == "layer_mse":
             return relative_error(out, self.values[self.layer.out])
-        if self.after is None:
-            final = {self.workload.output: out}
-        else:
-            feeds = {
-                value.name: out if value.name == self.layer.out else self.values[value.name]
-                for value in self.after.get_inputs()
-            }
-            found = self._run(self.after, self.points, feeds)
-            final = dict(zip(self.points, found, strict=True))
+        final = self._after(out)
         if self.metric == "distance":
             return float(np.mean([relative_error(final[x], self.reference[x]) for x in final]))
         return self.measure(final[self.workload.output])
+
+    def _after(self, out: np.ndarray) -> _Arrays:
+        """The network's outputs, and those of later layers that count, from the layer's."""
+        if self.after is None:
+            return {self.workload.output: out}
+        feeds = {
+            value.name: out if value.name == self.layer.out else self.values[value.name]
+            for value in self.after.get_inputs()
+        }
+        found = self._run(self.after, self.points, feeds)
+        return dict(zip(self.points, found, strict=True))
 
     def _curvature(self, which: str, exact: np.ndarray) -> float:
         """Mean squared change of the outputs for each unit of squared error of an operand.
@@ -143,9 +156,10 @@ class LayerStudy:
 
     def _rounded(self, fmt: Format) -> np.ndarray:
         """Rounded weights."""
-        matrix = to_matrix(self.layer, self.weight)
-        method = "mse" if self.options.weight_scale == "output" else self.options.weight_scale
-        options = replace(self.options, weight_scale=method)
+        matrix = self.weights.matrix
         grid = prescribed_grid(self.workload, self.layer, fmt, len(matrix))
-        rounded = (grid or weight_grid(self.layer, matrix, fmt, options)).round(matrix)
+        if grid:
+            rounded = grid.round(matrix)
+        else:
+            _, rounded, _ = self.weights.round(fmt, self.moments, self.options)
         return from_matrix(self.layer, rounded, self.weight.shape)

@@ -147,7 +147,7 @@ class _Pairs:
                 stepper = self._stepper()
                 study = self._study(stepper, layers[0])
                 own = study.loss(first)
-                stepper.give(one, layers[0].out, study.output(first))
+                stepper.give(one, layers[0].out, study.layer_output(first))
                 both = self._losses(self._study(stepper, layers[1]), list(asked))
                 for second, loss in both.items():
                     pair = (one, *first), (two, *second)

@@ -1,4 +1,4 @@
-"""What the quantiser saves of the losses that were measured with single, rounded tensors."""
+"""What later layers undo of the losses that were measured with single, rounded tensors."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -39,11 +39,11 @@ def tensor_factors(
 ) -> dict[str, float]:
     """Measured loss over the sum of the losses of single tensors, for weights and for activations.
 
-    Sensitivities are measured with weights rounded to nearest. The quantiser does better with
-    weights (by their effect on the outputs, one after the other) than with activations, which it
-    can only scale: without these factors an allocation spends too many bits on weights. All tensors
-    of a kind get a format of about 4 bits, the other kind (and tensors whose format the model
-    prescribes) one of 12, and the network is quantised and run on calibration samples.
+    The quantiser rounds weights so that they make up for errors of what their layer reads, which no
+    measurement of a single tensor sees; it undoes more of some kinds of errors than of others, and
+    without these factors an allocation spends too many bits on one of them. All tensors of a kind
+    get a format of about 4 bits, the other kind (and tensors whose format the model prescribes) one
+    of 12, and the network is quantised and run on calibration samples.
 
     Parameters
     ----------

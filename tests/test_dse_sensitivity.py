@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 from onnx import numpy_helper
 
-from macwright.dse.quantizer import QuantOptions
+from macwright.dse.quantizer import QuantOptions, act_format, quantise
 from macwright.dse.recipe import load_recipe
 from macwright.dse.sensitivity import calibrate_prediction, measure_sensitivity
 from macwright.dse.workload import load_workload
@@ -84,6 +84,29 @@ def test_weight_losses_are_those_of_the_whole_network(network):
         round_weights(proto, layer.weight, bits=4)
         change = run(proto, x) - run(workload.model, x)
         assert losses[layer.name] == pytest.approx((change**2).mean(), rel=1e-3)
+
+
+def test_weights_are_rounded_as_the_quantiser_rounds_them(network):
+    workload, dataset = network
+    x = dataset.x_calib["x"][:8]
+    options = replace(NEAREST, rounding="gptq", images=8)
+    table = measure_sensitivity(workload, dataset, ["int3"], ["int8"], images=8, options=options)
+    losses = table[table.tensor == "weight"].set_index("layer").loss
+    nearest = measure_sensitivity(workload, dataset, ["int3"], ["int8"], images=8, options=NEAREST)
+    exact = run(workload.model, x)
+    for layer in workload.layers:
+        # All else in formats that lose nothing; what later layers make up for is no part of it.
+        formats = {other.name: ("int16", act_format(other, "int16")) for other in workload.layers}
+        formats[layer.name] = "int3", formats[layer.name][1]
+        _, plans = quantise(workload, dataset, formats, options=options)
+        weight = next(plan.weight for plan in plans if plan.layer.name == layer.name)
+        proto = onnx.ModelProto()
+        proto.CopyFrom(workload.model)
+        item = next(i for i in proto.graph.initializer if i.name == layer.weight)
+        item.CopyFrom(numpy_helper.from_array(weight, item.name))
+        change = run(proto, x) - exact
+        assert losses[layer.name] == pytest.approx((change**2).mean(), rel=0.01)
+    assert losses.sum() < 0.8 * nearest[nearest.tensor == "weight"].loss.sum()
 
 
 def test_activation_losses_are_those_of_the_whole_network(network):

@@ -24,7 +24,7 @@ from macwright.dse.quantizer.plan import LayerPlan
 from macwright.dse.workload.layer import Layer, Workload
 from macwright.hw.formats import BlockFormat, Format
 
-__all__ = ["plan_layer", "prescribed_grid", "prescribed_operand", "smoothing"]
+__all__ = ["LayerWeights", "plan_layer", "prescribed_grid", "prescribed_operand", "smoothing"]
 
 _Array = NDArray[np.float32]
 #: Elements of the sampled inputs of a layer.
@@ -76,11 +76,14 @@ def plan_layer(
     operand = prescribed or fit_operand(
         act, layer, act_format, options, act.ndim, channels=channels
     )
-    weights = _Weights(layer, matrix, layer_bias(workload, layer), tensor.shape, weight_format)
+    weights = LayerWeights(layer, matrix, layer_bias(workload, layer), tensor.shape)
     if given:
         grid, rounded, bias = given, given.round(matrix), weights.bias
     else:
-        grid, rounded, bias = weights.round(operand, act, wanted, options)
+        moments = None
+        if options.bias_correction or options.by_outputs:
+            moments = weights.moments(act, wanted, options, operand)
+        grid, rounded, bias = weights.round(weight_format, moments, options)
     return LayerPlan(
         layer=layer,
         act=operand,
@@ -138,28 +141,40 @@ def _by_column(layer: Layer, channels: _Array) -> _Array:
     return np.repeat(columns, layer.n, axis=0)
 
 
-@dataclass(frozen=True)
-class _Weights:
-    """Weights of a layer as a matrix, shape (n_rows, k), with what rounding them needs."""
+@dataclass(frozen=True, eq=False)
+class LayerWeights:
+    """Weights of a layer, with what rounding them needs.
+
+    Parameters
+    ----------
+    layer : Layer
+        Whose they are.
+    matrix : ndarray, shape (n_rows, k)
+        They themselves.
+    bias : ndarray, shape (n_rows,)
+        Of the layer.
+    shape : tuple of int
+        Of the tensor of weights.
+    """
 
     layer: Layer
     matrix: _Array
     bias: _Array
     shape: tuple[int, ...]
-    format: Format
 
     def round(
-        self, operand: Operand, act: _Array, wanted: _Array, options: QuantOptions
+        self, fmt: Format, moments: Moments | None, options: QuantOptions
     ) -> tuple[Grid, _Array, _Array]:
-        """Grid, rounded weights as a matrix, and biases."""
+        """Grid, rounded weights as a matrix, and biases.
+
+        Without moments weights are rounded to nearest, and biases stay.
+        """
         layer = self.layer
-        flat = weight_grid(layer, self.matrix, self.format, options)
-        by_output = options.weight_scale == "output" and not isinstance(self.format, BlockFormat)
-        simple = options.rounding == "nearest" and not by_output
-        if simple and not options.bias_correction:
+        flat = weight_grid(layer, self.matrix, fmt, options)
+        if moments is None:
             return flat, flat.round(self.matrix), self.bias
+        by_output = options.weight_scale == "output" and not isinstance(fmt, BlockFormat)
         shape = (layer.groups, layer.n, layer.k)
-        moments = self._moments(operand, act, wanted, options)
         weights = self.matrix.reshape(shape)
         grid = Grid(format=flat.format, scale=flat.scale.reshape(*shape[:2], -1))
         if options.rounding != "nearest":
@@ -187,15 +202,20 @@ class _Weights:
         flat = Grid(format=grid.format, scale=grid.scale.reshape(len(self.matrix), -1))
         return flat, result.reshape(self.matrix.shape), bias
 
-    def _moments(
-        self, operand: Operand, act: _Array, wanted: _Array, options: QuantOptions
+    def moments(
+        self,
+        act: _Array,
+        wanted: _Array,
+        options: QuantOptions,
+        operand: Operand | None = None,
     ) -> Moments:
+        """Moments of what the layer reads, rounded by an operand if there is one."""
         layer = self.layer
         limit = min(max(64 * layer.k, 4096), LARGEST_COLUMNS // (layer.groups * layer.k))
-        if not operand.by_value:
+        if operand and not operand.by_value:
             act = operand.round(act)
         columns, outputs = patches(layer, act, wanted, self.shape, limit)
-        if operand.by_value:
+        if operand and operand.by_value:
             columns = operand.round(np.ascontiguousarray(columns))
         if layer.op != "MatMul":
             outputs = outputs - self.bias.reshape(layer.groups, 1, layer.n)

@@ -95,6 +95,11 @@ class QuantOptions:
         """Nearest rounding with scales of least squared error, and bias correction."""
         return cls(rounding="nearest", equalise=False, asymmetric=False)
 
+    @property
+    def by_outputs(self) -> bool:
+        """Whether weights are rounded, or scaled, by the layer's outputs."""
+        return self.rounding != "nearest" or self.weight_scale == "output"
+
     def to_fields(self) -> dict[str, Any]:
         """All options, as JSON values."""
         return asdict(self)
