@@ -58,9 +58,9 @@ def measure_sensitivity(
 
     Added up over tensors it ranks mixed allocations by their KL divergence;
     ``benchmarks/accuracy.py ranking`` says how well. The network after the tensor is run again, the
-    rest is not. Weights are rounded as `options` say, GPTQ included, for what the layer reads in
-    the float network. With bias correction all layers after the tensor, too, keep the means of
-    their outputs: the quantiser will do so, and what it undoes is no loss.
+    rest is not. Weights are rounded as `options` say, GPTQ included (for ``hessian`` to nearest),
+    for what the layer reads in the float network. With bias correction all layers after the tensor,
+    too, keep the means of their outputs: the quantiser will do so, and what it undoes is no loss.
 
     Parameters
     ----------

@@ -63,7 +63,8 @@ class LayerStudy:
             bias = layer_bias(workload, layer)
             self.weights = LayerWeights(layer, matrix, bias, self.weight.shape)
             self.moments = None
-            if options.by_outputs:
+            # The sum of squared errors, which a curvature weighs, is what GPTQ does not care for.
+            if options.by_outputs and metric != "hessian":
                 exact = self.values[layer.act], self.values[layer.out]
                 self.moments = self.weights.moments(*exact, options)
 
