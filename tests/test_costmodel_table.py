@@ -3,7 +3,6 @@
 import dataclasses
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -131,14 +130,13 @@ def test_damaged_table_is_refused(monkeypatch, tmp_path):
             module._shipped.__wrapped__("mine")
 
 
-@pytest.mark.slow
-def test_activity_of_fpgas_ranks_units_about_as_energy_of_cells_does():
-    rows = characterize(default_units("ecp5")[::9], "ecp5")
+@pytest.mark.parametrize("technology", ["ecp5", "ice40", "xc7"])
+def test_activity_of_fpgas_ranks_units_about_as_energy_of_cells_does(technology):
+    rows, cells = (load_table(name).set_index("unit") for name in (technology, "nangate45"))
     assert rows.energy_fj_per_mac.isna().all()
-    cells = load_table("nangate45").set_index("unit").energy_fj_per_mac.to_dict()
-    energy = [cells[spec.name] for spec in default_units("nangate45")[::9]]
-    index, energy = (np.argsort(np.argsort(values)) for values in (rows.activity_index, energy))
-    assert np.corrcoef(index, energy)[0, 1] > 0.9
+    both = pd.DataFrame({"index": rows.activity_index, "energy": cells.energy_fj_per_mac}).dropna()
+    assert len(both) >= 80
+    assert both.corr("spearman").loc["index", "energy"] > 0.95
 
 
 def test_current_rows_are_shipped_ones_in_the_order_asked_for(no_yosys):
