@@ -100,6 +100,7 @@ def test_weights_are_rounded_as_the_quantiser_rounds_them(network):
         formats[layer.name] = "int3", formats[layer.name][1]
         _, plans = quantise(workload, dataset, formats, options=options)
         weight = next(plan.weight for plan in plans if plan.layer.name == layer.name)
+        assert weight is not None
         proto = onnx.ModelProto()
         proto.CopyFrom(workload.model)
         item = next(i for i in proto.graph.initializer if i.name == layer.weight)
