@@ -21,15 +21,15 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is imported
 import numpy as np
 from section import write_section
 
+from macwright.dse.accuracy.evaluate import evaluate, run_model
 from macwright.dse.bitexact import fake_quant_distance
-from macwright.dse.coherence import SHARE
-from macwright.dse.evaluate import evaluate, run_model
+from macwright.dse.data.recipe import Dataset, load_recipe
+from macwright.dse.data.task import spearman
 from macwright.dse.quantizer import QuantOptions, act_format, quantise
 from macwright.dse.quantizer.options import weight_format
 from macwright.dse.quantizer.plan import quantised_model
-from macwright.dse.recipe import Dataset, load_recipe
-from macwright.dse.recipe_task import spearman
-from macwright.dse.sensitivity import (
+from macwright.dse.sensitivity.cross_terms import SHARE
+from macwright.dse.sensitivity.measure import (
     calibrate_prediction,
     measure_coherence,
     measure_sensitivity,

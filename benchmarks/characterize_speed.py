@@ -21,10 +21,10 @@ from typing import Any
 
 from section import write_section
 
-from macwright.costmodel.characterize import characterize
-from macwright.costmodel.executors import process_pool
-from macwright.costmodel.flow_liberty import liberty_technology
-from macwright.dse.progress import TerminalProgress
+from macwright.costmodel.characterize.executors import process_pool
+from macwright.costmodel.characterize.many import characterize
+from macwright.costmodel.technology.liberty import liberty_technology
+from macwright.dse.cli.progress import TerminalProgress
 from macwright.hw.pe import spec_from_fields
 
 INTS = [f"{sign}int{width}" for width in range(2, 9) for sign in ("", "u")]

@@ -21,13 +21,13 @@ from typing import Any
 import numpy as np
 from section import write_section
 
-from macwright.costmodel.activity import simulate
-from macwright.costmodel.glitch import GlitchSimulator
-from macwright.costmodel.liberty import Library, read_liberty
-from macwright.costmodel.netlist import Netlist
-from macwright.costmodel.netlist_verilog import read_verilog
-from macwright.costmodel.power_rollup import Power, roll_up
-from macwright.costmodel.timing import analyse
+from macwright.costmodel.liberty.library import Library, read_liberty
+from macwright.costmodel.netlist.netlist import Netlist
+from macwright.costmodel.netlist.timing import analyse
+from macwright.costmodel.netlist.verilog import read_verilog
+from macwright.costmodel.power.activity import simulate
+from macwright.costmodel.power.glitch import GlitchSimulator
+from macwright.costmodel.power.rollup import Power, roll_up
 
 #: Largest deviations from the reference, relative.
 PERIOD, ZERO_DELAY, GLITCH_MEAN, GLITCH_WORST, JOINT = 0.001, 0.005, 0.03, 0.08, 0.005

@@ -25,11 +25,11 @@ import numpy as np
 from energy_accuracy import Case, LibertyFinder, read_case
 from section import write_section
 
-from macwright.costmodel.activity import Simulator, simulate, unpack_lanes
-from macwright.costmodel.glitch import GlitchSimulator
-from macwright.costmodel.liberty_cells import Cell
-from macwright.costmodel.liberty_logic import Expression, inputs_of, parse_expression
-from macwright.costmodel.timing import analyse
+from macwright.costmodel.liberty.cells import Cell
+from macwright.costmodel.liberty.logic import Expression, inputs_of, parse_expression
+from macwright.costmodel.netlist.timing import analyse
+from macwright.costmodel.power.activity import Simulator, simulate, unpack_lanes
+from macwright.costmodel.power.glitch import GlitchSimulator
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT = ROOT.parent / "shared/reference/energy/nangate45-i8x8_32-gauss"

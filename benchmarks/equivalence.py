@@ -7,7 +7,7 @@ shows that from power-up on no output ever differs that the contract fixes.
 import re
 from typing import Any
 
-from macwright.costmodel.yosys import find_yosys, run_yosys
+from macwright.costmodel.characterize.yosys import find_yosys, run_yosys
 from macwright.hw.files import ToolError
 from macwright.hw.formats import FloatFormat, TernaryFormat
 from macwright.sim.generate import describe

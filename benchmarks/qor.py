@@ -27,8 +27,8 @@ from qor_naive import best_naive
 from qor_rows import GE, Row, rows
 from section import write_section
 
-from macwright.costmodel.technology import Technology
-from macwright.costmodel.unit_costs import unit_costs
+from macwright.costmodel.characterize.unit import unit_costs
+from macwright.costmodel.technology.technology import Technology
 
 COLUMNS = (
     "unit technology ours delay_ns naive naive_delay_ns naive/ours public public/ours goal met"

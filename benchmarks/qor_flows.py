@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from macwright.costmodel.flow_liberty import liberty_technology
-from macwright.costmodel.technology import Technology, find_technology
+from macwright.costmodel.technology.catalogue import find_technology
+from macwright.costmodel.technology.liberty import liberty_technology
+from macwright.costmodel.technology.technology import Technology
 
 __all__ = ["TECHNOLOGIES", "flows", "technologies"]
 

@@ -14,8 +14,8 @@ from statistics import median
 from typing import Any
 
 from macwright.costmodel.cache import Cache, content_key
-from macwright.costmodel.technology import find_technology
-from macwright.costmodel.yosys import find_yosys, run_yosys
+from macwright.costmodel.characterize.yosys import find_yosys, run_yosys
+from macwright.costmodel.technology.catalogue import find_technology
 from macwright.hw.pe import IntMacSpec
 from macwright.hw.verilog import unit_verilog
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from macwright.costmodel.cache import Cache, content_key
-from macwright.costmodel.technology import Technology
-from macwright.costmodel.unit_costs import synthesize
-from macwright.costmodel.yosys import find_yosys
+from macwright.costmodel.characterize.unit import synthesize
+from macwright.costmodel.characterize.yosys import find_yosys
+from macwright.costmodel.technology.technology import Technology
 
 __all__ = ["best_naive", "float_mac", "int_mac", "requant", "sum_together"]
 

@@ -2,9 +2,9 @@
 
 from search_networks import network, pairs_table, unit_options
 
-from macwright.dse.evaluate import evaluate
-from macwright.dse.options import split_pairs
-from macwright.dse.report_energy import energy_fronts, why
+from macwright.dse.accuracy.evaluate import evaluate
+from macwright.dse.report.energy import energy_fronts, why
+from macwright.dse.search.options import split_pairs
 from macwright.dse.solver import Budget, OptionTable, solve
 
 __all__ = ["accuracy_lines", "energy_lines"]

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 import numpy as np
 from search_networks import network, unit_options
 
-from macwright.dse.hardware import dataflow_table, temporal_problem
-from macwright.dse.joint import JointResult, joint_points
-from macwright.dse.joint_problem import JointProblem
-from macwright.dse.points import Point
-from macwright.dse.recipe import Dataset
+from macwright.dse.architecture.hardware import dataflow_table, temporal_problem
+from macwright.dse.data.recipe import Dataset
+from macwright.dse.search.joint import JointResult, joint_points
+from macwright.dse.search.joint_problem import JointProblem
+from macwright.dse.search.points import Point
 from macwright.dse.settings import Dataflow, Temporal
 from macwright.dse.solver import Budget, solve
-from macwright.dse.solver.joint import with_columns
-from macwright.dse.solver.joint_sequential import restricted_table
+from macwright.dse.solver.joint.problem import with_columns
+from macwright.dse.solver.joint.sequential import restricted_table
 from macwright.dse.workload import Workload
 
 __all__ = ["hardware_lines"]

@@ -5,16 +5,20 @@ from typing import Any
 
 import pandas as pd
 
-from macwright.costmodel.flow_liberty import liberty_technology
-from macwright.costmodel.table import costs
-from macwright.costmodel.technology import Technology, find_technology
-from macwright.costmodel.unit_modes import SWITCHED, priced, switched_unit
-from macwright.dse.options import ACTIVATIONS, WEIGHTS, needed_units, option_name, option_table
+from macwright.costmodel.characterize.priced import priced
+from macwright.costmodel.tables.default_units import WEIGHTS
+from macwright.costmodel.tables.lookup import costs
+from macwright.costmodel.technology.catalogue import find_technology
+from macwright.costmodel.technology.liberty import liberty_technology
+from macwright.costmodel.technology.technology import Technology
+from macwright.costmodel.unit_modes import SWITCHED, switched_unit
+from macwright.dse.data.recipe import Dataset, load_recipe
 from macwright.dse.quantizer import act_format
-from macwright.dse.recipe import Dataset, load_recipe
-from macwright.dse.sensitivity import measure_sensitivity
+from macwright.dse.search.options import needed_units, option_name, option_table
+from macwright.dse.sensitivity.factors import tensor_factors
+from macwright.dse.sensitivity.measure import measure_sensitivity
+from macwright.dse.settings import ACTIVATIONS
 from macwright.dse.solver import OptionTable
-from macwright.dse.tensor_factors import tensor_factors
 from macwright.dse.workload import Workload, load_workload
 from macwright.hw.formats import parse_format
 

@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 from macwright.dse.solver import Budget, Count, OptionTable, solve
-from macwright.dse.solver.pairs import PairTerm
+from macwright.dse.solver.model.pairs import PairTerm
 
 __all__ = ["pair_lines", "variant_lines"]
 

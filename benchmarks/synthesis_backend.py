@@ -8,9 +8,9 @@ import argparse
 import time
 from pathlib import Path
 
-from macwright.costmodel.technology import find_technology, technology_names
-from macwright.costmodel.unit_costs import synthesize
-from macwright.costmodel.yosys import BACKENDS, find_yosys
+from macwright.costmodel.characterize.unit import synthesize
+from macwright.costmodel.characterize.yosys import BACKENDS, find_yosys
+from macwright.costmodel.technology.catalogue import find_technology, technology_names
 from macwright.hw.files import ToolError
 
 #: An 8 x 8 multiply-accumulate that needs no generator.

@@ -4,11 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from macwright.costmodel.technology import Technology
 from macwright.hw.formats import Format, IntFormat
 from macwright.hw.pe import spec_from_fields
 
-__all__ = ["SWITCHED", "UnitMode", "priced", "row_name", "switched_unit", "unit_modes"]
+__all__ = ["SWITCHED", "UnitMode", "row_name", "switched_unit", "unit_modes"]
 
 #: Units of the default search that have several modes: family, and the fields that differ from its
 #: defaults.
@@ -122,18 +121,6 @@ def unit_modes(spec: Any) -> tuple[UnitMode, ...]:
              for b in range(spec.weight.width, min(1, spec.weight.width - 1), -1)),
         )  # fmt: skip
     return (UnitMode(spec=spec, act=spec.act, weight=spec.weight),)
-
-
-def priced(specs: Iterable[Any], technology: Technology) -> list[Any]:
-    """Units with several modes, and those of their modes that have a cost row of their own.
-
-    What differs between the modes is the energy, so there are none where there are no energies.
-    """
-    every = [unit_modes(spec) for spec in specs]
-    energies = technology.energy is not None or not technology.mappable
-    return [modes[0].spec for modes in every] + [
-        mode for modes in every if energies for mode in modes[1:]
-    ]
 
 
 def _made(spec: Any, modes: Iterable[tuple[str, Format, Format, int, int]]) -> tuple[UnitMode, ...]:

@@ -8,24 +8,25 @@ from typing import Any
 
 import pandas as pd
 
-from macwright.costmodel.executors import cluster, local_executor
-from macwright.costmodel.table import costs
-from macwright.costmodel.technology import Technology, find_technology
-from macwright.costmodel.unit_modes import priced
-from macwright.dse.evaluate import evaluate
-from macwright.dse.layer_energy import with_layer_energy
-from macwright.dse.losses import Losses, find_losses
-from macwright.dse.measure import evaluate_all, held_out_results, measure_points
-from macwright.dse.options import needed_units, option_name, option_table
-from macwright.dse.pairs import pair_terms
-from macwright.dse.ranking import Ranking, rank_allocations
-from macwright.dse.recipe import Dataset, load_recipe
-from macwright.dse.refine import Correction, corrected, fit_correction, split_held_out
-from macwright.dse.search import Found, search
-from macwright.dse.sensitivity import AccuracyPrediction
+from macwright.costmodel.characterize.executors import cluster, local_executor
+from macwright.costmodel.characterize.priced import priced
+from macwright.costmodel.tables.lookup import costs
+from macwright.costmodel.technology.catalogue import find_technology
+from macwright.costmodel.technology.technology import Technology
+from macwright.dse.accuracy.evaluate import evaluate
+from macwright.dse.data.recipe import Dataset, load_recipe
+from macwright.dse.search.front import Found, search
+from macwright.dse.search.options import needed_units, option_name, option_table
+from macwright.dse.sensitivity.measure import AccuracyPrediction
+from macwright.dse.sensitivity.pair_terms import pair_terms
+from macwright.dse.sensitivity.source import Losses, find_losses
 from macwright.dse.settings import Settings, Temporal
-from macwright.dse.solver.pairs import PairTerm
-from macwright.dse.verify import Verification, verify_units
+from macwright.dse.solver.model.pairs import PairTerm
+from macwright.dse.validation.accuracy import evaluate_all, held_out_results, measure_points
+from macwright.dse.validation.layer_energy import with_layer_energy
+from macwright.dse.validation.ranking import Ranking, rank_allocations
+from macwright.dse.validation.refine import Correction, corrected, fit_correction, split_held_out
+from macwright.dse.validation.units import Verification, verify_units
 from macwright.dse.workload import Workload, load_workload
 
 __all__ = ["Exploration", "explore"]
@@ -46,7 +47,7 @@ class Exploration:
     pairs : list of PairTerm
         Losses that options of two layers add together.
     options : DataFrame
-        One row for each layer and option: see :func:`macwright.dse.options.option_table`.
+        One row for each layer and option: see :func:`macwright.dse.search.options.option_table`.
     found : Found
         Points, measured, and how they were found.
     prediction : AccuracyPrediction or None

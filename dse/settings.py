@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
+from macwright.costmodel.tables.default_units import WEIGHTS
 from macwright.costmodel.unit_modes import SWITCHED, switched_unit
-from macwright.dse.options import ACTIVATIONS, WEIGHTS
 from macwright.dse.solver import Budget
 
-__all__ = ["Dataflow", "Settings", "Temporal"]
+__all__ = ["ACTIVATIONS", "Dataflow", "Settings", "Temporal"]
+
+#: Activation formats of the default search; an integer stands for the unsigned one, too.
+ACTIVATIONS = ("int4", "int5", "int6", "int8", "e2m1fn", "e2m3fn", "e4m3fin")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +105,7 @@ class Settings:
     measured : int
         Reported points to measure on data, besides the same.
     metric : str
-        What losses are, one of :data:`macwright.dse.sensitivity_metrics.METRICS`.
+        What losses are, one of :data:`macwright.dse.sensitivity.metrics.METRICS`.
     images : int
         Calibration samples for the sensitivities.
     pairs : int

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from macwright.dse.quantizer.matrix import output_shape, patches, to_matrix
-from macwright.dse.quantizer.operand import Operand
+from macwright.dse.quantizer.activation import Operand
+from macwright.dse.quantizer.im2col import output_shape, patches, to_matrix
 from macwright.dse.quantizer.plan import LayerPlan
 from macwright.hw.formats import FloatFormat, IntFormat
 from macwright.hw.pe import RequantSpec

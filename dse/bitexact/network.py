@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from macwright.costmodel.default_units import mac_spec
+from macwright.costmodel.tables.default_units import mac_spec
+from macwright.dse.accuracy.evaluate import run_model
 from macwright.dse.bitexact.layer import layer_outputs
-from macwright.dse.evaluate import run_model
+from macwright.dse.data.recipe import Dataset
 from macwright.dse.quantizer import LayerPlan, QuantOptions, quantise
+from macwright.dse.quantizer.partial_run import Stepper
 from macwright.dse.quantizer.plan import quantised_model
 from macwright.dse.quantizer.quantise import Allocation
-from macwright.dse.quantizer.stepper import Stepper
-from macwright.dse.recipe import Dataset
 from macwright.dse.workload.layer import Workload
 
 __all__ = ["Distance", "bit_exact_outputs", "fake_quant_distance"]

@@ -8,7 +8,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from macwright.dse.quantizer.operand import Operand
+from macwright.dse.quantizer.activation import Operand
 from macwright.dse.workload.layer import Layer, Workload
 from macwright.hw.formats import Format
 

@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import onnx
 
+from macwright.dse.data.recipe import Dataset
 from macwright.dse.quantizer.equalise import equalise, pairs
-from macwright.dse.quantizer.fake import expressible
-from macwright.dse.quantizer.one_layer import plan_layer
+from macwright.dse.quantizer.layer import plan_layer
+from macwright.dse.quantizer.onnx_rounding import expressible
 from macwright.dse.quantizer.options import QuantOptions
+from macwright.dse.quantizer.partial_run import Stepper
 from macwright.dse.quantizer.plan import LayerPlan, apply_plan
-from macwright.dse.quantizer.stepper import Stepper
-from macwright.dse.recipe import Dataset
 from macwright.dse.workload.layer import Layer, Workload
 from macwright.hw.formats import Format, parse_format
 
@@ -90,7 +90,7 @@ def quantise(
     options : QuantOptions, optional
         Techniques.
     progress : callable, optional
-        See `macwright.dse.progress.Progress`.
+        See `macwright.dse.cli.progress.Progress`.
 
     Returns
     -------

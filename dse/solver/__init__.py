@@ -5,17 +5,17 @@ choose the hardware with them, and the functions named sequential choose it afte
 """
 
 from macwright.dse.solver.confirm import confirm
+from macwright.dse.solver.exact.infeasible import Infeasible
 from macwright.dse.solver.front import Front, front
 from macwright.dse.solver.front3 import front_of_three
-from macwright.dse.solver.infeasible import Infeasible
-from macwright.dse.solver.joint import ArrayShape, JointChoice
-from macwright.dse.solver.joint_dataflow import choose_dataflow
-from macwright.dse.solver.joint_sequential import sequential_dataflow, sequential_temporal
-from macwright.dse.solver.joint_temporal import choose_temporal
-from macwright.dse.solver.problem import Budget, Count
-from macwright.dse.solver.solution import Solution
+from macwright.dse.solver.joint.dataflow import choose_dataflow
+from macwright.dse.solver.joint.problem import ArrayShape, JointChoice
+from macwright.dse.solver.joint.sequential import sequential_dataflow, sequential_temporal
+from macwright.dse.solver.joint.temporal import choose_temporal
+from macwright.dse.solver.model.problem import Budget, Count
+from macwright.dse.solver.model.solution import Solution
+from macwright.dse.solver.model.table import OptionTable
 from macwright.dse.solver.solve import solve
-from macwright.dse.solver.table import OptionTable
 
 __all__ = [
     "ArrayShape",

@@ -6,17 +6,17 @@ from math import ceil
 
 import numpy as np
 
-from macwright.dse.solver.coupled import merge_coupled
-from macwright.dse.solver.cpsat import Pair, solve_cpsat
-from macwright.dse.solver.infeasible import Infeasible, explain
-from macwright.dse.solver.linear import SOLVERS, solve_linear
-from macwright.dse.solver.pair_search import optimise_pairs, share_of_pairs
-from macwright.dse.solver.pairs import PairTerm, scaled_pairs
-from macwright.dse.solver.presolve import keep_undominated
-from macwright.dse.solver.problem import Groups
-from macwright.dse.solver.solution import Outcome
-from macwright.dse.solver.solve_groups import optimise, why_infeasible
-from macwright.dse.solver.types import TypeLimit, optimise_types
+from macwright.dse.solver.backends.cp_sat import Pair, solve_cpsat
+from macwright.dse.solver.backends.mip import SOLVERS, solve_linear
+from macwright.dse.solver.exact.infeasible import Infeasible, explain
+from macwright.dse.solver.exact.optimise import optimise, why_infeasible
+from macwright.dse.solver.exact.pairs import optimise_pairs, share_of_pairs
+from macwright.dse.solver.exact.type_sets import TypeLimit, optimise_types
+from macwright.dse.solver.model.pairs import PairTerm, scaled_pairs
+from macwright.dse.solver.model.problem import Groups
+from macwright.dse.solver.model.solution import Outcome
+from macwright.dse.solver.reduce.dominance import keep_undominated
+from macwright.dse.solver.reduce.merge_pairs import merge_coupled
 
 __all__ = ["Chooser", "chooser_of"]
 

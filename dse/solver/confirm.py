@@ -5,11 +5,11 @@ from time import perf_counter
 
 import numpy as np
 
-from macwright.dse.solver.cpsat import solve_cpsat
+from macwright.dse.solver.backends.cp_sat import solve_cpsat
 from macwright.dse.solver.front import Front
-from macwright.dse.solver.presolve import keep_undominated
-from macwright.dse.solver.solution import Outcome, Solution, make_solution
-from macwright.dse.solver.table import OptionTable
+from macwright.dse.solver.model.solution import Outcome, Solution, make_solution
+from macwright.dse.solver.model.table import OptionTable
+from macwright.dse.solver.reduce.dominance import keep_undominated
 
 __all__ = ["confirm"]
 

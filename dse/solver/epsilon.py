@@ -7,8 +7,8 @@ from time import perf_counter
 import numpy as np
 
 from macwright.dse.solver.choose import Chooser
-from macwright.dse.solver.problem import Groups
-from macwright.dse.solver.solution import Outcome
+from macwright.dse.solver.model.problem import Groups
+from macwright.dse.solver.model.solution import Outcome
 
 __all__ = ["epsilon_outcomes"]
 

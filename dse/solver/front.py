@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from macwright.dse.solver.choose import Chooser, chooser_of
-from macwright.dse.solver.coupled import merge_coupled
 from macwright.dse.solver.epsilon import epsilon_outcomes
-from macwright.dse.solver.merge import MergedFront, merge_front
-from macwright.dse.solver.pairs import PairTerm
-from macwright.dse.solver.problem import Budget, Count, Groups, group, limit_of
-from macwright.dse.solver.solution import Outcome, Solution, make_solution
-from macwright.dse.solver.solve_groups import why_infeasible
-from macwright.dse.solver.table import OptionTable
+from macwright.dse.solver.exact.optimise import why_infeasible
+from macwright.dse.solver.exact.pareto_dp import MergedFront, merge_front
+from macwright.dse.solver.model.pairs import PairTerm
+from macwright.dse.solver.model.problem import Budget, Count, Groups, group, limit_of
+from macwright.dse.solver.model.solution import Outcome, Solution, make_solution
+from macwright.dse.solver.model.table import OptionTable
+from macwright.dse.solver.reduce.merge_pairs import merge_coupled
 
 __all__ = ["Front", "evenly", "front", "nothing_found"]
 

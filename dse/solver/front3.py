@@ -10,10 +10,10 @@ import numpy as np
 from macwright.dse.solver.choose import Chooser, chooser_of
 from macwright.dse.solver.epsilon import epsilon_outcomes
 from macwright.dse.solver.front import nothing_found
-from macwright.dse.solver.pairs import PairTerm
-from macwright.dse.solver.problem import Budget, Count, Groups, group
-from macwright.dse.solver.solution import Outcome, Solution, make_solution
-from macwright.dse.solver.table import OptionTable
+from macwright.dse.solver.model.pairs import PairTerm
+from macwright.dse.solver.model.problem import Budget, Count, Groups, group
+from macwright.dse.solver.model.solution import Outcome, Solution, make_solution
+from macwright.dse.solver.model.table import OptionTable
 
 __all__ = ["Points", "front_of_three", "undominated_rows"]
 

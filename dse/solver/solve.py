@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from time import perf_counter
 
 from macwright.dse.solver.choose import chooser_of
-from macwright.dse.solver.pairs import PairTerm
-from macwright.dse.solver.problem import Budget, Count, group
-from macwright.dse.solver.solution import Solution, make_solution
-from macwright.dse.solver.table import OptionTable
+from macwright.dse.solver.model.pairs import PairTerm
+from macwright.dse.solver.model.problem import Budget, Count, group
+from macwright.dse.solver.model.solution import Solution, make_solution
+from macwright.dse.solver.model.table import OptionTable
 
 __all__ = ["solve"]
 

@@ -2,30 +2,27 @@
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import networkx as nx
 import numpy as np
 import onnx
 import onnx.numpy_helper
-from google.protobuf.message import DecodeError
 
 from macwright.dse.workload.fixed import strip_quantisers
 from macwright.dse.workload.layer import Layer, Workload
 from macwright.dse.workload.normalise import normalise
+from macwright.dse.workload.onnx_file import read_model
 from macwright.dse.workload.probe import probe_shapes
+from macwright.dse.workload.samples import Samples
 from macwright.dse.workload.shapes import find_layers
 from macwright.dse.workload.signs import non_negative
 from macwright.dse.workload.support import check_support
 from macwright.hw.formats import IntFormat
 
-if TYPE_CHECKING:
-    from macwright.dse.recipe import Dataset
-
-__all__ = ["load_workload", "read_model"]
+__all__ = ["load_workload"]
 
 
-def load_workload(path: Path | str, dataset: "Dataset | None" = None) -> Workload:
+def load_workload(path: Path | str, dataset: Samples | None = None) -> Workload:
     """Read an ONNX model: its MAC layers, their sizes and its graph.
 
     Parameters
@@ -77,38 +74,6 @@ def load_workload(path: Path | str, dataset: "Dataset | None" = None) -> Workloa
         batch=batch,
         fixed_batch=fixed,
     )
-
-
-def read_model(path: Path, *, weights: bool = True) -> onnx.ModelProto:
-    """Read an ONNX file, and the weights beside it if `weights`; errors as of `load_workload`."""
-    if not path.is_file():
-        raise FileNotFoundError(f"Model must be an ONNX file, and {path} is not a file")
-    try:
-        model = onnx.load_model_from_string(path.read_bytes())
-    except DecodeError as error:
-        raise ValueError(f"{path} must be an ONNX model, not something else ({error})") from error
-    if not model.ir_version or not model.graph.node:
-        raise ValueError(f"{path} must be an ONNX model, not a file without a graph of nodes")
-    if not weights:
-        return model
-    try:
-        onnx.load_external_data_for_model(model, str(path.parent))
-    except (onnx.checker.ValidationError, OSError) as error:
-        name = next(
-            (
-                entry.value
-                for tensor in model.graph.initializer
-                for entry in tensor.external_data
-                if entry.key == "location" and not (path.parent / entry.value).is_file()
-            ),
-            None,
-        )
-        if name is None:
-            raise ValueError(f"{path} must have readable external weights, not {error}") from error
-        raise FileNotFoundError(
-            f"{path} keeps its weights in {name!r}, which must be beside it and is missing"
-        ) from error
-    return model
 
 
 def _check(model: onnx.ModelProto, path: Path) -> None:

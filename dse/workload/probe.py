@@ -1,21 +1,18 @@
 """Shape of every tensor, seen by running one sample."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
 
-from macwright.dse.quantizer.session import run_error, session
-
-if TYPE_CHECKING:
-    from macwright.dse.recipe import Dataset
+from macwright.dse.workload.samples import Samples
+from macwright.dse.workload.session import run_error, session
 
 __all__ = ["probe_shapes"]
 
 
 def probe_shapes(
-    model: onnx.ModelProto, path: Path, dataset: "Dataset | None"
+    model: onnx.ModelProto, path: Path, dataset: Samples | None
 ) -> tuple[dict[str, tuple[int, ...]], dict[str, np.dtype], int, bool]:
     """Run zeros, or the first calibration sample, and note what comes out of each node.
 

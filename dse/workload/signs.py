@@ -1,13 +1,10 @@
 """Which tensors are never negative."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
-if TYPE_CHECKING:
-    from macwright.dse.recipe import Dataset
+from macwright.dse.workload.samples import Samples
 
 __all__ = ["non_negative"]
 
@@ -44,7 +41,7 @@ _KEEPS = {
 }
 
 
-def non_negative(model: onnx.ModelProto, dataset: "Dataset | None") -> set[str]:
+def non_negative(model: onnx.ModelProto, dataset: Samples | None) -> set[str]:
     """Tensors that are proved to be at least zero.
 
     The proof goes node by node; inputs of the model count as non-negative if no calibration

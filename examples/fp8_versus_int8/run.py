@@ -21,12 +21,13 @@ import pandas as pd
 from accuracy import DISTRIBUTIONS, bits_of_accuracy
 from picture import bars
 
-from macwright.costmodel.default_units import fp8_units
-from macwright.costmodel.flow_liberty import liberty_technology
-from macwright.costmodel.formula import FAMILIES, mac_gates, unit_gates
-from macwright.costmodel.table import costs
-from macwright.costmodel.technology import Technology, find_technology
-from macwright.dse.progress import TerminalProgress
+from macwright.costmodel.estimate.formula import FAMILIES, mac_gates, unit_gates
+from macwright.costmodel.tables.default_units import fp8_units
+from macwright.costmodel.tables.lookup import costs
+from macwright.costmodel.technology.catalogue import find_technology
+from macwright.costmodel.technology.liberty import liberty_technology
+from macwright.costmodel.technology.technology import Technology
+from macwright.dse.cli.progress import TerminalProgress
 from macwright.hw.files import write_atomic
 from macwright.hw.formats import FloatFormat, parse_format
 from macwright.hw.registry import registry

@@ -1,0 +1,1 @@
+"""Cost rows of units: synthesis, measurement, processes."""

@@ -1,0 +1,1 @@
+"""Estimates of costs without synthesis, labelled as such."""

@@ -1,0 +1,1 @@
+"""Liberty files: cells, their logic and their tables."""

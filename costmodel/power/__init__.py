@@ -1,0 +1,1 @@
+"""Switching activity, glitches and energy of mapped netlists."""

@@ -1,0 +1,1 @@
+"""Streams of operands that energies are measured with."""

@@ -1,0 +1,1 @@
+"""Arrays, engines and memories around the units."""

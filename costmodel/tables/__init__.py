@@ -1,0 +1,1 @@
+"""Cost tables: look-up, shipped rows, default units."""

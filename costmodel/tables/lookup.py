@@ -1,0 +1,202 @@
+"""Cost tables: rows that ship with the package, and the look-up that trusts them."""
+
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from functools import cache
+from importlib.resources import files
+from io import StringIO
+from typing import Any
+
+import pandas as pd
+
+from macwright.costmodel.characterize.many import (
+    COLUMNS,
+    characterize,
+    cost_frame,
+)
+from macwright.costmodel.characterize.unit import generator_versions
+from macwright.costmodel.stimulus.layer import LayerOperands
+from macwright.costmodel.technology.catalogue import find_technology
+from macwright.costmodel.technology.technology import Technology
+from macwright.costmodel.unit_modes import row_name
+from macwright.hw.verilog import generator_sha256, rtlil_sha256, verilog_sha256
+
+__all__ = [
+    "SHIPPED_COLUMNS",
+    "costs",
+    "current_rows",
+    "format_table",
+    "load_table",
+    "parse_table",
+]
+
+#: Columns of a shipped table: all but `source`, which says where a row was found.
+SHIPPED_COLUMNS = tuple(name for name in COLUMNS if name != "source")
+#: Columns whose long texts many rows share: numbers stand for them, the texts come first.
+_SHARED = ("flow", "tool_versions", "bench")
+
+
+def load_table(technology: str) -> pd.DataFrame:
+    """Rows that ship with the package.
+
+    Parameters
+    ----------
+    technology : str
+        Such as ``"gates"``.
+
+    Returns
+    -------
+    DataFrame
+        Columns as :data:`COLUMNS`, `source` being "shipped"; no rows where no table ships.
+    """
+    return _shipped(technology).copy()
+
+
+@cache
+def _shipped(technology: str) -> pd.DataFrame:
+    path = files("macwright.costmodel.tables").joinpath(f"{technology}.csv")
+    if not path.is_file():
+        return cost_frame([])
+    try:
+        rows = parse_table(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"Cost table {technology}.csv must be intact: {error}") from None
+    return rows.assign(source="shipped")
+
+
+def _stamp(technology: str) -> str:
+    """Digest of the generator of which all rows of a shipped table are known to be current."""
+    path = files("macwright.costmodel.tables").joinpath(f"{technology}.stamp")
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+
+
+def format_table(rows: pd.DataFrame) -> str:
+    """Text of a shipped table: rows in order of their names, the same text for the same rows.
+
+    It is CSV after lines such as ``# flow 1 = "..."``: texts that many rows share.
+    """
+    ordered, heads = pd.DataFrame(rows.sort_values("unit")[list(SHIPPED_COLUMNS)]), []
+    for column in _SHARED:
+        numbers = {text: n for n, text in enumerate(sorted(ordered[column].dropna().unique()), 1)}
+        heads += [f"# {column} {n} = {json.dumps(text)}\n" for text, n in numbers.items()]
+        ordered[column] = pd.array([numbers.get(text) for text in ordered[column]], dtype="Int64")
+    return "".join(heads) + ordered.to_csv(index=False, lineterminator="\n")
+
+
+def parse_table(text: str) -> pd.DataFrame:
+    """Rows of a shipped table: the inverse of `format_table`.
+
+    Raises
+    ------
+    ValueError
+        If the text is not such a table.
+    """
+    lines = text.splitlines(keepends=True)
+    heads = [line for line in lines if line.startswith("# ")]
+    shared: dict[str, dict[int, str]] = {column: {} for column in _SHARED}
+    for line in heads:
+        key, _, value = line[2:].partition(" = ")
+        column, number = key.split()
+        shared[column][int(number)] = json.loads(value)
+    kinds: Any = {name: "Int64" if name in _SHARED else COLUMNS[name] for name in SHIPPED_COLUMNS}
+    rows = pd.read_csv(StringIO("".join(lines[len(heads) :])), dtype=kinds)
+    if tuple(rows.columns) != SHIPPED_COLUMNS:
+        raise ValueError(f"columns must be {', '.join(SHIPPED_COLUMNS)}, not {list(rows.columns)}")
+    for column, texts in shared.items():
+        rows[column] = pd.Series([texts.get(n) for n in rows[column].fillna(0)], dtype="str")
+    return rows
+
+
+def costs(
+    specs: Sequence[Any],
+    technology: str | Technology,
+    *,
+    dsp: bool = False,
+    stimulus: str | Callable[[Any], LayerOperands] | None = "gauss",
+    jobs: int | None = None,
+    executor: Executor | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> pd.DataFrame:
+    """Cost rows of units: from the shipped table where its row is current, else characterised.
+
+    A shipped row is current if it was made by the flow of today from the very Verilog that the
+    spec gives now, which its hashes tell, or at once the digest of the whole generator.
+
+    Parameters
+    ----------
+    specs : sequence of unit specs or UnitMode
+        Units, in the order of the rows.
+    technology : str or Technology
+        What they are mapped to.
+    dsp, stimulus, jobs, executor, progress
+        As for `characterize`.
+
+    Returns
+    -------
+    DataFrame
+        One row for each spec, columns as :data:`COLUMNS`; `source` is "shipped", "cache" or
+        "characterised".
+
+    Raises
+    ------
+    ValueError, ToolError
+        As `characterize` does, for the units that the table lacks.
+    """
+    technology = find_technology(technology) if isinstance(technology, str) else technology
+    known = current_rows(specs, technology, dsp=dsp, stimulus=stimulus)
+    lacking = [spec for row, spec in zip(known, specs, strict=True) if row is None]
+    if lacking:
+        made = characterize(
+            lacking,
+            technology,
+            dsp=dsp,
+            stimulus=stimulus,
+            jobs=jobs,
+            executor=executor,
+            progress=progress,
+        )
+        fresh = iter(made.to_dict("records"))
+        known = [next(fresh) if row is None else row for row in known]
+    return cost_frame([row for row in known if row is not None])
+
+
+def current_rows(
+    specs: Sequence[Any],
+    technology: Technology,
+    *,
+    dsp: bool = False,
+    stimulus: str | Callable[[Any], LayerOperands] | None = "gauss",
+) -> list[dict[str, Any] | None]:
+    """Shipped row of each unit, None where there is none that is current.
+
+    Parameters
+    ----------
+    specs, technology, dsp, stimulus
+        As for `costs`. Rows of other operands are not used; of a technology that is not
+        `mappable` the flow cannot be compared, and any will do.
+    """
+    technology.flow(dsp=dsp)
+    flows = {technology.describe(dsp=dsp, ending=ending) for ending in technology.endings or ("",)}
+    shipped = {
+        row["unit"]: row
+        for row in _shipped(technology.name).to_dict("records")
+        if (row["flow"] in flows or not technology.mappable)
+        and (stimulus is None or row["stimulus"] in (stimulus, None) or pd.isna(row["stimulus"]))
+    }
+    trusted = _stamp(technology.name) == generator_sha256()
+    rows = [shipped.get(row_name(spec)) for spec in specs]
+    return [
+        row
+        if row is not None and (trusted or _is_current(row, getattr(spec, "spec", spec)))
+        else None
+        for row, spec in zip(rows, specs, strict=True)
+    ]
+
+
+def _is_current(row: dict[str, Any], spec: Any) -> bool:
+    """Whether a row was made from the Verilog that the spec gives now."""
+    # Equal RTLIL and generator give equal Verilog, and RTLIL is fifty times quicker to make.
+    if row["tool_versions"].startswith(f"{generator_versions()}, "):
+        return row["rtlil_sha256"] == rtlil_sha256(spec)
+    return row["verilog_sha256"] == verilog_sha256(spec)

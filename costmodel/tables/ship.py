@@ -1,0 +1,112 @@
+"""Making of the shipped tables: every unit characterised, and the benches of some run."""
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from macwright.costmodel.characterize.many import characterize, cost_frame
+from macwright.costmodel.tables.bench_record import bench_record
+from macwright.costmodel.tables.default_units import default_units, fp8_units
+from macwright.costmodel.tables.lookup import current_rows
+from macwright.costmodel.technology.catalogue import LIBERTY_NAMES
+from macwright.costmodel.technology.technology import Technology
+from macwright.costmodel.unit_modes import SWITCHED, row_name, switched_unit, unit_modes
+from macwright.hw.registry import registry
+
+__all__ = ["BENCHED", "SHIPPED", "shipped_rows", "shipped_units"]
+
+#: Technologies whose tables ship.
+SHIPPED = ("gates", "ecp5", "ice40", "xc7", *LIBERTY_NAMES)
+#: Those whose rows of the default search bring the record of the bench that the unit passed.
+BENCHED = ("gates", "ecp5")
+
+_Progress = Callable[[str, int, int], None]
+
+
+def shipped_units(technology: str) -> list[Any]:
+    """Units of a shipped table: default search, FP8 against INT8, and the registry as it is.
+
+    Where there are energies, the search's units with several modes come in each of them.
+    """
+    others = [*fp8_units(technology).values(), *registry()]
+    if technology in LIBERTY_NAMES:
+        others += [mode for text in SWITCHED for mode in unit_modes(switched_unit(text))[1:]]
+    return list(dict.fromkeys([*default_units(technology), *others]))
+
+
+def shipped_rows(
+    technology: Technology,
+    *,
+    specs: Sequence[Any] | None = None,
+    jobs: int | None = None,
+    executor: Executor | None = None,
+    progress: _Progress | None = None,
+) -> tuple[pd.DataFrame, int, list[str]]:
+    """Rows of a shipped table: those that are current stay, the others are made anew.
+
+    Parameters
+    ----------
+    technology : Technology
+        What the units are mapped to. One that is not mappable keeps its current rows alone.
+    specs : sequence of unit specs or None
+        Units; None for `shipped_units`.
+    jobs : int or None
+        Processes at once; None for one a processor.
+    executor : Executor or None
+        As for `characterize`.
+    progress : callable or None
+        ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    rows : DataFrame
+        Columns as `macwright.costmodel.characterize.many.COLUMNS`.
+    made : int
+        Rows among them that are new.
+    lacking : list of str
+        Units that need a mappable technology.
+
+    Raises
+    ------
+    ToolError
+        If there is no simulator for a bench, or a unit fails it: such a unit has no row.
+    """
+    specs = shipped_units(technology.name) if specs is None else specs
+    known = current_rows(specs, technology)
+    kept = cost_frame([row for row in known if row is not None])
+    todo = [spec for spec, row in zip(specs, known, strict=True) if row is None]
+    if not todo or not technology.mappable:
+        return kept, 0, [row_name(spec) for spec in todo]
+    made = characterize(todo, technology, jobs=jobs, executor=executor, progress=progress)
+    if technology.name in BENCHED:
+        searched = set(default_units(technology.name))
+        records = _bench_records([s for s in todo if s in searched], technology, jobs, progress)
+        made = made.assign(bench=[records.get(name) for name in made["unit"]])
+    rows = cost_frame([*kept.to_dict("records"), *made.to_dict("records")])
+    return rows, len(todo), []
+
+
+def _bench_records(
+    specs: Sequence[Any], technology: Technology, jobs: int | None, progress: _Progress | None
+) -> dict[str, str]:
+    """Record of the bench of each unit, by name."""
+    stage = f"benches for {technology.name}"
+    if progress is not None:
+        progress(stage, 0, len(specs))
+    records: dict[str, str] = {}
+    pool = ThreadPoolExecutor(max_workers=jobs or os.cpu_count())
+    with tempfile.TemporaryDirectory(prefix="macwright-") as folder:
+        try:
+            todo = {pool.submit(bench_record, s, Path(folder) / s.name): s.name for s in specs}
+            for done, future in enumerate(as_completed(todo), 1):
+                records[todo[future]] = future.result()
+                if progress is not None:
+                    progress(stage, done, len(specs))
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return records

@@ -1,0 +1,1 @@
+"""Technologies: what units are mapped to, and by which flow."""

@@ -1,0 +1,224 @@
+"""Technologies given by Liberty files: cells of a library, their area and delay.
+
+`area` is the sum of the cells' areas, in the library's unit (um2 by custom); `delay_ns` the
+shortest clock period, paths from the input ports included; `depth` the most cells on any path.
+Energy is that of `macwright.costmodel.power.unit`.
+Each unit is mapped with several ABC scripts and the smallest result is kept.
+
+Full adders and registers that a unit instantiates (`macwright.hw.arith.target`) become cells of
+the library where it has such, found by their functions; otherwise they become gates.
+"""
+
+import gzip
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from functools import lru_cache, partial
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from macwright.costmodel.cache import cache_dir, modules_sha256
+from macwright.costmodel.liberty import cells as liberty_cells
+from macwright.costmodel.liberty import digest as liberty_digest
+from macwright.costmodel.liberty import library as liberty
+from macwright.costmodel.liberty import logic as liberty_logic
+from macwright.costmodel.liberty import lookup as liberty_tables
+from macwright.costmodel.liberty import syntax as liberty_syntax
+from macwright.costmodel.liberty.library import Library, read_liberty
+from macwright.costmodel.netlist import build as netlist_build
+from macwright.costmodel.netlist import check as netlist_check
+from macwright.costmodel.netlist import netlist, timing
+from macwright.costmodel.netlist.build import from_yosys_json
+from macwright.costmodel.netlist.netlist import Netlist
+from macwright.costmodel.netlist.timing import analyse
+from macwright.costmodel.power.unit import unit_energy
+from macwright.costmodel.technology.cells import (
+    adder_modules,
+    needless_registers,
+    register_module,
+)
+from macwright.costmodel.technology.levels import count_cells, mapped_module
+from macwright.costmodel.technology.technology import Technology
+from macwright.hw.files import ToolError, write_atomic
+
+__all__ = ["liberty_technology"]
+
+#: Cells that a synthesiser must not pick: fillers, clock gates and buffers, scan and reset
+#: flip-flops, latches, and drive strengths too weak to be routed (OpenROAD flow scripts' lists).
+_DONT_USE = {
+    "nangate45": "TAPCELL* FILLCELL* AOI211_X1 OAI211_X1 CLK* T* SDFF* DFFR* DFFS* LOGIC* DL*",
+    "asap7": "*x1p* *xp* SDF* ICG* DLL* DHL*",
+    "sky130hd": "*probe* *lpflow* *_0 *dlx* *dlc* *sdf* *edf* *dfr* *dfs* *dfb* *clk* *einv* "
+    "*ebuf*",
+    "ihp130": "*lgcp* *sighold* *sdf* *dlh* *dll* *einv* *ebuf*",
+}
+
+#: Wire capacitance of a net in fF for each pin that it drives, for libraries without a wire-load
+#: model: an assumption (the one of the reference figures that the energies were checked with).
+_WIRE_FF = {"asap7": 0.1494}
+
+_ABC = {
+    # Which of them gives the smallest result depends on the unit. (Scripts with &nf, which are
+    # faster by a fifth, never do.)
+    "amap": "strash; ifraig; scorr; dc2; balance; rewrite; refactor; balance; rewrite -z; "
+    "refactor -z; balance; dch -f; amap -m",
+    "amap_plain": "strash; dch; amap -m",
+    "amap_again": "strash; dch; amap -m; strash; dch; amap -m",
+    "amap_dc2": "strash; ifraig; scorr; dc2; dc2; rewrite -z; dch -f; amap -m",
+}
+
+
+def liberty_technology(paths: Sequence[str | Path], *, name: str = "") -> Technology:
+    """Technology of Liberty files.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        Files of one library, ``.lib`` or ``.lib.gz``.
+    name : str
+        Name of the technology; that of the library if empty. The names in
+        `macwright.costmodel.technology.technology.LIBERTY_NAMES` bring a list of cells not to use.
+
+    Returns
+    -------
+    Technology
+
+    Raises
+    ------
+    ValueError
+        If a file is not Liberty (file and line are named), or the library has no flip-flop.
+    """
+    key = tuple(str(Path(path).resolve()) for path in paths)
+    library = _library(key)
+    name = name or library.name
+    avoid = _DONT_USE.get(name, "").split()
+    cells = [
+        library.cell(cell)
+        for cell in library.cell_names
+        if not any(fnmatchcase(cell, pattern) for pattern in avoid)
+    ]
+    if not any(cell.flip_flop for cell in cells):
+        raise ValueError(f"Library {library.name} must have a flip-flop, not none")
+    places = _unpacked(key, library)
+    every = " ".join(f'-liberty "{{lib{n}}}"' for n in range(len(places)))
+    dont_use = "".join(f" -dont_use {pattern}" for pattern in avoid)
+    behaviour = files("macwright.sim").joinpath("cells/macwright_asic.v").read_text()
+    own = {**adder_modules(cells), **register_module(cells)}
+    synthesis = "".join(f'read_liberty -lib "{{lib{n}}}"\n' for n in range(len(places)))
+    synthesis += "read_verilog macwright_asic.v\nsynth -top {top} -run begin:fine\n"
+    if own:
+        # The modules themselves go, so that what instantiates them meets the library's cells.
+        synthesis = synthesis.replace("macwright_asic.v", "macwright_asic.v macwright_cells.v")
+    synthesis += "flatten\nsynth -run fine:check -noabc\nopt -full\n"
+    registers = "".join(f" -dont_use {cell}" for cell in needless_registers(cells))
+    synthesis += f"dfflibmap{dont_use}{registers} {every}\nopt -full\n"
+    return Technology(
+        name=name,
+        area_unit="um2",
+        synthesis=synthesis,
+        endings={
+            script: f"abc{dont_use} {every} -script {script}.abc\nopt_clean -purge"
+            for script in _ABC
+        },
+        measure=partial(_measure, key, _WIRE_FF.get(name)),
+        size=partial(_size, key),
+        energy=partial(_energy, key, _WIRE_FF.get(name)),
+        assumptions=_assumptions(name),
+        code=modules_sha256(__name__, *(module.__name__ for module in _MEASURING)),
+        files={
+            "macwright_asic.v": _without(behaviour, own),
+            "macwright_cells.v": "\n".join(own.values()),
+            **{f"{k}.abc": text.replace("; ", "\n") + "\n" for k, text in _ABC.items()},
+        },
+        libraries=places,
+    )
+
+
+#: Modules that timing depends on.
+_MEASURING = (
+    liberty,
+    liberty_cells,
+    liberty_digest,
+    liberty_logic,
+    liberty_syntax,
+    liberty_tables,
+    netlist,
+    netlist_build,
+    netlist_check,
+    timing,
+)
+
+
+def _assumptions(name: str) -> str:
+    if name not in _WIRE_FF:
+        return "wires by the library's default wire-load model"
+    return f"wires assumed {_WIRE_FF[name]} fF a driven pin"
+
+
+def _wires(mapped: Netlist, wire_ff: float | None) -> NDArray[np.float64]:
+    """Wire capacitance of each net, fF."""
+    if wire_ff is None:
+        return mapped.wire_load_ff()
+    return np.where(mapped.driven, wire_ff * mapped.sinks(), 0.0)
+
+
+@lru_cache(maxsize=8)
+def _library(paths: tuple[str, ...]) -> Library:
+    return read_liberty(paths)
+
+
+def _unpacked(paths: tuple[str, ...], library: Library) -> tuple[tuple[str, str, Path], ...]:
+    """Name, hash and place of each file, uncompressed into the cache where need be."""
+    places = []
+    for path, (_, sha) in zip(paths, library.sources, strict=True):
+        place = Path(path)
+        if (raw := place.read_bytes()).startswith(b"\x1f\x8b"):
+            place = cache_dir().resolve() / "liberty" / f"{sha}.lib"
+            if not place.is_file():
+                write_atomic(place, gzip.decompress(raw))
+        places.append((Path(path).name.removesuffix(".gz"), sha, place))
+    return tuple(places)
+
+
+def _measure(
+    paths: tuple[str, ...], wire_ff: float | None, found: Mapping[str, Any], top: str
+) -> dict[str, Any]:
+    try:
+        mapped = from_yosys_json(found, _library(paths), top=top)
+        period = analyse(mapped, wire_ff=_wires(mapped, wire_ff)).input_period_ns
+    except ValueError as error:
+        raise ToolError(f"Unit cannot be mapped to the library: {error}") from None
+    return {
+        "area": round(mapped.area, 6),
+        "ffs": len(mapped.flops),
+        "depth": int(mapped.level.max(initial=0)),
+        "delay_ns": round(period, 6) if np.isfinite(period) else None,
+        "fmax_mhz": round(1000 / period, 3) if np.isfinite(period) else None,
+    }
+
+
+def _size(paths: tuple[str, ...], found: Mapping[str, Any], top: str) -> float:
+    library, cells = _library(paths), count_cells(mapped_module(found, top))
+    known = set(library.cell_names)
+    if unknown := sorted(set(cells) - known):
+        raise ToolError(f"Unit cannot be mapped to the library: it has cells {', '.join(unknown)}")
+    return round(sum(library.cell(kind).area * count for kind, count in cells.items()), 6)
+
+
+def _energy(
+    paths: tuple[str, ...], wire_ff: float | None, found: Mapping[str, Any], spec: Any, name: str
+) -> dict[str, float | str]:
+    mapped = from_yosys_json(found, _library(paths), top=spec.name)
+    return unit_energy(mapped, spec, name, wire_ff=_wires(mapped, wire_ff))
+
+
+def _without(behaviour: str, modules: Mapping[str, str]) -> str:
+    """Verilog text less some of its modules."""
+    for name in modules:
+        start = behaviour.index(f"module {name} ")
+        end = behaviour.index("endmodule", start) + len("endmodule")
+        behaviour = behaviour[:start] + behaviour[end:]
+    return behaviour

@@ -1,0 +1,135 @@
+"""Technologies: what a unit is mapped to, by which flow, and what is counted."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from macwright.costmodel.cache import content_key
+
+__all__ = ["Figures", "Technology"]
+
+Figures = dict[str, float | int | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Technology:
+    """Something that a unit can be mapped to.
+
+    A technology can be pickled, so that a unit can be characterised in another process.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"ecp5"``.
+    area_unit : str
+        What `area` counts, such as ``"luts"``.
+    synthesis : str
+        Yosys commands from the design as read to the mapped netlist; ``{top}`` is the module and
+        ``{lib0}``, ``{lib1}``, … are the libraries.
+    size : callable or None
+        ``size(netlist, top)`` gives `area` alone, more quickly; None for `measure`.
+    dsp_synthesis : str
+        The same with hard multipliers, or empty where the technology has none.
+    endings : mapping of str to str
+        Commands by name that finish the synthesis, each in its own way; the smallest result is
+        kept. None for a synthesis that is finished already.
+    measure : callable
+        ``measure(netlist, top)`` gives the figures of a mapped netlist, by column.
+    files : mapping of str to str
+        Files that the commands read, besides the unit.
+    libraries : tuple of (str, str, Path)
+        Name, SHA-256 and place of each (uncompressed) library file.
+    energy : callable or None
+        ``energy(netlist, spec, operands)`` gives the figures that depend on the operands, named
+        or recorded; None where the technology has no energies.
+    activity : callable or None
+        The same, of a figure that only compares: an index in place of an energy.
+    activity_code : tuple of str
+        Names of the modules that `activity` depends on.
+    assumptions : str
+        What the figures take for granted, for the record of the flow.
+    code : str
+        Hash of the code that `measure` uses.
+    """
+
+    name: str
+    area_unit: str
+    synthesis: str
+    measure: Callable[[Mapping[str, Any], str], Figures]
+    size: Callable[[Mapping[str, Any], str], float] | None = None
+    dsp_synthesis: str = ""
+    endings: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    libraries: tuple[tuple[str, str, Path], ...] = ()
+    energy: Callable[[Mapping[str, Any], Any, Any], Mapping[str, float | str]] | None = None
+    activity: Callable[[Mapping[str, Any], Any, Any], Mapping[str, float | str]] | None = None
+    activity_code: tuple[str, ...] = ()
+    assumptions: str = ""
+    code: str = ""
+
+    @property
+    def mappable(self) -> bool:
+        """Whether units can be mapped to it: not where only shipped rows are known."""
+        return bool(self.synthesis)
+
+    def flow(self, *, dsp: bool) -> str:
+        """Yosys commands for a unit, with or without hard multipliers.
+
+        Raises
+        ------
+        ValueError
+            If hard multipliers are asked for and there are none.
+        """
+        if dsp and not self.dsp_synthesis:
+            raise ValueError(
+                f"Technology with DSP blocks must be one of ecp5, ice40 or xc7, not {self.name!r}"
+            )
+        return self.dsp_synthesis if dsp else self.synthesis
+
+    def script(self, top: str, *, dsp: bool) -> tuple[str, dict[str, str]]:
+        """Yosys script for a unit in ``unit.v``, and the netlist file that each ending writes."""
+        places = {f"lib{n}": path for n, (_, _, path) in enumerate(self.libraries)}
+        lines = ["read_verilog unit.v", self.flow(dsp=dsp).format(top=top, **places)]
+        if not self.endings:
+            return "\n".join([*lines, "write_json netlist.json\n"]), {"": "netlist.json"}
+        lines.append("design -save begun")
+        for name, commands in self.endings.items():
+            lines += ["design -load begun", commands.format(top=top, **places)]
+            lines.append(f"write_json {name}.json")
+        return "\n".join([*lines, ""]), {name: f"{name}.json" for name in self.endings}
+
+    def key(self, *, dsp: bool) -> str:
+        """Hash of all that the flow depends on but the unit and the tools."""
+        more = {"assumptions": self.assumptions, "code": self.code}
+        return content_key(
+            **{name: text for name, text in more.items() if text},
+            name=self.name,
+            commands=self.flow(dsp=dsp),
+            endings=list(self.endings.items()),
+            files=dict(self.files),
+            libraries=[sha for _, sha, _ in self.libraries],
+        )
+
+    def describe(self, *, dsp: bool, ending: str = "") -> str:
+        """The flow as one line, for the record: all that it depends on but the tools.
+
+        Parameters
+        ----------
+        dsp : bool
+            Whether hard multipliers may be used.
+        ending : str
+            Which of the endings made the netlist.
+        """
+        parts = [self.flow(dsp=dsp)]
+        if self.endings:
+            parts.append(f"smallest of {', '.join(self.endings)}: {self.endings.get(ending, '')}")
+        text = "\n".join(parts).replace(" -top {top}", "")
+        for name, script in self.files.items():
+            if name.endswith(".abc"):
+                steps = f"-script '{'; '.join(script.split(chr(10))).strip('; ')}'"
+                text = text.replace(f"-script {name}", steps)
+        for n, (name, sha, _) in enumerate(self.libraries):
+            text = text.replace(f'"{{lib{n}}}"', f"{name}@{sha[:12]}")
+        text += f"\n{self.assumptions}"
+        return "; ".join(line for line in text.split("\n") if line)

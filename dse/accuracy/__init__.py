@@ -1,0 +1,1 @@
+"""Accuracy of allocations: measured and predicted."""

@@ -1,0 +1,1 @@
+"""Options of hardware that is chosen with the formats."""

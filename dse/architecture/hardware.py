@@ -1,0 +1,251 @@
+"""Tables of options for hardware that is chosen together with the formats."""
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from macwright.costmodel.system.array import Engine, Schedule, TemporalArray
+from macwright.costmodel.system.memory import DRAM_PJ_PER_BIT, Sram, sram
+from macwright.costmodel.unit_modes import unit_modes
+from macwright.dse.architecture.mapping import placements
+from macwright.dse.settings import Dataflow, Temporal
+from macwright.dse.solver import ArrayShape, OptionTable
+from macwright.dse.workload import Layer
+from macwright.hw.formats import parse_format
+
+__all__ = ["FRAME", "LATENCY", "dataflow_table", "temporal_problem"]
+
+#: Columns of the time of a sample: from layer to layer, and between two samples.
+LATENCY, FRAME = "latency_ms", "frame_ms"
+
+#: Technology node of each cell library, nm, for the memories beside the array.
+NODE_NM = {"nangate45": 45.0, "asap7": 7.0, "sky130hd": 130.0, "ihp130": 130.0}
+#: Memory outside of the chip, and bits of an access to a buffer.
+DRAM, BUFFER_BITS = "lpddr4", 64
+
+
+def temporal_problem(
+    layers: Sequence[Layer],
+    options: pd.DataFrame,
+    units: Mapping[tuple[str, str], Any],
+    costs: pd.DataFrame,
+    chip: Temporal,
+    technology: str,
+) -> tuple[OptionTable, list[ArrayShape]]:
+    """Options of each layer on each unit type that computes them, and the arrays to choose from.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        Layers of the workload.
+    options : DataFrame
+        Columns ``layer, option, weight, activation, loss, bops, weight_bytes``.
+    units : mapping
+        Spec of the unit of each pair of formats.
+    costs : DataFrame
+        Cost rows of the units, and of those with several modes in each mode.
+    chip : Temporal
+        What may be chosen.
+    technology : str
+        Its name.
+
+    Returns
+    -------
+    tuple of (OptionTable, list of ArrayShape)
+        Labels of the table: `unit`, the type, `mode`, and `formats`, the pair. Columns of the
+        arrays: `latency_ms` and, where the units have an energy, `energy_uj`: products, buffers
+        and memory outside.
+
+    Notes
+    -----
+    A unit with several modes is one type; a layer runs in its fastest mode that holds the formats,
+    and only where the unit's accumulator holds the sums.
+
+    Memory outside (8 pJ a bit, LPDDR4) gives the weights once and takes activations that do not fit
+    into their buffer; a layer of which neither fits reads one of them again.
+    """
+    rows = _unit_rows(costs, chip.clock_mhz)
+    every = [unit_modes(spec) for spec in (*units.values(), *chip.specs)]
+    usable = [modes for modes in every if modes[0].row in rows]
+    if not usable:
+        raise ValueError(
+            f"Clock must suit one unit or more, not {chip.clock_mhz:g} MHz: all are slower"
+        )
+    of_layer = {layer.name: layer for layer in layers}
+    places = placements(options, usable, {layer.name: layer.k for layer in layers})
+    entries = [entry for entry, _ in places]
+    modes = {(entry["layer"], entry["option"]): mode for entry, mode in places}
+    lacking = sorted(set(of_layer) - {entry["layer"] for entry in entries})
+    if lacking:
+        raise ValueError(
+            f"Layer {lacking[0]!r} must have a unit for {chip.clock_mhz:g} MHz, not only slower"
+        )
+    table = OptionTable.from_frame(pd.DataFrame(entries))
+    names = [str(table.layers[int(i)]) for i in table.layer_of_row]
+    area = {unit[0].name: float(rows[unit[0].row]["area"]) for unit in usable}
+    chosen = [modes[place] for place in zip(names, table.options, strict=True)]
+    fj = [rows.get(mode.row, {}).get("energy_fj_per_mac", np.nan) for mode in chosen]
+    with_energy = bool(np.isfinite(fj).all())
+    node = NODE_NM.get(technology)
+    bits = np.array(
+        [[parse_format(f).bits_per_value for f in p.split("/")] for p in table.labels["formats"]]
+    )
+    per_mac = np.array(fj) * 1e-9
+    macs = np.array([of_layer[name].macs for name in names])
+    ways = [
+        (name, (mode.lanes, mode.passes, 1 + mode.spec.pipeline))
+        for name, mode in zip(names, chosen, strict=True)
+    ]
+    arrays = []
+    for n_rows, n_columns in product(chip.rows, chip.columns):
+        made: dict[tuple[str, int, int, int], Schedule] = {}
+        for name, shape in ways:
+            if (name, *shape) not in made:
+                array = TemporalArray(
+                    rows=n_rows,
+                    columns=n_columns,
+                    macs_per_pe=shape[0],
+                    passes=shape[1],
+                    latency=shape[2],
+                )
+                made[name, *shape] = array.schedule(of_layer[name])
+        plans = [made[name, *shape] for name, shape in ways]
+        cycles = np.array([plan.cycles for plan in plans], np.float64)
+        for kib in chip.buffers_kib if node else (0.0,):
+            columns = {LATENCY: cycles / (chip.clock_mhz * 1e3)}
+            fixed = 0.0
+            if with_energy:
+                columns["energy_uj"] = macs * per_mac
+            if node:
+                memory = sram(kib=kib, bits=BUFFER_BITS, node_nm=node)
+                fixed = 2 * memory.area_mm2 * 1e6
+                if with_energy:
+                    moved = _memory_uj(
+                        [of_layer[name] for name in names],
+                        plans,
+                        bits,
+                        kib * 8192,
+                        memory,
+                    )
+                    columns["energy_uj"] = columns["energy_uj"] + moved
+            name = f"{n_rows}x{n_columns}" + (f", 2 x {kib:g} KiB" if node else "")
+            areas = {unit: n_rows * n_columns * each for unit, each in area.items()}
+            arrays.append(ArrayShape(name=name, area=areas, fixed_area=fixed, columns=columns))
+    return table, arrays
+
+
+def _memory_uj(
+    layers: Sequence[Layer],
+    plans: Sequence[Schedule],
+    bits: np.ndarray,
+    room: float,
+    buffer: Sram,
+) -> np.ndarray:
+    """Energy of the buffers and of the memory outside, uJ, shape (n_rows,).
+
+    `bits` are those of a weight and of an activation, shape (n_rows, 2), `room` those of a buffer.
+    """
+    weight_bits, act_bits = bits.T
+    size = np.array([(one.weights, one.activations, one.outputs) for one in layers], np.float64)
+    moves = np.array([(p.weight_reads, p.act_reads, p.out_writes) for p in plans], np.float64)
+    read = moves[:, 0] * weight_bits + moves[:, 1] * act_bits
+    inside = read * buffer.read_pj_per_bit + moves[:, 2] * act_bits * buffer.write_pj_per_bit
+    weights, acts, results = size[:, 0] * weight_bits, size[:, 1] * act_bits, size[:, 2] * act_bits
+    outside = weights + np.where(results > room, results, 0) + np.where(acts > room, acts, 0)
+    again = np.minimum(acts * (np.ceil(weights / room) - 1), weights * (np.ceil(acts / room) - 1))
+    outside += np.where((acts > room) & (weights > room), again, 0)
+    return (inside + outside * DRAM_PJ_PER_BIT[DRAM]) * 1e-6
+
+
+def dataflow_table(
+    layers: Sequence[Layer],
+    options: pd.DataFrame,
+    units: Mapping[tuple[str, str], Any],
+    costs: pd.DataFrame,
+    chip: Dataflow,
+) -> OptionTable:
+    """Options of each layer in every folding of its engine.
+
+    The area of an engine is that of PE x SIMD of its units: an upper bound, as a dot product of so
+    many lanes has one accumulator. Columns: `area` (or `luts`), `dsps` where there are any,
+    `frame_ms` (the time of a sample, of which the slowest layer's counts), `latency_ms` (of all
+    layers one after the other) and, where the units have one, `energy_uj` of the products.
+
+    Parameters
+    ----------
+    layers, options, units, costs
+        As for :func:`temporal_problem`.
+    chip : Dataflow
+        Clock.
+    """
+    rows = _unit_rows(costs, chip.clock_mhz)
+    area = _area_column(costs)
+    entries = []
+    foldings = {layer.name: _foldings(layer) for layer in layers}
+    of_layer = {layer.name: layer for layer in layers}
+    for row in options.to_dict("records"):
+        pair = (row["weight"], row["activation"])
+        unit = rows.get(units[pair].name)
+        if unit is None:
+            continue
+        macs = of_layer[row["layer"]].macs
+        for folding, cycles in foldings[row["layer"]]:
+            lanes = folding[0] * folding[1]
+            time = cycles / (chip.clock_mhz * 1e3)
+            entries.append(
+                {
+                    "layer": row["layer"],
+                    "option": f"{row['option']} {folding[0]}x{folding[1]}",
+                    "formats": row["option"],
+                    "unit": unit["unit"],
+                    **{name: row[name] for name in ("loss", "bops", "weight_bytes")},
+                    area: lanes * unit["area"],
+                    "dsps": lanes * (unit["dsps"] if pd.notna(unit["dsps"]) else 0),
+                    "energy_uj": macs * unit["energy_fj_per_mac"] * 1e-9,
+                    FRAME: time,
+                    LATENCY: time,
+                }
+            )
+    frame = pd.DataFrame(entries)
+    if not entries or set(frame["layer"]) != set(of_layer):
+        raise ValueError(f"Clock must suit a unit for each layer, not {chip.clock_mhz:g} MHz")
+    if not any(frame["dsps"]):
+        frame = frame.drop(columns="dsps")
+    if np.isnan(np.asarray(frame["energy_uj"], np.float64)).any():
+        frame = frame.drop(columns="energy_uj")
+    return OptionTable.from_frame(frame)
+
+
+def _foldings(layer: Layer) -> list[tuple[tuple[int, int], int]]:
+    """(PE, SIMD) and cycles of a sample, one for each number of products in a cycle.
+
+    Of foldings with the same number the one of most PEs: it reads the activations least often.
+    """
+    best: dict[int, tuple[int, int]] = {}
+    for pe in _divisors(layer.n):
+        for simd in _divisors(layer.k):
+            best[pe * simd] = max(best.get(pe * simd, (0, 0)), (pe, simd))
+    return [
+        ((pe, simd), Engine(pe=pe, simd=simd).schedule(layer).cycles)
+        for _, (pe, simd) in sorted(best.items())
+    ]
+
+
+def _divisors(number: int) -> list[int]:
+    return [i for i in range(1, number + 1) if number % i == 0]
+
+
+def _area_column(costs: pd.DataFrame) -> str:
+    return "luts" if set(costs["area_unit"]) == {"luts"} else "area"
+
+
+def _unit_rows(costs: pd.DataFrame, clock_mhz: float) -> dict[str, dict[str, Any]]:
+    """Cost rows by unit, without those that are known to be too slow."""
+    return {
+        row["unit"]: row
+        for row in costs.to_dict("records")
+        if not row["delay_ns"] > 1e3 / clock_mhz
+    }

@@ -1,0 +1,235 @@
+"""``macwright characterize``: what units cost."""
+
+import argparse
+import json
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from macwright.dse.cli.arguments.technology import add_technology_arguments, given_technology
+from macwright.dse.cli.arguments.unit import add_unit_arguments, unit_fields
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from macwright.costmodel.technology.technology import Technology
+
+__all__ = ["EXAMPLE", "HELP", "add_arguments", "run"]
+
+HELP = "Cost rows of units: area, look-up tables, flip-flops, logic depth, delay, energy."
+EXAMPLE = "macwright characterize int_mac --weight int4 --activation int8 --technology ecp5"
+
+_SHOWN = (
+    "area",
+    "luts",
+    "carries",
+    "ffs",
+    "dsps",
+    "depth",
+    "delay_ns",
+    "fmax_mhz",
+    "energy_fj_per_mac",
+    "zero_delay_fj_per_mac",
+    "glitch_fj_per_mac",
+    "ci95_fj_per_mac",
+    "leakage_nw",
+    "activity_index",
+    "stimulus",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command."""
+    add = parser.add_argument
+    add(
+        "units",
+        nargs="*",
+        metavar="UNIT",
+        help="family, such as int_mac, with fields as below, or a name from the registry",
+    )
+    add_unit_arguments(parser)
+    add_technology_arguments(parser)
+    add("--dsp", action="store_true", help="let the synthesiser use hard multipliers")
+    add(
+        "--stimulus",
+        metavar="NAME",
+        help="operands that energy (cell libraries) or the activity index (look-up tables) is "
+        "measured with: uniform, gauss (the default), relu_gauss, laplace, sparse, "
+        "weight_stationary or output_stationary",
+    )
+    add(
+        "--stream",
+        type=Path,
+        metavar="FILE.npz",
+        help="operands of a layer instead: arrays activations (m, k) and weights (k, n), codes "
+        "or values on the formats' own scale",
+    )
+    add("--all", action="store_true", help="all units of the registry")
+    add(
+        "--tuned",
+        action="store_true",
+        help="give each unit the multiplier and adders that suit the technology",
+    )
+    add("--jobs", type=int, metavar="N", help="synthesiser processes at once (default: processors)")
+    add("--scheduler", metavar="tcp://HOST:PORT", help="run on a Dask cluster ([distributed])")
+    add("--json", action="store_true", help="print JSON instead of a table")
+    add("-o", "--output", type=Path, metavar="FILE", help="also write the rows as CSV")
+    add(
+        "--shipped",
+        type=Path,
+        metavar="DIR",
+        help="write the tables that the package ships (all, or --technology) to DIR; rows that "
+        "are current stay",
+    )
+    add(
+        "--liberty-dir",
+        type=Path,
+        metavar="DIR",
+        help="with --shipped: where the libraries are, DIR/nangate45*.lib.gz or "
+        "DIR/asap7/*.lib.gz; without it their tables keep their current rows alone",
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Characterise, print and write."""
+    from macwright.costmodel.characterize.layer_energy import read_operands
+    from macwright.costmodel.characterize.many import characterize
+    from macwright.costmodel.tables.lookup import costs
+    from macwright.dse.cli.progress import TerminalProgress
+    from macwright.hw.files import write_atomic
+
+    if args.jobs is not None and args.jobs < 1:
+        raise ValueError(f"Number of jobs must be at least 1, not {args.jobs}")
+    if args.stream is not None and args.stimulus is not None:
+        raise ValueError("Operands must be given by --stimulus or --stream, not both")
+    progress = TerminalProgress()
+    try:
+        if args.shipped is not None:
+            _ship(args, progress)
+            return
+        technology = given_technology(args)
+        specs = [spec.tuned(technology.name) if args.tuned else spec for spec in _specs(args)]
+        if (args.stimulus or args.stream) and technology.name == "gates":
+            raise ValueError("Operands must come with a cell library or an FPGA, not with gates")
+        operands = args.stimulus or "gauss"
+        if args.stream is not None:
+            operands = read_operands(args.stream)
+        with _executor(args, len(specs)) as executor:
+            # Where nothing can be mapped the shipped rows are all there is.
+            rows = (characterize if technology.mappable else costs)(
+                specs,
+                technology,
+                dsp=args.dsp,
+                stimulus=operands,
+                jobs=args.jobs,
+                executor=executor,
+                progress=progress,
+            )
+    finally:
+        progress.close()
+    if args.output is not None:
+        write_atomic(args.output, rows.to_csv(index=False, lineterminator="\n"))
+    if args.json:
+        print(json.dumps(json.loads(rows.to_json(orient="records") or "[]"), indent=2))
+    else:
+        print(_table(rows))
+
+
+def _executor(args: argparse.Namespace, count: int) -> AbstractContextManager[Executor | None]:
+    """Where to run: a cluster, processes for many units, or threads."""
+    from macwright.costmodel.characterize.executors import cluster, local_executor
+
+    return local_executor(count, args.jobs) if args.scheduler is None else cluster(args.scheduler)
+
+
+def _specs(args: argparse.Namespace) -> list[Any]:
+    """Specs that the arguments name."""
+    from macwright.hw.pe import FAMILIES, spec_from_fields
+    from macwright.hw.registry import registry
+
+    fields = unit_fields(args)
+    known = {spec.name: spec for spec in registry()}
+    specs = list(known.values()) if args.all else []
+    for name in args.units:
+        if name in FAMILIES:
+            specs.append(spec_from_fields(name, fields))
+        elif name in known:
+            specs.append(known[name])
+        else:
+            raise ValueError(
+                f"Unit must be one of {', '.join(FAMILIES)}, or the name of a unit of the "
+                f"registry, not {name!r}"
+            )
+    if not specs:
+        raise ValueError("Units to characterise must be named, or asked for with --all")
+    if fields and not any(name in FAMILIES for name in args.units):
+        raise ValueError(f"Field {next(iter(fields))} must come with a family such as int_mac")
+    return specs
+
+
+def _ship(args: argparse.Namespace, progress: Any) -> None:
+    from macwright.costmodel.characterize.executors import MANY
+    from macwright.costmodel.tables.lookup import format_table
+    from macwright.costmodel.tables.ship import SHIPPED, shipped_rows
+    from macwright.hw.files import write_atomic
+    from macwright.hw.verilog import generator_sha256
+
+    for name in [args.technology] if args.technology else SHIPPED:
+        technology = _shipped_technology(args, name)
+        with _executor(args, MANY) as executor:
+            rows, made, lacking = shipped_rows(
+                technology, jobs=args.jobs, executor=executor, progress=progress
+            )
+        path = args.shipped / f"{name}.csv"
+        write_atomic(path, format_table(rows))
+        write_atomic(path.with_suffix(".stamp"), generator_sha256() + "\n")
+        progress.close()
+        print(f"{path}: {len(rows)} units, {made} of them made anew")
+        if lacking:
+            print(f"  {len(lacking)} units left out, which need the library (--liberty-dir)")
+
+
+def _shipped_technology(args: argparse.Namespace, name: str) -> "Technology":
+    """Technology of a shipped table, mappable if its Liberty files are there."""
+    from macwright.costmodel.technology.catalogue import LIBERTY_NAMES, find_technology
+    from macwright.costmodel.technology.liberty import liberty_technology
+
+    if args.liberty is not None and args.technology is not None:
+        return liberty_technology(args.liberty.split(","), name=name)
+    if name in LIBERTY_NAMES and args.liberty_dir is not None:
+        folder = args.liberty_dir
+        paths = sorted([*folder.glob(f"{name}*.lib*"), *folder.glob(f"{name}/*.lib*")])
+        if paths:
+            return liberty_technology(paths, name=name)
+    return find_technology(name)
+
+
+def _table(rows: "pd.DataFrame") -> str:
+    """Text table of the columns that hold anything, and what made it."""
+    shown = [name for name in _SHOWN if bool(rows[name].notna().any())]
+    shown = [name for name in shown if name != "luts" or not rows["luts"].equals(rows["area"])]
+    heads = ["unit", *(f"area [{rows['area_unit'].iloc[0]}]" if n == "area" else n for n in shown)]
+    lines = [[*heads, "source"]]
+    for row in rows.to_dict("records"):
+        lines.append([row["unit"], *(_text(row[name]) for name in shown), row["source"]])
+    widths = [max(len(line[column]) for line in lines) for column in range(len(heads) + 1)]
+    text = [
+        "  ".join(
+            cell.ljust(width) if column in (0, len(heads)) else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
+    flows = {
+        f"{row['technology']}: {row['flow']}\n({row['tool_versions']})"
+        for row in rows.to_dict("records")
+    }
+    return "\n".join([*text, "", *sorted(flows)])
+
+
+def _text(figure: Any) -> str:
+    """Figure or word in a cell of the table; nothing for an absent one."""
+    if isinstance(figure, str):
+        return figure
+    return "" if figure is None or figure != figure else f"{figure:g}"

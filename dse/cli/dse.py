@@ -1,0 +1,156 @@
+"""`macwright dse`: the front of a network."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from macwright.dse.cli.arguments.architecture import (
+    add_architecture_arguments,
+    architecture,
+    budgets,
+    objectives,
+)
+from macwright.dse.cli.arguments.loss import add_loss_arguments, loss_settings
+from macwright.dse.cli.arguments.technology import add_technology_arguments, given_technology
+
+HELP = "Find the front of accuracy against hardware cost for a network."
+EXAMPLE = "macwright dse resnet20.onnx --technology ecp5 --budget 'bops<=1e9' -o out/resnet20"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument(
+        "model",
+        nargs="?",
+        type=Path,
+        metavar="MODEL.onnx",
+        help="trained network; without it the small one that comes with macwright",
+    )
+    parser.add_argument(
+        "--recipe", type=Path, metavar="R.toml", help="where its data is (default: MODEL.toml)"
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="D.npz", help="data instead: x_calib, x_eval, y_eval"
+    )
+    add_technology_arguments(parser)
+    parser.add_argument(
+        "--objective",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="cost that the front trades against accuracy: area_time (the default), bops, "
+        "weight_bytes, energy_uj or, with an architecture, area (or luts), dsps, latency_ms, "
+        "frame_ms; twice for three objectives",
+    )
+    parser.add_argument(
+        "--budget",
+        action="append",
+        default=[],
+        metavar="'COLUMN<=VALUE'",
+        help="limit on the total of a cost column; may be repeated",
+    )
+    parser.add_argument("--weights", metavar="F,F,...", help="formats that weights may take")
+    parser.add_argument("--activations", metavar="F,F,...", help="formats of activations")
+    parser.add_argument(
+        "--points", type=int, default=32, metavar="N", help="points to report (%(default)s)"
+    )
+    parser.add_argument(
+        "--measure",
+        type=int,
+        default=10,
+        metavar="N",
+        help="points to measure on the evaluation data, besides those at the costs of uniform "
+        "formats (%(default)s)",
+    )
+    parser.add_argument(
+        "--layer-energy",
+        action="store_true",
+        help="energy of the reported points with each layer's own operands (with --liberty)",
+    )
+    add_loss_arguments(parser)
+    add_architecture_arguments(parser)
+    parser.add_argument(
+        "--time-limit", type=float, metavar="SECONDS", help="for the search; points say their gap"
+    )
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: all cores)")
+    parser.add_argument(
+        "--scheduler",
+        metavar="tcp://HOST:PORT",
+        help="characterise and evaluate on a Dask cluster ([distributed])",
+    )
+    parser.add_argument(
+        "--no-verify", action="store_true", help="do not simulate the units of the front"
+    )
+    parser.add_argument("--json", action="store_true", help="print the front as JSON")
+    parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="default: under out/")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run the command."""
+    from macwright.dse.cli.progress import TerminalProgress
+    from macwright.dse.explore import explore
+    from macwright.dse.models import embedded_model
+    from macwright.dse.report.page import write_report
+    from macwright.dse.run.files import run_files
+    from macwright.dse.run.folder import check_writable, write_run
+    from macwright.dse.run.summary import run_summary, run_table
+    from macwright.dse.settings import Settings
+    from macwright.hw.formats import parse_format
+
+    for name in ("points", "measure", "images", "jobs"):
+        value = getattr(args, name)
+        if value is not None and value < (0 if name == "measure" else 1):
+            raise ValueError(f"Option --{name} must be at least 1, not {value}")
+    formats: dict[str, Any] = {
+        key: tuple(str(parse_format(name.strip())) for name in value.split(","))
+        for key, value in (("weights", args.weights), ("activations", args.activations))
+        if value is not None
+    }
+    model = args.model or embedded_model()
+    technology = given_technology(args)
+    if args.layer_energy and technology.energy is None:
+        raise ValueError(
+            "Option --layer-energy must come with the Liberty files of a cell library (--liberty), "
+            f"not with {technology.name} alone"
+        )
+    name = "-".join(filter(None, (model.stem, technology.name, args.architecture)))
+    out = args.out or Path("out") / name
+    chip = architecture(args)
+    objective, second = objectives(args, technology.name)
+    settings = Settings(
+        technology=technology.name,
+        architecture=chip,
+        dsp=args.dsp,
+        objective=objective,
+        second=second,
+        budgets=budgets(args, technology.name),
+        layer_energy=args.layer_energy,
+        time_limit_s=args.time_limit,
+        points=args.points,
+        measured=args.measure,
+        verify=not args.no_verify,
+        jobs=args.jobs,
+        scheduler=args.scheduler,
+        **loss_settings(args),
+        **formats,
+    )
+    check_writable(out)
+    progress = TerminalProgress()
+    try:
+        found = explore(
+            model,
+            settings,
+            recipe=args.recipe,
+            data=args.data,
+            sensitivity=args.sensitivity,
+            technology=technology,
+            progress=progress,
+        )
+    finally:
+        progress.close()
+    write_run(out, run_files(found), finish=write_report)
+    if args.json:
+        print(json.dumps(run_summary(found, out), indent=1))
+    else:
+        print(run_table(found, out))

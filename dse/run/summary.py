@@ -1,0 +1,154 @@
+"""What `macwright dse` prints of a run: a table, or JSON for scripts."""
+
+from collections import Counter
+from math import exp
+from pathlib import Path
+from typing import Any
+
+from macwright.dse.explore import Exploration
+from macwright.dse.search.options import fixed_formats
+
+__all__ = ["run_summary", "run_table"]
+
+
+def run_summary(found: Exploration, out: Path) -> dict[str, Any]:
+    """What scripts want to know."""
+    objective, second = found.settings.objective, found.settings.second
+    return {
+        "run": str(out),
+        "metric": found.dataset.metric_name,
+        "fp32_accuracy": found.reference,
+        "losses": found.losses.source,
+        "fixed_formats": fixed_formats(found.workload),
+        "front_size": found.found.size,
+        "complete": found.found.complete,
+        "points": [
+            {
+                "point": int(point.name),
+                "status": point.status,
+                "gap": point.gap,
+                "predicted_loss": point.totals["loss"],
+                "predicted_accuracy": point.predicted,
+                "measured_accuracy": point.accuracy,
+                objective: point.totals[objective],
+                **({second: point.totals[second]} if second else {}),
+                **({"hardware": point.hardware} if point.hardware else {}),
+                "allocation": str(out / "allocations" / f"{point.name}.json"),
+            }
+            for point in found.found.front
+        ],
+        "ranking": found.ranking.summary() if found.ranking else None,
+        "held_out": found.held_out,
+        "sequential": [
+            {
+                "predicted_loss": point.totals["loss"],
+                objective: point.totals[objective],
+                "joint_point": int(joint.name),
+                "joint_predicted_loss": joint.totals["loss"],
+            }
+            for point, joint in zip(found.found.sequential, found.found.beside, strict=True)
+        ],
+    }
+
+
+def run_table(found: Exploration, out: Path) -> str:
+    """What a person wants to see first: the measured points between the uniform formats."""
+    objective = found.settings.objective
+    rows = [
+        (point.totals[objective], f"{label} {point.name}".strip(), point)
+        for label, points in (("", found.found.front), ("uniform", found.found.uniforms))
+        for point in points
+        if point.accuracy is not None
+    ]
+    metric = found.dataset.metric_name
+    width = max([14, *(len(name) for _, name, _ in rows)])
+    lines = [
+        f"{found.workload.path.name} on {found.settings.technology}: {_size(found)}, "
+        f"{len(found.found.front)} reported: {_statuses(found)}; "
+        f"FP32 {metric} {found.reference:.2f}",
+        f"{'point':>{width}} {objective:>14} {'loss':>10} {'predicted':>9} {'measured':>9}",
+    ]
+    for cost, name, point in sorted(rows, key=lambda row: (row[0], row[1])):
+        predicted = "" if point.predicted is None else f"{point.predicted:.2f}"
+        lines.append(
+            f"{name:>{width}} {cost:>14.5g} {point.totals['loss']:>10.4g} {predicted:>9} "
+            f"{point.accuracy:>9.2f}"
+        )
+    if found.prediction:
+        lines.append(
+            f"predicted: from the loss, by the {found.prediction.points} measured points of the "
+            f"front; mean error of a point left out {found.prediction.error:.2f}"
+        )
+    if found.ranking:
+        ranks = [f"{n} {r:.3f}" for n, r in found.ranking.spearman.items() if r is not None]
+        lines.append(
+            f"ranking: Spearman of {len(found.ranking.table)} random allocations, predicted loss "
+            f"with measured {', '.join(ranks) or 'values: all are equal'}"
+        )
+    lines += _sequential_lines(found)
+    if fixed := fixed_formats(found.workload):
+        lines.append(
+            f"fixed by the model: formats of {len(fixed)} of {len(found.workload.layers)} layers"
+        )
+    if found.pairs:
+        layers = len({(term[0], term[2]) for term in found.pairs})
+        lines.append(f"pairwise terms: {layers} neighbouring layers")
+    source = found.losses.source
+    if "file" in source:
+        lines.append(f"losses: as they are in {source['file']}")
+    elif source["metric"] != "logit_mse":
+        lines.append(f"losses: {source['what']}")
+    for one in found.corrections:
+        lines.append(
+            f"refined: loss of a point left out missed by a factor {exp(one.after):.2f}, before "
+            f"{exp(one.before):.2f}"
+        )
+    if found.held_out:
+        lines.append(f"held out: {_held_out(found.held_out)}")
+    if not found.found.complete:
+        lines.append("incomplete: some points lack more time")
+    check = found.verification
+    lines.append(
+        f"verified: {check.hashed} units by the hash of their Verilog, {check.simulated} by "
+        f"simulation ({check.note})"
+    )
+    lines.append(f"report: {out / 'report.html'}")
+    return "\n".join(lines)
+
+
+def _held_out(data: Any) -> str:
+    said = [f"{data['samples']} samples", f"FP32 {data['fp32_accuracy']:.2f}"]
+    for what in ("knee", "uniform"):
+        if what in data:
+            said.append(f"{what} {data[what]['point']} {data[what]['accuracy']:.2f}")
+    return ", ".join(said)
+
+
+def _size(found: Exploration) -> str:
+    """How large the front is, where the whole of it is known."""
+    chosen = (found.settings.architecture, found.settings.second)
+    if chosen == (None, None) and not found.pairs:
+        return f"{found.found.size} points on the whole front"
+    return f"{found.found.size} points found"
+
+
+def _sequential_lines(found: Exploration) -> list[str]:
+    """What choosing the hardware after the formats would lose."""
+    objective = found.settings.objective
+    pairs = list(zip(found.found.sequential, found.found.beside, strict=True))
+    if not pairs:
+        return []
+    lines = [f"at the {objective} of the best hardware for formats chosen first:"]
+    for point, joint in pairs:
+        less = 1 - joint.totals["loss"] / point.totals["loss"] if point.totals["loss"] else 0.0
+        lines.append(
+            f"{point.totals[objective]:>14.5g} sequential loss {point.totals['loss']:.4g}, joint "
+            f"{joint.totals['loss']:.4g} ({less:.0%} less)"
+        )
+    return lines
+
+
+def _statuses(found: Exploration) -> str:
+    """How many points have which status, such as "40 optimal"."""
+    counts = Counter(point.status for point in found.found.front)
+    return ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))

@@ -1,0 +1,1 @@
+"""Search: from sensitivities and costs to the points of a front."""

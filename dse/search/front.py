@@ -1,0 +1,271 @@
+"""The front of a run: of formats alone, or of formats and hardware together."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from macwright.dse.architecture.hardware import FRAME, LATENCY, dataflow_table, temporal_problem
+from macwright.dse.search.joint import joint_points
+from macwright.dse.search.joint_problem import JointProblem
+from macwright.dse.search.options import cost_columns
+from macwright.dse.search.points import Point
+from macwright.dse.search.selection import baseline_points, baselines, choose_points, spread_points
+from macwright.dse.settings import Settings, Temporal
+from macwright.dse.solver import (
+    Budget,
+    OptionTable,
+    Solution,
+    confirm,
+    front,
+    front_of_three,
+)
+from macwright.dse.solver.front import Front
+from macwright.dse.solver.model.pairs import PairTerm
+from macwright.dse.solver.reduce.merge_pairs import coupled_parts
+from macwright.dse.workload import Layer, Workload
+
+__all__ = ["Found", "search", "throughput_limits"]
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Points to report.
+
+    Attributes
+    ----------
+    front, uniforms : list of Point
+        Points of the front by rising cost, and baselines.
+    measured : set of str
+        Names of the points of the front to measure.
+    size : int
+        Points of the whole front, of which `front` is a selection.
+    columns : dict from str to str
+        Cost columns and their units.
+    solver : str
+        What found and proved the front.
+    confirmed : int
+        Points that OR-Tools proved again, on its own.
+    complete : bool
+        False if the time was too short for some point.
+    whole : Front or None
+        The whole front, where it was found.
+    sequential, beside : list of Point
+        Best choice of hardware after the formats, and the joint choice at the same cost.
+    """
+
+    front: list[Point]
+    uniforms: list[Point]
+    measured: set[str]
+    size: int
+    columns: dict[str, str]
+    solver: str
+    confirmed: int = 0
+    complete: bool = True
+    whole: Front | None = None
+    sequential: list[Point] = field(default_factory=list)
+    beside: list[Point] = field(default_factory=list)
+
+
+def search(
+    workload: Workload,
+    options: pd.DataFrame,
+    units: Mapping[tuple[str, str], Any],
+    costs: pd.DataFrame,
+    settings: Settings,
+    progress: Progress | None = None,
+    *,
+    pairs: Sequence[PairTerm] = (),
+) -> Found:
+    """Find the points of a run.
+
+    Parameters
+    ----------
+    workload : Workload
+        The network.
+    options : DataFrame
+        Of :func:`macwright.dse.search.options.option_table`.
+    units : mapping
+        Spec of the unit of each pair of formats.
+    costs : DataFrame
+        Cost rows of the units.
+    settings : Settings
+        Objectives, limits, architecture.
+    progress : callable, optional
+        Called with stage, done and total.
+    pairs : sequence of PairTerm
+        Losses that two options add together; not with an architecture.
+
+    Raises
+    ------
+    ValueError
+        If an objective is unknown or nothing is within the limits.
+    TimeoutError
+        If the time passed before any point was found.
+    """
+    deadline = float("inf")
+    if settings.time_limit_s is not None:
+        deadline = perf_counter() + settings.time_limit_s
+    layers, same = workload.layers, baselines(workload, settings)
+    if settings.architecture is not None:
+        return _joint(layers, options, units, costs, settings, same, deadline, progress)
+    table = OptionTable.from_frame(options)
+    columns = cost_columns(options, costs)
+    _check(columns, settings)
+    uniforms = baseline_points(options, same, settings, pairs)
+    if settings.second is not None:
+        three = front_of_three(
+            table,
+            "loss",
+            [settings.objective, settings.second],
+            settings.budgets,
+            points=settings.points,
+            pairs=pairs,
+            time_limit_s=settings.time_limit_s,
+            progress=progress,
+        )
+        points = [_point(str(n), solution) for n, solution in enumerate(three)]
+        return Found(
+            front=points,
+            uniforms=uniforms,
+            measured={p.name for p in spread_points(points, settings)},
+            size=len(points),
+            columns=columns,
+            solver=three[0].solver,
+            complete=three.complete,
+        )
+    sizes = {str(name): len(rows) for name, rows in options.groupby("layer")}
+    few = coupled_parts(sizes, {(first, second) for first, _, second, _, _ in pairs}) is not None
+    whole = front(
+        table,
+        cost=settings.objective,
+        budgets=settings.budgets,
+        points=None if few else settings.points,
+        pairs=pairs,
+        time_limit_s=settings.time_limit_s,
+        progress=progress,
+    )
+    kept, to_measure = choose_points(whole.costs, whole.objectives, uniforms, settings)
+    reported = whole.at(kept)
+    # With pairs CP-SAT takes its time for each point.
+    proved = [] if pairs else confirm(table, reported, len(kept))
+    points = [_point(str(n), solution) for n, solution in enumerate(reported)]
+    return Found(
+        front=points,
+        uniforms=uniforms,
+        measured={p.name for i, p in zip(kept, points, strict=True) if i in to_measure},
+        size=len(whole),
+        columns=columns,
+        solver=reported[0].solver,
+        confirmed=sum(answer.status == "optimal" for answer in proved),
+        complete=whole.complete,
+        whole=whole if few else None,
+    )
+
+
+def _joint(
+    layers: Sequence[Layer],
+    options: pd.DataFrame,
+    units: Mapping[tuple[str, str], Any],
+    costs: pd.DataFrame,
+    settings: Settings,
+    same: Mapping[str, Mapping[str, str]],
+    deadline: float,
+    progress: Progress | None,
+) -> Found:
+    """Points of formats and hardware together."""
+    chip = settings.architecture
+    unit = str(costs["area_unit"].iloc[0])
+    area = "luts" if unit == "luts" else "area"
+    if isinstance(chip, Temporal):
+        table, arrays = temporal_problem(layers, options, units, costs, chip, settings.technology)
+        problem = JointProblem(table=table, arrays=arrays, types=chip.types, area=area)
+    elif chip is not None:
+        table = dataflow_table(layers, options, units, costs, chip)
+        problem = JointProblem(table=table, area=area)
+    else:
+        raise ValueError("Architecture must be given for a joint choice, not None")
+    known = {
+        **{area: unit, "dsps": "DSP blocks", "energy_uj": "uJ, one sample"},
+        **{LATENCY: "ms, one sample", FRAME: "ms between two samples"},
+        **{"bops": "bit operations", "weight_bytes": "bytes"},
+    }
+    columns = {name: text for name, text in known.items() if name in problem.columns}
+    _check(columns, settings)
+    found = joint_points(
+        problem,
+        settings.objective,
+        settings.budgets,
+        points=settings.points,
+        second=settings.second,
+        deadline=deadline,
+        progress=progress,
+    )
+    uniforms = []
+    texts = np.asarray(problem.table.labels["formats"], object).astype(str)
+    for name, pairs in same.items():
+        chosen = np.array([pairs[layer] for layer in problem.table.layers])
+        rows = np.flatnonzero(texts == chosen[problem.table.layer_of_row])
+        if len(set(problem.table.layer_of_row[rows].tolist())) == len(layers):
+            part = problem.restricted(rows)
+            answer = part.best(settings.objective, settings.budgets)
+            if answer is not None:
+                uniforms.append(part.point(name, *answer, None))
+    uniforms.sort(key=lambda point: (point.totals[settings.objective], point.name))
+    return Found(
+        front=found.front,
+        uniforms=uniforms,
+        measured={p.name for p in spread_points(found.front, settings)},
+        size=len(found.front),
+        columns=columns,
+        solver="arrays and type sets" if problem.arrays else "foldings",
+        complete=found.complete,
+        sequential=found.sequential,
+        beside=found.beside,
+    )
+
+
+def _check(columns: Mapping[str, str], settings: Settings) -> None:
+    names = [("Objective", settings.objective)]
+    if settings.second is not None:
+        names.append(("Objective", settings.second))
+        if settings.second == settings.objective:
+            raise ValueError(f"Objectives must be different, not {settings.second!r} twice")
+    names += [("Budget column", b.column) for b in settings.budgets if b.column != "loss"]
+    for what, name in names:
+        if name not in columns:
+            raise ValueError(f"{what} must be one of {', '.join(columns)} here, not {name!r}")
+
+
+def _point(name: str, solution: Solution) -> Point:
+    return Point(
+        name=name,
+        pairs=solution.allocation,
+        totals={**solution.totals, "loss": solution.objective},
+        status=solution.status,
+        gap=solution.gap,
+    )
+
+
+def throughput_limits(budgets: Sequence[Budget], column: str) -> tuple[Budget, ...]:
+    """Budgets with a least frame rate turned into a longest time.
+
+    Examples
+    --------
+    >>> throughput_limits([Budget("throughput_fps", min=200.0)], "frame_ms")
+    (Budget(column='frame_ms', min=None, max=5.0),)
+    """
+    found = []
+    for budget in budgets:
+        if budget.column == "throughput_fps":
+            if budget.max is not None or not budget.min or budget.min <= 0:
+                raise ValueError("Limit of 'throughput_fps' must be a min above 0, not a max")
+            found.append(Budget(column, max=1e3 / budget.min))
+        else:
+            found.append(budget)
+    return tuple(found)

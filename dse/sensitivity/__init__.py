@@ -1,0 +1,1 @@
+"""Sensitivities: what each tensor loses in each format."""

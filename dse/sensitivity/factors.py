@@ -1,0 +1,122 @@
+"""What later layers undo of the losses that were measured with single, rounded tensors."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from macwright.costmodel.cache import Cache, content_key
+from macwright.dse.accuracy.evaluate import run_model
+from macwright.dse.data.recipe import Dataset
+from macwright.dse.quantizer import act_format
+from macwright.dse.quantizer.options import QuantOptions
+from macwright.dse.quantizer.plan import quantised_model
+from macwright.dse.quantizer.quantise import quantise
+from macwright.dse.workload import Workload
+from macwright.hw.formats import parse_format
+
+__all__ = ["tensor_factors"]
+
+#: Changes when the same question gets another answer, so that old results are not used.
+VERSION = 2
+#: Bits of the formats that are tried, and a format that loses next to nothing.
+BITS, WIDE = 4, "int12"
+
+_Progress = Callable[[str, int, int], None]
+
+
+def tensor_factors(
+    workload: Workload,
+    dataset: Dataset,
+    sensitivity: pd.DataFrame,
+    weights: Sequence[str],
+    activations: Sequence[str],
+    *,
+    images: int = 128,
+    jobs: int | None = None,
+    progress: _Progress | None = None,
+) -> dict[str, float]:
+    """Measured loss over the sum of the losses of single tensors, for weights and for activations.
+
+    The quantiser rounds weights so that they make up for errors of what their layer reads, which no
+    measurement of a single tensor sees; it undoes more of some kinds of errors than of others, and
+    without these factors an allocation spends too many bits on one of them. All tensors of a kind
+    get a format of about 4 bits, the other kind (and tensors whose format the model prescribes) one
+    of 12, and the network is quantised and run on calibration samples.
+
+    Parameters
+    ----------
+    workload : Workload
+        The network.
+    dataset : Dataset
+        Calibration data.
+    sensitivity : DataFrame
+        Columns ``layer, tensor, format, loss``.
+    weights, activations : sequence of str
+        Formats that the search may use.
+    images : int, default=128
+        Calibration samples that the network is run on.
+    jobs : int, optional
+        Threads.
+    progress : callable, optional
+        Called with ``("recipe", done, total)``.
+
+    Returns
+    -------
+    dict
+        Factors of ``"weight"`` and ``"activation"``, dimensionless, kept in the cache by content.
+    """
+    lost = {
+        (r["layer"], r["tensor"], r["format"]): r["loss"] for r in sensitivity.to_dict("records")
+    }
+    factors = {}
+    for done, (kind, names) in enumerate((("weight", weights), ("activation", activations))):
+        place = 0 if kind == "weight" else 1
+        free = [
+            x for x in workload.layers if workload.fixed.get(x.name, (None, None))[place] is None
+        ]
+        name = min(names, key=lambda text: (abs(_bits(text) - BITS), names.index(text)))
+        formats = {layer.name: (WIDE, act_format(layer, WIDE)) for layer in workload.layers}
+        for layer in free:
+            weight, act = formats[layer.name]
+            few = (name, act) if kind == "weight" else (weight, act_format(layer, name))
+            formats[layer.name] = few
+        expected = sum(lost[layer.name, kind, formats[layer.name][place]] for layer in free)
+        measured = _change(workload, dataset, formats, images, jobs) if expected > 0 else 0.0
+        factors[kind] = measured / expected if measured > 0 else 1.0
+        if progress:
+            progress("recipe", done + 1, 2)
+    return factors
+
+
+def _bits(name: str) -> float:
+    return float(parse_format(name).bits_per_value)
+
+
+def _change(
+    workload: Workload,
+    dataset: Dataset,
+    formats: dict[str, tuple[str, str]],
+    images: int,
+    jobs: int | None,
+) -> float:
+    """Mean squared change of the outputs on calibration samples."""
+    options = QuantOptions()
+    key: Any = content_key(
+        version=VERSION,
+        model=workload.sha256,
+        data=dataset.sha256,
+        allocation={name: list(pair) for name, pair in formats.items()},
+        options=options.to_fields(),
+        images=images,
+    )
+    cache = Cache("recipe")
+    known = cache.get(key)
+    if known is None:
+        feeds = dataset.first(dataset.x_calib, images)
+        exact = run_model(workload, workload.model, feeds, jobs=jobs).astype(np.float64)
+        model = quantised_model(*quantise(workload, dataset, formats, options=options))
+        known = float(np.mean((run_model(workload, model, feeds, jobs=jobs) - exact) ** 2))
+        cache.put(key, known)
+    return float(known)

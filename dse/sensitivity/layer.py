@@ -1,0 +1,166 @@
+"""Sensitivities of one layer: its operands changed, and the rest of the network run again."""
+
+from collections.abc import Callable
+
+import numpy as np
+import onnxruntime as ort
+
+from macwright.dse.quantizer.activation import fit_operand
+from macwright.dse.quantizer.im2col import from_matrix, layer_bias, to_matrix
+from macwright.dse.quantizer.layer import LayerWeights, prescribed_grid, prescribed_operand
+from macwright.dse.quantizer.observers import Histogram
+from macwright.dse.quantizer.options import QuantOptions
+from macwright.dse.quantizer.partial_run import Stepper, run_batches
+from macwright.dse.quantizer.subgraph import cut
+from macwright.dse.sensitivity.metrics import relative_error
+from macwright.dse.workload.layer import Layer, Workload
+from macwright.dse.workload.session import session
+from macwright.hw.formats import Format, parse_format
+
+__all__ = ["LayerStudy"]
+
+#: Random directions from which a curvature is estimated.
+PROBES = 4
+_Arrays = dict[str, np.ndarray]
+
+
+class LayerStudy:
+    """Measurements of one layer; `loss` may be called from several threads."""
+
+    def __init__(
+        self,
+        workload: Workload,
+        layer: Layer,
+        stepper: Stepper,
+        options: QuantOptions,
+        metric: str,
+        measure: Callable[[np.ndarray], float],
+        reference: _Arrays,
+    ) -> None:
+        self.workload, self.layer, self.options = workload, layer, options
+        self.metric, self.measure, self.reference = metric, measure, reference
+        self.values: _Arrays = dict(stepper.values)
+        self.samples, self.at_once = stepper.samples, stepper.at_once
+        self.alone = session(cut(workload, [layer.act, layer.weight], [layer.out]))
+        self.after = None
+        known = {layer.out, *self.values}
+        later = [item.out for item in workload.layers[workload.layers.index(layer) + 1 :]]
+        self.points = [
+            name
+            for name in [*dict.fromkeys(later), workload.output]
+            if name in reference and name not in known
+        ]
+        if layer.out != workload.output:
+            self.after = session(cut(workload, known, self.points), outputs=self.points)
+        self.curvatures: dict[str, float] = {}
+        self.histograms = {"activation": Histogram(self.values[layer.act])}
+        if layer.dynamic:
+            self.histograms["weight"] = Histogram(self.values[layer.weight])
+            self.weight = self.values[layer.weight]
+        else:
+            self.weight = workload.tensor(layer.weight).astype(np.float32)
+            matrix = to_matrix(layer, self.weight)
+            bias = layer_bias(workload, layer)
+            self.weights = LayerWeights(layer, matrix, bias, self.weight.shape)
+            self.moments = None
+            # The sum of squared errors, which a curvature weighs, is what GPTQ does not care for.
+            if options.by_outputs and metric != "hessian":
+                exact = self.values[layer.act], self.values[layer.out]
+                self.moments = self.weights.moments(*exact, options)
+
+    def loss(self, question: tuple[str, str]) -> float:
+        """Mean squared change of the outputs with one tensor in a format."""
+        which, exact, rounded = self._changed(question)
+        if self.metric == "hessian":
+            error = float(np.sum((rounded.astype(np.float64) - exact) ** 2))
+            return self._curvature(which, exact) * error
+        return self._change(self._output(which, rounded))
+
+    def network_output(self, question: tuple[str, str]) -> np.ndarray:
+        """The network's outputs with one tensor in a format."""
+        which, _, rounded = self._changed(question)
+        return self._after(self._output(which, rounded))[self.workload.output]
+
+    def layer_output(self, question: tuple[str, str]) -> np.ndarray:
+        """Layer's outputs with one tensor in a format."""
+        which, _, rounded = self._changed(question)
+        return self._output(which, rounded)
+
+    def _changed(self, question: tuple[str, str]) -> tuple[str, np.ndarray, np.ndarray]:
+        """Name of a tensor, its values, and those of the format."""
+        tensor, name = question
+        fmt = parse_format(name)
+        computed = tensor == "activation" or self.layer.dynamic
+        which = self.layer.act if tensor == "activation" else self.layer.weight
+        exact = self.values[which] if computed else self.weight
+        if not computed:
+            return which, exact, self._rounded(fmt)
+        operand = None
+        if tensor == "activation":
+            operand = prescribed_operand(self.workload, self.layer, fmt, exact.ndim)
+        operand = operand or fit_operand(
+            self.histograms[tensor],
+            self.layer,
+            fmt,
+            self.options,
+            exact.ndim,
+            second=tensor == "weight",
+        )
+        return which, exact, operand.round(exact)
+
+    def _output(self, which: str, values: np.ndarray) -> np.ndarray:
+        """Layer's outputs with one operand replaced."""
+        operands = {self.layer.act: self.values[self.layer.act], self.layer.weight: self.weight}
+        operands[which] = values
+        return self._run(self.alone, [self.layer.out], operands)[0]
+
+    def _run(
+        self, model: ort.InferenceSession, names: list[str], feeds: _Arrays
+    ) -> list[np.ndarray]:
+        return run_batches(self.workload, model, names, feeds, self.samples, at_once=self.at_once)
+
+    def _change(self, out: np.ndarray) -> float:
+        if self.metric == "layer_mse":
+            return relative_error(out, self.values[self.layer.out])
+        final = self._after(out)
+        if self.metric == "distance":
+            return float(np.mean([relative_error(final[x], self.reference[x]) for x in final]))
+        return self.measure(final[self.workload.output])
+
+    def _after(self, out: np.ndarray) -> _Arrays:
+        """The network's outputs, and those of later layers that count, from the layer's."""
+        if self.after is None:
+            return {self.workload.output: out}
+        feeds = {
+            value.name: out if value.name == self.layer.out else self.values[value.name]
+            for value in self.after.get_inputs()
+        }
+        found = self._run(self.after, self.points, feeds)
+        return dict(zip(self.points, found, strict=True))
+
+    def _curvature(self, which: str, exact: np.ndarray) -> float:
+        """Mean squared change of the outputs for each unit of squared error of an operand.
+
+        Hutchinson's estimate of the trace of the Gauss-Newton matrix, over the number of elements,
+        from random signs (as HAWQ-V2, Dong et al. 2020, takes the Hessian of the loss).
+        """
+        if which not in self.curvatures:
+            rng = np.random.default_rng(0)
+            step = 1e-2 * float(np.sqrt(np.mean(exact.astype(np.float64) ** 2))) or 1.0
+            changes = []
+            for _ in range(PROBES):
+                signs = rng.integers(0, 2, exact.shape) * 2 - 1
+                moved = (exact + step * signs).astype(np.float32)
+                changes.append(self._change(self._output(which, moved)))
+            self.curvatures[which] = float(np.mean(changes)) / (step**2 * exact.size)
+        return self.curvatures[which]
+
+    def _rounded(self, fmt: Format) -> np.ndarray:
+        """Rounded weights."""
+        matrix = self.weights.matrix
+        grid = prescribed_grid(self.workload, self.layer, fmt, len(matrix))
+        if grid:
+            rounded = grid.round(matrix)
+        else:
+            _, rounded, _ = self.weights.round(fmt, self.moments, self.options)
+        return from_matrix(self.layer, rounded, self.weight.shape)

@@ -1,0 +1,215 @@
+"""How much each tensor's format matters: measured one tensor at a time."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from macwright.costmodel.cache import Cache, content_key
+from macwright.dse.accuracy.kl_prediction import Prediction, calibrate_prediction
+from macwright.dse.accuracy.prediction import AccuracyPrediction, calibrate_accuracy
+from macwright.dse.data.recipe import Dataset
+from macwright.dse.quantizer.options import QuantOptions, layer_formats
+from macwright.dse.quantizer.partial_run import Stepper
+from macwright.dse.quantizer.quantise import prepare
+from macwright.dse.sensitivity.bias import keep_means
+from macwright.dse.sensitivity.cross_terms import Coherence
+from macwright.dse.sensitivity.file import read_sensitivity
+from macwright.dse.sensitivity.layer import LayerStudy
+from macwright.dse.sensitivity.metrics import output_metric
+from macwright.dse.workload.layer import Layer, Workload
+
+__all__ = [
+    "AccuracyPrediction",
+    "Prediction",
+    "calibrate_accuracy",
+    "calibrate_prediction",
+    "measure_coherence",
+    "measure_sensitivity",
+    "read_sensitivity",
+]
+
+#: Changes when the same question gets another answer, so that old results are not used.
+VERSION = 7
+#: Entries of the outputs, drawn once, whose changes are compared.
+ENTRIES = 8192
+
+_Progress = Callable[[str, int, int], None]
+_Arrays = dict[str, np.ndarray]
+
+
+def measure_sensitivity(
+    workload: Workload,
+    dataset: Dataset,
+    weight_formats: Sequence[str],
+    act_formats: Sequence[str],
+    *,
+    metric: str = "logit_mse",
+    images: int = 64,
+    options: QuantOptions | None = None,
+    jobs: int | None = None,
+    progress: _Progress | None = None,
+) -> pd.DataFrame:
+    """Mean squared change of the outputs when one tensor alone is quantised.
+
+    Added up over tensors it ranks mixed allocations by their KL divergence;
+    ``benchmarks/accuracy.py ranking`` says how well. The network after the tensor is run again, the
+    rest is not. Weights are rounded as `options` say, GPTQ included (for ``hessian`` to nearest),
+    for what the layer reads in the float network. With bias correction all layers after the tensor,
+    too, keep the means of their outputs: the quantiser will do so, and what it undoes is no loss.
+
+    Parameters
+    ----------
+    workload : Workload
+        The network.
+    dataset : Dataset
+        Its first calibration samples are used.
+    weight_formats, act_formats : sequence of str
+        Formats to be tried. Integers get the sign that the activations need, and tensors whose
+        format the model prescribes get no other: see `macwright.dse.quantizer.layer_formats`.
+    metric : str
+        One of :data:`macwright.dse.sensitivity.metrics.METRICS`: ``logit_mse``, ``kl``, ``loss``,
+        ``layer_mse``, ``distance`` or ``hessian``.
+    images : int
+        Samples.
+    options : QuantOptions, optional
+        Techniques under which the network will be quantised.
+    jobs : int, optional
+        Threads; as many as cores if absent. Results do not depend on it.
+    progress : callable, optional
+        Called with ``("sensitivity", done, total)``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``layer``, ``tensor`` (``weight`` or ``activation``), ``format`` and ``loss`` (mean
+        squared change, in squared units of the outputs, or what `metric` is). Kept in the cache, by
+        content.
+
+    Raises
+    ------
+    ValueError
+        If a format is unknown or cannot hold values of such activations.
+    """
+    questions, found = _measured(
+        workload, dataset, weight_formats, act_formats, metric, images, options, jobs, progress
+    )
+    table = pd.DataFrame(questions, columns=["layer", "tensor", "format"])
+    return table.assign(loss=np.array(found["losses"], np.float64))
+
+
+def measure_coherence(
+    workload: Workload,
+    dataset: Dataset,
+    weight_formats: Sequence[str],
+    act_formats: Sequence[str],
+    *,
+    images: int = 64,
+    options: QuantOptions | None = None,
+    jobs: int | None = None,
+    progress: _Progress | None = None,
+) -> Coherence:
+    """How changes of the outputs, each from one tensor in a format, point the same way.
+
+    Measured with the mean squared changes, and kept with them: after `measure_sensitivity` with
+    the same arguments, or before it, this takes no time. Changes are compared in at most
+    :data:`ENTRIES` entries of the outputs.
+
+    Parameters and errors are those of :func:`measure_sensitivity`.
+    """
+    questions, found = _measured(
+        workload, dataset, weight_formats, act_formats, "logit_mse", images, options, jobs, progress
+    )
+    return Coherence.from_text([(x, y, z) for x, y, z in questions], found["products"])
+
+
+def _measured(
+    workload: Workload,
+    dataset: Dataset,
+    weight_formats: Sequence[str],
+    act_formats: Sequence[str],
+    metric: str,
+    images: int,
+    options: QuantOptions | None,
+    jobs: int | None,
+    progress: _Progress | None,
+) -> tuple[list[list[str]], dict[str, Any]]:
+    """Tensors and formats, and what is known of them, from the cache or by measurement."""
+    options = options or QuantOptions()
+    tasks = [
+        (layer, tensor, name)
+        for layer in workload.layers
+        for tensor, names in zip(
+            ("weight", "activation"),
+            layer_formats(layer, weight_formats, act_formats, workload.fixed),
+            strict=True,
+        )
+        for name in names
+    ]
+    questions = [[layer.name, tensor, name] for layer, tensor, name in tasks]
+    cache = Cache("sensitivity")
+    key = content_key(
+        version=VERSION,
+        model=workload.sha256,
+        data=dataset.sha256,
+        questions=questions,
+        images=images,
+        metric=metric,
+        options=options.to_fields(),
+    )
+    found = cache.get(key)
+    if found is None:
+        found = _measure(workload, dataset, tasks, metric, images, options, jobs, progress)
+        cache.put(key, found)
+    return questions, found
+
+
+def _measure(
+    workload: Workload,
+    dataset: Dataset,
+    tasks: list[tuple[Layer, str, str]],
+    metric: str,
+    images: int,
+    options: QuantOptions,
+    jobs: int | None,
+    progress: _Progress | None,
+) -> dict[str, Any]:
+    workload = prepare(workload, dataset, options)
+    feeds = dataset.first(dataset.x_calib, images)
+    outputs = [layer.out for layer in workload.layers] if metric == "distance" else []
+    outputs = [name for name in dict.fromkeys(outputs) if name != workload.output]
+    exact = Stepper(workload, workload.model.graph, feeds).advance([*outputs, workload.output])
+    reference = dict(zip([*outputs, workload.output], exact, strict=True))
+    measure = output_metric(metric, dataset, reference[workload.output], images)
+    if options.bias_correction:
+        workload = keep_means(workload, feeds)
+    stepper = Stepper(workload, workload.model.graph, feeds, at_once=options.bias_correction)
+    losses: list[float] = []
+    changes: list[np.ndarray] = []
+    final = reference[workload.output].astype(np.float64).ravel()
+    few = np.random.default_rng(0).permutation(final.size)[:ENTRIES]
+
+    def study_one(study: LayerStudy, question: tuple[str, str]) -> tuple[float, np.ndarray]:
+        if metric != "logit_mse":
+            return study.loss(question), np.zeros(0)
+        output = study.network_output(question)
+        return measure(output), (output.ravel()[few] - final[few]).astype(np.float32)
+
+    with ThreadPoolExecutor(jobs or len(os.sched_getaffinity(0))) as pool:
+        for layer in workload.layers:
+            stepper.advance([layer.act, layer.out] + ([layer.weight] if layer.dynamic else []))
+            study = LayerStudy(workload, layer, stepper, options, metric, measure, reference)
+            mine = [(tensor, name) for other, tensor, name in tasks if other.name == layer.name]
+            for loss, change in pool.map(partial(study_one, study), mine):
+                losses.append(loss)
+                changes.append(change)
+                if progress:
+                    progress("sensitivity", len(losses), len(tasks))
+    if metric != "logit_mse":
+        return {"losses": losses}
+    names = [(layer.name, tensor, name) for layer, tensor, name in tasks]
+    return {"losses": losses, "products": Coherence.of_changes(names, np.array(changes)).to_text()}

@@ -1,0 +1,67 @@
+"""What a change of a network's outputs is measured by."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from macwright.dse.data.recipe import Dataset
+from macwright.dse.data.task import log_softmax
+
+__all__ = ["METRICS", "output_metric", "relative_error"]
+
+#: Metrics of :func:`macwright.dse.sensitivity.measure.measure_sensitivity`, and what they are.
+METRICS = {
+    "logit_mse": "mean squared change of the outputs",
+    "kl": "mean Kullback-Leibler divergence of the float network's classes from the changed ones",
+    "loss": "growth of the cross entropy to the calibration labels, at least zero",
+    "layer_mse": "mean squared change of the layer's own outputs, relative to their mean square",
+    "distance": "the same of the outputs of later layers and of the network, their mean",
+    "hessian": "mean curvature of the squared change of the outputs x squared error of the tensor",
+}
+_Array = NDArray[np.floating]
+
+
+def relative_error(changed: _Array, exact: _Array) -> float:
+    """Mean squared difference over mean square."""
+    size = float(np.mean(exact.astype(np.float64) ** 2))
+    return float(np.mean((changed.astype(np.float64) - exact) ** 2)) / (size or 1.0)
+
+
+def output_metric(
+    name: str, dataset: Dataset, reference: _Array, samples: int
+) -> Callable[[_Array], float]:
+    """Measure of changed outputs against those of the float network.
+
+    Raises
+    ------
+    ValueError
+        If there is no such metric, or the task has no classes or the data no labels for it.
+    """
+    if name not in METRICS:
+        raise ValueError(f"Sensitivity metric must be one of {', '.join(METRICS)}, not {name!r}")
+    if name in ("kl", "loss") and not dataset.rules.probabilities:
+        raise ValueError(
+            f"Sensitivity metric {name!r} must have outputs that are logits, not those of a "
+            f"{dataset.task} task"
+        )
+    exact = reference.astype(np.float64)
+    if name == "kl":
+        log_exact = log_softmax(reference)
+        return lambda out: float(
+            (np.exp(log_exact) * (log_exact - log_softmax(out))).sum(axis=-1).mean()
+        )
+    if name == "loss":
+        if dataset.y_calib is None:
+            raise ValueError(
+                "Sensitivity metric 'loss' must have labels of the calibration samples, and the "
+                "data has none"
+            )
+        labels = dataset.y_calib[:samples][..., None].astype(np.int64)
+
+        def entropy(out: _Array) -> float:
+            return -float(np.take_along_axis(log_softmax(out), labels, axis=-1).mean())
+
+        before = entropy(reference)
+        return lambda out: max(entropy(out) - before, 0.0)
+    return lambda out: float(np.mean((out - exact) ** 2))

@@ -1,0 +1,95 @@
+"""Where the losses of a run come from: measured, or a table that the user brings."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from macwright.dse.data.recipe import Dataset
+from macwright.dse.sensitivity.factors import tensor_factors
+from macwright.dse.sensitivity.measure import measure_sensitivity, read_sensitivity
+from macwright.dse.sensitivity.metrics import METRICS
+from macwright.dse.settings import Settings
+from macwright.dse.workload import Workload
+
+__all__ = ["Losses", "find_losses"]
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Losses:
+    """What each tensor loses in each format.
+
+    Attributes
+    ----------
+    table : DataFrame
+        Columns ``layer, tensor, format, loss``.
+    source : dict
+        What they are, for the record: the metric and the number of samples, or the file.
+    factors : mapping from str to float
+        Of the losses of weights and of activations, for what later layers undo of them; none for
+        losses that the user brings, which are taken as they are.
+    """
+
+    table: pd.DataFrame
+    source: dict[str, Any]
+    factors: Mapping[str, float] = field(default_factory=dict)
+
+
+def find_losses(
+    workload: Workload,
+    dataset: Dataset,
+    settings: Settings,
+    path: Path | None = None,
+    progress: Progress | None = None,
+) -> Losses:
+    """Read the losses from a file, or measure them.
+
+    Parameters
+    ----------
+    workload, dataset
+        Network and data.
+    settings : Settings
+        Formats, metric and number of samples.
+    path : Path, optional
+        Table of the user, see :func:`macwright.dse.sensitivity.file.read_sensitivity`.
+    progress : callable, optional
+        Called with stage, done and total.
+
+    Raises
+    ------
+    ValueError
+        If the file, a format or the metric will not do.
+    """
+    weights, activations = settings.weights, settings.activations
+    if path is not None:
+        table = read_sensitivity(path, workload, weights, activations)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        return Losses(table=table, source={"file": path.name, "sha256": digest})
+
+    def measured(metric: str) -> pd.DataFrame:
+        return measure_sensitivity(
+            workload,
+            dataset,
+            weights,
+            activations,
+            metric=metric,
+            images=settings.images,
+            jobs=settings.jobs,
+            progress=progress,
+        )
+
+    table = measured(settings.metric)
+    # What later layers undo is known as a share of squared changes; it is taken to be as much of
+    # any other metric.
+    squares = table if settings.metric == "logit_mse" else measured("logit_mse")
+    factors = tensor_factors(
+        workload, dataset, squares, weights, activations, jobs=settings.jobs, progress=progress
+    )
+    samples = min(settings.images, len(next(iter(dataset.x_calib.values()))))
+    source = {"metric": settings.metric, "what": METRICS[settings.metric], "samples": samples}
+    return Losses(table=table, source=source, factors=factors)

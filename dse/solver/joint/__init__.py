@@ -1,0 +1,1 @@
+"""Hardware chosen together with the options."""

@@ -1,0 +1,1 @@
+"""The problem in numbers: tables, budgets, scaling, solutions."""

@@ -1,0 +1,1 @@
+"""Checks of a front: accuracy, units, ranking, energies."""

@@ -1,0 +1,161 @@
+"""Points of a run on data: evaluated, and predicted where they were not."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from typing import Any
+
+from macwright.costmodel.characterize.executors import dask_client
+from macwright.dse.accuracy.evaluate import Evaluation, evaluate
+from macwright.dse.data.recipe import Dataset
+from macwright.dse.search.front import Found
+from macwright.dse.search.knee import knee_index
+from macwright.dse.search.options import split_pairs
+from macwright.dse.search.points import Point
+from macwright.dse.sensitivity.measure import AccuracyPrediction, calibrate_accuracy
+from macwright.dse.settings import Settings
+from macwright.dse.workload import Workload
+
+__all__ = ["evaluate_all", "held_out_results", "measure_points"]
+
+Progress = Callable[[str, int, int], None]
+
+
+def evaluate_all(
+    workload: Workload,
+    dataset: Dataset,
+    allocations: Sequence[Mapping[str, str]],
+    settings: Settings,
+    progress: Progress | None = None,
+) -> list[Evaluation]:
+    """Each allocation (option of each layer) on the evaluation data."""
+    say = progress or (lambda *_: None)
+    with _workers(workload, dataset, settings) as (pool, network, data):
+        running = [pool.submit(_measured, network, data, dict(pairs)) for pairs in allocations]
+        try:
+            for done, _ in enumerate(as_completed(running)):
+                say("evaluation", done, len(running))
+            return [run.result() for run in running]
+        except BaseException:
+            for run in running:
+                run.cancel()
+            raise
+
+
+def _measured(workload: Workload, dataset: Dataset, pairs: Mapping[str, str]) -> Evaluation:
+    return evaluate(workload, dataset, split_pairs(pairs), jobs=1)
+
+
+@contextmanager
+def _workers(
+    workload: Workload, dataset: Dataset, settings: Settings
+) -> Iterator[tuple[Executor, Any, Any]]:
+    """Where to evaluate, and how network and data are named there: threads, or a cluster."""
+    if settings.scheduler is None:
+        with ThreadPoolExecutor(settings.jobs or os.cpu_count() or 1) as pool:
+            yield pool, workload, dataset
+    else:
+        with dask_client(settings.scheduler) as client:
+            # Each worker gets them once.
+            network, data = client.scatter([workload, dataset], broadcast=True)
+            yield client.get_executor(pure=False), network, data
+
+
+def measure_points(
+    workload: Workload,
+    dataset: Dataset,
+    found: Found,
+    reference: float,
+    settings: Settings,
+    progress: Progress | None = None,
+) -> tuple[AccuracyPrediction | None, Found]:
+    """Measure the points that are to be, and predict the accuracy of the others.
+
+    Parameters
+    ----------
+    workload, dataset
+        Network and data.
+    found : Found
+        Points, and which of the front to measure; baselines are measured, too.
+    reference : float
+        Metric of the float network.
+    settings : Settings
+        Number of processes.
+    progress : callable, optional
+        Called with stage, done and total.
+
+    Returns
+    -------
+    prediction : AccuracyPrediction or None
+        None with fewer than three measured points of the front.
+    found : Found
+        The same points with their accuracies.
+    """
+    chosen = [point for point in found.front if point.name in found.measured]
+    chosen += found.uniforms
+    results = evaluate_all(workload, dataset, [p.pairs for p in chosen], settings, progress)
+    accuracies = {p.name: one.metric for p, one in zip(chosen, results, strict=True)}
+
+    def measured(points: list[Point]) -> list[Point]:
+        return [dataclasses.replace(p, accuracy=accuracies.get(p.name)) for p in points]
+
+    found = dataclasses.replace(
+        found, front=measured(found.front), uniforms=measured(found.uniforms)
+    )
+    return _predict(found, reference, dataset)
+
+
+def _predict(
+    found: Found, reference: float, dataset: Dataset
+) -> tuple[AccuracyPrediction | None, Found]:
+    """Points with the accuracy that the measured ones of the front predict for their loss."""
+    known = [point for point in found.front if point.accuracy is not None]
+    losses = [point.totals["loss"] for point in known]
+    if len(set(losses)) < 3:
+        return None, found
+    fit = calibrate_accuracy(
+        losses,
+        [point.accuracy for point in known if point.accuracy is not None],
+        reference,
+        higher_is_better=dataset.higher_is_better,
+    )
+
+    def predicted(points: list[Point]) -> list[Point]:
+        most = max(losses)
+        return [
+            dataclasses.replace(p, predicted=fit.metric(p.totals["loss"]))
+            if p.totals["loss"] <= most
+            else p
+            for p in points
+        ]
+
+    lists = ("front", "uniforms", "sequential", "beside")
+    return fit, dataclasses.replace(
+        found, **{name: predicted(getattr(found, name)) for name in lists}
+    )
+
+
+def held_out_results(
+    workload: Workload, dataset: Dataset, found: Found, settings: Settings
+) -> dict[str, Any]:
+    """The knee, the float network and the dearest baseline within the knee's cost, once."""
+    cost = settings.objective
+    knee = knee_index(
+        [point.totals[cost] for point in found.front],
+        [point.totals["loss"] for point in found.front],
+    )
+    point = found.front[-1 if knee is None else knee]
+    beside = [p for p in found.uniforms if p.totals[cost] <= point.totals[cost]]
+    result = {
+        "samples": len(dataset.y_eval),
+        "fp32_accuracy": evaluate(workload, dataset, None, jobs=settings.jobs).metric,
+    }
+    for what, other in (("knee", point), ("uniform", beside[-1] if beside else None)):
+        if other is not None:
+            metric = evaluate(
+                workload, dataset, split_pairs(other.pairs), jobs=settings.jobs
+            ).metric
+            result[what] = {"point": other.name, "accuracy": metric}
+    return result

@@ -1,0 +1,129 @@
+"""Sensitivities corrected by what allocations near the front really lose, and data kept back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from macwright.dse.data.recipe import Dataset
+
+__all__ = ["Correction", "corrected", "fit_correction", "split_held_out"]
+
+#: Strengths with which factors are held at one; the best one for points left out is taken.
+STRENGTHS = (1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 1e6)
+#: Factors of single layers are within these, relative to the common one.
+LEAST, MOST = 0.2, 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Correction:
+    """Factors of the losses of each layer.
+
+    Parameters
+    ----------
+    factors : mapping from str to float
+        By layer.
+    before, after : float
+        Mean error of the logarithm of the loss of a measured point: with one common factor, and
+        with those of layers for a point that was left out of their fit.
+    """
+
+    factors: Mapping[str, float]
+    before: float
+    after: float
+
+
+def fit_correction(
+    options: pd.DataFrame, points: Sequence[tuple[Mapping[str, str], float]]
+) -> Correction:
+    """Factors of layers with which the additive loss meets measured ones.
+
+    Ridge regression of the relative error towards one common factor, whose strength is chosen by
+    leaving out one point after the other.
+
+    Parameters
+    ----------
+    options : DataFrame
+        Columns ``layer, option, loss``.
+    points : sequence of (allocation, float)
+        Option of each layer and the measured mean squared change of the outputs.
+
+    Raises
+    ------
+    ValueError
+        With fewer than three points of positive losses.
+    """
+    layers = list(dict.fromkeys(options["layer"]))
+    loss = {
+        (layer, option): float(value)
+        for layer, option, value in zip(
+            options["layer"], options["option"], options["loss"], strict=True
+        )
+    }
+    parts = np.array([[loss[name, pairs[name]] for name in layers] for pairs, _ in points])
+    measured = np.array([value for _, value in points], np.float64)
+    good = (parts.sum(axis=1) > 0) & (measured > 0) if len(points) else np.zeros(0, bool)
+    if good.sum() < 3:
+        raise ValueError(
+            f"Corrections must be fitted to three measured points or more, not {good.sum()}"
+        )
+    parts, measured = parts[good], measured[good]
+    errors = {strength: _left_out(parts, measured, strength) for strength in STRENGTHS}
+    strength = min(errors, key=lambda key: (errors[key], -key))
+    factors = _fit(parts, measured, strength)
+    return Correction(
+        factors=dict(zip(layers, factors.tolist(), strict=True)),
+        before=errors[STRENGTHS[-1]],
+        after=errors[strength],
+    )
+
+
+def _fit(parts: np.ndarray, measured: np.ndarray, strength: float) -> np.ndarray:
+    common = float(np.exp(np.mean(np.log(measured / parts.sum(axis=1)))))
+    shares = common * parts / measured[:, None]
+    normal = shares.T @ shares + strength * np.eye(shares.shape[1])
+    change = np.linalg.solve(normal, shares.T @ (1 - shares.sum(axis=1)))
+    return common * np.clip(1 + change, LEAST, MOST)
+
+
+def _left_out(parts: np.ndarray, measured: np.ndarray, strength: float) -> float:
+    errors = []
+    for index in range(len(measured)):
+        rest = np.arange(len(measured)) != index
+        predicted = float(parts[index] @ _fit(parts[rest], measured[rest], strength))
+        errors.append(abs(np.log(predicted / measured[index])))
+    return float(np.mean(errors))
+
+
+def corrected(options: pd.DataFrame, correction: Correction) -> pd.DataFrame:
+    """Options whose losses are multiplied by the factors of their layers."""
+    factors = np.array([correction.factors[name] for name in options["layer"]])
+    return options.assign(loss=options["loss"] * factors)
+
+
+def split_held_out(dataset: Dataset, share: float) -> tuple[Dataset, Dataset]:
+    """Evaluation data in two: to choose by, and every so many samples kept back.
+
+    Raises
+    ------
+    ValueError
+        If the share is not between 0 and 0.5, or one part would be empty.
+    """
+    if not 0 < share <= 0.5:
+        raise ValueError(f"Share held out must be above 0 and at most 0.5, not {share}")
+    count = len(dataset.y_eval)
+    back = np.zeros(count, bool)
+    back[:: max(2, round(1 / share))] = True
+    if count < 4:
+        raise ValueError(f"Evaluation data to hold out must be 4 samples or more, not {count}")
+
+    def part(mask: np.ndarray) -> Dataset:
+        parts = dataset.rules.parts
+        x_eval = {
+            name: np.concatenate([half[mask] for half in np.split(values, parts)])
+            for name, values in dataset.x_eval.items()
+        }
+        return replace(dataset, x_eval=x_eval, y_eval=dataset.y_eval[mask])
+
+    return part(~back), part(back)

@@ -1,0 +1,40 @@
+"""Reading an ONNX file."""
+
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError
+
+__all__ = ["read_model"]
+
+
+def read_model(path: Path, *, weights: bool = True) -> onnx.ModelProto:
+    """Read an ONNX file, and the weights beside it if `weights`; errors as of `load_workload`."""
+    if not path.is_file():
+        raise FileNotFoundError(f"Model must be an ONNX file, and {path} is not a file")
+    try:
+        model = onnx.load_model_from_string(path.read_bytes())
+    except DecodeError as error:
+        raise ValueError(f"{path} must be an ONNX model, not something else ({error})") from error
+    if not model.ir_version or not model.graph.node:
+        raise ValueError(f"{path} must be an ONNX model, not a file without a graph of nodes")
+    if not weights:
+        return model
+    try:
+        onnx.load_external_data_for_model(model, str(path.parent))
+    except (onnx.checker.ValidationError, OSError) as error:
+        name = next(
+            (
+                entry.value
+                for tensor in model.graph.initializer
+                for entry in tensor.external_data
+                if entry.key == "location" and not (path.parent / entry.value).is_file()
+            ),
+            None,
+        )
+        if name is None:
+            raise ValueError(f"{path} must have readable external weights, not {error}") from error
+        raise FileNotFoundError(
+            f"{path} keeps its weights in {name!r}, which must be beside it and is missing"
+        ) from error
+    return model

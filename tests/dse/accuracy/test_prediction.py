@@ -1,0 +1,72 @@
+"""Accuracy predicted from a few measurements."""
+
+import numpy as np
+import pytest
+
+from macwright.dse.sensitivity.measure import calibrate_accuracy
+
+
+def test_power_law_is_found_again():
+    losses = np.geomspace(0.01, 10, 10)
+    fit = calibrate_accuracy(losses, 90 - 0.8 * losses**1.2, 90)
+    assert fit.exponent == pytest.approx(1.2, abs=0.05)
+    assert fit.metric(2.0) == pytest.approx(90 - 0.8 * 2**1.2, abs=0.05)
+    assert fit.metric(0) == 90
+    assert fit.error < 0.1
+    assert fit.points == 10
+
+
+def test_predictions_never_rise_with_the_loss():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        losses = np.exp(rng.normal(0, 2, 10))
+        metrics = 90 - losses**0.7 + rng.normal(0, 0.3, 10)
+        fit = calibrate_accuracy(losses, metrics, 90)
+        predicted = [fit.metric(loss) for loss in np.linspace(0, 50, 30)]
+        assert np.all(np.diff(predicted) <= 0)
+        assert predicted[0] == 90
+
+
+def test_noise_of_small_drops_does_not_decide():
+    losses = np.geomspace(1e-3, 1, 9)
+    noise = np.random.default_rng(1).normal(0, 0.1, 9)
+    fit = calibrate_accuracy(losses, 92 - 5 * losses + noise, 92)
+    assert fit.metric(0.5) == pytest.approx(89.5, abs=0.3)
+    assert 0.03 < fit.error < 0.5
+
+
+def test_error_is_that_of_points_left_out():
+    # The last point alone is off the line: a fit without it misses it by its whole distance.
+    losses, metrics = [1, 2, 3, 4], [99, 98, 97, 90]
+    fit = calibrate_accuracy(losses, metrics, 100)
+    alone = calibrate_accuracy(losses[:3], metrics[:3], 100)
+    misses = [abs(alone.metric(4) - 90)]
+    for i in range(3):
+        rest = [k for k in range(4) if k != i]
+        other = calibrate_accuracy([losses[k] for k in rest], [metrics[k] for k in rest], 100)
+        misses.append(abs(other.metric(losses[i]) - metrics[i]))
+    assert fit.error == pytest.approx(np.mean(misses))
+    assert misses[0] > 5
+
+
+def test_perplexity_rises():
+    fit = calibrate_accuracy([1, 2, 3], [6.1, 6.2, 6.3], 6.0, higher_is_better=False)
+    assert fit.metric(4) == pytest.approx(6.4, abs=0.01)
+
+
+def test_networks_that_lose_nothing():
+    fit = calibrate_accuracy([1, 2, 3], [92, 92, 92], 92)
+    assert fit.metric(1e6) == 92
+    better = calibrate_accuracy([1, 2, 3], [93, 93, 94], 92)
+    assert better.metric(3) == 92
+
+
+def test_calibrations_that_are_refused():
+    with pytest.raises(ValueError, match=r"at least three different losses .* not 3 and 3"):
+        calibrate_accuracy([1, 1, 2], [90, 90, 90], 91)
+    with pytest.raises(ValueError, match=r"at least three different losses .* not 3 and 2"):
+        calibrate_accuracy([1, 3, 2], [90, 90], 91)
+    with pytest.raises(ValueError, match="Metrics must be finite"):
+        calibrate_accuracy([1, 2, 3], [90, np.nan, 89], 91)
+    with pytest.raises(ValueError, match="at least zero, not -1"):
+        calibrate_accuracy([1, 2, -1], [90, 89, 92], 91)

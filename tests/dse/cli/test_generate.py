@@ -1,0 +1,71 @@
+# amaranth: UnusedElaboratable=no
+"""``macwright generate`` and ``macwright simulate``."""
+
+import json
+import shutil
+
+import pytest
+
+from macwright.dse.cli.main import main
+
+needs_icarus = pytest.mark.skipif(not shutil.which("iverilog"), reason="needs iverilog")
+
+
+@needs_icarus
+def test_generate_then_simulate_then_break(tmp_path, capfd):
+    folder = tmp_path / "w2a3"
+    options = ["--weight", "int2", "--activation", "int3", "--accumulator", "int8", "-o"]
+    assert main(["generate", "int_mac", *options, str(folder)]) == 0
+    assert main(["simulate", str(folder)]) == 0
+    printed = capfd.readouterr()
+    assert "passed: 5 tests on icarus" in printed.out
+    assert "cocotb" not in printed.out + printed.err, "simulator output on the terminal"
+    source = folder / "int_mac_int3_int2_int8.v"
+    source.write_text(source.read_text().replace(" * ", " - "))
+    assert main(["simulate", str(folder), "--json"]) == 1
+    result = json.loads(capfd.readouterr().out)
+    assert not result["passed"]
+    assert result["changed"] == [source.name]
+    assert "for a=0x" in result["failures"][0]
+
+
+def test_manifest_says_what_the_unit_is(tmp_path, capsys):
+    options = ["--act", "e4m3fn", "--weight", "e2m1fn", "--terms", "9", "--rst", "--set", "drop=2"]
+    assert main(["generate", "minifloat_mac", *options, "-o", str(tmp_path), "--json"]) == 0
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest == json.loads(capsys.readouterr().out)
+    name = "minifloat_mac_e4m3fn_e2m1fn_fixed24_drop2_rst"
+    assert manifest["top"] == name
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        f"bench_{name}.py",
+        "manifest.json",
+        f"{name}.v",
+    ]
+    assert manifest["latency"] == 1
+    ports = {port["name"]: port for port in manifest["ports"]}
+    assert sorted(ports) == ["a", "acc", "clear", "clk", "invalid", "rst", "w"]
+    assert ports["acc"] == {"name": "acc", "direction": "output", "width": 24, "signed": True}
+    assert ports["w"] == {"name": "w", "direction": "input", "width": 4, "signed": False}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["int_mac", "--weight", "int99"], "Integer width must be from 1 to 64 bits, not 99"),
+        (["foo"], "Unit must be one of int_mac, "),
+        (["int_mac", "--set", "drop"], "--set must be given FIELD=VALUE, not 'drop'"),
+    ],
+)
+def test_generate_refuses_in_one_line(arguments, message, tmp_path, capsys):
+    assert main(["generate", *arguments, "-o", str(tmp_path / "x")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"macwright: error: {message}")
+    assert error.count("\n") == 1
+    assert not (tmp_path / "x").exists()
+
+
+def test_simulate_without_simulator_is_one_line(tmp_path, capsys, monkeypatch):
+    assert main(["generate", "int_mac", "-o", str(tmp_path)]) == 0
+    monkeypatch.setenv("PATH", "")
+    assert main(["simulate", str(tmp_path)]) == 1
+    assert "must be installed: `apt-get install iverilog` or" in capsys.readouterr().err

@@ -1,0 +1,90 @@
+"""Command line: usage, help, and refusals of one line."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from macwright.dse.cli import main as cli
+
+
+def run(*argv: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own, with no terminal."""
+    return subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from macwright.dse.cli.main import main; raise SystemExit(main())",
+            *argv,
+        ],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "TERM": "dumb", **env},
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_help_has_an_example(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main([command, "--help"])
+    assert stop.value.code == 0
+    assert f"example: macwright {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("argv", [[], ["nonsense"], ["dse", "--no-such-option"]])
+def test_wrong_usage_is_status_2(argv, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(argv)
+    assert stop.value.code == 2
+    assert "usage: macwright" in capsys.readouterr().err
+
+
+REFUSED = {
+    "unknown format": (["generate", "int_mac", "--weight", "int99", "-o", "x"], "not 99"),
+    "unknown family": (["generate", "warp_drive", "-o", "x"], "warp_drive"),
+    "no such model": (["dse", "nowhere.onnx"], "nowhere.onnx"),
+    "no such folder": (["simulate", "nowhere"], "nowhere"),
+    "no such table": (["solve", "nowhere.csv"], "nowhere.csv"),
+    "no such run": (["report", "nowhere"], "nowhere"),
+    "unknown technology": (["dse", "--technology", "tsmc2"], "tsmc2"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refusal_is_one_line_and_status_1(case, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    argv, named = REFUSED[case]
+    try:
+        status = cli.main(argv)
+    except SystemExit as stop:  # argparse may refuse a choice as wrong usage
+        status = stop.code
+    error = capsys.readouterr().err
+    assert status in (1, 2)
+    assert named in error
+    assert "Traceback" not in error
+    if status == 1:
+        assert error.startswith("macwright: error: ")
+        assert error.count("\n") == 1
+    assert not list(Path(tmp_path).iterdir()), "a refused command left something behind"
+
+
+def test_commands_do_not_import_what_they_do_not_need():
+    code = (
+        "import sys; from macwright.dse.cli.main import main; main(['formats', 'int4']); "
+        "heavy = {'ortools', 'onnxruntime', 'amaranth', 'cocotb'} & set(sys.modules); "
+        "raise SystemExit(', '.join(heavy) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_no_terminal_means_no_progress_line():
+    done = run("formats", "e4m3fn")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert "\r" not in done.stdout + done.stderr
+    assert "\x1b" not in done.stdout + done.stderr

@@ -1,0 +1,108 @@
+"""`macwright dse` of a network whose file prescribes formats."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from helpers.tiny import read_rows, write_tiny_model
+from onnx import helper, numpy_helper
+
+from macwright.dse.accuracy.evaluate import evaluate
+from macwright.dse.cli import main as cli
+from macwright.dse.data.recipe import load_recipe
+from macwright.dse.sensitivity.measure import measure_sensitivity
+from macwright.dse.workload import load_workload
+
+FORMATS = ["--weights", "int4,int8", "--activations", "int4,int8", "--no-verify"]
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+
+
+def quantised(folder: Path, *layers: str) -> Path:
+    """The tiny model with QONNX quantisers of 5-bit weights and 6-bit activations of layers."""
+    path = write_tiny_model(folder)
+    model = onnx.load(path)
+    graph = model.graph
+    values = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
+    nodes = []
+    for node in graph.node:
+        if node.name in layers:
+            for place, (tensor, bits, signed) in enumerate(
+                ((node.input[0], 6, node.name == "conv"), (node.input[1], 5, True))
+            ):
+                name = f"{node.name}_{place}"
+                top = np.abs(values[tensor]).max() if tensor in values else 12.0
+                of = {"scale": top / 2 ** (bits - 1), "zero": 0.0, "bits": bits}
+                for what, value in of.items():
+                    constant = np.array(value, np.float32)
+                    graph.initializer.append(numpy_helper.from_array(constant, f"{name}_{what}"))
+                inputs = [tensor, *(f"{name}_{what}" for what in of)]
+                quant = helper.make_node(
+                    "Quant", inputs, [name], name=f"quant_{name}", signed=int(signed), narrow=0,
+                    rounding_mode="ROUND", domain="qonnx.custom_op.general",
+                )  # fmt: skip
+                nodes.append(quant)
+                node.input[place] = name
+        nodes.append(node)
+    del graph.node[:]
+    graph.node.extend(nodes)
+    model.opset_import.append(helper.make_opsetid("qonnx.custom_op.general", 1))
+    onnx.save(model, path)
+    return path
+
+
+def test_prescribed_layers_keep_their_formats_and_others_are_free(tmp_path, capsys):
+    model = quantised(tmp_path, "linear")
+    assert cli.main(["dse", str(model), *FORMATS, "-o", str(tmp_path / "run")]) == 0
+    assert "fixed by the model: formats of 1 of 2 layers" in capsys.readouterr().out
+    options = read_rows(tmp_path / "run" / "options.csv")
+    assert [row["option"] for row in options if row["layer"] == "linear"] == ["int5/uint6"]
+    assert len({row["option"] for row in options if row["layer"] == "conv"}) == 4
+    info = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert info["fixed_formats"] == {"linear": {"weight": "int5", "activation": "uint6"}}
+    assert "prescribes formats of 1 layers" in (tmp_path / "run" / "report.html").read_text()
+    uniforms = [row["name"] for row in read_rows(tmp_path / "run" / "uniform.csv")]
+    assert sorted(uniforms) == ["int4", "int8"]
+    # What is measured is the network in just these formats.
+    dataset = load_recipe(model)
+    workload = load_workload(model, dataset)
+    row = next(row for row in read_rows(tmp_path / "run" / "uniform.csv") if row["name"] == "int4")
+    allocation = {"conv": ("int4", "int4"), "linear": ("int5", "uint6")}
+    measured = evaluate(workload, dataset, allocation).metric
+    assert float(row["measured_accuracy"]) == pytest.approx(measured)
+
+
+def test_network_that_prescribes_all_formats_has_one_point(tmp_path):
+    model = quantised(tmp_path, "conv", "linear")
+    assert cli.main(["dse", str(model), *FORMATS, "-o", str(tmp_path / "run")]) == 0
+    (point,) = read_rows(tmp_path / "run" / "front.csv")
+    assert point["status"] == "optimal"
+    assert point["measured_accuracy"]
+    allocation = json.loads((tmp_path / "run" / point["allocation"]).read_text())
+    assert allocation["layers"]["conv"]["weight"] == "int5"
+    assert allocation["layers"]["conv"]["activation"] == "int6"
+    assert not (tmp_path / "run" / "uniform.csv").exists()
+
+
+def test_losses_of_prescribed_tensors_are_those_of_their_own_scales(tmp_path):
+    model = quantised(tmp_path, "linear")
+    dataset = load_recipe(model)
+    workload = load_workload(model, dataset)
+    table = measure_sensitivity(workload, dataset, ["int4"], ["int4"], images=16)
+    mine = table[table.layer == "linear"].set_index("tensor")
+    assert mine.format.to_dict() == {"weight": "int5", "activation": "uint6"}
+    # The weights of the file are of the grid already.
+    assert mine.loss["weight"] == pytest.approx(0, abs=1e-9)
+    x = dataset.first(dataset.x_calib, 16)["x"]
+    weights = {item.name: numpy_helper.to_array(item) for item in workload.model.graph.initializer}
+    padded = np.pad(x[:, 0], ((0, 0), (1, 1), (1, 1)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
+    hidden = np.maximum(np.einsum("nyxij,oij->noyx", windows, weights["wc"][:, 0]), 0)
+    scale = 12.0 / 32  # coarser than any that fits the values
+    hidden = np.minimum(hidden, 63 * scale).reshape(16, -1)
+    error = np.rint(hidden / scale) * scale - hidden
+    wrong = error @ workload.tensor(workload.layer("linear").weight)
+    wrong -= wrong.mean(0)  # which the bias makes up for
+    assert mine.loss["activation"] == pytest.approx(np.mean(wrong**2), rel=1e-3)
