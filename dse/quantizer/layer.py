@@ -101,7 +101,14 @@ def prescribed_grid(workload: Workload, layer: Layer, fmt: Format, rows: int) ->
     tensor = of_weight and of_weight.of(fmt)
     if tensor is None:
         return None
-    return Grid(format=fmt, scale=np.broadcast_to(tensor.scale, rows)[:, None])
+    scale = tensor.scale
+    if scale.ndim:
+        scale = to_matrix(layer, np.broadcast_to(scale, workload.shapes[layer.weight]))
+        if (scale == scale[:, :1]).all():
+            scale = scale[:, :1]
+    return Grid(
+        format=fmt, scale=np.broadcast_to(scale, (rows, scale.shape[-1] if scale.ndim else 1))
+    )
 
 
 def prescribed_operand(workload: Workload, layer: Layer, fmt: Format, rank: int) -> Operand | None:

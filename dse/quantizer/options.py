@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from macwright.dse.workload.fixed import FixedTensor
+from macwright.dse.workload.fixed_tensor import FixedTensor
 from macwright.dse.workload.layer import Layer, Workload
 from macwright.hw.formats import IntFormat, parse_format
 

@@ -1,78 +1,43 @@
 """Formats that a quantised model prescribes: QDQ pairs, and Quant nodes of QONNX."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import helper
 
+from macwright.dse.workload.constants import Constants
+from macwright.dse.workload.fixed_tensor import FixedTensor
 from macwright.hw.formats import BinaryFormat, IntFormat
 
-__all__ = ["FixedTensor", "strip_quantisers"]
+__all__ = ["strip_quantisers"]
 
 #: Domains of QONNX's operators.
 DOMAINS = ("qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas")
 #: Operators whose results are values of their first operand.
 _PASS = {"MaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Slice"}
-MAC_OPS = ("Conv", "Gemm", "MatMul")
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class FixedTensor:
-    """Format of a tensor, with its scale.
-
-    Parameters
-    ----------
-    format : IntFormat or BinaryFormat
-        Format of the codes.
-    scale : ndarray of float32, shape () or (n_channels,)
-        Value of one unit.
-    zero : int
-        Code that stands for 0.
-    """
-
-    format: IntFormat | BinaryFormat
-    scale: NDArray[np.float32]
-    zero: int = 0
-
-    def of(self, fmt: object) -> "FixedTensor | None":
-        """The same values in a format of the same width; None if they do not fit it."""
-        if fmt == self.format:
-            return self
-        if not isinstance(fmt, IntFormat) or not isinstance(self.format, IntFormat):
-            return None
-        if fmt.width != self.format.width or fmt.symmetric:
-            return None
-        shift = (self.format.signed - fmt.signed) << (fmt.width - 1)
-        return FixedTensor(format=fmt, scale=self.scale, zero=self.zero + shift)
-
-
-_Fixed = tuple[FixedTensor | None, FixedTensor | None]
-
-
-def strip_quantisers(
-    model: onnx.ModelProto, path: Path
-) -> tuple[onnx.ModelProto, dict[str, _Fixed]]:
-    """Take the quantisers out of a model.
+def strip_quantisers(model: onnx.ModelProto, path: Path) -> tuple[onnx.ModelProto, Constants]:
+    """Take the quantisers out of a model, and compute what no input changes.
 
     Parameters
     ----------
     model : onnx.ModelProto
-        Any model; it is returned as it is if it has no quantisers.
+        Any model; it is not changed.
     path : Path
         Its file, for messages.
 
     Returns
     -------
     model : onnx.ModelProto
-        Model of float operators only. Constants have the values of their codes; other quantisers
-        are replaced by Clip, as some exporters leave ReLU to them.
-    fixed : dict
-        Formats of weights and activations, None where they are free, by the output tensor of each
-        Conv, Gemm and MatMul.
+        Model of float operators only, without initializers. Constants have the values of their
+        codes; other quantisers are replaced by Clip, as some exporters leave ReLU to them.
+    constants : Constants
+        Its constants, with the formats that the model prescribes for tensors, computed ones too.
 
     Raises
     ------
@@ -80,70 +45,55 @@ def strip_quantisers(
         If a quantiser has scales that are computed, rounds otherwise than to nearest, or has a
         zero point for each channel.
     """
-    kinds = {node.op_type for node in model.graph.node}
-    if not kinds & {"QuantizeLinear", "DequantizeLinear", "Quant", "BipolarQuant"}:
-        return model, {}
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    graph = copy.graph
-    constants = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
-    for node in graph.node:
-        if node.op_type == "Constant" and node.attribute[0].name == "value":
-            constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
-    quantised: dict[str, FixedTensor] = {}
-    fixed: dict[str, _Fixed] = {}
-    kept: list[onnx.NodeProto] = []
+    constants = Constants(model)
+    values, formats = constants.values, constants.formats
+    nodes: list[onnx.NodeProto] = []
     codes: dict[str, tuple[str, FixedTensor]] = {}
-    for node in graph.node:
+    for node in model.graph.node:
         source, result = node.input[0] if node.input else "", node.output[0]
         if node.op_type in ("Quant", "BipolarQuant") and node.domain in DOMAINS:
-            tensor = _quant(node, constants, path)
-            if source in constants:
-                constants[result] = _rounded(constants[source], tensor, 0)
+            tensor = _quant(node, values, path)
+            if source in values:
+                formats[result] = _placed(tensor, values[source], 0)
+                values[result] = _rounded(values[source], formats[result])
             else:
-                kept.append(_clip(node, source, tensor, constants))
-            quantised[result] = tensor
+                nodes.append(_clip(node, source, tensor, values))
+                formats[result] = tensor
         elif node.op_type == "QuantizeLinear":
-            codes[result] = source, _linear(node, constants, path)
+            codes[result] = source, _linear(node, values, path)
         elif node.op_type == "DequantizeLinear":
             if source in codes:
                 source, tensor = codes[source]
             else:
-                tensor = _linear(node, constants, path)
+                tensor = _linear(node, values, path)
             axis = int(_attribute(node, "axis", 1))  # type: ignore[call-overload]
-            if node.input[0] in constants:
-                constants[result] = _decoded(constants[node.input[0]], tensor, axis)
-            elif source in constants:
-                constants[result] = _rounded(constants[source], tensor, axis)
+            if node.input[0] in values:
+                formats[result] = _placed(tensor, values[source], axis)
+                values[result] = _decoded(values[source], formats[result])
+            elif source in values:
+                formats[result] = _placed(tensor, values[source], axis)
+                values[result] = _rounded(values[source], formats[result])
             elif node.input[0] in codes:
-                kept.append(_clip(node, source, tensor, constants))
+                nodes.append(_clip(node, source, tensor, values))
+                formats[result] = tensor
             else:
                 raise ValueError(
                     f"Node {node.name or result} of {path.name} must dequantise a constant or what "
                     "QuantizeLinear gives; integers in between are not supported"
                 )
-            quantised[result] = tensor
-        else:
-            if node.op_type in _PASS and source in quantised:
-                quantised[result] = quantised[source]
-            if node.op_type in MAC_OPS:
-                found = quantised.get(node.input[1]), quantised.get(source)
-                if any(found):
-                    fixed[result] = found
-            kept.append(node)
-    used = {name for node in kept for name in node.input}
-    del graph.node[:], graph.initializer[:], graph.value_info[:]
-    graph.node.extend(kept)
-    made = {name for node in kept for name in node.output}
-    graph.initializer.extend(
-        numpy_helper.from_array(np.ascontiguousarray(value), name)
-        for name, value in constants.items()
-        if name in used and name not in made
+        elif not constants.fold(node):
+            if node.op_type in _PASS and source in formats:
+                formats[result] = formats[source]
+            nodes.append(node)
+    # Not a copy of the whole: initializers, which may be large, are left behind.
+    graph = helper.make_graph(
+        nodes,
+        model.graph.name,
+        [item for item in model.graph.input if item.name not in values],
+        list(model.graph.output),
     )
-    plain = [item for item in copy.opset_import if item.domain in ("", "ai.onnx")]
-    del copy.opset_import[:]
-    copy.opset_import.extend(plain)
-    return copy, fixed
+    plain = [item for item in model.opset_import if item.domain in ("", "ai.onnx")]
+    return helper.make_model(graph, opset_imports=plain, ir_version=model.ir_version), constants
 
 
 def _clip(
@@ -222,27 +172,26 @@ def _constant(node: onnx.NodeProto, name: str, constants: Mapping, path: Path) -
     return np.asarray(constants[name])
 
 
-def _along(tensor: FixedTensor, values: NDArray, axis: int) -> NDArray[np.float32]:
+def _placed(tensor: FixedTensor, values: NDArray, axis: int) -> FixedTensor:
     """Scale in a shape that broadcasts against values; of QONNX the first axis that fits."""
     scale = tensor.scale
     if scale.ndim == 0:
-        return scale
+        return tensor
     if values.shape[axis % values.ndim] != scale.size:
         axis = values.shape.index(scale.size)
     shape = [1] * values.ndim
     shape[axis] = scale.size
-    return scale.reshape(shape)
+    return replace(tensor, scale=scale.reshape(shape))
 
 
-def _rounded(values: NDArray, tensor: FixedTensor, axis: int) -> NDArray[np.float32]:
-    scale = _along(tensor, values, axis)
-    codes = tensor.format.quantize(values / scale + np.float32(tensor.zero))
-    return ((codes - tensor.zero) * scale).astype(np.float32)
+def _rounded(values: NDArray, tensor: FixedTensor) -> NDArray[np.float32]:
+    codes = tensor.format.quantize(values / tensor.scale + np.float32(tensor.zero))
+    return np.asarray((codes - tensor.zero) * tensor.scale, np.float32)
 
 
-def _decoded(codes: NDArray, tensor: FixedTensor, axis: int) -> NDArray[np.float32]:
+def _decoded(codes: NDArray, tensor: FixedTensor) -> NDArray[np.float32]:
     numbers = codes.astype(np.float64) - tensor.zero
-    return (numbers * _along(tensor, codes, axis)).astype(np.float32)
+    return np.asarray(numbers * tensor.scale, np.float32)
 
 
 def _attribute(node: onnx.NodeProto, name: str, default: object) -> object:

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from macwright.dse.workload.fixed import FixedTensor
+from macwright.dse.workload.fixed_tensor import FixedTensor
 
 __all__ = ["Layer", "Workload"]
 

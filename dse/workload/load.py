@@ -6,8 +6,8 @@ from pathlib import Path
 import networkx as nx
 import numpy as np
 import onnx
-import onnx.numpy_helper
 
+from macwright.dse.workload.constants import Constants
 from macwright.dse.workload.fixed import strip_quantisers
 from macwright.dse.workload.layer import Layer, Workload
 from macwright.dse.workload.normalise import normalise
@@ -48,11 +48,11 @@ def load_workload(path: Path | str, dataset: Samples | None = None) -> Workload:
     path = Path(path)
     model = read_model(path)
     digest = hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
-    model, quantised = strip_quantisers(model, path)
-    _check(model, path)
+    model, constants = strip_quantisers(model, path)
     check_support(model, path)
-    _check_weights(model, path)
-    model = normalise(model, path)
+    _check_weights(constants, path)
+    model = normalise(model, constants, path)
+    _check(model, path)
     shapes, dtypes, batch, fixed = probe_shapes(model, path, dataset)
     signs = non_negative(model, dataset)
     layers = find_layers(model, shapes, batch, signs)
@@ -61,7 +61,7 @@ def load_workload(path: Path | str, dataset: Samples | None = None) -> Workload:
             f"{path} must have a layer that multiplies by weights (Conv, Gemm or MatMul), not only "
             f"{', '.join(sorted({node.op_type for node in model.graph.node})) or 'no node at all'}"
         )
-    prescribed = _fixed(layers, quantised, path)
+    prescribed = _fixed(layers, constants, path)
     return Workload(
         fixed=prescribed,
         path=path,
@@ -90,29 +90,26 @@ def _check(model: onnx.ModelProto, path: Path) -> None:
         raise ValueError(f"{path} must be a valid ONNX model, not one where {reason}") from error
 
 
-def _fixed(layers: list[Layer], quantised: dict, path: Path) -> dict:
+def _fixed(layers: list[Layer], constants: Constants, path: Path) -> dict:
     """Prescribed formats by layer."""
-    outputs = {layer.out: layer for layer in layers}
-    for name, (weight, _) in quantised.items():
-        if name not in outputs:
-            raise ValueError(
-                f"Quantised layer with output {name!r} of {path.name} must not be followed by "
-                "batch normalisation; fold it into the weights before they are quantised"
-            )
+    pairs = {}
+    for layer in layers:
+        weight, act = constants.formats.get(layer.weight), constants.formats.get(layer.act)
         signed = None if weight is None else weight.of(IntFormat(weight.format.width))
-        if signed is not None and signed.zero and not outputs[name].dynamic:
+        if signed is not None and signed.zero and not layer.dynamic:
             raise ValueError(
-                f"Weights of layer {outputs[name].name} of {path.name} must have no zero point, "
+                f"Weights of layer {layer.name} of {path.name} must have no zero point, "
                 f"not {signed.zero}"
             )
-    return {outputs[name].name: pair for name, pair in quantised.items()}
+        if weight is not None or act is not None:
+            pairs[layer.name] = weight, act
+    return pairs
 
 
-def _check_weights(model: onnx.ModelProto, path: Path) -> None:
-    for item in model.graph.initializer:
-        values = onnx.numpy_helper.to_array(item)
+def _check_weights(constants: Constants, path: Path) -> None:
+    for name, values in constants.values.items():
         if values.dtype.kind == "f" and np.isnan(values).any():
-            raise ValueError(f"Weights {item.name!r} of {path.name} must be numbers, not NaN")
+            raise ValueError(f"Weights {name!r} of {path.name} must be numbers, not NaN")
 
 
 def _graph(model: onnx.ModelProto) -> nx.DiGraph:

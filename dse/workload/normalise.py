@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import helper
+
+from macwright.dse.workload.constants import Constants
 
 __all__ = ["attribute", "normalise"]
 
@@ -13,51 +15,54 @@ __all__ = ["attribute", "normalise"]
 MAC_OPS = ("Conv", "Gemm", "MatMul")
 
 
-def normalise(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
-    """Return a copy that computes the same with fewer kinds of nodes.
+def normalise(model: onnx.ModelProto, constants: Constants, path: Path) -> onnx.ModelProto:
+    """Return a model that computes the same with fewer kinds of nodes.
 
-    Constants become initializers; Identity and inference-mode Dropout go; batch normalisation is
-    folded into the convolution or Gemm before it; Gemm has neither ``alpha`` nor ``beta``; nodes
-    have unique names; each layer has weights of its own.
+    Identity and inference-mode Dropout go; batch normalisation is folded into the convolution or
+    Gemm before it, if the model does not prescribe a format of the weights; Gemm has neither
+    ``alpha`` nor ``beta``; nodes have unique names; weights are second operands, and each layer has
+    its own.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+        Model without initializers; its nodes are changed.
+    constants : Constants
+        Values of its constants; changed, too.
+    path : Path
+        Its file, for messages.
 
     Raises
     ------
     ValueError
-        If a layer's weights are its first operand.
+        If a convolution's weights are its first operand.
     """
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    graph = copy.graph
-    constants = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
     nodes: list[onnx.NodeProto] = []
     renamed: dict[str, str] = {}
-    results = {value.name for value in graph.output}
-    for node in graph.node:
+    results = {value.name for value in model.graph.output}
+    for node in model.graph.node:
         for i, name in enumerate(node.input):
             node.input[i] = renamed.get(name, name)
-        if node.op_type == "Constant":
-            constants[node.output[0]] = _constant(node)
-        elif node.op_type in ("Identity", "Dropout") and node.output[0] not in results:
+        if node.op_type in ("Identity", "Dropout") and node.output[0] not in results:
             renamed[node.output[0]] = node.input[0]
         else:
             nodes.append(node)
     _name(nodes)
-    _own_weights(nodes, constants, path)
+    nodes = [item for node in nodes for item in _weights_second(node, constants, path)]
+    _own_weights(nodes, constants)
     nodes = _fold_batch_norm(nodes, constants, results)
     for node in nodes:
         if node.op_type == "Gemm":
             _plain_gemm(node, constants)
     used = {name for node in nodes for name in node.input}
-    inputs = [value for value in graph.input if value.name not in constants]
-    del graph.node[:], graph.initializer[:], graph.input[:], graph.value_info[:]
-    graph.node.extend(nodes)
-    graph.input.extend(inputs)
-    graph.initializer.extend(
-        numpy_helper.from_array(np.ascontiguousarray(value), name)
-        for name, value in constants.items()
-        if name in used
+    graph = helper.make_graph(
+        nodes,
+        model.graph.name or "network",
+        list(model.graph.input),
+        list(model.graph.output),
+        constants.initializers(used),
     )
-    return copy
+    return helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
 
 
 def attribute(node: onnx.NodeProto, name: str, default: object = None) -> object:
@@ -66,14 +71,6 @@ def attribute(node: onnx.NodeProto, name: str, default: object = None) -> object
         if item.name == name:
             return helper.get_attribute_value(item)
     return default
-
-
-def _constant(node: onnx.NodeProto) -> np.ndarray:
-    item = node.attribute[0]
-    value = helper.get_attribute_value(item)
-    if item.name == "value":
-        return numpy_helper.to_array(value)
-    return np.asarray(value, np.float32 if item.name.startswith("value_float") else np.int64)
 
 
 def _name(nodes: list[onnx.NodeProto]) -> None:
@@ -87,26 +84,43 @@ def _name(nodes: list[onnx.NodeProto]) -> None:
         node.name = name
 
 
-def _own_weights(nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray], path: Path) -> None:
+def _weights_second(node: onnx.NodeProto, constants: Constants, path: Path) -> list[onnx.NodeProto]:
+    """A product of weights by activations as the transpose of one of activations by weights."""
+    if node.op_type not in MAC_OPS or node.input[0] not in constants.values:
+        return [node]
+    if node.op_type != "MatMul" or constants.values[node.input[0]].ndim != 2:
+        raise ValueError(
+            f"Node {node.name} of {path.name} must have its weights as the second operand, "
+            "not the first; transpose the product when exporting"
+        )
+    weight, act, result = node.input[0], node.input[1], node.output[0]
+    across, turned, product = (f"{node.name}::{part}" for part in ("in", "weights", "out"))
+    constants.fold(helper.make_node("Transpose", [weight], [turned], perm=[1, 0]))
+    # The last two axes change places, whatever the rank: an Einsum without a sum.
+    swap = "...ij->...ji"
+    return [
+        helper.make_node("Einsum", [act], [across], name=across, equation=swap),
+        helper.make_node("MatMul", [across, turned], [product], name=node.name),
+        helper.make_node("Einsum", [product], [result], name=product, equation=swap),
+    ]
+
+
+def _own_weights(nodes: list[onnx.NodeProto], constants: Constants) -> None:
     uses = Counter(name for node in nodes for name in node.input)
     for node in nodes:
         if node.op_type not in MAC_OPS:
             continue
-        if node.input[0] in constants:
-            raise ValueError(
-                f"Node {node.name} of {path.name} must have its weights as the second operand, "
-                "not the first; transpose the product when exporting"
-            )
         for i in range(1, len(node.input)):
             name = node.input[i]
-            if name in constants and uses[name] > 1:
+            if name in constants.values and uses[name] > 1:
                 node.input[i] = f"{node.name}::{name}"
-                constants[node.input[i]] = constants[name]
+                constants.copy(name, node.input[i])
 
 
 def _fold_batch_norm(
-    nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray], results: set[str]
+    nodes: list[onnx.NodeProto], constants: Constants, results: set[str]
 ) -> list[onnx.NodeProto]:
+    values = constants.values
     producer = {node.output[0]: node for node in nodes}
     uses = Counter(name for node in nodes for name in node.input)
     kept = []
@@ -115,8 +129,9 @@ def _fold_batch_norm(
         if (
             before is None
             or before.op_type not in ("Conv", "Gemm")
-            or before.input[1] not in constants
-            or any(name not in constants for name in [*before.input[2:], *node.input[1:]])
+            or before.input[1] not in values
+            or before.input[1] in constants.formats
+            or any(name not in values for name in [*before.input[2:], *node.input[1:]])
             or uses[before.output[0]] > 1
             or before.output[0] in results
         ):
@@ -124,18 +139,16 @@ def _fold_batch_norm(
             continue
         if before.op_type == "Gemm":
             _plain_gemm(before, constants)
-        gain, shift, mean, variance = (
-            constants[name].astype(np.float64) for name in node.input[1:5]
-        )
+        gain, shift, mean, variance = (values[name].astype(np.float64) for name in node.input[1:5])
         gain = gain / np.sqrt(variance + float(attribute(node, "epsilon", 1e-5)))  # type: ignore
-        weight = constants[before.input[1]]
-        bias = constants[before.input[2]] if len(before.input) > 2 else np.zeros(len(gain))
+        weight = values[before.input[1]]
+        bias = values[before.input[2]] if len(before.input) > 2 else np.zeros(len(gain))
         along = 0 if before.op_type == "Conv" or attribute(before, "transB", 0) else 1
         shape = [1] * weight.ndim
         shape[along] = -1
         name = f"{before.name}::bias"
-        constants[before.input[1]] = (weight * gain.reshape(shape)).astype(weight.dtype)
-        constants[name] = ((bias - mean) * gain + shift).astype(weight.dtype)
+        values[before.input[1]] = (weight * gain.reshape(shape)).astype(weight.dtype)
+        values[name] = ((bias - mean) * gain + shift).astype(weight.dtype)
         del before.input[2:]
         before.input.append(name)
         before.output[0] = node.output[0]
@@ -143,13 +156,12 @@ def _fold_batch_norm(
     return kept
 
 
-def _plain_gemm(node: onnx.NodeProto, constants: dict[str, np.ndarray]) -> None:
+def _plain_gemm(node: onnx.NodeProto, constants: Constants) -> None:
     """Move ``alpha`` and ``beta`` into the constants, where they are constants."""
     for name, index in (("alpha", 1), ("beta", 2)):
         factor = float(attribute(node, name, 1.0))  # type: ignore[arg-type]
-        if factor != 1 and len(node.input) > index and node.input[index] in constants:
-            values = constants[node.input[index]]
-            constants[node.input[index]] = (values * factor).astype(values.dtype)
-            kept = [item for item in node.attribute if item.name != name]
+        if factor != 1 and len(node.input) > index and node.input[index] in constants.values:
+            constants.multiply(node.input[index], factor)
+            others = [item for item in node.attribute if item.name != name]
             del node.attribute[:]
-            node.attribute.extend(kept)
+            node.attribute.extend(others)
