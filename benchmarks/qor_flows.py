@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from macwright.costmodel.technology.catalogue import find_technology
+from macwright.costmodel.technology.catalogue import RECORDS, find_technology
 from macwright.costmodel.technology.liberty import liberty_technology
 from macwright.costmodel.technology.technology import Technology
 
@@ -16,8 +16,7 @@ LIBERTY = {
     "sky130hd": "sky130hd*.lib*",
     "ihp130": "ihp130*.lib*",
 }
-FPGAS = ("ecp5", "ice40", "xc7")
-TECHNOLOGIES = ("gates", *FPGAS, *LIBERTY)
+TECHNOLOGIES = tuple(RECORDS)
 
 #: Mapping scripts for rows with a goal in time, besides the technology's, which look for area.
 FASTER = {
@@ -43,7 +42,7 @@ def technologies(names: Sequence[str], pdk: Path | None) -> dict[str, Technology
 
 def flows(technology: Technology, *, fast: bool, dsp: bool) -> list[Technology]:
     """The flows of a technology: each script by itself if `fast` ones are asked for as well."""
-    if technology.name in FPGAS and not dsp:
+    if technology.record.kind == "fpga" and not dsp:
         return [technology, replace(technology, synthesis=RELAXED + technology.synthesis)]
     if not fast:
         return [technology]

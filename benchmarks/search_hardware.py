@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 from search_networks import network, unit_options
 
+from macwright.costmodel.technology.catalogue import RECORDS
 from macwright.dse.architecture.hardware import dataflow_table, temporal_problem
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.search.joint import JointResult, joint_points
@@ -57,7 +58,8 @@ def _temporal(
     workload: Workload, dataset: Dataset, technology: str, chip: Temporal
 ) -> JointProblem:
     units, rows, options = unit_options(workload, dataset, technology)
-    table, arrays = temporal_problem(workload.layers, options, units, rows, chip, technology)
+    node_nm = RECORDS[technology].node_nm
+    table, arrays = temporal_problem(workload.layers, options, units, rows, chip, node_nm)
     return JointProblem(table=table, arrays=arrays, types=chip.types)
 
 

@@ -14,6 +14,7 @@ from macwright.costmodel.tables.lookup import costs
 from macwright.costmodel.technology.catalogue import find_technology
 from macwright.costmodel.technology.technology import Technology
 from macwright.dse.accuracy.evaluate import evaluate
+from macwright.dse.architecture.hardware import memory_node
 from macwright.dse.data.recipe import Dataset, load_recipe
 from macwright.dse.search.front import Found, search
 from macwright.dse.search.options import needed_units, option_name, option_table
@@ -116,6 +117,8 @@ def explore(
     """
     clock = _Clock()
     technology = technology or find_technology(settings.technology)
+    chip = settings.architecture
+    node_nm = memory_node(technology.record) if isinstance(chip, Temporal) else None
     if not model.is_file():
         raise FileNotFoundError(f"Model must be an ONNX file, and {str(model)!r} is not a file")
     dataset = load_recipe(model, recipe, data)
@@ -137,7 +140,6 @@ def explore(
         dsp=settings.dsp,
         fixed=workload.fixed,
     )
-    chip = settings.architecture
     switched = chip.specs if isinstance(chip, Temporal) else ()
     wanted = [*units.values(), *priced(switched, technology)]
     rows = _costs(wanted, technology, settings, progress)
@@ -159,7 +161,9 @@ def explore(
         clock("pairs")
 
     def searched(options: pd.DataFrame) -> Found:
-        return search(workload, options, units, rows, settings, progress, pairs=pairs)
+        return search(
+            workload, options, units, rows, settings, progress, pairs=pairs, node_nm=node_nm
+        )
 
     def measured(chosen: Sequence[Mapping[str, str]]) -> list[float]:
         results = evaluate_all(workload, dataset, chosen, settings, progress)

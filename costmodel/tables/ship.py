@@ -13,7 +13,7 @@ from macwright.costmodel.characterize.many import characterize, cost_frame
 from macwright.costmodel.tables.bench_record import bench_record
 from macwright.costmodel.tables.default_units import default_units, fp8_units
 from macwright.costmodel.tables.lookup import current_rows
-from macwright.costmodel.technology.catalogue import LIBERTY_NAMES
+from macwright.costmodel.technology.catalogue import LIBERTY_NAMES, RECORDS
 from macwright.costmodel.technology.technology import Technology
 from macwright.costmodel.unit_modes import SWITCHED, row_name, switched_unit, unit_modes
 from macwright.hw.registry import registry
@@ -21,9 +21,9 @@ from macwright.hw.registry import registry
 __all__ = ["BENCHED", "SHIPPED", "shipped_rows", "shipped_units"]
 
 #: Technologies whose tables ship.
-SHIPPED = ("gates", "ecp5", "ice40", "xc7", *LIBERTY_NAMES)
+SHIPPED = tuple(name for name, record in RECORDS.items() if record.shipped)
 #: Those whose rows of the default search bring the record of the bench that the unit passed.
-BENCHED = ("gates", "ecp5")
+BENCHED = tuple(name for name, record in RECORDS.items() if record.benched)
 
 _Progress = Callable[[str, int, int], None]
 

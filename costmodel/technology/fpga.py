@@ -1,65 +1,77 @@
-"""Technologies ``ecp5``, ``ice40`` and ``xc7``: look-up tables after Yosys' own synthesis.
+"""Technologies ``ecp5``, ``ice40`` and ``xc7``: LUTs after Yosys' own synthesis.
 
 `area` is `luts`: LUT4 + 2 CCU2C on ECP5 (a CCU2C takes the place of two LUT4), LUT4 on iCE40
 (carries lie beside them), LUT1 to LUT6 and inverters on 7-series. `carries` are CCU2C, SB_CARRY
-and CARRY4. `depth` is the number of look-up tables on the longest path: a step along a carry chain
+and CARRY4. `depth` is the number of LUTs on the longest path: a step along a carry chain
 adds none, a hard multiplier of ECP5 adds one; with those of iCE40 and 7-series, which take in
 registers of the unit, it is left empty. Hard multipliers have their column and no area.
 
-Wide look-up tables are off (``-nowidelut``): on ECP5 they make arithmetic 60 % larger. Shift
-registers and memories are made of flip-flops, which have their column.
+Shift registers and memories are made of flip-flops, which have their column.
 """
 
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from macwright.costmodel.cache import content_key
 from macwright.costmodel.netlist import lut_cells
 from macwright.costmodel.power import lut_activity
 from macwright.costmodel.power.lut_activity import activity_index
 from macwright.costmodel.technology.levels import count_cells, logic_depth, mapped_module
+from macwright.costmodel.technology.record import Primitives, TechnologyRecord
 from macwright.costmodel.technology.technology import Technology
 from macwright.hw.files import ToolError
 
-__all__ = ["ECP5", "ICE40", "XC7"]
-
-_LUTS = {
-    "ecp5": {"LUT4": 1, "CCU2C": 2},
-    "ice40": {"SB_LUT4": 1},
-    "xc7": {**{f"LUT{n}": 1 for n in range(1, 7)}, "INV": 1},
-}
-#: Carry cells, with the inputs that add no level: those in the chain, and those that a look-up
-#: table, counted already, feeds.
-_CARRIES = {
-    "ecp5": {"CCU2C": frozenset(["CIN"])},
-    "ice40": {"SB_CARRY": frozenset(["CI", "I0", "I1"])},
-    "xc7": {"CARRY4": frozenset(["CI", "CYINIT", "DI", "S"])},
-}
-_FFS = {
-    "ecp5": frozenset(["TRELLIS_FF"]),
-    "ice40": frozenset(
-        f"SB_DFF{edge}{enable}{reset}"
-        for edge in ("", "N")
-        for enable in ("", "E")
-        for reset in ("", "R", "S", "SR", "SS")
-    ),
-    "xc7": frozenset(f"FD{kind}E{edge}" for kind in "RSCP" for edge in ("", "_1")),
-}
-_DSPS = {"ecp5": "MULT18X18D", "ice40": "SB_MAC16", "xc7": "DSP48E1"}
+__all__ = ["fpga_technology"]
 
 
-def _measure(family: str, netlist: Mapping[str, Any], top: str) -> dict[str, float | int | None]:
+def fpga_technology(record: TechnologyRecord) -> Technology:
+    """Technology of an FPGA family.
+
+    Raises
+    ------
+    ValueError
+        If the record has no primitives.
+    """
+    cells = record.primitives
+    if cells is None:
+        raise ValueError(f"Record of FPGA {record.name} must have primitives, not None")
+    return Technology(
+        record=record,
+        synthesis=cells.synthesis + "\n",
+        dsp_synthesis=cells.dsp_synthesis + "\n",
+        measure=partial(_measure, record.name, cells),
+        activity=activity_index,
+        activity_code=(lut_activity.__name__, lut_cells.__name__),
+        code=_counted_sha256(cells),
+    )
+
+
+def _counted_sha256(cells: Primitives) -> str:
+    """Hash of what is counted as what."""
+    return content_key(
+        luts=dict(cells.luts),
+        carries={kind: sorted(free) for kind, free in cells.carries.items()},
+        flip_flops=sorted(cells.flip_flops),
+        dsp=[cells.dsp.cell, cells.dsp.levels],
+    )
+
+
+def _measure(
+    family: str, primitives: Primitives, netlist: Mapping[str, Any], top: str
+) -> dict[str, float | int | None]:
     module = mapped_module(netlist, top)
     cells = count_cells(module)
-    luts, carries, dsp = _LUTS[family], _CARRIES[family], _DSPS[family]
-    if unknown := sorted(set(cells) - {*luts, *carries, *_FFS[family], dsp}):
+    luts, carries, dsp = primitives.luts, primitives.carries, primitives.dsp
+    flip_flops = primitives.flip_flops
+    if unknown := sorted(set(cells) - {*luts, *carries, *flip_flops, dsp.cell}):
         raise ToolError(f"Unit cannot be mapped to {family}: it has cells {', '.join(unknown)}")
     depth = None
-    if not cells[dsp] or family == "ecp5":
+    if not cells[dsp.cell] or dsp.levels is not None:
         depth = logic_depth(
             module,
-            levels=dict.fromkeys([*luts, *carries, dsp], 1),
-            registers=_FFS[family],
+            levels={**dict.fromkeys([*luts, *carries], 1), dsp.cell: dsp.levels or 0},
+            registers=flip_flops,
             chains=carries,
         )
     total = sum(cells[kind] * count for kind, count in luts.items())
@@ -67,34 +79,7 @@ def _measure(family: str, netlist: Mapping[str, Any], top: str) -> dict[str, flo
         "area": total,
         "luts": total,
         "carries": sum(cells[kind] for kind in carries),
-        "ffs": sum(cells[kind] for kind in _FFS[family]),
-        "dsps": cells[dsp],
+        "ffs": sum(cells[kind] for kind in flip_flops),
+        "dsps": cells[dsp.cell],
         "depth": depth,
     }
-
-
-def _technology(family: str, *, synthesis: str, dsp_synthesis: str) -> Technology:
-    return Technology(
-        name=family,
-        area_unit="luts",
-        synthesis=synthesis + "\n",
-        dsp_synthesis=dsp_synthesis + "\n",
-        measure=partial(_measure, family),
-        activity=activity_index,
-        activity_code=(lut_activity.__name__, lut_cells.__name__),
-    )
-
-
-ECP5 = _technology(
-    "ecp5",
-    synthesis="synth_ecp5 -top {top} -nowidelut -nobram -nolutram -nodsp",
-    dsp_synthesis="synth_ecp5 -top {top} -nowidelut -nobram -nolutram",
-)
-ICE40 = _technology(
-    "ice40",
-    synthesis="synth_ice40 -top {top} -nobram",
-    dsp_synthesis="synth_ice40 -top {top} -nobram -device u -dsp",
-)
-_XC7 = "synth_xilinx -top {top} -family xc7 -flatten -noiopad -noclkbuf -nowidelut"
-_XC7 += " -nobram -nolutram -nosrl"
-XC7 = _technology("xc7", synthesis=f"{_XC7} -nodsp", dsp_synthesis=_XC7)

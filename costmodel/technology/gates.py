@@ -13,10 +13,11 @@ from importlib.resources import files
 from typing import Any
 
 from macwright.costmodel.technology.levels import count_cells, logic_depth, mapped_module
+from macwright.costmodel.technology.record import TechnologyRecord
 from macwright.costmodel.technology.technology import Technology
 from macwright.hw.files import ToolError
 
-__all__ = ["FF_GATES", "GATES"]
+__all__ = ["FF_GATES", "gates_technology"]
 
 #: Gates in a flip-flop: two multiplexers of three.
 FF_GATES = 6
@@ -79,15 +80,17 @@ def _measure(netlist: Mapping[str, Any], top: str) -> dict[str, float | int | No
     }
 
 
-GATES = Technology(
-    name="gates",
-    area_unit="gates",
-    synthesis=_SYNTHESIS,
-    measure=_measure,
-    files={
-        "ripple.v": _RIPPLE,
-        "gates.abc": _ABC,
-        # What a unit made for an ASIC instantiates; here it becomes gates like the rest.
-        "macwright_asic.v": files("macwright.sim").joinpath("cells/macwright_asic.v").read_text(),
-    },
-)
+def gates_technology(record: TechnologyRecord) -> Technology:
+    """Technology of two-input gates."""
+    behaviour = files("macwright.sim").joinpath("cells/macwright_asic.v").read_text()
+    return Technology(
+        record=record,
+        synthesis=_SYNTHESIS,
+        measure=_measure,
+        files={
+            "ripple.v": _RIPPLE,
+            "gates.abc": _ABC,
+            # What a unit made for an ASIC instantiates; here it becomes gates like the rest.
+            "macwright_asic.v": behaviour,
+        },
+    )

@@ -35,30 +35,18 @@ from macwright.costmodel.netlist.build import from_yosys_json
 from macwright.costmodel.netlist.netlist import Netlist
 from macwright.costmodel.netlist.timing import analyse
 from macwright.costmodel.power.unit import unit_energy
+from macwright.costmodel.technology.catalogue import RECORDS, target_of_technology
 from macwright.costmodel.technology.cells import (
     adder_modules,
     needless_registers,
     register_module,
 )
 from macwright.costmodel.technology.levels import count_cells, mapped_module
+from macwright.costmodel.technology.record import TechnologyRecord
 from macwright.costmodel.technology.technology import Technology
 from macwright.hw.files import ToolError, write_atomic
 
 __all__ = ["liberty_technology"]
-
-#: Cells that a synthesiser must not pick: fillers, clock gates and buffers, scan and reset
-#: flip-flops, latches, and drive strengths too weak to be routed (OpenROAD flow scripts' lists).
-_DONT_USE = {
-    "nangate45": "TAPCELL* FILLCELL* AOI211_X1 OAI211_X1 CLK* T* SDFF* DFFR* DFFS* LOGIC* DL*",
-    "asap7": "*x1p* *xp* SDF* ICG* DLL* DHL*",
-    "sky130hd": "*probe* *lpflow* *_0 *dlx* *dlc* *sdf* *edf* *dfr* *dfs* *dfb* *clk* *einv* "
-    "*ebuf*",
-    "ihp130": "*lgcp* *sighold* *sdf* *dlh* *dll* *einv* *ebuf*",
-}
-
-#: Wire capacitance of a net in fF for each pin that it drives, for libraries without a wire-load
-#: model: an assumption (the one of the reference figures that the energies were checked with).
-_WIRE_FF = {"asap7": 0.1494}
 
 _ABC = {
     # Which of them gives the smallest result depends on the unit. (Scripts with &nf, which are
@@ -71,7 +59,9 @@ _ABC = {
 }
 
 
-def liberty_technology(paths: Sequence[str | Path], *, name: str = "") -> Technology:
+def liberty_technology(
+    paths: Sequence[str | Path], *, name: str = "", node_nm: float | None = None
+) -> Technology:
     """Technology of Liberty files.
 
     Parameters
@@ -80,7 +70,10 @@ def liberty_technology(paths: Sequence[str | Path], *, name: str = "") -> Techno
         Files of one library, ``.lib`` or ``.lib.gz``.
     name : str
         Name of the technology; that of the library if empty. The names in
-        `macwright.costmodel.technology.technology.LIBERTY_NAMES` bring a list of cells not to use.
+        `macwright.costmodel.technology.catalogue.LIBERTY_NAMES` bring their record: cells not to
+        use, node, wires.
+    node_nm : float or None
+        Node of a library with another name, nm: what memories beside the units are scaled to.
 
     Returns
     -------
@@ -89,12 +82,13 @@ def liberty_technology(paths: Sequence[str | Path], *, name: str = "") -> Techno
     Raises
     ------
     ValueError
-        If a file is not Liberty (file and line are named), or the library has no flip-flop.
+        If a file is not Liberty (file and line are named), the library has no flip-flop, or the
+        node is not that of the name.
     """
     key = tuple(str(Path(path).resolve()) for path in paths)
     library = _library(key)
-    name = name or library.name
-    avoid = _DONT_USE.get(name, "").split()
+    record = _record(name or library.name, node_nm)
+    avoid = record.dont_use
     cells = [
         library.cell(cell)
         for cell in library.cell_names
@@ -116,17 +110,16 @@ def liberty_technology(paths: Sequence[str | Path], *, name: str = "") -> Techno
     registers = "".join(f" -dont_use {cell}" for cell in needless_registers(cells))
     synthesis += f"dfflibmap{dont_use}{registers} {every}\nopt -full\n"
     return Technology(
-        name=name,
-        area_unit="um2",
+        record=record,
         synthesis=synthesis,
         endings={
             script: f"abc{dont_use} {every} -script {script}.abc\nopt_clean -purge"
             for script in _ABC
         },
-        measure=partial(_measure, key, _WIRE_FF.get(name)),
+        measure=partial(_measure, key, record.wire_ff),
         size=partial(_size, key),
-        energy=partial(_energy, key, _WIRE_FF.get(name)),
-        assumptions=_assumptions(name),
+        energy=partial(_energy, key, record.wire_ff),
+        assumptions=_assumptions(record.wire_ff),
         code=modules_sha256(__name__, *(module.__name__ for module in _MEASURING)),
         files={
             "macwright_asic.v": _without(behaviour, own),
@@ -152,10 +145,34 @@ _MEASURING = (
 )
 
 
-def _assumptions(name: str) -> str:
-    if name not in _WIRE_FF:
+def _record(name: str, node_nm: float | None) -> TechnologyRecord:
+    """Record of a name: of the catalogue, or a new one for a library of the user's own."""
+    if node_nm is not None and not 0 < node_nm < float("inf"):
+        raise ValueError(f"Technology node must be above 0 nm, not {node_nm:g}")
+    if name not in RECORDS:
+        return TechnologyRecord(
+            name=name,
+            kind="cells",
+            help="library of the user's own",
+            area_unit="um2",
+            target=target_of_technology(name),
+            energy=True,
+            node_nm=node_nm,
+        )
+    record = RECORDS[name]
+    if record.kind != "cells":
+        raise ValueError(f"Liberty files must come with a cell library, not {name}")
+    if node_nm not in (None, record.node_nm):
+        raise ValueError(
+            f"Technology node of {name} must be its own, {record.node_nm:g} nm, not {node_nm:g}"
+        )
+    return record
+
+
+def _assumptions(wire_ff: float | None) -> str:
+    if wire_ff is None:
         return "wires by the library's default wire-load model"
-    return f"wires assumed {_WIRE_FF[name]} fF a driven pin"
+    return f"wires assumed {wire_ff} fF a driven pin"
 
 
 def _wires(mapped: Netlist, wire_ff: float | None) -> NDArray[np.float64]:

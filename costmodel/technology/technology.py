@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from macwright.costmodel.cache import content_key
+from macwright.costmodel.technology.record import TechnologyRecord
 
 __all__ = ["Figures", "Technology"]
 
@@ -20,10 +21,8 @@ class Technology:
 
     Parameters
     ----------
-    name : str
-        Such as ``"ecp5"``.
-    area_unit : str
-        What `area` counts, such as ``"luts"``.
+    record : TechnologyRecord
+        Name, kind, unit of areas, node and whatever else is known of it.
     synthesis : str
         Yosys commands from the design as read to the mapped netlist; ``{top}`` is the module and
         ``{lib0}``, ``{lib1}``, … are the libraries.
@@ -53,8 +52,7 @@ class Technology:
         Hash of the code that `measure` uses.
     """
 
-    name: str
-    area_unit: str
+    record: TechnologyRecord
     synthesis: str
     measure: Callable[[Mapping[str, Any], str], Figures]
     size: Callable[[Mapping[str, Any], str], float] | None = None
@@ -67,6 +65,16 @@ class Technology:
     activity_code: tuple[str, ...] = ()
     assumptions: str = ""
     code: str = ""
+
+    @property
+    def name(self) -> str:
+        """Such as ``"ecp5"``."""
+        return self.record.name
+
+    @property
+    def area_unit(self) -> str:
+        """What `area` counts, such as ``"luts"``."""
+        return self.record.area_unit
 
     @property
     def mappable(self) -> bool:

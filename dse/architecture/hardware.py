@@ -9,6 +9,7 @@ import pandas as pd
 
 from macwright.costmodel.system.array import Engine, Schedule, TemporalArray
 from macwright.costmodel.system.memory import DRAM_PJ_PER_BIT, Sram, sram
+from macwright.costmodel.technology.record import TechnologyRecord
 from macwright.costmodel.unit_modes import unit_modes
 from macwright.dse.architecture.mapping import placements
 from macwright.dse.settings import Dataflow, Temporal
@@ -16,15 +17,29 @@ from macwright.dse.solver import ArrayShape, OptionTable
 from macwright.dse.workload import Layer
 from macwright.hw.formats import parse_format
 
-__all__ = ["FRAME", "LATENCY", "dataflow_table", "temporal_problem"]
+__all__ = ["FRAME", "LATENCY", "dataflow_table", "memory_node", "temporal_problem"]
 
 #: Columns of the time of a sample: from layer to layer, and between two samples.
 LATENCY, FRAME = "latency_ms", "frame_ms"
 
-#: Technology node of each cell library, nm, for the memories beside the array.
-NODE_NM = {"nangate45": 45.0, "asap7": 7.0, "sky130hd": 130.0, "ihp130": 130.0}
 #: Memory outside of the chip, and bits of an access to a buffer.
 DRAM, BUFFER_BITS = "lpddr4", 64
+
+
+def memory_node(record: TechnologyRecord) -> float | None:
+    """Node of the memories beside an array, nm; None for gates and FPGAs, which have no such area.
+
+    Raises
+    ------
+    ValueError
+        If it is a cell library whose node nobody said.
+    """
+    if record.kind == "cells" and record.node_nm is None:
+        raise ValueError(
+            f"Node of library {record.name} must be given with --node-nm, as buffers and their "
+            "energy depend on it"
+        )
+    return record.node_nm
 
 
 def temporal_problem(
@@ -33,7 +48,7 @@ def temporal_problem(
     units: Mapping[tuple[str, str], Any],
     costs: pd.DataFrame,
     chip: Temporal,
-    technology: str,
+    node_nm: float | None,
 ) -> tuple[OptionTable, list[ArrayShape]]:
     """Options of each layer on each unit type that computes them, and the arrays to choose from.
 
@@ -49,8 +64,9 @@ def temporal_problem(
         Cost rows of the units, and of those with several modes in each mode.
     chip : Temporal
         What may be chosen.
-    technology : str
-        Its name.
+    node_nm : float or None
+        Node that buffers and their energies are scaled to, of :func:`memory_node`; None leaves
+        them out.
 
     Returns
     -------
@@ -89,7 +105,6 @@ def temporal_problem(
     chosen = [modes[place] for place in zip(names, table.options, strict=True)]
     fj = [rows.get(mode.row, {}).get("energy_fj_per_mac", np.nan) for mode in chosen]
     with_energy = bool(np.isfinite(fj).all())
-    node = NODE_NM.get(technology)
     bits = np.array(
         [[parse_format(f).bits_per_value for f in p.split("/")] for p in table.labels["formats"]]
     )
@@ -114,13 +129,13 @@ def temporal_problem(
                 made[name, *shape] = array.schedule(of_layer[name])
         plans = [made[name, *shape] for name, shape in ways]
         cycles = np.array([plan.cycles for plan in plans], np.float64)
-        for kib in chip.buffers_kib if node else (0.0,):
+        for kib in chip.buffers_kib if node_nm else (0.0,):
             columns = {LATENCY: cycles / (chip.clock_mhz * 1e3)}
             fixed = 0.0
             if with_energy:
                 columns["energy_uj"] = macs * per_mac
-            if node:
-                memory = sram(kib=kib, bits=BUFFER_BITS, node_nm=node)
+            if node_nm:
+                memory = sram(kib=kib, bits=BUFFER_BITS, node_nm=node_nm)
                 fixed = 2 * memory.area_mm2 * 1e6
                 if with_energy:
                     moved = _memory_uj(
@@ -131,7 +146,7 @@ def temporal_problem(
                         memory,
                     )
                     columns["energy_uj"] = columns["energy_uj"] + moved
-            name = f"{n_rows}x{n_columns}" + (f", 2 x {kib:g} KiB" if node else "")
+            name = f"{n_rows}x{n_columns}" + (f", 2 x {kib:g} KiB" if node_nm else "")
             areas = {unit: n_rows * n_columns * each for unit, each in area.items()}
             arrays.append(ArrayShape(name=name, area=areas, fixed_area=fixed, columns=columns))
     return table, arrays

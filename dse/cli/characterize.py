@@ -110,7 +110,7 @@ def run(args: argparse.Namespace) -> None:
             return
         technology = given_technology(args)
         specs = [spec.tuned(technology.name) if args.tuned else spec for spec in _specs(args)]
-        if (args.stimulus or args.stream) and technology.name == "gates":
+        if (args.stimulus or args.stream) and technology.record.kind == "gates":
             raise ValueError("Operands must come with a cell library or an FPGA, not with gates")
         operands = args.stimulus or "gauss"
         if args.stream is not None:
@@ -196,7 +196,7 @@ def _shipped_technology(args: argparse.Namespace, name: str) -> "Technology":
     from macwright.costmodel.technology.liberty import liberty_technology
 
     if args.liberty is not None and args.technology is not None:
-        return liberty_technology(args.liberty.split(","), name=name)
+        return liberty_technology(args.liberty.split(","), name=name, node_nm=args.node_nm)
     if name in LIBERTY_NAMES and args.liberty_dir is not None:
         folder = args.liberty_dir
         paths = sorted([*folder.glob(f"{name}*.lib*"), *folder.glob(f"{name}/*.lib*")])

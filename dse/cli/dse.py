@@ -117,14 +117,14 @@ def run(args: argparse.Namespace) -> None:
     name = "-".join(filter(None, (model.stem, technology.name, args.architecture)))
     out = args.out or Path("out") / name
     chip = architecture(args)
-    objective, second = objectives(args, technology.name)
+    objective, second = objectives(args, technology.record)
     settings = Settings(
         technology=technology.name,
         architecture=chip,
         dsp=args.dsp,
         objective=objective,
         second=second,
-        budgets=budgets(args, technology.name),
+        budgets=budgets(args, technology.record),
         layer_energy=args.layer_energy,
         time_limit_s=args.time_limit,
         points=args.points,

@@ -81,6 +81,7 @@ def search(
     progress: Progress | None = None,
     *,
     pairs: Sequence[PairTerm] = (),
+    node_nm: float | None = None,
 ) -> Found:
     """Find the points of a run.
 
@@ -100,6 +101,8 @@ def search(
         Called with stage, done and total.
     pairs : sequence of PairTerm
         Losses that two options add together; not with an architecture.
+    node_nm : float or None
+        Node of the memories beside a temporal array; None leaves them out.
 
     Raises
     ------
@@ -113,7 +116,7 @@ def search(
         deadline = perf_counter() + settings.time_limit_s
     layers, same = workload.layers, baselines(workload, settings)
     if settings.architecture is not None:
-        return _joint(layers, options, units, costs, settings, same, deadline, progress)
+        return _joint(layers, options, units, costs, settings, same, deadline, progress, node_nm)
     table = OptionTable.from_frame(options)
     columns = cost_columns(options, costs)
     _check(columns, settings)
@@ -177,13 +180,14 @@ def _joint(
     same: Mapping[str, Mapping[str, str]],
     deadline: float,
     progress: Progress | None,
+    node_nm: float | None,
 ) -> Found:
     """Points of formats and hardware together."""
     chip = settings.architecture
     unit = str(costs["area_unit"].iloc[0])
     area = "luts" if unit == "luts" else "area"
     if isinstance(chip, Temporal):
-        table, arrays = temporal_problem(layers, options, units, costs, chip, settings.technology)
+        table, arrays = temporal_problem(layers, options, units, costs, chip, node_nm)
         problem = JointProblem(table=table, arrays=arrays, types=chip.types, area=area)
     elif chip is not None:
         table = dataflow_table(layers, options, units, costs, chip)

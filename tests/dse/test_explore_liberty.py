@@ -103,7 +103,7 @@ def test_energies_on_a_shared_array_are_those_of_the_unit_that_computes(
     monkeypatch.setattr("macwright.dse.validation.layer_energy.layer_energies", checked)
     arguments = ["--liberty", str(work / "cells.lib"), "--layer-energy", "-o", str(out)]
     arguments += ["--architecture", "temporal", "--types", "1", "--clock-mhz", "1"]
-    arguments += ["--switched", "none"]
+    arguments += ["--switched", "none", "--node-nm", "45"]
     assert cli.main(["dse", str(model), *FORMATS, *arguments]) == 0
     separate = {}
     for row in read_rows(run_dir / "front.csv"):
@@ -123,6 +123,7 @@ REFUSALS = {
     "no library": (["--layer-energy"], "(--liberty), not with gates alone"),
     "shipped rows only": (["--layer-energy", "--technology", "nangate45"], "not with nangate45"),
     "no cells": (["--liberty", "cells.lib", "--technology", "ecp5"], "a cell library, not ecp5"),
+    "node of no library": (["--node-nm", "45"], "--node-nm must come with --liberty"),
     "no such file": (["--liberty", "none.lib"], "none.lib"),
 }
 

@@ -1,15 +1,14 @@
 """Arguments of `macwright dse` that say what hardware and which costs."""
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from macwright.dse.cli.arguments.limits import parse_limit
 
-__all__ = ["add_architecture_arguments", "architecture", "budgets", "objectives"]
+if TYPE_CHECKING:
+    from macwright.costmodel.technology.record import TechnologyRecord
 
-FPGAS = ("ecp5", "ice40", "xc7")
-#: Technologies whose units have no energy.
-WITHOUT_ENERGY = ("gates", *FPGAS)
+__all__ = ["add_architecture_arguments", "architecture", "budgets", "objectives"]
 
 
 def add_architecture_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,16 +82,16 @@ def architecture(args: argparse.Namespace) -> Any:
     return Temporal(**given) if args.architecture == "temporal" else Dataflow(**given)
 
 
-def _columns(args: argparse.Namespace, technology: str) -> dict[str, str]:
+def _columns(args: argparse.Namespace, technology: "TechnologyRecord") -> dict[str, str]:
     """Names of cost columns that a run of this architecture can have, and what they stand for."""
     from macwright.dse.architecture.hardware import FRAME, LATENCY
     from macwright.dse.search.options import COSTS
 
-    gone = {"energy_uj"} if technology in WITHOUT_ENERGY else set()
+    gone = {"energy_uj"} if not technology.energy else set()
     if args.architecture is None:
         return {name: name for name in COSTS if name not in gone}
     rate = LATENCY if args.architecture == "temporal" else FRAME
-    area = "luts" if technology in FPGAS else "area"
+    area = "luts" if technology.area_unit == "luts" else "area"
     names = ["bops", "weight_bytes", "energy_uj", "area", "luts", LATENCY]
     if args.architecture == "dataflow":
         names += [FRAME, "dsps"] if args.dsp else [FRAME]
@@ -101,7 +100,7 @@ def _columns(args: argparse.Namespace, technology: str) -> dict[str, str]:
     return known | {"area": area}
 
 
-def objectives(args: argparse.Namespace, technology: str) -> tuple[str, str | None]:
+def objectives(args: argparse.Namespace, technology: "TechnologyRecord") -> tuple[str, str | None]:
     """Cost columns, checked before anything takes long."""
     columns = _columns(args, technology)
     default = "area" if args.architecture else "area_time"
@@ -117,7 +116,7 @@ def objectives(args: argparse.Namespace, technology: str) -> tuple[str, str | No
     return names[0], names[1] if len(names) > 1 else None
 
 
-def budgets(args: argparse.Namespace, technology: str) -> tuple[Any, ...]:
+def budgets(args: argparse.Namespace, technology: "TechnologyRecord") -> tuple[Any, ...]:
     """Budgets, checked before anything takes long."""
     from macwright.dse.search.front import throughput_limits
     from macwright.dse.solver import Budget

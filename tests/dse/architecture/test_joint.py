@@ -291,7 +291,7 @@ def test_energy_and_area_count_buffers_and_memory_outside(kib):
     costs = pd.DataFrame([unit | {"energy_fj_per_mac": 100.0}])
     chip = Temporal(rows=(16,), columns=(8,), buffers_kib=(kib,))
     units = {("int4", "int8"): spec}
-    _, (array,) = temporal_problem(layers, options, units, costs, chip, "nangate45")
+    _, (array,) = temporal_problem(layers, options, units, costs, chip, 45.0)
     memory = sram(kib=kib, bits=64, node_nm=45)
     assert array.area == {spec.name: 1280.0}
     assert array.fixed_area == pytest.approx(2e6 * memory.area_mm2)
@@ -307,7 +307,7 @@ def test_energy_and_area_count_buffers_and_memory_outside(kib):
     assert array.columns["energy_uj"][0] == pytest.approx(expected)
     slow = Temporal(rows=(16,), columns=(8,), clock_mhz=1100)
     with pytest.raises(ValueError, match="must suit one unit or more, not 1100 MHz"):
-        temporal_problem(layers, options, units, costs, slow, "nangate45")
+        temporal_problem(layers, options, units, costs, slow, 45.0)
 
 
 @pytest.mark.parametrize(("terms", "fits"), [(126, True), (127, False)])
