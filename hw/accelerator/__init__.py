@@ -1,0 +1,1 @@
+"""Accelerators: machines for whole networks, made of the units in `hw.pe`."""

@@ -1,0 +1,44 @@
+"""Integer networks: what a machine computes, bit for bit, as one document."""
+
+from macwright.hw.accelerator.network.edge import Edge, level_unit, levels_of
+from macwright.hw.accelerator.network.file import read_network, write_network
+from macwright.hw.accelerator.network.graph import Network
+from macwright.hw.accelerator.network.nodes import (
+    Add,
+    AveragePool,
+    Concat,
+    Conv,
+    Gemm,
+    MaxPool,
+    Node,
+    Pad,
+    Requant,
+    Reshape,
+    Slice,
+    Table,
+    TableOutput,
+    Transpose,
+)
+
+__all__ = [
+    "Add",
+    "AveragePool",
+    "Concat",
+    "Conv",
+    "Edge",
+    "Gemm",
+    "MaxPool",
+    "Network",
+    "Node",
+    "Pad",
+    "Requant",
+    "Reshape",
+    "Slice",
+    "Table",
+    "TableOutput",
+    "Transpose",
+    "level_unit",
+    "levels_of",
+    "read_network",
+    "write_network",
+]

@@ -1,0 +1,1 @@
+"""Whole machines: what they compute, and their benches."""
