@@ -7,11 +7,11 @@ import onnx
 from numpy.typing import NDArray
 
 from macwright.dse.quantizer.observers import Histogram, act_range
-from macwright.dse.quantizer.onnx_builder import Chain
-from macwright.dse.quantizer.onnx_rounding import block_rounding, rounding
 from macwright.dse.quantizer.options import QuantOptions
 from macwright.dse.quantizer.scales import on_grid
 from macwright.dse.workload.layer import Layer
+from macwright.dse.workload.onnx_builder import Chain
+from macwright.dse.workload.onnx_rounding import block_rounding, rounding
 from macwright.hw.formats import BlockFormat, FloatFormat, Format
 
 __all__ = ["Operand", "fit_operand"]

@@ -61,7 +61,9 @@ def plan_layer(
     prescribed = prescribed_operand(workload, layer, act_format, act.ndim)
     if layer.dynamic:
         first = prescribed or fit_operand(act, layer, act_format, options, act.ndim)
-        second = fit_operand(inputs[1], layer, weight_format, options, inputs[1].ndim, second=True)
+        second = prescribed_operand(
+            workload, layer, weight_format, inputs[1].ndim, second=True
+        ) or fit_operand(inputs[1], layer, weight_format, options, inputs[1].ndim, second=True)
         return LayerPlan(
             layer=layer, act=first, second=second, weight_format=weight_format,
             weight_scale=None, weight=None, bias=None,
@@ -111,13 +113,16 @@ def prescribed_grid(workload: Workload, layer: Layer, fmt: Format, rows: int) ->
     )
 
 
-def prescribed_operand(workload: Workload, layer: Layer, fmt: Format, rank: int) -> Operand | None:
-    """Operand whose range the model prescribes in a format."""
-    _, of_act = workload.fixed.get(layer.name, (None, None))
-    tensor = of_act and of_act.of(fmt)
-    if tensor is None or tensor.scale.ndim:
+def prescribed_operand(
+    workload: Workload, layer: Layer, fmt: Format, rank: int, *, second: bool = False
+) -> Operand | None:
+    """Operand whose range the model prescribes in a format; the first, or the second."""
+    of_weight, of_act = workload.fixed.get(layer.name, (None, None))
+    prescribed = of_weight if second else of_act
+    tensor = prescribed and prescribed.of(fmt)
+    if tensor is None:
         return None
-    axis = 1 - rank if layer.op == "Conv" else -1
+    axis = -2 if second else 1 - rank if layer.op == "Conv" else -1
     return Operand(
         format=tensor.format, scale=float(tensor.scale), zero=float(tensor.zero), axis=axis
     )

@@ -129,7 +129,7 @@ def weight_format(layer: Layer, name: str) -> str:
 def fixed_allocation(workload: Workload) -> dict[str, tuple[str, str]]:
     """Formats of the layers for which a quantised model prescribes both."""
     return {
-        layer.name: (weight_format(layer, str(weight.format)), act_format(layer, str(act.format)))
+        layer.name: (str(weight.format), str(act.format))
         for layer in workload.layers
         for weight, act in [workload.fixed.get(layer.name, (None, None))]
         if weight is not None and act is not None
@@ -154,10 +154,10 @@ def layer_formats(
         Of the workload: what the model prescribes, which is then the only format.
     """
     of_weight, of_act = fixed.get(layer.name, (None, None))
-    seconds = weights if of_weight is None else [str(of_weight.format)]
-    firsts = activations if of_act is None else [str(of_act.format)]
-    signed = [weight_format(layer, x) if layer.dynamic else str(parse_format(x)) for x in seconds]
-    return list(dict.fromkeys(signed)), list(dict.fromkeys(act_format(layer, x) for x in firsts))
+    plain = [weight_format(layer, x) if layer.dynamic else str(parse_format(x)) for x in weights]
+    seconds = plain if of_weight is None else [str(of_weight.format)]
+    firsts = [act_format(layer, x) for x in activations] if of_act is None else [str(of_act.format)]
+    return list(dict.fromkeys(seconds)), list(dict.fromkeys(firsts))
 
 
 def _fit(signed: bool, name: str) -> str:

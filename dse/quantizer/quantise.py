@@ -8,11 +8,11 @@ import onnx
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.quantizer.equalise import equalise, pairs
 from macwright.dse.quantizer.layer import plan_layer
-from macwright.dse.quantizer.onnx_rounding import expressible
 from macwright.dse.quantizer.options import QuantOptions
 from macwright.dse.quantizer.partial_run import Stepper
 from macwright.dse.quantizer.plan import LayerPlan, apply_plan
 from macwright.dse.workload.layer import Layer, Workload
+from macwright.dse.workload.onnx_rounding import expressible
 from macwright.hw.formats import Format, parse_format
 
 __all__ = ["Allocation", "check_allocation", "prepare", "quantise"]

@@ -1,28 +1,42 @@
-"""Formats that a quantised model prescribes: QDQ pairs, and Quant nodes of QONNX."""
+"""Models that prescribe formats: quantisers become float operators that round as they do."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
-from onnx import helper
+from onnx import TensorProto, helper
 
+from macwright.dse.workload import contrib, qdq, qonnx, qoperator
+from macwright.dse.workload.carry import carry, on_codes
 from macwright.dse.workload.constants import Constants
 from macwright.dse.workload.fixed_tensor import FixedTensor
-from macwright.hw.formats import BinaryFormat, IntFormat
+from macwright.dse.workload.layer import Layer
+from macwright.dse.workload.lowering import Lowering
+from macwright.dse.workload.onnx_rounding import expressible
+from macwright.dse.workload.opset import upgraded
 
-__all__ = ["strip_quantisers"]
+__all__ = ["Fixed", "prescribed", "strip_quantisers"]
 
-#: Domains of QONNX's operators.
-DOMAINS = ("qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas")
-#: Operators whose results are values of their first operand.
-_PASS = {"MaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Slice"}
+Fixed = tuple[FixedTensor | None, FixedTensor | None]
+_Rewrite = Callable[[Lowering, onnx.NodeProto], None]
+_STANDARD: dict[str, _Rewrite] = {
+    "QuantizeLinear": qdq.quantize,
+    "DequantizeLinear": qdq.dequantize,
+    "DynamicQuantizeLinear": qdq.dynamic_quantize,
+    **qoperator.OPERATORS,
+}
+#: What rewrites each operator, by domain.
+_REWRITES: dict[str, dict[str, _Rewrite]] = {
+    "": _STANDARD,
+    "ai.onnx": _STANDARD,
+    contrib.DOMAIN: contrib.OPERATORS,
+    **dict.fromkeys(qonnx.DOMAINS, qonnx.OPERATORS),
+}
 
 
 def strip_quantisers(model: onnx.ModelProto, path: Path) -> tuple[onnx.ModelProto, Constants]:
-    """Take the quantisers out of a model, and compute what no input changes.
+    """Rewrite quantisers as float operators, and compute what no input changes.
 
     Parameters
     ----------
@@ -34,168 +48,95 @@ def strip_quantisers(model: onnx.ModelProto, path: Path) -> tuple[onnx.ModelProt
     Returns
     -------
     model : onnx.ModelProto
-        Model of float operators only, without initializers. Constants have the values of their
-        codes; other quantisers are replaced by Clip, as some exporters leave ReLU to them.
+        Model of float operators only, without initializers, that computes what the original does,
+        rounding included. What it gave as codes are whole numbers in floating point.
     constants : Constants
         Its constants, with the formats that the model prescribes for tensors, computed ones too.
 
     Raises
     ------
     ValueError
-        If a quantiser has scales that are computed, rounds otherwise than to nearest, or has a
-        zero point for each channel.
+        If a quantiser is of a kind that is not supported; the message names the node, the reason
+        and what would help.
     """
-    constants = Constants(model)
-    values, formats = constants.values, constants.formats
-    nodes: list[onnx.NodeProto] = []
-    codes: dict[str, tuple[str, FixedTensor]] = {}
+    model = upgraded(model, path)
+    low = Lowering(model, path)
     for node in model.graph.node:
-        source, result = node.input[0] if node.input else "", node.output[0]
-        if node.op_type in ("Quant", "BipolarQuant") and node.domain in DOMAINS:
-            tensor = _quant(node, values, path)
-            if source in values:
-                formats[result] = _placed(tensor, values[source], 0)
-                values[result] = _rounded(values[source], formats[result])
-            else:
-                nodes.append(_clip(node, source, tensor, values))
-                formats[result] = tensor
-        elif node.op_type == "QuantizeLinear":
-            codes[result] = source, _linear(node, values, path)
-        elif node.op_type == "DequantizeLinear":
-            if source in codes:
-                source, tensor = codes[source]
-            else:
-                tensor = _linear(node, values, path)
-            axis = int(_attribute(node, "axis", 1))  # type: ignore[call-overload]
-            if node.input[0] in values:
-                formats[result] = _placed(tensor, values[source], axis)
-                values[result] = _decoded(values[source], formats[result])
-            elif source in values:
-                formats[result] = _placed(tensor, values[source], axis)
-                values[result] = _rounded(values[source], formats[result])
-            elif node.input[0] in codes:
-                nodes.append(_clip(node, source, tensor, values))
-                formats[result] = tensor
-            else:
-                raise ValueError(
-                    f"Node {node.name or result} of {path.name} must dequantise a constant or what "
-                    "QuantizeLinear gives; integers in between are not supported"
-                )
-        elif not constants.fold(node):
-            if node.op_type in _PASS and source in formats:
-                formats[result] = formats[source]
-            nodes.append(node)
+        low.start(node)
+        rewrite = _REWRITES.get(node.domain, {}).get(node.op_type)
+        if rewrite is not None:
+            rewrite(low, node)
+            continue
+        for part in on_codes(low, node) if low.codes.intersection(node.input) else [node]:
+            if not low.constants.fold(part):
+                low.nodes.append(part)
+            carry(low, part)
+    outputs = [_real(item, low) for item in model.graph.output]
     # Not a copy of the whole: initializers, which may be large, are left behind.
     graph = helper.make_graph(
-        nodes,
+        _needed(low.nodes, [item.name for item in outputs]),
         model.graph.name,
-        [item for item in model.graph.input if item.name not in values],
-        list(model.graph.output),
+        [item for item in model.graph.input if item.name not in low.constants.values],
+        outputs,
     )
-    plain = [item for item in model.opset_import if item.domain in ("", "ai.onnx")]
-    return helper.make_model(graph, opset_imports=plain, ir_version=model.ir_version), constants
+    others = [x for x in model.opset_import if x.domain not in _REWRITES] + [
+        x for x in model.opset_import if x.domain in ("", "ai.onnx")
+    ]
+    return helper.make_model(
+        graph, opset_imports=others, ir_version=model.ir_version
+    ), low.constants
 
 
-def _clip(
-    node: onnx.NodeProto, source: str, tensor: FixedTensor, constants: dict[str, NDArray]
-) -> onnx.NodeProto:
-    """Node that saturates as a quantiser does."""
-    result = node.output[0]
-    names = [f"{result}::low", f"{result}::high"]
-    scale = float(tensor.scale.max())
-    for name, end in zip(names, (tensor.format.min, tensor.format.max), strict=True):
-        constants[name] = np.array((end - tensor.zero) * scale, np.float32)
-    return helper.make_node("Clip", [source, *names], [result], name=f"{result}::clip")
+def prescribed(layers: Sequence[Layer], constants: Constants, path: Path) -> dict[str, Fixed]:
+    """Formats of weights and activations by layer, None where they are free.
+
+    Raises
+    ------
+    ValueError
+        If hardware has no such operands: with a scale for each channel of the activations, or of
+        more than 16 bits.
+    """
+    pairs: dict[str, Fixed] = {}
+    for layer in layers:
+        weight, act = (constants.formats.get(name) for name in (layer.weight, layer.act))
+        for tensor, what in ((act, "Activations"), (weight, "Weights")):
+            if tensor is None:
+                continue
+            where = f"{what} of layer {layer.name} of {path.name} must have"
+            if not expressible(tensor.format):
+                raise ValueError(f"{where} at most 16 bits, not {tensor.format}")
+            if what == "Weights" and not layer.dynamic:
+                continue
+            if tensor.scale.ndim:
+                raise ValueError(
+                    f"{where} one scale for all channels, not {tensor.scale.size} scales; quantise "
+                    "activations per tensor"
+                )
+            if isinstance(tensor.zero, np.ndarray):
+                raise ValueError(
+                    f"{where} one whole zero point, not {tensor.zero.size} from "
+                    f"{tensor.zero.min():g} to {tensor.zero.max():g}"
+                )
+        if weight is not None or act is not None:
+            pairs[layer.name] = weight, act
+    return pairs
 
 
-def _quant(node: onnx.NodeProto, constants: Mapping, path: Path) -> FixedTensor:
-    """Format of a QONNX node."""
-    values = [_constant(node, name, constants, path) for name in node.input[1:]]
-    scale = values[0].astype(np.float32)
-    scale = scale.reshape(-1) if scale.size > 1 else scale.reshape(())
-    if node.op_type == "BipolarQuant":
-        return FixedTensor(format=BinaryFormat(), scale=scale)
-    mode = _attribute(node, "rounding_mode", b"ROUND")
-    mode = mode.decode() if isinstance(mode, bytes) else str(mode)
-    if mode.upper() not in ("ROUND", "HALF_EVEN"):
-        raise ValueError(
-            f"Node {node.name or node.output[0]} of {path.name} must round to nearest, not {mode}"
-        )
-    signed, narrow = bool(_attribute(node, "signed", 1)), bool(_attribute(node, "narrow", 0))
-    width = float(values[2].reshape(-1)[0])
-    if not width.is_integer():
-        raise ValueError(
-            f"Node {node.name or node.output[0]} of {path.name} must have a whole number of bits, "
-            f"not {width:g}"
-        )
-    fmt = IntFormat(int(width), signed=signed, symmetric=signed and narrow)
-    return FixedTensor(format=fmt, scale=scale, zero=_zero(node, values[1], path))
+def _real(value: onnx.ValueInfoProto, low: Lowering) -> onnx.ValueInfoProto:
+    """An output of the model in floating point, if it holds codes."""
+    if value.name not in low.codes:
+        return value
+    copy = onnx.ValueInfoProto()
+    copy.CopyFrom(value)
+    copy.type.tensor_type.elem_type = TensorProto.FLOAT
+    return copy
 
 
-def _linear(node: onnx.NodeProto, constants: Mapping, path: Path) -> FixedTensor:
-    """Format of QuantizeLinear or DequantizeLinear."""
-    scale = _constant(node, node.input[1], constants, path).astype(np.float32)
-    zero = np.zeros((), np.uint8)
-    if len(node.input) > 2 and node.input[2]:
-        zero = _constant(node, node.input[2], constants, path)
-    elif node.op_type == "DequantizeLinear" and node.input[0] in constants:
-        zero = np.zeros((), constants[node.input[0]].dtype)
-    if zero.dtype.kind not in "iu":
-        raise ValueError(
-            f"Node {node.name or node.output[0]} of {path.name} must quantise to integers, "
-            f"not {zero.dtype}"
-        )
-    fmt = IntFormat(8 * zero.dtype.itemsize, signed=zero.dtype.kind == "i")
-    return FixedTensor(
-        format=fmt,
-        scale=scale.reshape(-1) if scale.size > 1 else scale.reshape(()),
-        zero=_zero(node, zero, path),
-    )
-
-
-def _zero(node: onnx.NodeProto, zero: NDArray, path: Path) -> int:
-    values = np.unique(zero)
-    if len(values) != 1 or float(values[0]) != int(values[0]):
-        raise ValueError(
-            f"Node {node.name or node.output[0]} of {path.name} must have one whole zero point, "
-            f"not {len(values)} from {values.min()} to {values.max()}"
-        )
-    return int(values[0])
-
-
-def _constant(node: onnx.NodeProto, name: str, constants: Mapping, path: Path) -> NDArray:
-    if name not in constants:
-        raise ValueError(
-            f"Node {node.name or node.output[0]} of {path.name} must have constant scales, zero "
-            f"points and widths, not {name!r}, which is computed"
-        )
-    return np.asarray(constants[name])
-
-
-def _placed(tensor: FixedTensor, values: NDArray, axis: int) -> FixedTensor:
-    """Scale in a shape that broadcasts against values; of QONNX the first axis that fits."""
-    scale = tensor.scale
-    if scale.ndim == 0:
-        return tensor
-    if values.shape[axis % values.ndim] != scale.size:
-        axis = values.shape.index(scale.size)
-    shape = [1] * values.ndim
-    shape[axis] = scale.size
-    return replace(tensor, scale=scale.reshape(shape))
-
-
-def _rounded(values: NDArray, tensor: FixedTensor) -> NDArray[np.float32]:
-    codes = tensor.format.quantize(values / tensor.scale + np.float32(tensor.zero))
-    return np.asarray((codes - tensor.zero) * tensor.scale, np.float32)
-
-
-def _decoded(codes: NDArray, tensor: FixedTensor) -> NDArray[np.float32]:
-    numbers = codes.astype(np.float64) - tensor.zero
-    return np.asarray(numbers * tensor.scale, np.float32)
-
-
-def _attribute(node: onnx.NodeProto, name: str, default: object) -> object:
-    for item in node.attribute:
-        if item.name == name:
-            return helper.get_attribute_value(item)
-    return default
+def _needed(nodes: list[onnx.NodeProto], outputs: list[str]) -> list[onnx.NodeProto]:
+    """Nodes that the outputs depend on."""
+    used, rest = set(outputs), []
+    for node in reversed(nodes):
+        if used.intersection(node.output):
+            rest.append(node)
+            used.update(node.input)
+    return rest[::-1]

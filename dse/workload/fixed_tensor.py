@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from macwright.hw.formats import BinaryFormat, IntFormat
+from macwright.hw.formats import BinaryFormat, FloatFormat, IntFormat
 
 __all__ = ["FixedTensor"]
 
@@ -16,18 +16,18 @@ class FixedTensor:
 
     Parameters
     ----------
-    format : IntFormat or BinaryFormat
+    format : IntFormat, FloatFormat or BinaryFormat
         Format of the codes.
     scale : ndarray of float32, shape () or one that broadcasts against the tensor
         Value of one unit, positive; with as many axes as the tensor, so that it says itself which
         of them it changes along.
-    zero : int
-        Code that stands for 0.
+    zero : int or ndarray
+        Code that stands for 0; an array where it is none, or not the same everywhere.
     """
 
-    format: IntFormat | BinaryFormat
+    format: IntFormat | FloatFormat | BinaryFormat
     scale: NDArray[np.float32]
-    zero: int = 0
+    zero: int | NDArray[np.float32] = 0
 
     def of(self, fmt: object) -> "FixedTensor | None":
         """The same values in a format of the same width; None if they do not fit it."""

@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 
 from macwright.dse.workload.constants import Constants
-from macwright.dse.workload.fixed import strip_quantisers
-from macwright.dse.workload.layer import Layer, Workload
+from macwright.dse.workload.fixed import prescribed, strip_quantisers
+from macwright.dse.workload.layer import Workload
 from macwright.dse.workload.normalise import normalise
 from macwright.dse.workload.onnx_file import read_model
 from macwright.dse.workload.probe import probe_shapes
@@ -17,7 +17,6 @@ from macwright.dse.workload.samples import Samples
 from macwright.dse.workload.shapes import find_layers
 from macwright.dse.workload.signs import non_negative
 from macwright.dse.workload.support import check_support
-from macwright.hw.formats import IntFormat
 
 __all__ = ["load_workload"]
 
@@ -28,7 +27,7 @@ def load_workload(path: Path | str, dataset: Samples | None = None) -> Workload:
     Parameters
     ----------
     path : path
-        An ONNX file of opset 13 or later, with the weights in it or beside it.
+        An ONNX file, with the weights in it or beside it.
     dataset : Dataset, optional
         Data of the model. It fixes dimensions that the model leaves open (other than the batch),
         and tells whether the inputs are never negative.
@@ -61,9 +60,8 @@ def load_workload(path: Path | str, dataset: Samples | None = None) -> Workload:
             f"{path} must have a layer that multiplies by weights (Conv, Gemm or MatMul), not only "
             f"{', '.join(sorted({node.op_type for node in model.graph.node})) or 'no node at all'}"
         )
-    prescribed = _fixed(layers, constants, path)
     return Workload(
-        fixed=prescribed,
+        fixed=prescribed(layers, constants, path),
         path=path,
         sha256=digest,
         model=model,
@@ -77,33 +75,11 @@ def load_workload(path: Path | str, dataset: Samples | None = None) -> Workload:
 
 
 def _check(model: onnx.ModelProto, path: Path) -> None:
-    opset = max(item.version for item in model.opset_import if item.domain in ("", "ai.onnx"))
-    if opset < 13:
-        raise ValueError(
-            f"{path} must be of ONNX opset 13 or later, not {opset}; "
-            "onnx.version_converter.convert_version makes it so"
-        )
     try:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{path} must be a valid ONNX model, not one where {reason}") from error
-
-
-def _fixed(layers: list[Layer], constants: Constants, path: Path) -> dict:
-    """Prescribed formats by layer."""
-    pairs = {}
-    for layer in layers:
-        weight, act = constants.formats.get(layer.weight), constants.formats.get(layer.act)
-        signed = None if weight is None else weight.of(IntFormat(weight.format.width))
-        if signed is not None and signed.zero and not layer.dynamic:
-            raise ValueError(
-                f"Weights of layer {layer.name} of {path.name} must have no zero point, "
-                f"not {signed.zero}"
-            )
-        if weight is not None or act is not None:
-            pairs[layer.name] = weight, act
-    return pairs
 
 
 def _check_weights(constants: Constants, path: Path) -> None:

@@ -38,6 +38,9 @@ _KEEPS = {
     "Max": None,
     "Min": None,
     "HardSwish": (0,),
+    "Round": (0,),
+    "Ceil": (0,),
+    "Floor": (0,),
 }
 
 

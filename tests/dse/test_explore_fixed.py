@@ -86,23 +86,13 @@ def test_network_that_prescribes_all_formats_has_one_point(tmp_path):
     assert not (tmp_path / "run" / "uniform.csv").exists()
 
 
-def test_losses_of_prescribed_tensors_are_those_of_their_own_scales(tmp_path):
+def test_prescribed_tensors_lose_nothing(tmp_path):
     model = quantised(tmp_path, "linear")
     dataset = load_recipe(model)
     workload = load_workload(model, dataset)
     table = measure_sensitivity(workload, dataset, ["int4"], ["int4"], images=16)
     mine = table[table.layer == "linear"].set_index("tensor")
     assert mine.format.to_dict() == {"weight": "int5", "activation": "uint6"}
-    # The weights of the file are of the grid already.
-    assert mine.loss["weight"] == pytest.approx(0, abs=1e-9)
-    x = dataset.first(dataset.x_calib, 16)["x"]
-    weights = {item.name: numpy_helper.to_array(item) for item in workload.model.graph.initializer}
-    padded = np.pad(x[:, 0], ((0, 0), (1, 1), (1, 1)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
-    hidden = np.maximum(np.einsum("nyxij,oij->noyx", windows, weights["wc"][:, 0]), 0)
-    scale = 12.0 / 32  # coarser than any that fits the values
-    hidden = np.minimum(hidden, 63 * scale).reshape(16, -1)
-    error = np.rint(hidden / scale) * scale - hidden
-    wrong = error @ workload.tensor(workload.layer("linear").weight)
-    wrong -= wrong.mean(0)  # which the bias makes up for
-    assert mine.loss["activation"] == pytest.approx(np.mean(wrong**2), rel=1e-3)
+    # What the file computes is rounded to these formats already; other tensors change it.
+    assert mine.loss.to_numpy() == pytest.approx(0, abs=1e-9)
+    assert (table[table.layer == "conv"].loss > 1e-4).all()

@@ -220,11 +220,22 @@ def test_what_is_refused(tmp_path, change, message):
     assert "\n" not in str(caught.value)
 
 
-def test_old_opsets_and_foreign_operators_are_refused(tmp_path):
+def test_old_opsets_are_converted(tmp_path):
     proto = one("Conv", (6, 4, 3, 3), "w", out=("N", 6, 7, 7))
     proto.opset_import[0].version = 11
-    with pytest.raises(ValueError, match=r"must be of ONNX opset 13 or later, not 11; onnx\.v"):
+    workload = load_workload(saved(tmp_path, proto))
+    assert workload.model.opset_import[0].version == 13
+    assert [layer.weights for layer in workload.layers] == [6 * 4 * 3 * 3]
+    del proto.opset_import[:]
+    proto.opset_import.append(onnx.helper.make_opsetid("", 6))
+    proto.graph.node.append(onnx.helper.make_node("Scan", ["x"], ["never"]))
+    with pytest.raises(
+        ValueError, match=r"must be of ONNX opset 13 or later, or one that .* 6 with"
+    ):
         load_workload(saved(tmp_path, proto))
+
+
+def test_foreign_operators_are_refused(tmp_path):
     proto = one("Relu", (1,), "w", out=("N", 4, 9, 9))
     proto.graph.node[0].domain = "com.microsoft"
     proto.opset_import.append(onnx.helper.make_opsetid("com.microsoft", 1))

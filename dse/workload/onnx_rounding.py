@@ -6,7 +6,7 @@ leaving it for NumPy would break the network into pieces.
 
 import numpy as np
 
-from macwright.dse.quantizer.onnx_builder import Chain
+from macwright.dse.workload.onnx_builder import Chain
 from macwright.hw.formats import (
     BinaryFormat,
     BlockFormat,

@@ -1,0 +1,46 @@
+"""Networks with the formats that their files prescribe, run as macwright runs them."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from macwright.dse.data.recipe import Dataset
+from macwright.dse.quantizer import QuantOptions, fixed_allocation, quantise
+from macwright.dse.quantizer.plan import quantised_model
+from macwright.dse.workload import Workload, load_workload
+from macwright.dse.workload.session import session
+
+__all__ = ["difference", "run_prescribed", "run_with_onnxruntime"]
+
+
+def run_with_onnxruntime(model: onnx.ModelProto, x: np.ndarray, name: str = "x") -> np.ndarray:
+    """Outputs of the original model, node by node as it stands."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    running = onnxruntime.InferenceSession(model.SerializeToString(), options)
+    return np.asarray(running.run(None, {name: x})[0])
+
+
+def run_prescribed(path: Path, x: np.ndarray) -> tuple[Workload, dict, np.ndarray]:
+    """Workload, formats that it prescribes, and outputs in these; others get int8."""
+    name = load_workload(path).inputs[0]
+    dataset = Dataset(
+        task="regression", x_calib={name: x}, y_calib=None, x_eval={name: x},
+        y_eval=np.zeros(len(x)), sources=[],
+    )  # fmt: skip
+    workload = load_workload(path, dataset)
+    given = fixed_allocation(workload)
+    if set(given) != {layer.name for layer in workload.layers}:
+        return workload, given, session(workload.model).run(None, {name: x})[0]
+    network, plans = quantise(workload, dataset, given, options=QuantOptions())
+    return workload, given, session(quantised_model(network, plans)).run(None, {name: x})[0]
+
+
+def difference(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Root mean square of the difference, relative to that of `theirs`."""
+    assert ours.shape == theirs.shape
+    gap, size = ours.astype(np.float64) - theirs, np.sqrt(np.mean(theirs.astype(np.float64) ** 2))
+    return float(np.sqrt(np.mean(gap**2)) / (size or 1.0))
