@@ -1,0 +1,153 @@
+"""Requantiser with a constant shift: from a sum to the code of one consumer."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from amaranth.hdl import Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from macwright.hw.accelerator.stream import check_count
+from macwright.hw.arith.widths import range_width
+
+__all__ = ["Requantiser", "RequantiserSpec"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequantiserSpec:
+    """Everything that fixes a :class:`Requantiser`.
+
+    Parameters
+    ----------
+    sums : int
+        Bits of a sum, signed.
+    bias : int
+        Bits of the bias, signed; 0 for none.
+    multiplier : int
+        Bits of the multiplier, unsigned.
+    shift : int
+        By how many bits the product is shifted down.
+    zero : int
+        Level that stands for 0.
+    low, high : int
+        Least and greatest result.
+    bits : int
+        Bits of the result.
+    constant : int or None
+        The multiplier, where it is one number for all sums; then it is no port.
+    """
+
+    sums: int
+    bias: int
+    multiplier: int
+    shift: int
+    zero: int = 0
+    low: int
+    high: int
+    bits: int
+    constant: int | None = None
+
+    #: Register stages: sum with bias, product, rounding, saturation.
+    latency = 4
+    rst, target = False, "generic"
+
+    def __post_init__(self) -> None:
+        for name in ("sums", "multiplier", "bits"):
+            check_count(f"Requantiser {name}", getattr(self, name))
+        for name in ("bias", "shift"):
+            check_count(f"Requantiser {name}", getattr(self, name), least=0)
+        least, most = (-(1 << self.bits - 1), (1 << self.bits) - 1)
+        if not least <= self.low <= self.high <= most or (
+            self.low < 0 and self.high >= 1 << self.bits - 1
+        ):
+            raise ValueError(
+                f"Requantiser bounds must be a range of {self.bits} bits, not {self.low} to "
+                f"{self.high}"
+            )
+        if self.constant is not None and not 0 <= self.constant < 1 << self.multiplier:
+            raise ValueError(
+                f"Requantiser constant must have {self.multiplier} bits, not be {self.constant}"
+            )
+
+    @property
+    def total(self) -> int:
+        """Bits of sum plus bias."""
+        return max(self.sums, self.bias) + 1 if self.bias else self.sums
+
+    @cached_property
+    def name(self) -> str:
+        """Name of the Verilog module."""
+        words = [f"requantiser_s{self.sums}_b{self.bias}_m{self.multiplier}_sh{self.shift}"]
+        words += [f"z{self.zero}"] if self.zero else []
+        words += [f"{self.low}_{self.high}_y{self.bits}"]
+        words += [f"c{self.constant}"] if self.constant is not None else []
+        return "_".join(words).replace("-", "n")
+
+    def create(self) -> "Requantiser":
+        """Build the hardware."""
+        return Requantiser(self)
+
+
+class Requantiser(wiring.Component):
+    """``y = saturate(round(((x + bias) * scale + zero * 2**shift) / 2**shift))``.
+
+    The product is exact and rounded once, a tie to the even number; the result is limited to `low`
+    and `high`. Latency is four cycles, throughput one sum a cycle; nothing stalls and nothing is
+    reset.
+
+    Parameters
+    ----------
+    spec : RequantiserSpec
+        Widths and constants.
+
+    Members
+    -------
+    x : :py:`In(signed(sums))`
+        Sum.
+    bias : :py:`In(signed(bias))`, if the spec has it
+        Added without wrapping.
+    scale : :py:`In(multiplier)`, unless it is constant
+        Multiplier.
+    y : :py:`Out(bits)`
+        Result, registered; two's complement where `low` is negative.
+    """
+
+    def __init__(self, spec: RequantiserSpec) -> None:
+        self.spec: Any = spec
+        ports: dict[str, Any] = {"x": In(signed(spec.sums))}
+        ports |= {"bias": In(signed(spec.bias))} if spec.bias else {}
+        ports |= {"scale": In(spec.multiplier)} if spec.constant is None else {}
+        super().__init__(ports | {"y": Out(spec.bits)})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        spec = self.spec
+        total = Signal(signed(spec.total), name="total", reset_less=True)
+        m.d.sync += total.eq(self.x + self.bias if spec.bias else self.x)
+        if spec.constant is None:
+            scale = Signal(unsigned(spec.multiplier), name="scale_reg", reset_less=True)
+            m.d.sync += scale.eq(self.scale)
+        else:
+            scale = Const(spec.constant, spec.multiplier)
+        product = Signal(signed(spec.total + spec.multiplier), name="product", reset_less=True)
+        m.d.sync += product.eq(total * scale)
+        floor, up = self._rounding(m, product)
+        value = Signal(signed(len(floor) + 1), name="value")
+        y = Signal(spec.bits, name="y_reg", reset_less=True)
+        m.d.comb += [value.eq(floor + up), self.y.eq(y)]
+        m.d.sync += y.eq(Mux(value > spec.high, spec.high, Mux(value < spec.low, spec.low, value)))
+        return m
+
+    def _rounding(self, m: Module, product: Value) -> tuple[Signal, Signal]:
+        """Registers: the product's floor, with the zero, and whether it is rounded up."""
+        spec, shift = self.spec, self.spec.shift
+        low, high = product.shape().signed and -(1 << len(product) - 1), (1 << len(product) - 1) - 1
+        low, high = (low >> shift) + spec.zero, (high >> shift) + spec.zero
+        floor = Signal(signed(range_width(low, high)), name="floor")
+        half, rest = product[shift - 1] if shift else Const(0, 1), product[: max(0, shift - 1)]
+        kept = Signal(floor.shape(), name="floor_reg", reset_less=True)
+        up = Signal(name="up", reset_less=True)
+        m.d.comb += floor.eq((product >> shift) + spec.zero)
+        m.d.sync += [kept.eq(floor), up.eq(half & (rest.any() | floor[0]))]
+        return kept, up
