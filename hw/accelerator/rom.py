@@ -13,7 +13,7 @@ from macwright.hw.accelerator.library import Library
 
 __all__ = ["Rom"]
 
-_TEXT = """// Constants: {depth} words of {width} bits from {name}.hex, one clock edge after the address.
+_TEXT = """// Constants: {depth} words of {width} bits, one clock edge after the address.
 module {name}(
   input clk,
   input [{top_address}:0] addr,

@@ -48,7 +48,7 @@ class WindowSpec(StorageSpec):
     >>> spec = WindowSpec(bits=4, write_lanes=1, read_lanes=2, depth=40, height=5, width=6,
     ...                   channels=4, kernel=(3, 3), pads=(1, 1, 1, 1), passes=2)
     >>> spec.outputs, spec.beats, spec.sums, spec.least_depth
-    ((5, 6), 18, 60, 28)
+    ((5, 6), 18, 60, 30)
     """
 
     height: int
