@@ -16,6 +16,7 @@ from macwright.costmodel.technology.technology import Technology
 from macwright.dse.accuracy.evaluate import evaluate
 from macwright.dse.architecture.hardware import memory_node
 from macwright.dse.data.recipe import Dataset, load_recipe
+from macwright.dse.models import embedded_model
 from macwright.dse.search.front import Found, search
 from macwright.dse.search.options import needed_units, option_name, option_table
 from macwright.dse.sensitivity.measure import AccuracyPrediction
@@ -61,6 +62,21 @@ class Exploration:
         What was measured on the data kept back: number of samples and accuracies.
     seconds : dict
         Wall-clock time of each stage.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np, onnx
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> text = '<ir_version: 8, opset_import: ["": 17]> g (float[N,3] x) => (float[N,2] y) '
+    >>> text += '<float[3,2] w = {1, -2, 3, 0.5, -1, 2}> { y = MatMul(x, w) }'
+    >>> onnx.save(onnx.parser.parse_model(text), folder / "net.onnx")
+    >>> x = np.linspace(-1, 1, 48, dtype=np.float32).reshape(16, 3)
+    >>> np.savez(folder / "net.npz", x_calib=x, x_eval=x, y_eval=np.arange(16) % 2)
+    >>> settings = Settings(weights=("int4", "int8"), activations=("int8",), verify=False, jobs=1)
+    >>> exploration = explore(folder / "net.onnx", settings, data=folder / "net.npz")
+    >>> [layer.macs for layer in exploration.workload.layers], exploration.reference
+    ([6], 43.75)
     """
 
     settings: Settings
@@ -80,14 +96,20 @@ class Exploration:
     held_out: dict[str, Any] | None
     seconds: dict[str, float]
 
+    def __repr__(self) -> str:
+        statuses = {point.status for point in self.found.front}
+        said = f"all {statuses.pop()}" if len(statuses) == 1 else ", ".join(sorted(statuses))
+        name, technology = self.workload.path.name, self.settings.technology
+        return f"Exploration({name} on {technology}: {len(self.found.front)} points, {said})"
+
 
 def explore(
-    model: Path,
-    settings: Settings,
+    model: Path | str | None = None,
+    settings: Settings | None = None,
     *,
-    recipe: Path | None = None,
-    data: Path | None = None,
-    sensitivity: Path | None = None,
+    recipe: Path | str | None = None,
+    data: Path | str | None = None,
+    sensitivity: Path | str | None = None,
     technology: Technology | None = None,
     progress: Progress | None = None,
 ) -> Exploration:
@@ -95,13 +117,13 @@ def explore(
 
     Parameters
     ----------
-    model : Path
-        ONNX file.
-    settings : Settings
+    model : path, optional
+        ONNX file; by default the network that comes with macwright.
+    settings : Settings, optional
         Formats, costs, limits and how much to report.
-    recipe, data : Path, optional
+    recipe, data : path, optional
         Recipe, if not beside the model, or a bare ``.npz`` file.
-    sensitivity : Path, optional
+    sensitivity : path, optional
         Table of losses in place of the measured ones.
     technology : Technology, optional
         What Liberty files of the user give; else that of the name in the settings.
@@ -114,8 +136,25 @@ def explore(
         If the model, the data, a format or a budget cannot be used; the message says why.
     macwright.hw.files.ToolError
         If synthesis or simulation fails.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np, onnx
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> text = '<ir_version: 8, opset_import: ["": 17]> g (float[N,3] x) => (float[N,2] y) '
+    >>> text += '<float[3,2] w = {1, -2, 3, 0.5, -1, 2}> { y = MatMul(x, w) }'
+    >>> onnx.save(onnx.parser.parse_model(text), folder / "net.onnx")
+    >>> x = np.linspace(-1, 1, 48, dtype=np.float32).reshape(16, 3)
+    >>> np.savez(folder / "net.npz", x_calib=x, x_eval=x, y_eval=np.arange(16) % 2)
+    >>> settings = Settings(weights=("int4", "int8"), activations=("int8",), verify=False, jobs=1)
+    >>> explore(folder / "net.onnx", settings, data=folder / "net.npz")
+    Exploration(net.onnx on gates: 2 points, all optimal)
     """
     clock = _Clock()
+    model = embedded_model() if model is None else Path(model)
+    settings = settings or Settings()
+    sensitivity = None if sensitivity is None else Path(sensitivity)
     technology = technology or find_technology(settings.technology)
     chip = settings.architecture
     node_nm = memory_node(technology.record) if isinstance(chip, Temporal) else None

@@ -31,6 +31,11 @@ class Temporal:
     switched : tuple of str
         Units with several modes that may be unit types, as
         :func:`macwright.costmodel.unit_modes.switched_unit` takes them.
+
+    Examples
+    --------
+    >>> Temporal(types=1, rows=(8, 16)).clock_mhz
+    200.0
     """
 
     types: int = 2
@@ -64,6 +69,11 @@ class Dataflow:
     ----------
     clock_mhz : float
         Clock; units that are known to be slower are left out.
+
+    Examples
+    --------
+    >>> Dataflow(clock_mhz=100.0)
+    Dataflow(clock_mhz=100.0)
     """
 
     clock_mhz: float = 200.0
@@ -126,6 +136,12 @@ class Settings:
         Processes; None: one for each processor.
     scheduler : str or None
         Address of a Dask cluster that characterises units and evaluates allocations.
+
+    Examples
+    --------
+    >>> settings = Settings(technology="ecp5", budgets=(Budget("bops", max=1e9),))
+    >>> settings.objective, settings.points
+    ('area_time', 32)
     """
 
     technology: str = "gates"

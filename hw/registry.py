@@ -119,7 +119,13 @@ _REQUANT = [
 
 @lru_cache(maxsize=1)
 def registry() -> tuple[Any, ...]:
-    """One spec of every kind, no two of the same name."""
+    """One spec of every kind, no two of the same name.
+
+    Examples
+    --------
+    >>> [spec.name for spec in registry()][:2]
+    ['int_mac_int8_int8_int32', 'int_mac_int8_int4_int20']
+    """
     families = {
         "int_mac": _INT,
         "packed_mac": _PACKED,

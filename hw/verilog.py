@@ -73,7 +73,20 @@ def to_verilog(
 
 @lru_cache(maxsize=512)
 def unit_verilog(spec: Any) -> str:
-    """Verilog of a unit, its top module named ``spec.name``; the same text in every run."""
+    """Verilog of a unit, its top module named ``spec.name``; the same text in every run.
+
+    Parameters
+    ----------
+    spec : UnitSpec
+        Of any family.
+
+    Examples
+    --------
+    >>> from macwright.hw.pe import IntMacSpec
+    >>> text = unit_verilog(IntMacSpec())
+    >>> "module int_mac_int8_int8_int32(" in text, "input clear;" in text
+    (True, True)
+    """
     return to_verilog(spec.create(), name=spec.name, rst=spec.rst)
 
 

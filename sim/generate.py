@@ -74,6 +74,15 @@ def write_unit(spec: Any, folder: Path) -> dict[str, Any]:
     -------
     dict
         The manifest.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from macwright.hw.pe import IntMacSpec
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     manifest = write_unit(IntMacSpec(), Path(folder))
+    >>> manifest["top"], manifest["latency"]
+    ('int_mac_int8_int8_int32', 1)
     """
     manifest = describe(spec)
     if cells := manifest["verilog"].get("cells"):

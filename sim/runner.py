@@ -40,6 +40,12 @@ class SimResult:
         Files that are not what `macwright generate` wrote; they were simulated as they are.
     waves : Path or None
         Waveform file, if asked for.
+
+    Examples
+    --------
+    >>> result = SimResult(True, 5, [], Path("icarus/results.xml"), Path("icarus/simulate.log"))
+    >>> result.passed, result.waves
+    (True, None)
     """
 
     passed: bool
@@ -84,6 +90,17 @@ def simulate(
         If the folder holds no unit.
     ToolError
         If there is no simulator.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from macwright.hw.pe import IntMacSpec
+    >>> from macwright.sim.generate import write_unit
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = write_unit(IntMacSpec(), Path(folder))
+    ...     result = simulate(Path(folder), tests=["corners"])
+    >>> result.passed, result.tests
+    (True, 1)
     """
     folder = folder.resolve()
     manifest = _read_manifest(folder)

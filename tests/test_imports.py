@@ -1,10 +1,9 @@
 """Imports: no circle at any level, and rooms import only rooms before them."""
 
 import ast
-from pathlib import Path
 
 import networkx as nx
-from helpers.paths import ROOT
+from helpers.paths import ROOT, module_name
 
 PACKAGES = ("hw", "sim", "costmodel", "dse")
 #: Rooms in order: one imports only rooms before it. Files beside the rooms count as rooms.
@@ -27,12 +26,11 @@ KNOWN_CIRCLES = {
 }
 
 
-def module_name(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(("macwright", *parts)).removesuffix(".__init__")
-
-
 MODULES = {module_name(p): p for name in PACKAGES for p in (ROOT / name).rglob("*.py")}
+
+
+#: All but the modules of `dse/public`, whose names have no package of ours in them.
+PRIVATE = {name for name in MODULES if name.split(".")[1:2] and name.split(".")[1] in PACKAGES}
 
 
 def import_graph() -> nx.DiGraph:
@@ -61,8 +59,15 @@ def test_no_circle_of_imports():
     assert circles == KNOWN_CIRCLES
 
 
+def test_nothing_but_the_public_face_imports_it():
+    wrong = [(a, b) for a, b in import_graph().edges if a in PRIVATE and b not in PRIVATE]
+    assert not wrong
+
+
 def test_rooms_import_only_rooms_before_them():
     for importer, imported in import_graph().edges:
+        if not {importer, imported} <= PRIVATE:
+            continue  # the public face imports everything
         _, package, *inner = importer.split(".")
         _, other, *rest = imported.split(".")
         if package != other or package not in ROOMS or not inner or not rest:

@@ -96,6 +96,14 @@ def characterize(
     ToolError
         If no Yosys is installed, the technology is not mappable, or a unit cannot be synthesised;
         the message names it. Units that were done before are in the cache.
+
+    Examples
+    --------
+    >>> from macwright.hw.pe import IntMacSpec, spec_from_fields
+    >>> specs = [IntMacSpec(), spec_from_fields("int_mac", {"weight": "int4"})]
+    >>> rows = characterize(specs, "gates")
+    >>> bool(rows["area"][1] < rows["area"][0]), rows["area_unit"][0]
+    (True, 'gates')
     """
     technology = find_technology(technology) if isinstance(technology, str) else technology
     technology.flow(dsp=dsp)

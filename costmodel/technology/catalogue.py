@@ -175,7 +175,13 @@ LIBERTY_NAMES = tuple(name for name, record in RECORDS.items() if record.kind ==
 
 
 def technology_names() -> tuple[str, ...]:
-    """Names of all technologies that need no other file."""
+    """Names of all technologies that need no other file.
+
+    Examples
+    --------
+    >>> technology_names()
+    ('gates', 'ecp5', 'ice40', 'xc7')
+    """
     return tuple(name for name, record in RECORDS.items() if record.kind != "cells")
 
 
@@ -203,6 +209,11 @@ def target_of_technology(name: str) -> str:
 def find_technology(name: str) -> Technology:
     """Technology of a name.
 
+    Parameters
+    ----------
+    name : str
+        One of `technology_names` or of `LIBERTY_NAMES`.
+
     Returns
     -------
     Technology
@@ -214,6 +225,11 @@ def find_technology(name: str) -> Technology:
     ------
     ValueError
         If there is none.
+
+    Examples
+    --------
+    >>> find_technology("ecp5").area_unit, find_technology("nangate45").mappable
+    ('luts', False)
     """
     if name not in RECORDS:
         raise ValueError(f"Technology must be one of {', '.join(RECORDS)}, not {name!r}")

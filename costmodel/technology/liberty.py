@@ -84,6 +84,13 @@ def liberty_technology(
     ValueError
         If a file is not Liberty (file and line are named), the library has no flip-flop, or the
         node is not that of the name.
+
+    Examples
+    --------
+    >>> liberty_technology(["no.lib"], name="mine")  # doctest: +IGNORE_EXCEPTION_DETAIL
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: no.lib
     """
     key = tuple(str(Path(path).resolve()) for path in paths)
     library = _library(key)

@@ -50,6 +50,13 @@ class Technology:
         What the figures take for granted, for the record of the flow.
     code : str
         Hash of the code that `measure` uses.
+
+    Examples
+    --------
+    >>> from macwright.costmodel.technology.catalogue import find_technology
+    >>> technology = find_technology("ice40")
+    >>> technology.name, technology.area_unit, technology.mappable
+    ('ice40', 'luts', True)
     """
 
     record: TechnologyRecord

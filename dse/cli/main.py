@@ -5,14 +5,45 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from macwright.hw.files import ToolError
 
 __all__ = ["main"]
 
+#: Shells that completion scripts are written for.
+SHELLS = ("bash", "zsh", "tcsh")
 #: Sub-commands, in the order of the help; each is a module of macwright.dse.cli with
 #: ``add_arguments(parser)``, ``run(args)``, ``HELP`` and ``EXAMPLE``.
 COMMANDS = ("formats", "generate", "simulate", "characterize", "dse", "solve", "report")
+
+
+class _Version(argparse.Action):
+    """Print the version, which only this option looks up."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *args: Any) -> NoReturn:
+        from importlib.metadata import version
+
+        print(f"macwright {version('macwright')}")
+        parser.exit()
+
+
+class _Completion(argparse.Action):
+    """Print what makes a shell complete commands, options and file names."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: Any, values: Any, *args: Any
+    ) -> NoReturn:
+        try:
+            import shtab
+        except ImportError:
+            parser.exit(
+                1,
+                "macwright: error: Completion scripts need shtab: install it with "
+                "pip install 'macwright[completion]'\n",
+            )
+        print(shtab.complete(parser, shell=values))
+        parser.exit()
 
 
 def _parser(commands: Sequence[str]) -> argparse.ArgumentParser:
@@ -20,6 +51,13 @@ def _parser(commands: Sequence[str]) -> argparse.ArgumentParser:
         prog="macwright",
         description="Which number format should each layer of a network use, on which processing "
         "elements, and what does that really cost?",
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    parser.add_argument(
+        "--completion",
+        action=_Completion,
+        choices=SHELLS,
+        help="print a completion script of this shell and exit ([completion])",
     )
     sub = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     for name in commands:

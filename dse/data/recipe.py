@@ -33,6 +33,13 @@ class Dataset:
         Class, score, next tokens or wanted values of each sample.
     sources : list of Path
         Files that were read.
+
+    Examples
+    --------
+    >>> from macwright.dse.models import embedded_model
+    >>> dataset = load_recipe(embedded_model())
+    >>> dataset.metric_name, len(dataset.y_eval)
+    ('top-1 accuracy (%)', 2000)
     """
 
     task: str
@@ -122,6 +129,12 @@ def load_recipe(
         If the recipe or the data is absent.
     ValueError
         If the recipe, an array's name, shape or content, or a label will not do.
+
+    Examples
+    --------
+    >>> from macwright.dse.models import embedded_model
+    >>> {name: x.shape[1:] for name, x in load_recipe(embedded_model()).x_calib.items()}
+    {'input': (1, 28, 28)}
     """
     model_path = Path(model_path)
     if recipe_path is None and data_path is None:

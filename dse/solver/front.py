@@ -1,10 +1,12 @@
 """Fronts: all non-dominated points of two objectives, or evenly spaced ones."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape
 from time import perf_counter
 from typing import overload
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from macwright.dse.solver.choose import Chooser, chooser_of
@@ -33,6 +35,24 @@ class Front(Sequence[Solution]):
         Wall-clock time of all points.
     complete : bool
         False if the time was too short for some point that was asked for.
+
+    Examples
+    --------
+    >>> table = OptionTable.from_arrays(
+    ...     ["conv", "fc"],
+    ...     [["int4", "int8"], ["int4", "int8"]],
+    ...     loss=[[3.0, 0.5], [2.0, 0.25]],
+    ...     area_time=[[4.0, 9.0], [2.0, 5.0]],
+    ... )
+    >>> points = front(table)
+    >>> points.to_frame()
+       area_time  loss
+    0        6.0  5.00
+    1        9.0  3.25
+    2       11.0  2.50
+    3       14.0  0.75
+    >>> points[1].allocation
+    {'conv': 'int4', 'fc': 'int8'}
     """
 
     def __init__(
@@ -75,6 +95,20 @@ class Front(Sequence[Solution]):
             pair_terms=self.choose.terms,
             pair_error=self.choose.error,
         )
+
+    def to_frame(self) -> pd.DataFrame:
+        """Cost and objective of every point, columns of those names in their units."""
+        return pd.DataFrame({self.cost: self.costs, self.objective: self.objectives})
+
+    def __repr__(self) -> str:
+        ranges = (
+            f"{name} {values.min():.6g} to {values.max():.6g}"
+            for name, values in ((self.cost, self.costs), (self.objective, self.objectives))
+        )
+        return f"Front({len(self)} points, {', '.join(ranges)})"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self))}</p>" + self.to_frame().to_html(max_rows=20)
 
     def some(self, points: int) -> "Front":
         """At most `points` points, evenly spaced in cost, both ends among them."""
@@ -141,6 +175,17 @@ def front(
         If a name is unknown or no allocation is within the limits.
     TimeoutError
         If the time passed before any point was found.
+
+    Examples
+    --------
+    >>> table = OptionTable.from_arrays(
+    ...     ["conv", "fc"],
+    ...     [["int4", "int8"], ["int4", "int8"]],
+    ...     loss=[[3.0, 0.5], [2.0, 0.25]],
+    ...     area_time=[[4.0, 9.0], [2.0, 5.0]],
+    ... )
+    >>> front(table)
+    Front(4 points, area_time 6 to 14, loss 0.75 to 5)
     """
     if cost == objective:
         raise ValueError(f"Cost must be another column than the objective, not {cost!r}")

@@ -63,6 +63,18 @@ def solve(
     of itself and the rounding of its column, at most 2**-53 of the column's largest total for
     each layer. SCIP, HiGHS and CBC compute in doubles: their bound is trusted to 1e-9 of the range
     of the objective.
+
+    Examples
+    --------
+    >>> table = OptionTable.from_arrays(
+    ...     ["conv", "fc"],
+    ...     [["int4", "int8"], ["int4", "int8"]],
+    ...     loss=[[3.0, 0.5], [2.0, 0.25]],
+    ...     area_time=[[4.0, 9.0], [2.0, 5.0]],
+    ... )
+    >>> best = solve(table, budgets=[Budget("area_time", max=11)])
+    >>> best.status, best.objective, best.allocation
+    ('optimal', 2.5, {'conv': 'int8', 'fc': 'int4'})
     """
     began = perf_counter()
     deadline = began + time_limit_s if time_limit_s is not None else float("inf")

@@ -46,6 +46,14 @@ class Layer:
         Whether both operands are activations, as in attention.
     attributes : mapping
         The node's ONNX attributes, such as ``strides``.
+
+    Examples
+    --------
+    >>> from macwright.dse.models import embedded_model
+    >>> from macwright.dse.workload import load_workload
+    >>> layer = load_workload(embedded_model()).layers[0]
+    >>> layer.name, layer.m, layer.k, layer.n, layer.macs
+    ('stem', 784, 9, 24, 169344)
     """
 
     name: str
@@ -98,6 +106,14 @@ class Workload:
         Whether the model takes no other batch.
     fixed : mapping
         Formats of weights and activations that the model prescribes, by layer.
+
+    Examples
+    --------
+    >>> from macwright.dse.models import embedded_model
+    >>> from macwright.dse.workload import load_workload
+    >>> workload = load_workload(embedded_model())
+    >>> len(workload.layers), sum(layer.macs for layer in workload.layers)
+    (9, 4391360)
     """
 
     path: Path

@@ -43,6 +43,12 @@ def load_workload(path: Path | str, dataset: Samples | None = None) -> Workload:
     ValueError
         If the file is not a valid model, or holds what is not supported; the message names the
         node, the reason and what would help.
+
+    Examples
+    --------
+    >>> from macwright.dse.models import embedded_model
+    >>> [layer.op for layer in load_workload(embedded_model()).layers].count("Conv")
+    8
     """
     path = Path(path)
     model = read_model(path)

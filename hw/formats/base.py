@@ -28,6 +28,16 @@ class Format(ABC):
         Whether there are negative values.
     block : int
         Values that share a scale; 1 for formats without one.
+
+    Examples
+    --------
+    >>> from macwright.hw.formats import parse_format
+    >>> fmt = parse_format("e2m1fn")
+    >>> fmt.levels()
+    array([-6. , -4. , -3. , -2. , -1.5, -1. , -0.5,  0. ,  0.5,  1. ,  1.5,
+            2. ,  3. ,  4. ,  6. ])
+    >>> fmt.encode([0.6, -100.0]), fmt.quantize([0.6, -100.0])
+    (array([ 1, 15]), array([ 0.5, -6. ]))
     """
 
     width: int
@@ -190,6 +200,19 @@ class Format(ABC):
     @abstractmethod
     def _encode(self, grid: NDArray[np.float64]) -> NDArray[np.int64]:
         """Code word of each value of the format."""
+
+    def _repr_html_(self) -> str:
+        """Table for notebooks."""
+        specials = [name for name, has in (("inf", self.has_inf), ("NaN", self.has_nan)) if has]
+        rows = {
+            "bits of a code word": self.width,
+            "bits of a value in memory": f"{self.bits_per_value:g}",
+            "smallest and largest value": f"{self.min:g} to {self.max:g}",
+            "values in a block": self.block,
+            "special values": ", ".join(specials) or "none",
+        }
+        cells = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in rows.items())
+        return f"<table><caption>{self}</caption>{cells}</table>"
 
     def _check_table(self, what: str) -> None:
         if self.width > TABLE_WIDTH:

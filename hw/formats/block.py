@@ -40,6 +40,16 @@ class BlockCodes(NamedTuple):
         blocks; the last block may be shorter than the others.
     tensor_scale : float
         What multiplies all values; 1 where the scales are powers of two.
+
+    Examples
+    --------
+    >>> from macwright.hw.formats import parse_format
+    >>> fmt = parse_format("mxfp4")
+    >>> stored = fmt.encode_blocks([0.5, 3.0, -6.0, 12.0])
+    >>> stored.codes, stored.scales
+    (array([ 0,  3, 13,  7]), array([128]))
+    >>> fmt.decode_blocks(stored)
+    array([ 0.,  3., -6., 12.])
     """
 
     codes: NDArray[np.int64]

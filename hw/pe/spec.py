@@ -37,6 +37,15 @@ class UnitSpec:
         Key in :data:`macwright.hw.pe.FAMILIES`.
     parsers : dict
         For each field that is not text: the function that reads its text.
+
+    Examples
+    --------
+    >>> from macwright.hw.pe import IntMacSpec
+    >>> spec = IntMacSpec.from_fields({"weight": "int4", "acc": "exact", "terms": 9})
+    >>> spec.name, spec.latency, spec.macs_per_cycle
+    ('int_mac_int8_int4_int15', 1, 1)
+    >>> IntMacSpec.from_fields(spec.to_fields()) == spec
+    True
     """
 
     family: ClassVar[str] = ""

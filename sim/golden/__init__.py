@@ -33,7 +33,28 @@ _MODELS: dict[str, type[MacModel]] = {
 
 
 def golden_model(spec: Any) -> Any:
-    """Golden model of a unit."""
+    """Golden model of a unit.
+
+    Parameters
+    ----------
+    spec : UnitSpec
+        Of any family.
+
+    Returns
+    -------
+    MacModel, DotModel or PortModel
+        ``step(**codes, clear=…)`` is a clock edge; `acc` the accumulator as an unsigned code word,
+        None where the contract leaves it open.
+
+    Examples
+    --------
+    >>> from macwright.hw.pe import IntMacSpec
+    >>> model = golden_model(IntMacSpec())
+    >>> model.step(a=3, w=0xFE, clear=1)  # 3 x -2
+    >>> model.step(a=5, w=1, clear=0)
+    >>> hex(model.acc)
+    '0xffffffff'
+    """
     if spec.family in PORT_MODELS:
         return port_model(spec)
     if spec.family == "dot":

@@ -20,7 +20,17 @@ STEP, MOST_STEPS = 1e-4, 10_000_000
 
 
 class Infeasible(ValueError):
-    """No allocation is within the limits; the message says which, by how much, what would help."""
+    """No allocation is within the limits; the message says which, by how much, what would help.
+
+    Examples
+    --------
+    >>> from macwright.dse.solver import Budget, OptionTable, solve
+    >>> table = OptionTable.from_arrays(["fc"], [["int4", "int8"]], loss=[[2, 1]], bits=[[4, 8]])
+    >>> solve(table, budgets=[Budget("bits", max=3)])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    macwright.dse.solver.exact.infeasible.Infeasible: 'bits' must be at least 4, not 3: ...
+    """
 
 
 def explain(groups: Groups, choose: Choose) -> Infeasible:

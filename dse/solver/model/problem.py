@@ -24,7 +24,13 @@ LIMIT_ROUNDING = 1e-14
 
 @dataclass(frozen=True)
 class Budget:
-    """Limits of the total of a column, in its unit; ``None`` where there is none."""
+    """Limits of the total of a column, in its unit; ``None`` where there is none.
+
+    Examples
+    --------
+    >>> Budget("bops", max=1e9)
+    Budget(column='bops', min=None, max=1000000000.0)
+    """
 
     column: str
     min: float | None = None
@@ -39,6 +45,11 @@ class Count:
     """Limits of the number of layers with an option whose name matches a shell pattern.
 
     `column` is ``"option"`` or a label column of the table.
+
+    Examples
+    --------
+    >>> Count("int4*", max=3)  # at most three layers with an option whose name begins with int4
+    Count(pattern='int4*', min=None, max=3, column='option')
     """
 
     pattern: str

@@ -34,6 +34,19 @@ class Solution:
         Option of each layer.
     totals : dict from str to float
         Total of every column of the table, in its unit.
+
+    Examples
+    --------
+    >>> from macwright.dse.solver import OptionTable, solve
+    >>> table = OptionTable.from_arrays(
+    ...     ["conv", "fc"],
+    ...     [["int4", "int8"], ["int4", "int8"]],
+    ...     loss=[[3.0, 0.5], [2.0, 0.25]],
+    ...     area_time=[[4.0, 9.0], [2.0, 5.0]],
+    ... )
+    >>> best = solve(table)
+    >>> best.gap, best.totals
+    (0.0, {'loss': 0.75, 'area_time': 14.0})
     """
 
     status: str

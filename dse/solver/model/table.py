@@ -37,6 +37,17 @@ class OptionTable:
     ------
     ValueError
         If a value is missing, not finite or negative, or a name occurs twice.
+
+    Examples
+    --------
+    >>> table = OptionTable.from_arrays(
+    ...     ["conv", "fc"],
+    ...     [["int4", "int8"], ["int4", "int8"]],
+    ...     loss=[[3.0, 0.5], [2.0, 0.25]],
+    ...     area_time=[[4.0, 9.0], [2.0, 5.0]],
+    ... )
+    >>> table.n_rows, table.column("loss")
+    (4, array([3.  , 0.5 , 2.  , 0.25]))
     """
 
     layers: Sequence[str]

@@ -88,3 +88,21 @@ def test_no_terminal_means_no_progress_line():
     assert done.stderr == ""
     assert "\r" not in done.stdout + done.stderr
     assert "\x1b" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("shell", cli.SHELLS)
+def test_completion_scripts_name_every_command(shell, capsys):
+    pytest.importorskip("shtab", reason="needs shtab ([completion])")
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--completion", shell])
+    assert not stop.value.code
+    script = capsys.readouterr().out
+    assert all(command in script for command in cli.COMMANDS)
+
+
+def test_without_shtab_the_extra_is_named(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--completion", "bash"])
+    assert stop.value.code == 1
+    assert "macwright[completion]" in capsys.readouterr().err

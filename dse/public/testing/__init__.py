@@ -1,0 +1,1 @@
+"""Conformance: what every format and every unit must keep."""
