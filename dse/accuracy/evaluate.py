@@ -12,8 +12,8 @@ from macwright.costmodel.cache import Cache, content_key
 from macwright.dse.accuracy.cache import kept_array
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.data.task import log_softmax
+from macwright.dse.quantizer.batches import Batches
 from macwright.dse.quantizer.options import QuantOptions
-from macwright.dse.quantizer.partial_run import BATCH
 from macwright.dse.quantizer.plan import quantised_model
 from macwright.dse.quantizer.quantise import Allocation, check_allocation, quantise
 from macwright.dse.workload.layer import Workload
@@ -141,27 +141,21 @@ def run_model(
         If an output is NaN or infinite.
     """
     running = session(model)
-    samples = len(next(iter(feeds.values())))
-    size = workload.batch if workload.fixed_batch else BATCH
-    starts = range(0, samples, size)
+    batches = Batches(workload, len(next(iter(feeds.values()))))
+    split = {name: batches.split(name, value) for name, value in feeds.items()}
 
-    def run(start: int) -> np.ndarray:
-        chunk = {name: value[start : start + size] for name, value in feeds.items()}
-        short = size - len(next(iter(chunk.values())))
-        if short and workload.fixed_batch:
-            chunk = {
-                name: np.concatenate([value, np.repeat(value[-1:], short, axis=0)])
-                for name, value in chunk.items()
-            }
-        return np.asarray(running.run(None, chunk)[0])[: samples - start]
+    def run(index: int) -> np.ndarray:
+        chunk = {name: part[index] for name, part in split.items()}
+        return np.asarray(running.run(None, chunk)[0])
 
     parts = []
     with ThreadPoolExecutor(jobs or len(os.sched_getaffinity(0))) as pool:
-        for part in pool.map(run, starts):
+        for part in pool.map(run, range(len(batches))):
             parts.append(part)
             if progress:
-                progress("evaluation", min(len(parts) * size, samples), samples)
-    outputs = np.concatenate(parts)
+                done = min(len(parts) * batches.size, batches.samples)
+                progress("evaluation", done, batches.samples)
+    outputs = batches.by_sample(workload.output, parts)
     if not np.isfinite(outputs).all():
         raise ValueError(
             "The network must give finite outputs, not NaN or infinity; check the data's scaling"

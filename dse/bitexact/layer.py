@@ -187,7 +187,7 @@ def _as_tensor(
 ) -> NDArray[np.float32]:
     """Outputs in the layout of the network."""
     act = inputs[0]
-    if plan.layer.op != "Conv":
+    if not plan.layer.operator.spatial:
         return result.reshape(*act.shape[:-1], -1)
     assert plan.weight is not None
     shape = output_shape(plan.layer, act.shape, plan.weight.shape)

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 
 from macwright.dse.data.arrays import Archive, model_inputs
 from macwright.dse.data.task import TASKS, Task
 from macwright.dse.workload.onnx_file import read_model
+from macwright.dse.workload.precision import computed_dtype
 
 __all__ = ["Dataset", "load_recipe"]
 
@@ -186,8 +186,8 @@ def _inputs(path: Path) -> dict[str, tuple[np.dtype, list[int]]]:
     constants = {item.name for item in model.graph.initializer}
     return {
         value.name: (
-            np.dtype(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)),
-            [item.dim_value for item in value.type.tensor_type.shape.dim],
+            computed_dtype(value.type.tensor_type.elem_type),
+            [max(item.dim_value, 0) for item in value.type.tensor_type.shape.dim],
         )
         for value in model.graph.input
         if value.name not in constants
@@ -198,6 +198,8 @@ def _check(dataset: Dataset, inputs: dict[str, tuple[np.dtype, list[int]]], file
     for name, x in (("Calibration", dataset.x_calib), ("Evaluation", dataset.x_eval)):
         for key, values in x.items():
             wanted = inputs[key][1]
+            if values.ndim == len(wanted) + 1:  # the model takes one sample, without a batch
+                wanted = [0, *wanted]
             fits = len(wanted) == values.ndim and all(
                 size in (0, got) for size, got in zip(wanted[1:], values.shape[1:], strict=True)
             )

@@ -169,7 +169,7 @@ def fit_operand(
         See `Operand`; `values` are what is left.
     """
     histogram = values if isinstance(values, Histogram) else Histogram(values)
-    axis = -2 if second else 1 - rank if layer.op == "Conv" else -1
+    axis = -2 if second else layer.operator.sum_axis(rank)
     if isinstance(fmt, BlockFormat):
         scale = 1.0
         if isinstance(fmt.scale, FloatFormat):
@@ -177,7 +177,7 @@ def fit_operand(
             scale = float(np.float32(top)) if top > TINY else 1.0
         return Operand(format=fmt, scale=scale, axis=axis, channels=channels)
     if options.dynamic:
-        axes = tuple(range(1 - rank, 0)) if layer.op == "Conv" else (axis,)
+        axes = (axis,) if second else layer.operator.scale_axes(rank)
         return Operand(format=fmt, axis=axis, dynamic=axes, channels=channels)
     # The product of two offsets would not be a constant.
     scale, zero = act_range(

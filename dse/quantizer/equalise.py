@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from macwright.dse.workload.convolution import Conv
 from macwright.dse.workload.layer import Layer, Workload
 
 __all__ = ["equalise", "pairs"]
@@ -36,7 +37,11 @@ def pairs(workload: Workload) -> list[tuple[Layer, Layer]]:
         if len(readers[tensor]) != 1 or tensor == workload.output:
             continue
         after = by_name.get(readers[tensor][0].name)
-        if after is not None and layer.op == after.op == "Conv" and after.act == tensor:
+        if (
+            after is not None
+            and {type(layer.operator), type(after.operator)} == {Conv}
+            and after.act == tensor
+        ):
             found.append((layer, after))
     return found
 

@@ -74,7 +74,7 @@ def group_columns(layer: Layer, k: int, size: int) -> NDArray[np.int64]:
     Groups are runs of input channels, anew at each position of a kernel, as hardware that sums
     along channels reads them; where a channel has its own kernel, they are runs of positions.
     """
-    kernel = int(np.prod(layer.attributes.get("kernel_shape") or 1)) if layer.op == "Conv" else 1
+    kernel = layer.operator.kernel_size(layer)
     channels = k // kernel
     if channels == 1:
         return np.arange(k) // size

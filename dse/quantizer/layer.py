@@ -73,7 +73,7 @@ def plan_layer(
     channels, given = None, prescribed_grid(workload, layer, weight_format, len(matrix))
     if options.smooth and not prescribed and not given:
         channels = smoothing(layer, act, matrix)
-        act = act / channels.reshape(-1, *[1] * (act.ndim - 2 if layer.op == "Conv" else 0))
+        act = act / channels.reshape(-1, *[1] * (-1 - layer.operator.sum_axis(act.ndim)))
         matrix = matrix * _by_column(layer, channels)
     operand = prescribed or fit_operand(
         act, layer, act_format, options, act.ndim, channels=channels
@@ -122,7 +122,7 @@ def prescribed_operand(
     tensor = prescribed and prescribed.of(fmt)
     if tensor is None:
         return None
-    axis = -2 if second else 1 - rank if layer.op == "Conv" else -1
+    axis = -2 if second else layer.operator.sum_axis(rank)
     return Operand(
         format=tensor.format, scale=float(tensor.scale), zero=float(tensor.zero), axis=axis
     )
@@ -134,7 +134,7 @@ def smoothing(layer: Layer, act: _Array, matrix: _Array) -> _Array:
     Xiao, Lin, Seznec, Wu, Demouth, Han: SmoothQuant (ICML 2023), with strength 0.5: the square
     root of the channel's largest activation over its largest weight.
     """
-    axis = 1 if layer.op == "Conv" else act.ndim - 1
+    axis = act.ndim + layer.operator.sum_axis(act.ndim)
     of_act = np.abs(act).max(axis=tuple(i for i in range(act.ndim) if i != axis))
     kernel = layer.k * layer.groups // len(of_act)
     rows = np.abs(matrix).reshape(layer.groups, layer.n, -1, kernel)
@@ -210,7 +210,7 @@ class LayerWeights:
         bias = self.bias
         if options.bias_correction:
             lost = lost_means(result, moments)
-            bias = lost.reshape(-1) + (0 if layer.op == "MatMul" else bias)
+            bias = lost.reshape(-1) + (bias if layer.operator.takes_bias else 0)
         flat = Grid(format=grid.format, scale=grid.scale.reshape(len(self.matrix), -1))
         return flat, result.reshape(self.matrix.shape), bias
 
@@ -229,9 +229,9 @@ class LayerWeights:
         columns, outputs = patches(layer, act, wanted, self.shape, limit)
         if operand and operand.by_value:
             columns = operand.round(np.ascontiguousarray(columns))
-        if layer.op != "MatMul":
+        if layer.operator.takes_bias:
             outputs = outputs - self.bias.reshape(layer.groups, 1, layer.n)
-        if layer.op == "MatMul":
+        if not layer.operator.takes_bias:
             # Means over tokens say less about other texts than those over images about others:
             # they are kept small by the weights, before biases make up for them.
             return Moments(columns, outputs, centred=False, weights=token_weights(outputs))

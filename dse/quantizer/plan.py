@@ -74,7 +74,7 @@ def apply_plan(
         node.input[1] = f"{layer.name}::weights"
         constants.append(numpy_helper.from_array(scaled, node.input[1]))
         constants.append(numpy_helper.from_array(plan.bias, f"{layer.name}::biases"))
-        if layer.op == "MatMul":
+        if not layer.operator.takes_bias:
             node.output[0] = f"{layer.name}::sum"
             tail.append(("Add", [node.output[0], f"{layer.name}::biases"]))
         else:

@@ -111,7 +111,7 @@ def quantise(
     for index, layer in enumerate(workload.layers):
         wanted = _target(workload, layer, exact, rounded, {plan.layer.name for plan in plans})
         acts = rounded.advance([layer.act, layer.weight] if layer.dynamic else [layer.act])
-        if not layer.dynamic and layer.op != "Conv":
+        if not layer.dynamic and not layer.operator.spatial:
             acts, wanted = _unmasked(feeds, acts, wanted)
         plan = plan_layer(workload, layer, formats[layer.name], acts, wanted, options)
         plans.append(plan)

@@ -70,10 +70,14 @@ def cut_nodes(
 
 
 def _value(workload: Workload, name: str) -> onnx.ValueInfoProto:
-    shape: list[int | str] = list(workload.shapes[name])
+    shape: list[int | str] | None = list(workload.shapes[name])
     if name not in workload.dtypes:  # a constant that is given for once
         return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
-    if shape and not workload.fixed_batch:
-        shape[0] = f"{name}::0"
+    axis = workload.batch_axes.get(name)
+    if not workload.fixed_batch:
+        if axis is not None:
+            shape[axis] = f"{name}::{axis}"
+        elif workload.dtypes[name].kind == "f":
+            shape = None  # samples may be folded into any axis
     kind = helper.np_dtype_to_tensor_dtype(workload.dtypes[name])
     return helper.make_tensor_value_info(name, kind, shape)

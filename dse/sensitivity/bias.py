@@ -81,6 +81,6 @@ def _kept(workload: Workload) -> list[tuple[str, tuple[int, ...]]]:
         added = len(readers) == 1 and readers[0].op_type == "Add" and layer.out != workload.output
         name = readers[0].output[0] if added else layer.out
         rank = len(workload.shapes[name])
-        axes = (0, *range(2, rank)) if layer.op == "Conv" else tuple(range(rank - 1))
+        axes = layer.operator.other_axes(rank)
         kept.append((name, axes))
     return kept

@@ -1,6 +1,6 @@
 """Sensitivities of one layer: its operands changed, and the rest of the network run again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import onnxruntime as ort
@@ -10,7 +10,7 @@ from macwright.dse.quantizer.im2col import from_matrix, layer_bias, to_matrix
 from macwright.dse.quantizer.layer import LayerWeights, prescribed_grid, prescribed_operand
 from macwright.dse.quantizer.observers import Histogram
 from macwright.dse.quantizer.options import QuantOptions
-from macwright.dse.quantizer.partial_run import Stepper, run_batches
+from macwright.dse.quantizer.partial_run import Parts, Stepper, run_batches
 from macwright.dse.quantizer.subgraph import cut
 from macwright.dse.sensitivity.metrics import relative_error
 from macwright.dse.workload.layer import Layer, Workload
@@ -39,15 +39,18 @@ class LayerStudy:
     ) -> None:
         self.workload, self.layer, self.options = workload, layer, options
         self.metric, self.measure, self.reference = metric, measure, reference
-        self.values: _Arrays = dict(stepper.values)
-        self.samples, self.at_once = stepper.samples, stepper.at_once
+        self.batches, self.parts = stepper.batches, dict(stepper.parts)
+        own = [layer.act, layer.out, *([layer.weight] if layer.dynamic else [])]
+        self.values: _Arrays = {
+            name: self.batches.join(name, self.parts[name]) for name in own if name in self.parts
+        }
         self.alone = session(cut(workload, [layer.act, layer.weight], [layer.out]))
         self.after = None
-        known = {layer.out, *self.values}
+        known = {layer.out, *self.parts}
         later = [item.out for item in workload.layers[workload.layers.index(layer) + 1 :]]
         self.points = [
             name
-            for name in [*dict.fromkeys(later), workload.output]
+            for name in dict.fromkeys([*later, workload.output])
             if name in reference and name not in known
         ]
         if layer.out != workload.output:
@@ -115,9 +118,10 @@ class LayerStudy:
         return self._run(self.alone, [self.layer.out], operands)[0]
 
     def _run(
-        self, model: ort.InferenceSession, names: list[str], feeds: _Arrays
+        self, model: ort.InferenceSession, names: list[str], feeds: Mapping[str, np.ndarray | Parts]
     ) -> list[np.ndarray]:
-        return run_batches(self.workload, model, names, feeds, self.samples, at_once=self.at_once)
+        results = run_batches(self.batches, model, names, feeds)
+        return [self.batches.join(name, results[name]) for name in names]
 
     def _change(self, out: np.ndarray) -> float:
         if self.metric == "layer_mse":
@@ -132,7 +136,7 @@ class LayerStudy:
         if self.after is None:
             return {self.workload.output: out}
         feeds = {
-            value.name: out if value.name == self.layer.out else self.values[value.name]
+            value.name: out if value.name == self.layer.out else self.parts[value.name]
             for value in self.after.get_inputs()
         }
         found = self._run(self.after, self.points, feeds)

@@ -11,6 +11,8 @@ import onnx
 from onnx import numpy_helper
 
 from macwright.dse.workload.fixed_tensor import FixedTensor
+from macwright.dse.workload.mac_operator import MacOperator
+from macwright.dse.workload.mac_operators import MAC_OPERATORS
 
 __all__ = ["Layer", "Workload"]
 
@@ -26,7 +28,7 @@ class Layer:
     name : str
         Name of the ONNX node.
     op : str
-        ``Conv``, ``Gemm`` or ``MatMul``.
+        ``Conv``, ``ConvTranspose``, ``Gemm`` or ``MatMul``.
     act, weight, out : str
         Names of the tensors: activations read, weights (an initializer; the second activation
         if `dynamic`) and result.
@@ -74,6 +76,11 @@ class Layer:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def operator(self) -> MacOperator:
+        """What the ONNX operator means."""
+        return MAC_OPERATORS[self.op]
+
+    @property
     def macs(self) -> int:
         """Multiply-accumulates of one sample."""
         return self.groups * self.m * self.k * self.n
@@ -101,9 +108,14 @@ class Workload:
     dtypes : dict
         Element type of every tensor that a node computes or the model reads.
     batch : int
-        Samples in each run of `shapes`.
+        Elements of the inputs' first axis in each run of `shapes`.
     fixed_batch : bool
-        Whether the model takes no other batch.
+        Whether the model takes no other number of them, or samples cannot be told apart in a run.
+    batch_axes : mapping
+        Axis that the samples of a run lie along, by tensor that a node computes or the model
+        reads; absent where all samples share the tensor, or there is no such axis.
+    notes : tuple of str
+        What was done to the model that a user should know of, a sentence each.
     fixed : mapping
         Formats of weights and activations that the model prescribes, by layer.
 
@@ -125,6 +137,8 @@ class Workload:
     dtypes: dict[str, np.dtype]
     batch: int
     fixed_batch: bool
+    batch_axes: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     fixed: Mapping[str, tuple[FixedTensor | None, FixedTensor | None]] = field(default_factory=dict)
 
     @property

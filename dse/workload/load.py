@@ -7,12 +7,15 @@ import networkx as nx
 import numpy as np
 import onnx
 
+from macwright.dse.workload.batch_axis import with_batch_axis
 from macwright.dse.workload.constants import Constants
 from macwright.dse.workload.fixed import prescribed, strip_quantisers
 from macwright.dse.workload.layer import Workload
+from macwright.dse.workload.mac_operators import MAC_OPERATORS
 from macwright.dse.workload.normalise import normalise
 from macwright.dse.workload.onnx_file import read_model
-from macwright.dse.workload.probe import probe_shapes
+from macwright.dse.workload.precision import in_float32
+from macwright.dse.workload.probe import probe
 from macwright.dse.workload.samples import Samples
 from macwright.dse.workload.shapes import find_layers
 from macwright.dse.workload.signs import non_negative
@@ -53,17 +56,19 @@ def load_workload(path: Path | str, dataset: Samples | None = None) -> Workload:
     path = Path(path)
     model = read_model(path)
     digest = hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
+    model, notes = in_float32(model)
     model, constants = strip_quantisers(model, path)
     check_support(model, path)
     _check_weights(constants, path)
     model = normalise(model, constants, path)
     _check(model, path)
-    shapes, dtypes, batch, fixed = probe_shapes(model, path, dataset)
-    signs = non_negative(model, dataset)
-    layers = find_layers(model, shapes, batch, signs)
+    with_batch_axis(model, dataset)
+    seen = probe(model, path, dataset)
+    layers = find_layers(model, seen, non_negative(model, dataset))
     if not layers:
         raise ValueError(
-            f"{path} must have a layer that multiplies by weights (Conv, Gemm or MatMul), not only "
+            f"{path} must have a layer that multiplies by weights ({', '.join(MAC_OPERATORS)}), "
+            "not only "
             f"{', '.join(sorted({node.op_type for node in model.graph.node})) or 'no node at all'}"
         )
     return Workload(
@@ -73,10 +78,12 @@ def load_workload(path: Path | str, dataset: Samples | None = None) -> Workload:
         model=model,
         layers=layers,
         graph=_graph(model),
-        shapes=shapes,
-        dtypes=dtypes,
-        batch=batch,
-        fixed_batch=fixed,
+        shapes=seen.shapes,
+        dtypes=seen.dtypes,
+        batch=seen.batch,
+        fixed_batch=seen.fixed,
+        batch_axes=seen.axes,
+        notes=notes,
     )
 
 

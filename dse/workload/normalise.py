@@ -8,11 +8,10 @@ import onnx
 from onnx import helper
 
 from macwright.dse.workload.constants import Constants
+from macwright.dse.workload.mac_operators import MAC_OPERATORS
+from macwright.dse.workload.nodes import attribute
 
-__all__ = ["attribute", "normalise"]
-
-#: Operators whose second operand holds the weights.
-MAC_OPS = ("Conv", "Gemm", "MatMul")
+__all__ = ["normalise"]
 
 
 def normalise(model: onnx.ModelProto, constants: Constants, path: Path) -> onnx.ModelProto:
@@ -65,14 +64,6 @@ def normalise(model: onnx.ModelProto, constants: Constants, path: Path) -> onnx.
     return helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
 
 
-def attribute(node: onnx.NodeProto, name: str, default: object = None) -> object:
-    """Value of a node's attribute, or the default."""
-    for item in node.attribute:
-        if item.name == name:
-            return helper.get_attribute_value(item)
-    return default
-
-
 def _name(nodes: list[onnx.NodeProto]) -> None:
     taken: set[str] = set()
     for index, node in enumerate(nodes):
@@ -86,7 +77,7 @@ def _name(nodes: list[onnx.NodeProto]) -> None:
 
 def _weights_second(node: onnx.NodeProto, constants: Constants, path: Path) -> list[onnx.NodeProto]:
     """A product of weights by activations as the transpose of one of activations by weights."""
-    if node.op_type not in MAC_OPS or node.input[0] not in constants.values:
+    if node.op_type not in MAC_OPERATORS or node.input[0] not in constants.values:
         return [node]
     if node.op_type != "MatMul" or constants.values[node.input[0]].ndim != 2:
         raise ValueError(
@@ -108,7 +99,7 @@ def _weights_second(node: onnx.NodeProto, constants: Constants, path: Path) -> l
 def _own_weights(nodes: list[onnx.NodeProto], constants: Constants) -> None:
     uses = Counter(name for node in nodes for name in node.input)
     for node in nodes:
-        if node.op_type not in MAC_OPS:
+        if node.op_type not in MAC_OPERATORS:
             continue
         for i in range(1, len(node.input)):
             name = node.input[i]
@@ -128,7 +119,8 @@ def _fold_batch_norm(
         before = producer.get(node.input[0]) if node.op_type == "BatchNormalization" else None
         if (
             before is None
-            or before.op_type not in ("Conv", "Gemm")
+            or before.op_type not in MAC_OPERATORS
+            or not MAC_OPERATORS[before.op_type].takes_bias
             or before.input[1] not in values
             or before.input[1] in constants.formats
             or any(name not in values for name in [*before.input[2:], *node.input[1:]])
@@ -140,14 +132,12 @@ def _fold_batch_norm(
         if before.op_type == "Gemm":
             _plain_gemm(before, constants)
         gain, shift, mean, variance = (values[name].astype(np.float64) for name in node.input[1:5])
-        gain = gain / np.sqrt(variance + float(attribute(node, "epsilon", 1e-5)))  # type: ignore
+        gain = gain / np.sqrt(variance + float(attribute(node, "epsilon", 1e-5)))
         weight = values[before.input[1]]
         bias = values[before.input[2]] if len(before.input) > 2 else np.zeros(len(gain))
-        along = 0 if before.op_type == "Conv" or attribute(before, "transB", 0) else 1
-        shape = [1] * weight.ndim
-        shape[along] = -1
+        factor = MAC_OPERATORS[before.op_type].along_outputs(before, gain, weight.shape)
         name = f"{before.name}::bias"
-        values[before.input[1]] = (weight * gain.reshape(shape)).astype(weight.dtype)
+        values[before.input[1]] = (weight * factor).astype(weight.dtype)
         values[name] = ((bias - mean) * gain + shift).astype(weight.dtype)
         del before.input[2:]
         before.input.append(name)
@@ -159,7 +149,7 @@ def _fold_batch_norm(
 def _plain_gemm(node: onnx.NodeProto, constants: Constants) -> None:
     """Move ``alpha`` and ``beta`` into the constants, where they are constants."""
     for name, index in (("alpha", 1), ("beta", 2)):
-        factor = float(attribute(node, name, 1.0))  # type: ignore[arg-type]
+        factor = float(attribute(node, name, 1.0))
         if factor != 1 and len(node.input) > index and node.input[index] in constants.values:
             constants.multiply(node.input[index], factor)
             others = [item for item in node.attribute if item.name != name]

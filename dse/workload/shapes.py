@@ -3,52 +3,45 @@
 import math
 
 import onnx
-from onnx import helper
 
 from macwright.dse.workload.layer import Layer
-from macwright.dse.workload.normalise import MAC_OPS, attribute
+from macwright.dse.workload.mac_operators import MAC_OPERATORS
+from macwright.dse.workload.nodes import attributes
+from macwright.dse.workload.probe import Probe
 
 __all__ = ["find_layers"]
 
 
-def find_layers(
-    model: onnx.ModelProto,
-    shapes: dict[str, tuple[int, ...]],
-    batch: int,
-    non_negative: set[str],
-) -> list[Layer]:
-    """Describe each Conv, Gemm and MatMul.
+def find_layers(model: onnx.ModelProto, probe: Probe, non_negative: set[str]) -> list[Layer]:
+    """Describe each MAC operator, for one sample.
 
     Parameters
     ----------
     model : onnx.ModelProto
         From `normalise`.
-    shapes : dict of tuple
-        Shape of every tensor, for `batch` samples.
-    batch : int
-        Samples that `shapes` stand for.
+    probe : Probe
+        Shapes of its tensors.
     non_negative : set of str
         Tensors that are never negative.
+
+    Raises
+    ------
+    ValueError
+        If an operator is of a form that has no such description.
     """
     constants = {item.name for item in model.graph.initializer}
     layers = []
     for node in model.graph.node:
-        if node.op_type not in MAC_OPS:
+        operator = MAC_OPERATORS.get(node.op_type)
+        if operator is None:
             continue
         act, weight, out = node.input[0], node.input[1], node.output[0]
         dynamic = weight not in constants
-        if node.op_type == "Gemm" and (attribute(node, "transA", 0) or (dynamic and batch > 1)):
-            raise ValueError(
-                f"Node {node.name} must be a Gemm of samples by weights, not one that transposes "
-                "its first operand or multiplies two activations; use MatMul and Transpose"
-            )
-        if node.op_type == "Conv" and dynamic:
-            raise ValueError(
-                f"Node {node.name} must have constant weights, not {weight!r}, which is computed; "
-                "export the model with constants folded"
-            )
-        sizes = {"Conv": _conv, "Gemm": _gemm, "MatMul": _matmul}[node.op_type]
-        m, k, n, groups = sizes(node, shapes, batch, dynamic)
+        if problem := operator.problem(node, dynamic=dynamic):
+            raise ValueError(f"Node {node.name} must be {problem}")
+        shapes = probe.shapes
+        m, k, n, groups = operator.sizes(node, shapes)
+        m, groups = _of_one_sample(probe, dynamic, m, groups)
         layers.append(
             Layer(
                 name=node.name,
@@ -61,54 +54,19 @@ def find_layers(
                 n=n,
                 groups=groups,
                 weights=0 if dynamic else math.prod(shapes[weight]),
-                activations=math.prod(shapes[act]) // batch,
-                outputs=math.prod(shapes[out]) // batch,
+                activations=math.prod(shapes[act]) // probe.samples,
+                outputs=math.prod(shapes[out]) // probe.samples,
                 act_signed=act not in non_negative,
                 weight_signed=not dynamic or weight not in non_negative,
                 dynamic=dynamic,
-                attributes=_attributes(node, shapes[weight]),
+                attributes=operator.attributes(node, shapes) | attributes(node),
             )
         )
     return layers
 
 
-_Sizes = tuple[int, int, int, int]
-
-
-def _conv(node: onnx.NodeProto, shapes: dict, batch: int, dynamic: bool) -> _Sizes:
-    groups = int(attribute(node, "group", 1))  # type: ignore[call-overload]
-    channels, *kernel = shapes[node.input[1]]
-    positions = math.prod(shapes[node.output[0]][2:])
-    return positions, math.prod(kernel), channels // groups, groups
-
-
-def _gemm(node: onnx.NodeProto, shapes: dict, batch: int, dynamic: bool) -> _Sizes:
-    rows, columns = shapes[node.input[1]]
-    k, n = (columns, rows) if attribute(node, "transB", 0) else (rows, columns)
-    return shapes[node.input[0]][0] // batch, k, n, 1
-
-
-def _matmul(node: onnx.NodeProto, shapes: dict, batch: int, dynamic: bool) -> _Sizes:
-    left, right = shapes[node.input[0]], shapes[node.input[1]]
-    if (len(right) > 2 and not dynamic) or len(left) < 2 or len(right) < 2:
-        raise ValueError(
-            f"Node {node.name} must multiply by a matrix of weights, not by shape {right}; "
-            "split the product when exporting"
-        )
-    if not dynamic:
-        return math.prod(left[:-1]) // batch, left[-1], right[1], 1
-    groups = math.prod(shapes[node.output[0]][:-2]) // batch
-    return left[-2], left[-1], right[-1], groups
-
-
-def _attributes(node: onnx.NodeProto, weight_shape: tuple[int, ...]) -> dict[str, object]:
-    """Attributes by name, with the kernel's shape where the node leaves it to the weights."""
-    found = {item.name: _plain(item) for item in node.attribute}
-    if node.op_type == "Conv":
-        found.setdefault("kernel_shape", list(weight_shape[2:]))
-    return found
-
-
-def _plain(item: onnx.AttributeProto) -> object:
-    value = helper.get_attribute_value(item)
-    return value.decode() if isinstance(value, bytes) else value
+def _of_one_sample(probe: Probe, dynamic: bool, m: int, groups: int) -> tuple[int, int]:
+    """Rows and groups of one sample of those that a run holds."""
+    if dynamic and groups % probe.samples == 0:
+        return m, groups // probe.samples
+    return m // probe.samples, groups

@@ -8,7 +8,6 @@ __all__ = ["check_support"]
 
 _EXPORT = "export the model in evaluation mode with plain operators"
 _UNSUPPORTED = {
-    "ConvTranspose": "replace it by Resize and Conv",
     "DeformConv": "replace it by Conv",
     "LSTM": "use a network without recurrent layers",
     "GRU": "use a network without recurrent layers",

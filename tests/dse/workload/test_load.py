@@ -188,9 +188,9 @@ def test_signs_are_proved_through_clip_pool_add_and_data(tmp_path):
     ("change", "message"),
     [
         (
-            lambda g: setattr(g.node[0], "op_type", "ConvTranspose"),
+            lambda g: setattr(g.node[0], "op_type", "DeformConv"),
             "Node n_logits of net.onnx must be an operator that macwright can quantise, "
-            "not ConvTranspose; replace it by Resize and Conv",
+            "not DeformConv; replace it by Conv",
         ),
         (
             lambda g: g.input[0].type.tensor_type.shape.dim[2].Clear(),
