@@ -1,5 +1,6 @@
 """Content-addressed cache of results that take long to make."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -44,11 +45,13 @@ def modules_sha256(*names: str) -> str:
 
 
 class Cache:
-    """Results by key, one JSON file each.
+    """Results by key, one file each: JSON values, or bytes.
 
     A file is written whole and then renamed, and a key fixes its content, so any number of
     processes may read and write at once: the worst that happens is that two of them make the same
-    result. A file that is damaged, in whatever way, counts as absent and is written anew.
+    result. Every file holds a digest of its key and content, which is checked when it is read: a
+    file that is damaged, in whatever way, counts as absent and is written anew. A cache that
+    cannot be read or written costs time alone.
 
     Parameters
     ----------
@@ -61,21 +64,21 @@ class Cache:
     def __init__(self, name: str, *, folder: Path | None = None) -> None:
         self.folder = (cache_dir() if folder is None else folder) / name
 
-    def path(self, key: str) -> Path:
-        """File of a key."""
-        return self.folder / key[:2] / f"{key}.json"
+    def path(self, key: str, kind: str = "json") -> Path:
+        """File of a key; `kind` is ``json`` or ``bytes``."""
+        return self.folder / key[:2] / f"{key}.{kind}"
 
     def get(self, key: str) -> Any | None:
         """Result of a key, or None if the cache has none or its file is damaged."""
         try:
             entry = json.loads(self.path(key).read_bytes())
             intact = entry["key"] == key and entry["sha256"] == _digest(entry["result"])
-        except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
         return entry["result"] if intact else None
 
     def put(self, key: str, result: Any) -> None:
-        """Keep a result.
+        """Keep a result, if the cache can be written.
 
         Parameters
         ----------
@@ -83,14 +86,36 @@ class Cache:
             From :func:`content_key`.
         result : JSON value
             Anything but None.
-
-        Raises
-        ------
-        OSError
-            If the folder cannot be written or the disk is full; nothing is left behind.
         """
         entry = {"key": key, "sha256": _digest(result), "result": result}
-        write_atomic(self.path(key), json.dumps(entry, sort_keys=True, allow_nan=False) + "\n")
+        text = json.dumps(entry, sort_keys=True, allow_nan=False) + "\n"
+        self._write(self.path(key), text.encode())
+
+    def get_bytes(self, key: str) -> bytes | None:
+        """Bytes of a key, or None if the cache has none or its file is damaged."""
+        try:
+            raw = self.path(key, "bytes").read_bytes()
+        except OSError:
+            return None
+        data = raw[_SHA256_BYTES:]
+        return data if raw[:_SHA256_BYTES] == _bytes_digest(key, data) else None
+
+    def put_bytes(self, key: str, data: bytes) -> None:
+        """Keep bytes, if the cache can be written."""
+        self._write(self.path(key, "bytes"), _bytes_digest(key, data) + data)
+
+    @staticmethod
+    def _write(path: Path, raw: bytes) -> None:
+        # A full disk or a folder of others: the result is there all the same.
+        with contextlib.suppress(OSError):
+            write_atomic(path, raw)
+
+
+_SHA256_BYTES = 32
+
+
+def _bytes_digest(key: str, data: bytes) -> bytes:
+    return hashlib.sha256(key.encode() + b"\0" + data).digest()
 
 
 def _digest(value: Any) -> str:

@@ -14,6 +14,7 @@ from macwright.costmodel.stimulus.layer import LayerOperands
 from macwright.costmodel.technology import fpga as flow_fpga
 from macwright.costmodel.technology import gates as flow_gates
 from macwright.costmodel.technology import levels as flow_levels
+from macwright.costmodel.technology.levels import count_cells, mapped_module
 from macwright.costmodel.technology.technology import Technology
 from macwright.costmodel.unit_modes import UnitMode, row_name
 from macwright.hw.files import ToolError
@@ -211,10 +212,13 @@ def map_unit(
         If the text is not valid Verilog or cannot be mapped.
     """
     script, endings = technology.script(top, dsp=dsp)
-    texts = {**technology.files, "unit.v": verilog}
+    texts = {**technology.texts(), "unit.v": verilog}
     try:
         netlists = run_yosys(yosys, script, texts, outputs=list(endings.values()))
         by_ending = dict(zip(endings, netlists, strict=True))
+        for made in netlists:
+            if not count_cells(mapped_module(made, top)):
+                raise ToolError("synthesis left a netlist without cells")
         if technology.size is not None:
             sizes = {ending: technology.size(n, top) for ending, n in by_ending.items()}
             least = min(sizes.values())

@@ -150,9 +150,13 @@ def run_yosys(
         if done.returncode != 0 or not all(path.is_file() for path in written):
             raise ToolError(f"{yosys} failed: {_reason(done)}")
         try:
-            return [json.loads(path.read_bytes()) for path in written]
+            netlists = [json.loads(path.read_bytes()) for path in written]
         except ValueError:
             raise ToolError(f"{yosys} wrote no valid netlist; is the disk full?") from None
+        for path, netlist in zip(written, netlists, strict=True):
+            if not isinstance(netlist, dict) or not netlist.get("modules"):
+                raise ToolError(f"{yosys} wrote an empty netlist {path.name}")
+        return netlists
 
 
 def _run(
@@ -163,6 +167,8 @@ def _run(
     with subprocess.Popen(
         command,
         cwd=folder,
+        # Yosys' own temporary folders, which ABC's failure leaves behind, go with this one.
+        env={**os.environ, "TMPDIR": str(folder)},
         stdin=subprocess.DEVNULL,
         stdout=pipe,
         stderr=pipe,

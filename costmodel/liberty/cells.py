@@ -120,6 +120,8 @@ class Cell:
     leakage : tuple of (float, str)
         nW and condition of each leakage_power group of the supply (not the ground) pins.
     cell_leakage_nw : float or None
+    dont_use : bool
+        Whether the library forbids a synthesiser to pick it.
     """
 
     name: str
@@ -129,6 +131,7 @@ class Cell:
     other_state: str
     leakage: tuple[tuple[float, str], ...]
     cell_leakage_nw: float | None
+    dont_use: bool = False
 
     @property
     def inputs(self) -> list[str]:

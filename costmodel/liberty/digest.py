@@ -6,12 +6,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from macwright.costmodel.liberty.logic import parse_expression
-from macwright.costmodel.liberty.syntax import Group, Source, parse_groups
+from macwright.costmodel.liberty.logic import inputs_of, parse_expression
+from macwright.costmodel.liberty.syntax import Group, Source, parse_groups, plain
+from macwright.costmodel.liberty.tables import NotUnderstood, TableReader
+from macwright.costmodel.liberty.units import (
+    library_temperature,
+    library_units,
+    library_voltage,
+)
 
-__all__ = ["digest_library"]
+__all__ = ["MOST_PINS", "digest_library"]
 
-_PREFIX = {"": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "a": 1e-18}
 _KINDS = {
     "": "combinational",
     "combinational": "combinational",
@@ -20,13 +25,11 @@ _KINDS = {
     "rising_edge": "rising_edge",
     "setup_rising": "setup",
 }
-_SLEWS = {
-    "input_net_transition",
-    "input_transition_time",
-    "related_pin_transition",
-    "constrained_pin_transition",
-}
-_LOAD = "total_output_net_capacitance"
+_OTHER_STATE = ("latch", "statetable", "ff_bank", "latch_bank", "state_function")
+_POWER = ("rise_power", "fall_power")
+
+#: Pins that a function or condition may read: its truth table has two to the power of them.
+MOST_PINS = 12
 
 
 def digest_library(
@@ -44,9 +47,10 @@ def digest_library(
     Returns
     -------
     header : dict
-        `name`, `voltage_v`, `wire_load_ff`.
+        `name`, `voltage_v`, `temperature_c`, `wire_load_ff`, `time_ns` and `load_ff` (one unit of
+        the file's), `left_out` (cells that say what is not modelled, and what that is).
     cells : dict of str to dict
-        Fields of `macwright.costmodel.liberty.library.Cell`; a table is `[start, rows, columns]`.
+        Fields of `macwright.costmodel.liberty.cells.Cell`; a table is `[start, rows, columns]`.
     numbers : ndarray of float64, shape (n,)
         Rows, columns and values of all tables.
 
@@ -64,126 +68,124 @@ class _Digest:
     def __init__(self, source: Source, library: Group) -> None:
         self.source = source
         self.library = library
-        self.chunks: list[NDArray[np.float64]] = []
-        self.size = 0
-        self.time_ns = self.unit("time_unit", "s", 1e-9) / 1e-9
-        volt = self.unit("voltage_unit", "V", 1.0)
-        self.leakage_nw = self.unit("leakage_power_unit", "W", 1e-9) / 1e-9
-        load = library.attributes.get("capacitive_load_unit", "1, pf")
-        match = re.fullmatch(r'\s*([\d.eE+-]+)\s*,\s*"?\s*([munpfa]?)f\s*"?\s*', load, re.I)
-        if match is None:
-            source.fail(
-                library.position, f"capacitive_load_unit must be like (1, ff), not {load!r}"
-            )
-        self.load_ff = float(match[1]) * _PREFIX[match[2].lower()] / 1e-15
-        self.energy_fj = self.load_ff * volt * volt
-        self.volt = volt
-
-    def unit(self, attribute: str, symbol: str, default: float) -> float:
-        """Value of a unit attribute such as `"1ns"`, in SI."""
-        text = self.library.attributes.get(attribute)
-        if text is None:
-            return default
-        match = re.fullmatch(rf"\s*([\d.eE+-]+)\s*([munpfa]?){symbol}\s*", text, re.I)
-        if match is None:
-            self.source.fail(
-                self.library.position, f"{attribute} must be like 1n{symbol}, not {text!r}"
-            )
-        return float(match[1]) * _PREFIX[match[2].lower()]
+        self.units = library_units(source, library)
+        self.tables = TableReader(source, library, self.units)
 
     def run(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]], NDArray[np.float64]]:
         """Digest the file."""
         library, source = self.library, self.source
-        model = library.attributes.get("delay_model", "table_lookup")
+        model = plain(library.attributes.get("delay_model", "table_lookup"))
         if model != "table_lookup":
-            source.fail(library.position, f"delay_model must be table_lookup, not {model!r}")
-        self.templates = {
-            group.name: group
-            for group in library.groups
-            if group.kind in ("lu_table_template", "power_lut_template")
-        }
-        self.default_cap = library.number(source, "default_input_pin_cap", 0.0) * self.load_ff
+            source.fail(library.position, f"delay_model must be table_lookup, not {model[:60]!r}")
         cells: dict[str, dict[str, Any]] = {}
+        left_out: dict[str, str] = {}
         for group in library.all("cell"):
-            if group.name in cells:
-                source.fail(group.position, f"cell {group.name} must be defined once, not twice")
-            cells[group.name] = self.cell(group)
-        if not cells:
+            if group.name in cells or group.name in left_out:
+                source.fail(
+                    group.position, f"cell {group.name[:60]} must be defined once, not twice"
+                )
+            try:
+                cells[group.name] = self.cell(group)
+            except NotUnderstood as error:
+                left_out[group.name] = str(error)
+        if not cells and not left_out:
             source.fail(library.position, "the library must have cells, not none")
         header = {
             "name": library.name,
-            "voltage_v": self.voltage(),
+            "voltage_v": library_voltage(source, library, self.units.volt),
+            "temperature_c": library_temperature(source, library),
             "wire_load_ff": self.wire_load(),
+            "time_ns": self.units.time_ns,
+            "load_ff": self.units.load_ff,
+            "left_out": left_out,
         }
-        numbers = np.concatenate(self.chunks) if self.chunks else np.zeros(0)
-        return header, cells, numbers
-
-    def voltage(self) -> float:
-        """Supply of the default operating conditions, V."""
-        library = self.library
-        default = library.attributes.get("default_operating_conditions", "")
-        for group in library.all("operating_conditions"):
-            if group.name == default and "voltage" in group.attributes:
-                return group.number(self.source, "voltage", 0.0) * self.volt
-        if "nom_voltage" not in library.attributes:
-            self.source.fail(library.position, "the library must state nom_voltage")
-        return library.number(self.source, "nom_voltage", 0.0) * self.volt
+        return header, cells, self.tables.numbers()
 
     def wire_load(self) -> dict[str, list[float]]:
         """Capacitance over fan-out of the default wire-load model."""
-        found: dict[str, list[float]] = {"fanout": [], "cap": [], "slope": [0.0]}
-        default = self.library.attributes.get("default_wire_load")
+        model: dict[str, list[float]] = {"fanout": [], "cap": [], "slope": [0.0]}
+        default = plain(self.library.attributes.get("default_wire_load", ""))
         for group in self.library.all("wire_load"):
             if group.name != default:
                 continue
-            per_length = group.number(self.source, "capacitance", 0.0) * self.load_ff
-            found["slope"] = [group.number(self.source, "slope", 0.0) * per_length]
-            # Repeated attributes: read them from the text, the group keeps the last only.
-            start = group.position
-            block = self.source.text[start : self.source.text.index("}", start)]
-            pairs = re.findall(r"fanout_length\s*\(\s*([\d.]+)\s*,\s*([\d.eE+-]+)", block)
-            for fanout, length in sorted((float(f), float(n)) for f, n in pairs):
-                found["fanout"].append(fanout)
-                found["cap"].append(length * per_length)
-        return found
+            per_length = group.number(self.source, "capacitance", 0.0) * self.units.load_ff
+            model["slope"] = [group.number(self.source, "slope", 0.0) * per_length]
+            try:
+                pairs = [tuple(map(float, text.split()[:2])) for _, text in group.repeated]
+                for fanout, length in sorted(pairs):
+                    model["fanout"].append(fanout)
+                    model["cap"].append(length * per_length)
+            except ValueError:
+                self.source.fail(group.position, "fanout_length must be two numbers")
+        return model
 
     def cell(self, group: Group) -> dict[str, Any]:
         """Fields of one cell."""
         source = self.source
-        supplies = {
-            pg.name for pg in group.all("pg_pin") if pg.attributes.get("pg_type") != "primary_power"
-        }
-        leakage = []
-        for leak in group.all("leakage_power"):
-            if leak.attributes.get("related_pg_pin", "") in supplies:
-                continue
-            value = leak.number(source, "value", 0.0) * self.leakage_nw
-            leakage.append([value, self.expression(leak, "when")])
-        total = None
-        if "cell_leakage_power" in group.attributes:
-            total = group.number(source, "cell_leakage_power", 0.0) * self.leakage_nw
+        for kind in ("bus", "bundle"):
+            if group.all(kind):
+                raise NotUnderstood(f"it has a {kind}")
         pins = {}
         for pin in group.all("pin"):
-            for name in re.split(r"[\s,]+", pin.name):
+            for name in plain(pin.name).split():
                 pins[name] = self.pin(pin)
         flops = group.all("ff")
         other = next((g.kind for g in group.groups if g.kind in _OTHER_STATE), "")
-        record = {
-            "area": group.number(source, "area", 0.0),
+        if any("clocked_on_also" in flop.attributes for flop in flops):
+            other = "flip-flop of two clocks"
+        dont_use = group.flag(source, "dont_use")
+        leakage, total = self.leakage(group)
+        return {
+            "area": self.area(group, needed=not dont_use and bool(flops or _has_function(group))),
             "pins": pins,
             "ff": self.flip_flop(flops[0]) if len(flops) == 1 else None,
             "other_state": "several ff groups" if len(flops) > 1 else other,
             "leakage": leakage,
             "cell_leakage_nw": total,
+            "dont_use": dont_use,
         }
-        return record
+
+    def area(self, group: Group, *, needed: bool) -> float:
+        """Area of a cell, which must be stated where a synthesiser may pick the cell."""
+        if "area" not in group.attributes:
+            if needed:
+                self.source.fail(group.position, f"cell {group.name[:60]} must state its area")
+            raise NotUnderstood("it states no area")
+        area = group.number(self.source, "area", 0.0)
+        if area < 0:
+            self.source.fail(group.position, f"area must be at least 0, not {area:g}")
+        return area
+
+    def leakage(self, group: Group) -> tuple[list[tuple[float, str]], float | None]:
+        """Leakage in nW by condition, of all but the ground pins; and the cell's own figure."""
+        source, unit = self.source, self.units.leakage_nw
+        grounds = {
+            pg.name
+            for pg in group.all("pg_pin")
+            if plain(pg.attributes.get("pg_type", "")) != "primary_power"
+        }
+        groups = [
+            leak
+            for leak in group.all("leakage_power")
+            if plain(leak.attributes.get("related_pg_pin", "")) not in grounds
+        ]
+        total = "cell_leakage_power" in group.attributes
+        if unit is None:
+            if groups or total:
+                source.fail(self.library.position, "the library must state leakage_power_unit")
+            return [], None
+        leakage = [
+            (leak.number(source, "value", 0.0) * unit, self.expression(leak, "when"))
+            for leak in groups
+        ]
+        return leakage, group.number(source, "cell_leakage_power", 0.0) * unit if total else None
 
     def flip_flop(self, group: Group) -> dict[str, str]:
         """Fields of an ff group."""
-        names = re.split(r"[\s,]+", group.name)
+        names = plain(group.name).split()
         if len(names) != 2:
             self.source.fail(
-                group.position, f"ff must name a state and its inverse, not {group.name!r}"
+                group.position, f"ff must name a state and its inverse, not {group.name[:60]!r}"
             )
         for needed in ("next_state", "clocked_on"):
             if needed not in group.attributes:
@@ -195,123 +197,73 @@ class _Digest:
     def expression(self, group: Group, attribute: str) -> str:
         """Text of an attribute that is an expression, checked; empty if absent."""
         text = group.attributes.get(attribute, "").strip()
-        if text:
-            try:
-                parse_expression(text)
-            except ValueError as error:
-                self.source.fail(group.position, f"{attribute}: {error}")
+        if not text:
+            return ""
+        try:
+            pins = inputs_of(parse_expression(text))
+        except ValueError as error:
+            self.source.fail(group.position, f"{attribute}: {error}")
+        if len(pins) > MOST_PINS:
+            raise NotUnderstood(f"{attribute} reads {len(pins)} pins, more than {MOST_PINS}")
         return text
 
     def pin(self, group: Group) -> dict[str, Any]:
         """Fields of one pin."""
-        base = group.number(self.source, "capacitance", self.default_cap / self.load_ff)
-        rise = group.number(self.source, "rise_capacitance", base) * self.load_ff
-        fall = group.number(self.source, "fall_capacitance", base) * self.load_ff
-        arcs, power = [], []
-        for timing in group.all("timing"):
-            kind = _KINDS.get(timing.attributes.get("timing_type", ""))
-            if kind is None:
-                continue
-            names = ("cell_rise", "cell_fall", "rise_transition", "fall_transition")
-            if kind == "setup":
-                names = ("rise_constraint", "fall_constraint")
-            tables = [self.table(timing, name, self.time_ns) for name in names]
-            sense = timing.attributes.get("timing_sense", "")
-            when = self.expression(timing, "when")
-            for related in timing.attributes.get("related_pin", "").split():
-                arcs.append([related, kind, sense, when, *tables])
-        for energy in group.all("internal_power"):
-            tables = [self.table(energy, name, self.energy_fj) for name in _POWER]
-            if tables == [None, None] and energy.all("power"):
-                tables = [self.table(energy, "power", self.energy_fj)] * 2
-            when = self.expression(energy, "when")
-            supply = energy.attributes.get("related_pg_pin", "")
-            for related in energy.attributes.get("related_pin", "").split() or [""]:
-                power.append([related, when, supply, *tables])
-        direction = group.attributes.get("direction", "")
+        direction = plain(group.attributes.get("direction", ""))
         if direction not in ("input", "output", "inout", "internal"):
             self.source.fail(
-                group.position, f"direction of pin {group.name} must be stated, not {direction!r}"
+                group.position,
+                f"direction of pin {group.name[:60]} must be stated, not {direction[:60]!r}",
             )
         return {
             "direction": direction,
-            "capacitance_ff": [rise, fall] if direction != "output" else [0.0, 0.0],
+            "capacitance_ff": self.capacitance(group) if direction != "output" else [0.0, 0.0],
             "function": self.expression(group, "function"),
             "three_state": "three_state" in group.attributes,
-            "arcs": arcs,
-            "power": power,
+            "arcs": [arc for timing in group.all("timing") for arc in self.arcs(timing)],
+            "power": [arc for energy in group.all("internal_power") for arc in self.power(energy)],
         }
 
-    def table(self, parent: Group, kind: str, scale: float) -> list[int] | None:
-        """Store a table and return its place; None if absent."""
-        groups = parent.all(kind)
-        if not groups:
-            return None
-        group = groups[0]
-        if "values" not in group.attributes:
-            self.source.fail(group.position, f"{kind} must have values")
-        values = group.numbers(self.source, "values") * scale
-        template = self.templates.get(group.name)
-        if template is None:
-            if group.name != "scalar":
-                self.source.fail(
-                    group.position, f"{kind} must use a template of the library, not {group.name!r}"
-                )
-            return self.store(np.zeros(1), np.zeros(1), values[:1].reshape(1, 1))
-        axes = []
-        for number in ("1", "2", "3"):
-            variable = template.attributes.get(f"variable_{number}")
-            if variable is None:
-                break
-            if variable not in _SLEWS and variable != _LOAD:
-                self.source.fail(
-                    group.position, f"a table axis must be a slew or the load, not {variable!r}"
-                )
-            owner = group if f"index_{number}" in group.attributes else template
-            if f"index_{number}" not in owner.attributes:
-                self.source.fail(group.position, f"{kind} must have index_{number}")
-            points = owner.numbers(self.source, f"index_{number}")
-            points *= self.load_ff if variable == _LOAD else self.time_ns
-            if (np.diff(points) <= 0).any():
-                self.source.fail(group.position, f"index_{number} of {kind} must increase")
-            axes.append((variable, points))
-        shape = tuple(len(points) for _, points in axes)
-        if len(axes) > 2 or values.size != int(np.prod(shape)):
-            self.source.fail(
-                group.position,
-                f"{kind} must have {' x '.join(map(str, shape))} values in at most two "
-                f"dimensions, not {values.size}",
-            )
-        values = values.reshape(shape)
-        if len(axes) == 1:
-            axes.append(("", np.zeros(1)))
-            values = values[:, None]
-            first_is_row = axes[0][0] not in (_LOAD, "related_pin_transition") or (
-                axes[0][0] == "related_pin_transition" and "constraint" not in kind
-            )
+    def capacitance(self, group: Group) -> list[float]:
+        """Capacitance of an input for rising and falling edges, fF."""
+        own = group.attributes
+        edges = ("rise_capacitance", "fall_capacitance")
+        default = self.library.attributes.get("default_input_pin_cap")
+        if "capacitance" in own:
+            base = group.number(self.source, "capacitance", 0.0)
+        elif default is not None or plain(own["direction"]) != "input":
+            base = self.library.number(self.source, "default_input_pin_cap", 0.0)
+        elif all(edge in own for edge in edges):
+            base = 0.0
         else:
-            first_is_row = axes[0][0] != _LOAD and not (
-                axes[0][0] == "related_pin_transition"
-                and axes[1][0] == "constrained_pin_transition"
-            )
-        if not first_is_row:
-            axes.reverse()
-            values = values.T
-        return self.store(axes[0][1], axes[1][1], values)
+            raise NotUnderstood(f"pin {group.name[:60]} states no capacitance")
+        return [group.number(self.source, edge, base) * self.units.load_ff for edge in edges]
 
-    def store(
-        self,
-        rows: NDArray[np.float64],
-        columns: NDArray[np.float64],
-        values: NDArray[np.float64],
-    ) -> list[int]:
-        """Append a table to the numbers."""
-        place = [self.size, len(rows), len(columns)]
-        for chunk in (rows, columns, values.ravel()):
-            self.chunks.append(chunk)
-            self.size += len(chunk)
-        return place
+    def arcs(self, timing: Group) -> list[list[Any]]:
+        """Fields of `macwright.costmodel.liberty.cells.Arc` for each related pin."""
+        kind = _KINDS.get(plain(timing.attributes.get("timing_type", "")))
+        if kind is None:
+            return []
+        names = ("cell_rise", "cell_fall", "rise_transition", "fall_transition")
+        if kind == "setup":
+            names = ("rise_constraint", "fall_constraint")
+        tables = [self.tables.read(timing, name, self.units.time_ns) for name in names]
+        sense = plain(timing.attributes.get("timing_sense", ""))
+        when = self.expression(timing, "when")
+        related = re.split(r"[\s,]+", plain(timing.attributes.get("related_pin", "")))
+        return [[pin, kind, sense, when, *tables] for pin in related if pin]
+
+    def power(self, energy: Group) -> list[list[Any]]:
+        """Fields of `macwright.costmodel.liberty.cells.PowerArc` for each related pin."""
+        unit = self.units.energy_fj
+        tables = [self.tables.read(energy, name, unit) for name in _POWER]
+        if tables == [None, None] and energy.all("power"):
+            tables = [self.tables.read(energy, "power", unit)] * 2
+        when = self.expression(energy, "when")
+        supply = plain(energy.attributes.get("related_pg_pin", ""))
+        related = plain(energy.attributes.get("related_pin", "")).split() or [""]
+        return [[pin, when, supply, *tables] for pin in related]
 
 
-_OTHER_STATE = ("latch", "statetable", "ff_bank", "latch_bank", "state_function")
-_POWER = ("rise_power", "fall_power")
+def _has_function(group: Group) -> bool:
+    return any("function" in pin.attributes for pin in group.all("pin"))

@@ -1,14 +1,13 @@
 """Cell libraries: reading Liberty (NLDM) files into cells in ns, fF, fJ, nW and V.
 
-The digest of a file is cached by the SHA-256 of its uncompressed content: a NumPy archive of
-JSON text and numbers (no pickle), read back in a few milliseconds.
+The digest of a file is cached by the SHA-256 of its uncompressed content: JSON text and numbers,
+read back in a few milliseconds.
 """
 
+import codecs
 import gzip
 import hashlib
-import io
 import json
-import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,17 +17,39 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from macwright.costmodel.cache import cache_dir
+from macwright.costmodel.cache import Cache, content_key, modules_sha256
+from macwright.costmodel.liberty import digest, logic, syntax, tables, units
 from macwright.costmodel.liberty.cells import Arc, Cell, FlipFlop, Pin, PowerArc
 from macwright.costmodel.liberty.digest import digest_library
 from macwright.costmodel.liberty.lookup import TableData
 from macwright.costmodel.liberty.syntax import LibertyError
-from macwright.hw.files import write_atomic
 
-__all__ = ["Library", "read_liberty"]
+__all__ = ["Library", "LibraryFile", "read_liberty"]
 
-#: Changes when the digest does, so that old cache files are not read.
-_VERSION = 1
+#: Modules that the digest depends on.
+_DIGESTING = tuple(module.__name__ for module in (digest, logic, syntax, tables, units))
+
+#: Most bytes of a file, uncompressed: the largest published ones have some 100 MB.
+LARGEST = 1 << 29
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class LibraryFile:
+    """What one of the files of a library holds.
+
+    Parameters
+    ----------
+    time_ns, load_ff : float
+        Its units of time and capacitance.
+    cell_names : tuple of str
+        Its cells, in order.
+    """
+
+    time_ns: float
+    load_ff: float
+    cell_names: tuple[str, ...]
 
 
 @dataclass
@@ -41,8 +62,14 @@ class Library:
         Of the first file.
     voltage_v : float
         Supply.
+    temperature_c : float or None
+        Of the figures, if stated.
     sources : list of (str, str)
         File name and SHA-256 of the uncompressed content of each file.
+    files : list of LibraryFile
+        Of each file, in the same order.
+    left_out : dict of str to str
+        Cells whose figures are not modelled, such as tables of three axes, and why.
     """
 
     name: str
@@ -51,6 +78,9 @@ class Library:
     _records: dict[str, tuple[str, NDArray[np.float64]]]
     _wire_load_ff: dict[str, list[float]]
     _cells: dict[str, Cell] = field(default_factory=dict)
+    temperature_c: float | None = None
+    files: list[LibraryFile] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, name: str, cells: Mapping[str, Cell]) -> Self:
@@ -71,6 +101,8 @@ class Library:
             If the library has no cell of that name.
         """
         if name not in self._cells:
+            if name in self.left_out:
+                raise KeyError(f"Cell {name} must not be used: {self.left_out[name]}")
             if name not in self._records:
                 raise KeyError(f"Cell must be one of library {self.name}, not {name!r}")
             text, numbers = self._records[name]
@@ -128,65 +160,113 @@ def read_liberty(
         raise ValueError("Liberty files must be at least one, not none")
     library: Library | None = None
     for done, path in enumerate(paths):
+        _check_name(path)
         content = _content(path)
         sha = hashlib.sha256(content).hexdigest()
         header, records, numbers = _digest(path, content, sha)
         if library is None:
             library = Library(header["name"], header["voltage_v"], [], {}, header["wire_load_ff"])
-        if header["voltage_v"] != library.voltage_v:
-            raise LibertyError(
-                f"{path.name}:1: the supply must be {library.voltage_v} V as in "
-                f"{library.sources[0][0]}, not {header['voltage_v']} V"
-            )
-        library.sources.append((path.name, sha))
-        for name, text in records.items():
-            if name in library._records:
-                raise LibertyError(
-                    f"{path.name}:1: cell {name} must be in one file, not also in an earlier one"
-                )
-            library._records[name] = (text, numbers)
+            library.temperature_c = header["temperature_c"]
+        _add(library, path.name, sha, header, {n: (text, numbers) for n, text in records.items()})
         if progress:
             progress("liberty", done + 1, len(paths))
     assert library is not None  # for the type checker: there is at least one path
     return library
 
 
+def _add(
+    library: Library,
+    file: str,
+    sha: str,
+    header: Mapping[str, Any],
+    records: Mapping[str, tuple[str, NDArray[np.float64]]],
+) -> None:
+    """Put the cells of a file into a library."""
+    for what, unit, given, first in (
+        ("supply", "V", header["voltage_v"], library.voltage_v),
+        ("temperature", "degrees", header["temperature_c"], library.temperature_c),
+    ):
+        if given != first:
+            raise LibertyError(
+                f"{file}:1: the {what} must be {first} {unit} as in "
+                f"{library.sources[0][0]}, not {given} {unit}"
+            )
+    library.sources.append((file, sha))
+    library.files.append(LibraryFile(header["time_ns"], header["load_ff"], tuple(records)))
+    for name in (*records, *header["left_out"]):
+        if name in library._records or name in library.left_out:
+            raise LibertyError(
+                f"{file}:1: cell {name[:60]} must be in one file, not also in an earlier one"
+            )
+    library._records.update(records)
+    library.left_out.update(header["left_out"])
+
+
+def _check_name(path: Path) -> None:
+    """Refuse names that no record could hold on one line."""
+    if not path.name.isprintable() or '"' in path.name:
+        raise ValueError(
+            f"Liberty file must have a name without quotes and control characters, "
+            f"not {path.name!r}; rename it"
+        )
+
+
 def _content(path: Path) -> bytes:
     """Uncompressed content of a file."""
-    raw = path.read_bytes()
-    if not raw.startswith(b"\x1f\x8b"):
-        return raw
-    try:
-        return gzip.decompress(raw)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise LibertyError(f"{path.name}:1: the file must be whole gzip data ({error})") from None
+    with path.open("rb") as stream:
+        zipped = stream.read(2) == b"\x1f\x8b"
+        stream.seek(0)
+        reader: Any = gzip.GzipFile(fileobj=stream) if zipped else stream
+        parts, size = [], 0
+        try:
+            while part := reader.read(_CHUNK):
+                parts.append(part)
+                size += len(part)
+                if size > LARGEST:
+                    raise LibertyError(
+                        f"{path.name}:1: the file must have at most {LARGEST >> 20} MB of text; "
+                        "leave out what timing and power by tables do not need"
+                    )
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise LibertyError(
+                f"{path.name}:1: the file must be whole gzip data ({error})"
+            ) from None
+    return b"".join(parts)
+
+
+def _text(name: str, content: bytes) -> str:
+    """Text of a file, whatever mark of its encoding it begins with."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        try:
+            return content.decode("utf-16")
+        except UnicodeDecodeError as error:
+            raise LibertyError(f"{name}:1: the file must be whole UTF-16 text ({error})") from None
+    # What is no UTF-8 can only be in comments and strings that nothing reads.
+    return content.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
 
 
 def _digest(
     path: Path, content: bytes, sha: str
 ) -> tuple[dict[str, Any], dict[str, str], NDArray[np.float64]]:
     """Header, JSON text of each cell, and numbers of all tables; from the cache if it is there."""
-    cached = cache_dir() / "liberty" / f"{sha}-{_VERSION}.npz"
-    try:
-        with np.load(io.BytesIO(cached.read_bytes()), allow_pickle=False) as data:
-            lines = data["text"].tobytes().decode().split("\n")
-            numbers = data["numbers"]
-        header = json.loads(lines[0])
-        if len(header["cells"]) == len(lines) - 1:
-            return header, dict(zip(header["cells"], lines[1:], strict=True)), numbers
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
-        pass  # absent or damaged: read the file itself
-    header, cells, numbers = digest_library(path.name, content.decode("utf-8", "replace"))
-    header["cells"] = list(cells)
-    records = {name: json.dumps(cell, separators=(",", ":")) for name, cell in cells.items()}
-    text = "\n".join([json.dumps(header), *records.values()])
-    archive = io.BytesIO()
-    np.savez(archive, text=np.frombuffer(text.encode(), dtype=np.uint8), numbers=numbers)
-    try:
-        write_atomic(cached, archive.getvalue())
-    except OSError:
-        pass  # a cache that cannot be written costs time, not the result
-    return header, records, numbers
+    cache = Cache("liberty")
+    key = content_key(sha256=sha, code=modules_sha256(*_DIGESTING))
+    raw = cache.get_bytes(key)
+    if raw is None:
+        header, cells, numbers = digest_library(path.name, _text(path.name, content))
+        header["cells"] = list(cells)
+        records = [json.dumps(cell, separators=(",", ":")) for cell in cells.values()]
+        text = "\n".join([json.dumps(header), *records]).encode()
+        raw = len(text).to_bytes(8, "little") + text + numbers.astype("<f8").tobytes()
+        cache.put_bytes(key, raw)
+    end = 8 + int.from_bytes(raw[:8], "little")
+    head, *lines = raw[8:end].decode().split("\n")
+    header = json.loads(head)
+    return (
+        header,
+        dict(zip(header["cells"], lines, strict=True)),
+        np.frombuffer(raw[end:], dtype="<f8").astype(np.float64),
+    )
 
 
 def _table(place: list[int] | None, numbers: NDArray[np.float64]) -> TableData | None:
@@ -216,4 +296,5 @@ def _cell(name: str, record: dict[str, Any], numbers: NDArray[np.float64]) -> Ce
         record["other_state"],
         tuple((value, when) for value, when in record["leakage"]),
         record["cell_leakage_nw"],
+        record["dont_use"],
     )

@@ -11,7 +11,10 @@ __all__ = ["Expression", "inputs_of", "parse_expression", "probability", "truth_
 #: `("var", name)`, `("const", bool)`, `("not", e)`, `("and" | "or" | "xor", left, right)`.
 Expression = tuple
 
-_TOKEN = re.compile(r"""\s*([!'^*&+|()]|"?[A-Za-z_][\w.]*(?:\[\d+\])?"?|[01])""")
+#: Operations in each other that an expression may have; those of libraries have some ten.
+_DEEPEST = 100
+
+_TOKEN = re.compile(r"""\s*([!'^*&+|()]|"?[A-Za-z_][\w.$]*(?:\[\d+\])?"?|[01])""")
 
 
 @lru_cache(maxsize=65536)
@@ -34,33 +37,30 @@ def parse_expression(text: str) -> Expression:
     Raises
     ------
     ValueError
-        If it is not an expression.
+        If it is not an expression, or one of more than a hundred operations in each other.
 
     Examples
     --------
     >>> parse_expression("!(A & B)")
     ('not', ('and', ('var', 'A'), ('var', 'B')))
     """
-    tokens: list[str] = []
-    position = 0
-    while position < len(text.rstrip()):
-        match = _TOKEN.match(text, position)
-        if match is None:
-            raise ValueError(f"Expression must be a Liberty function, not {text!r}")
-        tokens.append(match[1].strip('"'))
-        position = match.end()
-    tokens.append("")
-    place = 0
+    tokens = [*_tokens(text), ""]
+    place = depth = 0
 
     def fail() -> Expression:
-        raise ValueError(f"Expression must be a Liberty function, not {text!r}")
+        raise ValueError(f"Expression must be a Liberty function, not {text[:60]!r}")
 
     def primary() -> Expression:
-        nonlocal place
+        nonlocal place, depth
         token = tokens[place]
         place += 1
+        depth += 1
+        if depth > _DEEPEST:
+            raise ValueError(f"Expression must be nested less deeply than {_DEEPEST} levels")
         if token == "!":
-            return ("not", primary())
+            inner = ("not", primary())
+            depth -= 1
+            return inner
         if token == "(":
             inner = either()
             if tokens[place] != ")":
@@ -72,6 +72,7 @@ def parse_expression(text: str) -> Expression:
             inner = ("var", token)
         else:
             inner = fail()
+        depth -= 1
         while tokens[place] == "'":
             place += 1
             inner = ("not", inner)
@@ -104,7 +105,30 @@ def parse_expression(text: str) -> Expression:
     tree = either()
     if place != len(tokens) - 1:
         fail()
+    _check_depth(tree)
     return tree
+
+
+def _tokens(text: str) -> list[str]:
+    tokens: list[str] = []
+    position, text = 0, text.rstrip()
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        if match is None:
+            raise ValueError(f"Expression must be a Liberty function, not {text[:60]!r}")
+        tokens.append(match[1].strip('"'))
+        position = match.end()
+    return tokens
+
+
+def _check_depth(tree: Expression) -> None:
+    """Check that what walks the tree will not run out of stack."""
+    level, depth = [tree], 0
+    while level:
+        level = [branch for node in level if node[0] not in ("var", "const") for branch in node[1:]]
+        depth += 1
+        if depth > _DEEPEST:
+            raise ValueError(f"Expression must be nested less deeply than {_DEEPEST} levels")
 
 
 @lru_cache(maxsize=65536)

@@ -7,21 +7,33 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Group", "LibertyError", "Source", "parse_groups"]
+__all__ = ["Group", "LibertyError", "Source", "parse_groups", "plain"]
+
+#: Groups in each other; libraries have six at most.
+_DEEPEST = 64
+
+# Quantifiers are possessive (`*+`): nothing is tried twice, so the time is linear in the text.
+_STRING = r'"(?:[^"\\]++|\\.)*+"'
+_COMMENT = r"/\*(?:[^*]++|\*(?!/))*+\*/|//[^\r\n]*+"
+_BLANK = rf"(?:\s++|\\\s|{_COMMENT})*+"
+_ARGUMENTS = rf'(?:[^"(){{}};/]++|{_STRING}|{_COMMENT}|/)*+'
+_BARE = r'(?:[^;{}\r\n"/\\]++|/(?![/*])|\\.)*+'
 
 #: One statement: `name (arguments) {`, `name (arguments);`, `name : value;`, `}` or a lone `;`.
 _STATEMENT = re.compile(
-    r"""(?:\s|\\\n)*(?:
-      ([\w\[\].]+)\s*(?:
-          \(([^"(){};]*(?:"[^"]*"[^"(){};]*)*)\)\s*(?:(\{)|;|(?=\s|\}))
-        | :\s*("[^"]*"|[^;{}\n"]*)\s*;?
+    rf"""{_BLANK}(?:
+      ([\w\[\].$-]++|"[\w\[\].$-]++"){_BLANK}(?:
+          \(({_ARGUMENTS})\){_BLANK}(?:(\{{)|;)?
+        | :{_BLANK}({_STRING}(?:{_BLANK}{_STRING})*+|{_BARE}){_BLANK};?
       )
-    | (\})\s*;?
+    | (\}}){_BLANK};?
     | ;
     )""",
-    re.VERBOSE,
+    re.VERBOSE | re.DOTALL,
 )
-_COMMENT = re.compile(r"/\*.*?\*/|^[ \t]*//[^\n]*", re.DOTALL | re.MULTILINE)
+_PART = re.compile(rf"({_STRING})|{_COMMENT}", re.DOTALL)
+_ESCAPE = re.compile(r"\\(\r?\n|.)", re.DOTALL)
+_END = re.compile(_BLANK, re.DOTALL)
 _SEPARATORS = str.maketrans('",\\\n\r\t', "      ")
 
 
@@ -38,7 +50,7 @@ class Source:
     name : str
         File name for messages.
     text : str
-        Content, comments blanked.
+        Content.
     """
 
     name: str
@@ -62,8 +74,10 @@ class Group:
         Where the group starts in the text.
     attributes : dict
         Simple attributes and complex ones (`values (…)`) by name: the text, without quotes for
-        simple ones. The last one of a name wins.
+        simple ones and without comments. The last one of a name wins.
     groups : list of Group
+    repeated : list of (str, str)
+        Complex attributes of which a group has several, such as `voltage_map`, in order.
     """
 
     kind: str
@@ -71,6 +85,7 @@ class Group:
     position: int
     attributes: dict[str, str] = field(default_factory=dict)
     groups: list["Group"] = field(default_factory=list)
+    repeated: list[tuple[str, str]] = field(default_factory=list)
 
     def all(self, kind: str) -> list["Group"]:
         """Groups of a kind directly inside."""
@@ -83,7 +98,7 @@ class Group:
             return default
         values = self.numbers(source, name)
         if len(values) != 1:
-            source.fail(self.position, f"{name} must be one number, not {text!r}")
+            source.fail(self.position, f"{name} must be one number, not {text[:60]!r}")
         return float(values[0])
 
     def numbers(self, source: Source, name: str) -> NDArray[np.float64]:
@@ -96,6 +111,22 @@ class Group:
         if not np.isfinite(values).all():
             source.fail(self.position, f"{name} must be finite numbers, not {text.strip()[:60]!r}")
         return values
+
+    def flag(self, source: Source, name: str) -> bool:
+        """Value of an attribute that is true or false; false if absent."""
+        text = plain(self.attributes.get(name, "false")).lower()
+        if text not in ("true", "false"):
+            source.fail(self.position, f"{name} must be true or false, not {text[:60]!r}")
+        return text == "true"
+
+
+#: Complex attributes that a group repeats.
+_REPEATED = ("fanout_length", "voltage_map")
+
+
+def plain(text: str) -> str:
+    """Words of an attribute, without quotes and commas, a blank between them."""
+    return " ".join(text.translate(_SEPARATORS).split())
 
 
 def parse_groups(name: str, text: str) -> tuple[Source, Group]:
@@ -120,38 +151,72 @@ def parse_groups(name: str, text: str) -> tuple[Source, Group]:
     LibertyError
         If the text is not a sequence of Liberty statements, or ends too early.
     """
-    source = Source(name, _COMMENT.sub(lambda m: re.sub(r"[^\n]", " ", m[0]), text))
+    source = Source(name, text)
     root = Group("file", name, 0)
     stack = [root]
-    scanner = _STATEMENT.scanner(source.text)  # type: ignore[attr-defined]  # not in the stubs
+    scanner = _STATEMENT.scanner(text)  # type: ignore[attr-defined]  # not in the stubs
     end = 0
     while (match := scanner.match()) is not None:
         end = match.end()
         word, arguments, opened, value, closed = match.groups()
         if value is not None:
-            stack[-1].attributes[word] = value.strip().strip('"')
-        elif opened:
-            label = arguments.replace('"', "").strip()
-            group = Group(word, label, match.start(1))
-            stack[-1].groups.append(group)
-            stack.append(group)
+            stack[-1].attributes[word.strip('"')] = _value(value)
         elif word:
-            stack[-1].attributes[word] = arguments
+            word, arguments = word.strip('"'), _arguments(arguments)
+            if word == "include_file":
+                source.fail(match.start(1), "include_file must be replaced by the file's content")
+            if opened:
+                group = Group(word, arguments.replace('"', "").strip(), match.start(1))
+                stack[-1].groups.append(group)
+                stack.append(group)
+                if len(stack) > _DEEPEST:
+                    source.fail(group.position, f"groups must nest at most {_DEEPEST} deep")
+            else:
+                stack[-1].attributes[word] = arguments
+                if word in _REPEATED:
+                    stack[-1].repeated.append((word, plain(arguments)))
         elif closed:
             if len(stack) == 1:
                 source.fail(match.start(5), "the file must not close a group that is not open")
             stack.pop()
-    rest = source.text[end:]
-    if rest.strip():
-        where = end + len(rest) - len(rest.lstrip())
-        line = source.text[where:].split("\n", 1)[0].strip()
-        source.fail(where, f"the text must be a Liberty statement, not {line[:60]!r}")
-    if len(stack) > 1:
-        last = stack[-1]
-        source.fail(
-            max(end - 1, 0), f"the file must not end inside group {last.kind} ({last.name})"
-        )
+    _check_end(source, end, stack)
     libraries = root.all("library")
     if len(libraries) != 1:
         source.fail(0, f"the file must hold one library group, not {len(libraries)}")
     return source, libraries[0]
+
+
+def _check_end(source: Source, end: int, stack: list[Group]) -> None:
+    """Check that nothing but blanks and comments is left, and that all groups are closed."""
+    rest = _END.match(source.text, end)
+    where = rest.end() if rest else end
+    if where < len(source.text):
+        line = re.split(r"[\r\n]", source.text[where : where + 200], maxsplit=1)[0].strip()
+        if line.startswith("/*"):
+            source.fail(where, "the comment must end before the file does")
+        source.fail(where, f"the text must be a Liberty statement, not {line[:60]!r}")
+    if len(stack) > 1:
+        last = stack[-1]
+        source.fail(
+            max(end - 1, 0), f"the file must not end inside group {last.kind} ({last.name[:60]})"
+        )
+
+
+def _arguments(text: str) -> str:
+    """Text between parentheses without comments; strings without escapes."""
+    if "/" in text:
+        text = _PART.sub(lambda match: match[1] or " ", text)
+    return _ESCAPE.sub(_unescaped, text) if "\\" in text else text
+
+
+def _value(text: str) -> str:
+    """Text of a simple attribute without quotes and escapes."""
+    text = text.strip()
+    if text.startswith('"'):
+        # Strings one after the other are one.
+        text = "".join(match[1][1:-1] for match in _PART.finditer(text) if match[1])
+    return _ESCAPE.sub(_unescaped, text) if "\\" in text else text
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    return match[1] if match[1] in ('"', "\\") else " " if match[1].isspace() else match[0]

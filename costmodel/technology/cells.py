@@ -7,7 +7,35 @@ from itertools import product
 from macwright.costmodel.liberty.cells import Cell
 from macwright.costmodel.liberty.logic import inputs_of, parse_expression, truth_table
 
-__all__ = ["adder_modules", "needless_registers", "register_module"]
+__all__ = ["adder_modules", "check_logic", "needless_registers", "register_module"]
+
+
+def check_logic(library: str, cells: Sequence[Cell], notes: Sequence[str]) -> None:
+    """Check that units can be mapped to some cells at all.
+
+    Parameters
+    ----------
+    library : str
+        Its name, for messages.
+    cells : sequence of Cell
+        Those that may be used.
+    notes : sequence of str
+        Which cells were left out, and why.
+
+    Raises
+    ------
+    ValueError
+        If there is no flip-flop, no inverter, or no NAND, NOR, AND or OR of two inputs.
+    """
+    gates = ((0, 0, 0, 1), (1, 1, 1, 0), (0, 1, 1, 1), (1, 0, 0, 0))
+    for what, there in (
+        ("a flip-flop", any(cell.flip_flop for cell in cells)),
+        ("an inverter", any(_is_gate(cell, (1, 0)) for cell in cells)),
+        ("a gate of two inputs", any(_is_gate(cell, gate) for cell in cells for gate in gates)),
+    ):
+        if not there:
+            more = f"; {'; '.join(notes)}" if notes else ""
+            raise ValueError(f"Library {library} must have {what}, not none{more}")
 
 
 def adder_modules(cells: Sequence[Cell]) -> dict[str, str]:
@@ -86,19 +114,26 @@ def _register_pins(cell: Cell) -> _RegisterPins | None:
     ff = cell.flip_flop
     if ff is None or ff.clear or ff.preset or cell.other_state or len(cell.inputs) != 2:
         return None
-    if ff.clocked_on not in cell.inputs:
+    clock, stored = parse_expression(ff.clocked_on), parse_expression(ff.next_state)
+    if clock[0] != "var" or clock[1] not in cell.inputs:
         return None
-    (data,) = set(cell.inputs) - {ff.clocked_on}
-    stores = {data: False, f"!{data}": True}
-    shows = {ff.state: False, ff.inverse: True}
-    if ff.next_state not in stores:
+    (data,) = set(cell.inputs) - {clock[1]}
+    if set(inputs_of(stored)) != {data}:
         return None
+    inverting = bool(truth_table(stored, (data,))[0])
+    if inverting == bool(truth_table(stored, (data,))[1]):
+        return None
+    states = (ff.state, ff.inverse)
     outputs = {}
     for pin in cell.outputs:
-        if cell.pins[pin].function not in shows:
+        shown = parse_expression(cell.pins[pin].function)
+        if not set(inputs_of(shown)) <= set(states):
             return None
-        outputs[shows[cell.pins[pin].function] != stores[ff.next_state]] = pin
-    return _RegisterPins(data, ff.clocked_on, outputs) if outputs else None
+        low, high = truth_table(shown, states)[[0b10, 0b01]]
+        if low == high:
+            return None
+        outputs[bool(low) != inverting] = pin
+    return _RegisterPins(data, clock[1], outputs) if outputs else None
 
 
 def _instance(
@@ -126,5 +161,5 @@ def _table(cell: Cell, pin: str) -> tuple[int, ...]:
 
 
 def _is_gate(cell: Cell, table: tuple[int, ...]) -> bool:
-    one = len(cell.inputs) == len(cell.outputs) == 1 and not cell.flip_flop
+    one = len(cell.outputs) == 1 and len(cell.inputs) <= 2 and not cell.flip_flop
     return one and _table(cell, cell.outputs[0]) == table

@@ -9,7 +9,6 @@ Full adders and registers that a unit instantiates (`macwright.hw.arith.target`)
 the library where it has such, found by their functions; otherwise they become gates.
 """
 
-import gzip
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache, partial
@@ -20,14 +19,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from macwright.costmodel.cache import cache_dir, modules_sha256
+from macwright.costmodel.cache import modules_sha256
 from macwright.costmodel.liberty import cells as liberty_cells
 from macwright.costmodel.liberty import digest as liberty_digest
 from macwright.costmodel.liberty import library as liberty
 from macwright.costmodel.liberty import logic as liberty_logic
 from macwright.costmodel.liberty import lookup as liberty_tables
+from macwright.costmodel.liberty import mappable as liberty_mappable
 from macwright.costmodel.liberty import syntax as liberty_syntax
+from macwright.costmodel.liberty import tables as liberty_table_reader
+from macwright.costmodel.liberty import units as liberty_units
+from macwright.costmodel.liberty import writer as liberty_writer
+from macwright.costmodel.liberty.cells import Cell
 from macwright.costmodel.liberty.library import Library, read_liberty
+from macwright.costmodel.liberty.mappable import lacking_tables, unmappable
+from macwright.costmodel.liberty.writer import liberty_text
 from macwright.costmodel.netlist import build as netlist_build
 from macwright.costmodel.netlist import check as netlist_check
 from macwright.costmodel.netlist import netlist, timing
@@ -38,13 +44,14 @@ from macwright.costmodel.power.unit import unit_energy
 from macwright.costmodel.technology.catalogue import RECORDS, target_of_technology
 from macwright.costmodel.technology.cells import (
     adder_modules,
+    check_logic,
     needless_registers,
     register_module,
 )
 from macwright.costmodel.technology.levels import count_cells, mapped_module
 from macwright.costmodel.technology.record import TechnologyRecord
 from macwright.costmodel.technology.technology import Technology
-from macwright.hw.files import ToolError, write_atomic
+from macwright.hw.files import ToolError
 
 __all__ = ["liberty_technology"]
 
@@ -82,8 +89,9 @@ def liberty_technology(
     Raises
     ------
     ValueError
-        If a file is not Liberty (file and line are named), the library has no flip-flop, or the
-        node is not that of the name.
+        If a file is not Liberty (file and line are named), the library lacks a flip-flop, an
+        inverter or a gate of two inputs that logic can be mapped to, or the node is not that of
+        the name.
 
     Examples
     --------
@@ -92,23 +100,18 @@ def liberty_technology(
     ...
     FileNotFoundError: no.lib
     """
-    key = tuple(str(Path(path).resolve()) for path in paths)
-    library = _library(key)
+    places = tuple(str(Path(path).resolve()) for path in paths)
+    library = read_liberty(places)
+    key = (places, tuple(sha for _, sha in library.sources))
     record = _record(name or library.name, node_nm)
     avoid = record.dont_use
-    cells = [
-        library.cell(cell)
-        for cell in library.cell_names
-        if not any(fnmatchcase(cell, pattern) for pattern in avoid)
-    ]
-    if not any(cell.flip_flop for cell in cells):
-        raise ValueError(f"Library {library.name} must have a flip-flop, not none")
-    places = _unpacked(key, library)
-    every = " ".join(f'-liberty "{{lib{n}}}"' for n in range(len(places)))
+    cells, notes = _usable(key, avoid)
+    check_logic(library.name, cells, notes)
+    every = " ".join(f'-liberty "{{lib{n}}}"' for n in range(len(library.files)))
     dont_use = "".join(f" -dont_use {pattern}" for pattern in avoid)
     behaviour = files("macwright.sim").joinpath("cells/macwright_asic.v").read_text()
     own = {**adder_modules(cells), **register_module(cells)}
-    synthesis = "".join(f'read_liberty -lib "{{lib{n}}}"\n' for n in range(len(places)))
+    synthesis = "".join(f'read_liberty -lib "{{lib{n}}}"\n' for n in range(len(library.files)))
     synthesis += "read_verilog macwright_asic.v\nsynth -top {top} -run begin:fine\n"
     if own:
         # The modules themselves go, so that what instantiates them meets the library's cells.
@@ -133,7 +136,9 @@ def liberty_technology(
             "macwright_cells.v": "\n".join(own.values()),
             **{f"{k}.abc": text.replace("; ", "\n") + "\n" for k, text in _ABC.items()},
         },
-        libraries=places,
+        libraries=tuple((file.removesuffix(".gz"), sha) for file, sha in library.sources),
+        library_texts=partial(_texts, key, avoid),
+        notes=notes,
     )
 
 
@@ -143,8 +148,12 @@ _MEASURING = (
     liberty_cells,
     liberty_digest,
     liberty_logic,
+    liberty_mappable,
     liberty_syntax,
+    liberty_table_reader,
     liberty_tables,
+    liberty_units,
+    liberty_writer,
     netlist,
     netlist_build,
     netlist_check,
@@ -189,29 +198,70 @@ def _wires(mapped: Netlist, wire_ff: float | None) -> NDArray[np.float64]:
     return np.where(mapped.driven, wire_ff * mapped.sinks(), 0.0)
 
 
+#: Paths of the files of a library, and the SHA-256 of what they held when it was asked for.
+_Key = tuple[tuple[str, ...], tuple[str, ...]]
+
+
 @lru_cache(maxsize=8)
-def _library(paths: tuple[str, ...]) -> Library:
-    return read_liberty(paths)
+def _library(key: _Key) -> Library:
+    library = read_liberty(key[0])
+    if tuple(sha for _, sha in library.sources) != key[1]:
+        raise ToolError(f"Liberty files of {library.name} must stay as they are, not be changed")
+    return library
 
 
-def _unpacked(paths: tuple[str, ...], library: Library) -> tuple[tuple[str, str, Path], ...]:
-    """Name, hash and place of each file, uncompressed into the cache where need be."""
-    places = []
-    for path, (_, sha) in zip(paths, library.sources, strict=True):
-        place = Path(path)
-        if (raw := place.read_bytes()).startswith(b"\x1f\x8b"):
-            place = cache_dir().resolve() / "liberty" / f"{sha}.lib"
-            if not place.is_file():
-                write_atomic(place, gzip.decompress(raw))
-        places.append((Path(path).name.removesuffix(".gz"), sha, place))
-    return tuple(places)
+@lru_cache(maxsize=8)
+def _usable(key: _Key, avoid: tuple[str, ...]) -> tuple[tuple[Cell, ...], tuple[str, ...]]:
+    """Cells that units may be mapped to, and a note of those that are left out."""
+    library = _library(key)
+    left_out = {
+        cell: why
+        for cell, why in library.left_out.items()
+        if not any(fnmatchcase(cell, pattern) for pattern in avoid)
+    }
+    cells = []
+    for cell in map(library.cell, library.cell_names):
+        if any(fnmatchcase(cell.name, pattern) for pattern in avoid) or unmappable(cell):
+            continue
+        if missing := lacking_tables(cell):
+            left_out[cell.name] = missing
+        else:
+            cells.append(cell)
+    return tuple(cells), _left_out_notes(library.name, left_out)
+
+
+def _left_out_notes(library: str, left_out: Mapping[str, str]) -> tuple[str, ...]:
+    if not left_out:
+        return ()
+    named = [f"{cell[:40]} ({why})" for cell, why in list(left_out.items())[:3]]
+    if len(left_out) > len(named):
+        named.append(f"{len(left_out) - len(named)} more")
+    cells = "1 cell of library" if len(left_out) == 1 else f"{len(left_out)} cells of library"
+    return (f"{cells} {library} left out: {', '.join(named)}",)
+
+
+@lru_cache(maxsize=4)
+def _texts(key: _Key, avoid: tuple[str, ...]) -> tuple[str, ...]:
+    """What a synthesiser reads of each file."""
+    library = _library(key)
+    usable = {cell.name: cell for cell in _usable(key, avoid)[0]}
+    return tuple(
+        liberty_text(
+            f"lib{n}",
+            [usable[cell] for cell in file.cell_names if cell in usable],
+            time_ns=file.time_ns,
+            load_ff=file.load_ff,
+            volt=library.voltage_v,
+        )
+        for n, file in enumerate(library.files)
+    )
 
 
 def _measure(
-    paths: tuple[str, ...], wire_ff: float | None, found: Mapping[str, Any], top: str
+    key: _Key, wire_ff: float | None, found: Mapping[str, Any], top: str
 ) -> dict[str, Any]:
     try:
-        mapped = from_yosys_json(found, _library(paths), top=top)
+        mapped = from_yosys_json(found, _library(key), top=top)
         period = analyse(mapped, wire_ff=_wires(mapped, wire_ff)).input_period_ns
     except ValueError as error:
         raise ToolError(f"Unit cannot be mapped to the library: {error}") from None
@@ -224,8 +274,8 @@ def _measure(
     }
 
 
-def _size(paths: tuple[str, ...], found: Mapping[str, Any], top: str) -> float:
-    library, cells = _library(paths), count_cells(mapped_module(found, top))
+def _size(key: _Key, found: Mapping[str, Any], top: str) -> float:
+    library, cells = _library(key), count_cells(mapped_module(found, top))
     known = set(library.cell_names)
     if unknown := sorted(set(cells) - known):
         raise ToolError(f"Unit cannot be mapped to the library: it has cells {', '.join(unknown)}")
@@ -233,9 +283,9 @@ def _size(paths: tuple[str, ...], found: Mapping[str, Any], top: str) -> float:
 
 
 def _energy(
-    paths: tuple[str, ...], wire_ff: float | None, found: Mapping[str, Any], spec: Any, name: str
+    key: _Key, wire_ff: float | None, found: Mapping[str, Any], spec: Any, name: str
 ) -> dict[str, float | str]:
-    mapped = from_yosys_json(found, _library(paths), top=spec.name)
+    mapped = from_yosys_json(found, _library(key), top=spec.name)
     return unit_energy(mapped, spec, name, wire_ff=_wires(mapped, wire_ff))
 
 

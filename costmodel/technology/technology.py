@@ -1,8 +1,7 @@
 """Technologies: what a unit is mapped to, by which flow, and what is counted."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from macwright.costmodel.cache import content_key
@@ -37,8 +36,13 @@ class Technology:
         ``measure(netlist, top)`` gives the figures of a mapped netlist, by column.
     files : mapping of str to str
         Files that the commands read, besides the unit.
-    libraries : tuple of (str, str, Path)
-        Name, SHA-256 and place of each (uncompressed) library file.
+    libraries : tuple of (str, str)
+        Name and SHA-256 of each (uncompressed) library file.
+    library_texts : callable or None
+        ``library_texts()`` gives what the commands read as ``{lib0}``, ``{lib1}``, …: the cells
+        of each library file that units may be mapped to, made where it is needed.
+    notes : tuple of str
+        What a user should know of the libraries, such as cells that are left out.
     energy : callable or None
         ``energy(netlist, spec, operands)`` gives the figures that depend on the operands, named
         or recorded; None where the technology has no energies.
@@ -66,7 +70,9 @@ class Technology:
     dsp_synthesis: str = ""
     endings: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
-    libraries: tuple[tuple[str, str, Path], ...] = ()
+    libraries: tuple[tuple[str, str], ...] = ()
+    library_texts: Callable[[], Sequence[str]] | None = None
+    notes: tuple[str, ...] = ()
     energy: Callable[[Mapping[str, Any], Any, Any], Mapping[str, float | str]] | None = None
     activity: Callable[[Mapping[str, Any], Any, Any], Mapping[str, float | str]] | None = None
     activity_code: tuple[str, ...] = ()
@@ -104,7 +110,7 @@ class Technology:
 
     def script(self, top: str, *, dsp: bool) -> tuple[str, dict[str, str]]:
         """Yosys script for a unit in ``unit.v``, and the netlist file that each ending writes."""
-        places = {f"lib{n}": path for n, (_, _, path) in enumerate(self.libraries)}
+        places = {f"lib{n}": f"lib{n}.lib" for n in range(len(self.libraries))}
         lines = ["read_verilog unit.v", self.flow(dsp=dsp).format(top=top, **places)]
         if not self.endings:
             return "\n".join([*lines, "write_json netlist.json\n"]), {"": "netlist.json"}
@@ -113,6 +119,11 @@ class Technology:
             lines += ["design -load begun", commands.format(top=top, **places)]
             lines.append(f"write_json {name}.json")
         return "\n".join([*lines, ""]), {name: f"{name}.json" for name in self.endings}
+
+    def texts(self) -> dict[str, str]:
+        """Text of each file that the script reads, besides the unit, by the name it has there."""
+        libraries = self.library_texts() if self.library_texts else ()
+        return {**self.files, **{f"lib{n}.lib": text for n, text in enumerate(libraries)}}
 
     def key(self, *, dsp: bool) -> str:
         """Hash of all that the flow depends on but the unit and the tools."""
@@ -123,7 +134,7 @@ class Technology:
             commands=self.flow(dsp=dsp),
             endings=list(self.endings.items()),
             files=dict(self.files),
-            libraries=[sha for _, sha, _ in self.libraries],
+            libraries=[sha for _, sha in self.libraries],
         )
 
     def describe(self, *, dsp: bool, ending: str = "") -> str:
@@ -144,7 +155,7 @@ class Technology:
             if name.endswith(".abc"):
                 steps = f"-script '{'; '.join(script.split(chr(10))).strip('; ')}'"
                 text = text.replace(f"-script {name}", steps)
-        for n, (name, sha, _) in enumerate(self.libraries):
+        for n, (name, sha) in enumerate(self.libraries):
             text = text.replace(f'"{{lib{n}}}"', f"{name}@{sha[:12]}")
         text += f"\n{self.assumptions}"
         return "; ".join(line for line in text.split("\n") if line)

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 
 from macwright.costmodel.cache import Cache, content_key
-from macwright.dse.accuracy.cache import kept_array
+from macwright.dse.accuracy.cache import cached_array
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.data.task import log_softmax
 from macwright.dse.quantizer.batches import Batches
@@ -175,7 +175,7 @@ def _reference(
         return run_model(workload, workload.model, feeds, jobs=jobs, progress=progress)
 
     key = content_key(version=VERSION, model=workload.sha256, data=dataset.sha256, images=images)
-    return kept_array(key, make)
+    return cached_array(key, make)
 
 
 def _compare(dataset: Dataset, outputs: np.ndarray, reference: np.ndarray) -> Evaluation:

@@ -58,16 +58,44 @@ def test_damaged_file_counts_as_absent_and_is_replaced(tmp_path, damage):
     assert cache.get(KEY) == RESULT
 
 
-def test_failed_write_raises_and_leaves_nothing(tmp_path):
+def test_cache_that_cannot_be_written_is_only_slower(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
-    with pytest.raises(OSError, match="file"):
-        Cache("kind", folder=blocked).put(KEY, RESULT)
+    cache = Cache("kind", folder=blocked)
+    cache.put(KEY, RESULT)
+    cache.put_bytes(KEY, b"bytes")
+    assert (cache.get(KEY), cache.get_bytes(KEY)) == (None, None)
+    assert blocked.read_text() == "not a folder"
     cache = Cache("kind", folder=tmp_path)
     with pytest.raises(ValueError, match="JSON"):
         cache.put(KEY, {"area": float("nan")})
     assert not list((tmp_path / "kind").rglob("*"))
     assert cache.get(KEY) is None
+
+
+def test_bytes_come_back_equal_and_under_their_own_key_alone(tmp_path):
+    cache, other = Cache("kind", folder=tmp_path), content_key(other=1)
+    cache.put_bytes(KEY, b"\x00some\xff")
+    assert cache.get_bytes(KEY) == b"\x00some\xff"
+    assert cache.get(KEY) is None
+    cache.path(other, "bytes").parent.mkdir(parents=True, exist_ok=True)
+    cache.path(KEY, "bytes").rename(cache.path(other, "bytes"))
+    assert cache.get_bytes(other) is None
+
+
+@pytest.mark.parametrize("kind", ["json", "bytes"])
+def test_no_flipped_bit_gives_another_result(tmp_path, kind):
+    cache = Cache("kind", folder=tmp_path)
+    cache.put(KEY, RESULT)
+    cache.put_bytes(KEY, bytes(range(40)))
+    path = cache.path(KEY, kind)
+    get = cache.get if kind == "json" else cache.get_bytes
+    right, raw = get(KEY), path.read_bytes()
+    for bit in range(0, 8 * len(raw), 3):
+        flipped = bytearray(raw)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        assert get(KEY) in (None, right), f"bit {bit}"
 
 
 def test_two_processes_at_once(tmp_path):

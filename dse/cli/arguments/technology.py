@@ -1,6 +1,7 @@
 """Arguments that say what units are mapped to, for every command that maps them."""
 
 import argparse
+import sys
 from typing import TYPE_CHECKING
 
 from macwright.costmodel.technology.catalogue import find_technology, technology_help
@@ -40,6 +41,9 @@ def given_technology(args: argparse.Namespace) -> "Technology":
         if args.node_nm is not None:
             raise ValueError("Option --node-nm must come with --liberty")
         return find_technology(args.technology or "gates")
-    return liberty_technology(
+    technology = liberty_technology(
         args.liberty.split(","), name=args.technology or "", node_nm=args.node_nm
     )
+    for note in technology.notes:
+        print(f"macwright: note: {note}", file=sys.stderr)
+    return technology

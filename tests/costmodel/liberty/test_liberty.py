@@ -120,7 +120,7 @@ def test_second_reading_uses_the_digest(monkeypatch):
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 nonsense", b"\x80\x04."])
 def test_damaged_digest_is_made_anew(tmp_path, damage):
     read_liberty([SMALL_LIBERTY])
-    (digest,) = (tmp_path / "cache" / "liberty").iterdir()
+    (digest,) = (tmp_path / "cache" / "liberty").glob("*/*")
     digest.write_bytes(damage)
     assert read_liberty([SMALL_LIBERTY]).cell("INV").area == 1.0
 
@@ -140,8 +140,20 @@ LINE = SMALL_LIBERTY.read_text().split("\n").index("  cell (INV) {") + 1
         ([("table_lookup", "polynomial")], r"changed.lib:3: delay_model must be table_lookup"),
         ([("cell (AND2)", "cell (INV)")], r"changed.lib:\d+: cell INV must be defined once"),
         ([('time_unit : "1ns"', 'time_unit : "1 hour"')], "time_unit must be like 1ns"),
-        ([("(1, ff)", "(1, farad)")], r"capacitive_load_unit must be like \(1, ff\)"),
+        ([("(1, ff)", "(1, ohm)")], r"capacitive_load_unit must be like \(1, ff\)"),
+        ([("(1, ff)", "(0, ff)")], r"capacitive_load_unit must be like \(1, ff\), not '0, ff'"),
+        ([("capacitive_load_unit (1, ff);", "")], "library must state capacitive_load_unit"),
+        ([('leakage_power_unit : "1nW";', "")], "the library must state leakage_power_unit"),
         ([("nom_voltage : 1.0;", "")], "the library must state nom_voltage"),
+        ([("nom_voltage : 1.0;", "voltage_map (VDD);")], r"voltage_map must be like \(VDD, 1.1\)"),
+        ([("area : 2.0;", "")], r"changed.lib:\d+: cell AND2 must state its area"),
+        ([("area : 2.0;", "area : -2;")], "area must be at least 0, not -2"),
+        ([("area : 2.0;", "area : 2; dont_use : 1;")], "dont_use must be true or false, not '1'"),
+        ([("area : 1.0;", 'include_file ("x.lib");')], "include_file must be replaced by the file"),
+        ([('function : "!A"', f'function : "{"(" * 300}A{")" * 300}"')], "nested less deeply than"),
+        ([('function : "!A"', f'function : "{"!" * 300}A"')], "must be nested less deeply than"),
+        ([('function : "!A"', f'function : "A{" | A" * 300}"')], "must be nested less deeply than"),
+        ([('("0.5")', '("0.5, 0.6")')], "rise_transition must have one value, not 2"),
         ([("area : 1.0;", "area : big;")], "area must be numbers, not 'big'"),
         ([("direction : input", "direction : up")], "direction of pin A must be stated, not 'up'"),
         ([("ff (IQ, IQN)", "ff (IQ)")], "ff must name a state and its inverse"),
@@ -154,6 +166,23 @@ def test_refusals_name_file_and_line(tmp_path, changes, message):
     with pytest.raises(LibertyError, match=message):
         read_liberty([write(tmp_path, *changes)])
     assert not (tmp_path / "cache").exists(), "a refused file must not be cached"
+
+
+def test_file_must_not_grow_beyond_bounds(tmp_path, monkeypatch):
+    monkeypatch.setattr(liberty, "LARGEST", 1 << 22)
+    path = tmp_path / "bomb.lib.gz"
+    path.write_bytes(gzip.compress(bytes(1 << 26)))
+    with pytest.raises(LibertyError, match=r"bomb.lib.gz:1: the file must have at most 4 MB of"):
+        read_liberty([path])
+
+
+@pytest.mark.parametrize("name", ['a"b.lib', "a\n!touch x\n.lib", "a\x1b[1m.lib"])
+def test_name_of_a_file_must_fit_on_a_line(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(SMALL_LIBERTY.read_bytes())
+    with pytest.raises(ValueError, match="name without quotes and control characters, not '") as at:
+        read_liberty([path])
+    assert str(at.value).isprintable()
 
 
 def test_every_truncation_is_refused(tmp_path):

@@ -10,6 +10,7 @@ from helpers.paths import SHARED, SMALL_LIBERTY
 from macwright.costmodel.characterize.many import characterize
 from macwright.costmodel.characterize.unit import synthesize
 from macwright.costmodel.characterize.yosys import find_yosys
+from macwright.costmodel.technology import liberty as liberty_module
 from macwright.costmodel.technology.liberty import liberty_technology
 from macwright.hw.files import ToolError
 from macwright.hw.formats import IntFormat
@@ -38,11 +39,20 @@ INVERTING = """
   cell (DFFI) {
     area : 2.5;
     ff (IQ, IQN) { next_state : "!D"; clocked_on : "CK"; }
-    pin (D) { direction : input; capacitance : 1; }
+    pin (D) {
+      direction : input; capacitance : 1;
+      timing () { related_pin : "CK"; timing_type : setup_rising;
+        rise_constraint (scalar) { values ("0.1"); } }
+    }
     pin (CK) { direction : input; clock : true; capacitance : 0.5; }
-    pin (QN) { direction : output; function : "IQ"; }
+    pin (QN) { direction : output; function : "IQ"; CLOCKED }
   }
-"""
+""".replace(
+    "CLOCKED",
+    TIMING.replace("X Y Z", "CK").replace(
+        "timing_sense", "timing_type : rising_edge; timing_sense"
+    ),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -142,6 +152,76 @@ def test_what_will_not_do_is_refused_and_not_cached(tmp_path):
     with pytest.raises(ToolError, match=r"^Unit unit could not be characterised: "):
         figures(latch, SMALL_LIBERTY)
     assert not (tmp_path / "cache" / "synthesis").exists()
+
+
+def test_cells_not_to_be_used_are_not_and_false_allows_them(with_adder):
+    text = with_adder.read_text()
+    fan = "macwright_fan f(.a(a), .b(b), .c(c), .sn(y), .con(z));"
+    for value, area in (("true", figures(fan, SMALL_LIBERTY)[0]), ("false", 4), ('"TRUE"', None)):
+        head = "cell (FAN) {"
+        with_adder.write_text(text.replace(head, f"{head} dont_use : {value};"))
+        assert figures(fan, with_adder)[0] == (area or figures(fan, SMALL_LIBERTY)[0]), value
+    # ABC takes any value for true.
+    with_adder.write_text(text.replace("area : 3.0;", "area : 3.0; dont_use : false;"))
+    assert figures("assign y = a ^ b;", with_adder)[0] == 3
+
+
+@pytest.mark.parametrize("name", ["a;b.lib", "{top} $(touch x) `id`.lib", "a'b #c.lib"])
+def test_name_of_a_file_never_reaches_a_script(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / name
+    path.write_bytes(SMALL_LIBERTY.read_bytes())
+    before = sorted(tmp_path.iterdir())
+    assert figures("assign y = a ^ b;", path)[0] == 3
+    assert sorted(set(tmp_path.iterdir()) - {tmp_path / "cache"}) == before
+    technology = liberty_technology([path])
+    assert name not in "".join(technology.script("unit", dsp=False)[0])
+
+
+def test_what_is_not_modelled_is_left_out_and_named(with_adder):
+    text = with_adder.read_text()
+    plain = figures("assign y = a ^ b;", with_adder)
+    axes = """lu_table_template (three) {
+      variable_1 : input_net_transition; variable_2 : total_output_net_capacitance;
+      variable_3 : related_out_total_output_net_capacitance;
+      index_1 ("0, 1"); index_2 ("0, 1"); index_3 ("0, 1"); }
+    cell (ODD) { area : 0.1; pin (A) { direction : input; capacitance : 1; }
+      pin (Y) { direction : output; function : "!A"; timing () { related_pin : "A";
+        cell_rise (three) { values ("0, 0, 0, 0", "0, 0, 0, 0"); } } } }
+    cell (UNTIMED) { area : 0.1; pin (A) { direction : input; capacitance : 1; }
+      pin (Y) { direction : output; function : "!A"; } }
+    cell (BUSSED) { area : 0.1; bus (A) { direction : input; }
+      pin (Y) { direction : output; function : "1"; } }
+    cell (LIGHT) { area : 0.1; pin (A) { direction : input; }
+      pin (Y) { direction : output; function : "!A"; } }
+    """
+    with_adder.write_text(text.replace("cell (INV)", axes + "cell (INV)", 1))
+    assert figures("assign y = a ^ b;", with_adder) == plain
+    (note,) = liberty_technology([with_adder]).notes
+    assert note == (
+        "5 cells of library small left out: ODD (cell_rise depends on "
+        "related_out_total_output_net_capacitance), BUSSED (it has a bus), "
+        "LIGHT (pin A states no capacitance), 2 more"
+    )
+    untimed = re.sub(r"cell_(rise|fall)", r"output_current_\1", text)
+    with_adder.write_text(untimed)
+    with pytest.raises(
+        ValueError, match=r"a flip-flop, not none; .*cell_rise, cell_fall .* missing"
+    ):
+        liberty_technology([with_adder])
+
+
+def test_library_that_changes_under_way_is_refused(with_adder):
+    technology = liberty_technology([with_adder])
+    liberty_module._library.cache_clear()
+    with_adder.write_text(with_adder.read_text().replace("area : 4.0", "area : 4.5"))
+    with pytest.raises(ToolError, match="Liberty files of small must stay as they are"):
+        technology.texts()
+
+
+def test_empty_netlist_is_an_error():
+    with pytest.raises(ToolError, match="synthesis left a netlist without cells"):
+        figures("", SMALL_LIBERTY)
 
 
 @pytest.mark.slow

@@ -1,0 +1,153 @@
+"""Liberty as it is written in the wild: the same library in other words gives the same cells."""
+
+import random
+import re
+
+import numpy as np
+import pytest
+from helpers.paths import SMALL_LIBERTY
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from macwright.costmodel.liberty.digest import digest_library
+from macwright.costmodel.liberty.library import _text
+from macwright.costmodel.liberty.syntax import parse_groups
+
+SMALL = re.sub(r"/\*.*?\*/", "", SMALL_LIBERTY.read_text(), flags=re.DOTALL)
+WANTED = digest_library("small", SMALL)
+
+BLANKS = (" ", "\n", "\t", "\\\n", "\\\r\n", '/* a " * / { ; */', '// a " } /* b\n', "/**/", "\r\n")
+
+
+def same(text, wanted=WANTED):
+    header, cells, numbers = digest_library("other", text)
+    assert header == wanted[0]
+    assert cells == wanted[1]
+    np.testing.assert_array_equal(numbers, wanted[2])
+
+
+def tokens(text):
+    return re.findall(r'"(?:[^"\\]|\\.)*"|[\w.]+|[^\s\\]', text)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32))
+def test_blanks_comments_and_line_ends_mean_nothing(seed):
+    rng = random.Random(seed)
+    parts = []
+    for token in tokens(SMALL):
+        parts.append(token)
+        parts += rng.choices(BLANKS, k=rng.choice((1, 1, 1, 2, 3)))
+    same("".join(parts))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32))
+def test_semicolons_and_quotes_may_be_there_or_not(seed):
+    rng = random.Random(seed)
+    text = SMALL
+    # A statement may end at its line; words and numbers may be quoted; a group may have a `;`.
+    text = re.sub(r";(?=\s*\n)", lambda m: rng.choice((";", "", " ;")), text)
+    text = re.sub(
+        r"(\b\w+ : )([\w.]+)(?=\s*[;\n])",
+        lambda m: m[1] + rng.choice((m[2], f'"{m[2]}"', f'" {m[2]} "')),
+        text,
+    )
+    text = re.sub(r"\}(?=\s*\n)", lambda m: rng.choice(("}", "};", "} ;")), text)
+    text = re.sub(r"\((\w+)\) \{", lambda m: rng.choice((m[0], f'("{m[1]}"){{')), text)
+    same(text)
+
+
+@pytest.mark.parametrize(
+    ("unit", "factor"),
+    [
+        ("(1, ff)", 1),
+        ('("1", "ff")', 1),
+        ('(1.0 , "fF")', 1),
+        ("(0.001,pf)", 1),
+        ('("1ff")', 1),
+        ("(1e-3\\\n, pF)", 1),
+        ("(10, FF)", 10),
+        ("(1, /* of */ pf)", 1000),
+        (': "1pf"', 1000),
+    ],
+)
+def test_load_unit_is_read_however_it_is_spelled(unit, factor):
+    text = SMALL.replace("capacitive_load_unit (1, ff)", f"capacitive_load_unit {unit}")
+    assert text != SMALL or unit == "(1, ff)"
+    header, cells, _ = digest_library("other", text)
+    assert header["load_ff"] == pytest.approx(factor, rel=1e-12)
+    assert cells["AND2"]["pins"]["A"]["capacitance_ff"] == pytest.approx([2 * factor, 1.5 * factor])
+
+
+@pytest.mark.parametrize(
+    ("attribute", "text", "value"),
+    [
+        ("time_ns", 'time_unit : "1 ns"', 1),
+        ("time_ns", "time_unit : 10PS", 0.01),
+        ("time_ns", 'time_unit ("1e-3ns")', 0.001),
+        ("time_ns", "", 1),
+    ],
+)
+def test_time_unit_is_read_however_it_is_spelled(attribute, text, value):
+    header = digest_library("other", SMALL.replace('time_unit : "1ns"', text))[0]
+    assert header[attribute] == pytest.approx(value, rel=1e-12)
+
+
+OPERATING = "operating_conditions (slow) { voltage : 0.9; temperature : 125; process : 1; }"
+
+
+@pytest.mark.parametrize(
+    ("text", "voltage", "temperature"),
+    [
+        ("nom_voltage : 1.0; nom_temperature : 25;", 1.0, 25),
+        (f"nom_voltage : 1.0; {OPERATING}", 1.0, None),
+        (f"nom_voltage : 1.0; {OPERATING} default_operating_conditions : slow;", 0.9, 125),
+        (f"{OPERATING}", 0.9, None),
+        ("voltage_map (VDD, 0.8); voltage_map (VSS, 0.0);", 0.8, None),
+        ('voltage_map ("VPB", 0.8); voltage_map (GND, 0); voltage_map (VDD, "0.8");', 0.8, None),
+    ],
+)
+def test_operating_point_is_where_the_file_states_it(text, voltage, temperature):
+    header = digest_library("other", SMALL.replace("nom_voltage : 1.0;", text))[0]
+    assert (header["voltage_v"], header["temperature_c"]) == (voltage, temperature)
+    # Wherever in the library: here at its end.
+    moved = SMALL.replace("nom_voltage : 1.0;", "").rstrip().removesuffix("}") + text + "}"
+    assert digest_library("other", moved)[0] == header
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+def test_encoding_is_told_by_its_mark(encoding):
+    text = "/* \u00a9 2024 */" + SMALL
+    same(_text("other", text.encode(encoding)))
+
+
+def test_strings_keep_what_looks_like_comments_and_escapes():
+    text = r"""library (a) { path : "/lib/*.lib"; real /* c */ : 1; q : "a \"b\" // c";
+      w : "one \
+two"; v (1, "x // y", /* z */ 2); url : "http://a/*b*/"; } // end"""
+    group = parse_groups("a", text)[1]
+    assert group.attributes == {
+        "path": "/lib/*.lib",
+        "real": "1",
+        "q": 'a "b" // c',
+        "w": "one  two",
+        "v": '1, "x // y",   2',
+        "url": "http://a/*b*/",
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "library (a) {/*" + "x*" * 3_000_000,
+        "library (a) {" + "\\\n" * 3_000_000,
+        'library (a) { b ("' + '\\"' * 3_000_000,
+        "library (a) { b : " + "x/" * 3_000_000 + '"',
+        "library (a) { b (" + "x " * 3_000_000,
+        "library (a) {" * 100_000,
+    ],
+)
+def test_hostile_text_is_refused_in_linear_time(text):
+    with pytest.raises(ValueError, match=r"^a:\d+: "):
+        parse_groups("a", text)
