@@ -107,39 +107,29 @@ def softmax(low: Lowering, node: onnx.NodeProto) -> None:
         raise low.refusal(
             node, f"must take the softmax of opset 13 or of the last axis, not {axis}"
         )
-    from_real(low, node, low.add("Softmax", [to_real(low, node, 0)], axis=axis), 3)
+    result = low.add("Softmax", [to_real(low, node, 0)], axis=axis)
+    # It multiplies by a whole number, where others divide by the scale.
+    requantise(low, node, result, np.floor(1 / low.scale(node, 3)), zero_point(low, node, 4))
 
 
-def pooled(op: str) -> Any:
-    """What rewrites a pooling or reducing operator."""
+def unary(op: str, *, before: bool = False) -> Any:
+    """What rewrites an operator of one operand."""
 
     def rewrite(low: Lowering, node: onnx.NodeProto) -> None:
         if attribute(node, "channels_last", 0):
             raise low.refusal(node, "must have channels as the second axis, not the last")
         known = _known(node, "channels_last")
-        from_real(low, node, low.add(op, [to_real(low, node, 0)], **known), 3)
+        from_real(low, node, low.add(op, [to_real(low, node, 0)], **known), 3, before=before)
 
     return rewrite
 
 
-def reduce_mean(low: Lowering, node: onnx.NodeProto) -> None:
-    """QLinearReduceMean, with axes as an attribute."""
-    axes = attribute(node, "axes", None)
-    real, keep = to_real(low, node, 0), int(attribute(node, "keepdims", 1))  # type: ignore[call-overload]
-    if low.opset >= 18:
-        inputs = [real] if axes is None else [real, low.number(np.asarray(axes), np.int64)]
-        mean = low.add("ReduceMean", inputs, keepdims=keep)
-    else:
-        given = {} if axes is None else {"axes": axes}
-        mean = low.add("ReduceMean", [real], keepdims=keep, **given)
-    from_real(low, node, mean, 3)
-
-
-def binary(op: str) -> Any:
+def binary(op: str, *, before: bool = False) -> Any:
     """What rewrites an operator of two operands."""
 
     def rewrite(low: Lowering, node: onnx.NodeProto) -> None:
-        from_real(low, node, low.add(op, [to_real(low, node, 0), to_real(low, node, 3)]), 6)
+        reals = [to_real(low, node, 0), to_real(low, node, 3)]
+        from_real(low, node, low.add(op, reals), 6, before=before)
 
     return rewrite
 
@@ -152,16 +142,15 @@ OPERATORS = {
     "MatMulIntegerToFloat": matmul_integer_to_float,
     "DynamicQuantizeMatMul": dynamic_quantize_matmul,
     "MatMulNBits": matmul_n_bits,
-    "QLinearAdd": binary("Add"),
-    "QLinearMul": binary("Mul"),
+    "QLinearAdd": binary("Add", before=True),
+    "QLinearMul": binary("Mul", before=True),
     "QLinearConcat": concat,
     "QLinearWhere": where,
     "QLinearSoftmax": softmax,
-    "QLinearSigmoid": pooled("Sigmoid"),
-    "QLinearLeakyRelu": pooled("LeakyRelu"),
-    "QLinearAveragePool": pooled("AveragePool"),
-    "QLinearGlobalAveragePool": pooled("GlobalAveragePool"),
-    "QLinearReduceMean": reduce_mean,
+    "QLinearSigmoid": unary("Sigmoid"),
+    "QLinearLeakyRelu": unary("LeakyRelu"),
+    "QLinearAveragePool": unary("AveragePool", before=True),
+    "QLinearGlobalAveragePool": unary("GlobalAveragePool"),
 }
 
 

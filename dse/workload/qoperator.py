@@ -141,22 +141,33 @@ def to_real(low: Lowering, node: onnx.NodeProto, index: int) -> str:
     return low.add("Mul", [grid, low.number(low.scale(node, index + 1))])
 
 
-def from_real(low: Lowering, node: onnx.NodeProto, tensor: str, index: int) -> None:
-    """Round a tensor to the node's result, with scale and zero point from operand `index` on."""
+def from_real(
+    low: Lowering, node: onnx.NodeProto, tensor: str, index: int, *, before: bool = False
+) -> None:
+    """Round a tensor to the node's result, with scale and zero point from operand `index` on.
+
+    Some operators add the zero point `before` they round, which tells what becomes of halves.
+    """
     scale = low.scale(node, index)
     if not (scale > 0).all():
         raise low.refusal(node, f"must have scales above 0, not {scale.min():g}")
-    _codes(low, node, low.divide(tensor, scale), zero_point(low, node, index + 1))
+    _codes(low, node, low.divide(tensor, scale), zero_point(low, node, index + 1), before)
 
 
-def _codes(low: Lowering, node: onnx.NodeProto, tensor: str, zero: NDArray) -> None:
+def _codes(
+    low: Lowering, node: onnx.NodeProto, tensor: str, zero: NDArray, before: bool = False
+) -> None:
     fmt, result = code_format(zero.dtype), node.output[0]
     if not isinstance(fmt, IntFormat) or zero.size != 1:
         raise low.refusal(node, f"must have one zero point of integers, not {zero.dtype}")
     offset = zero.astype(np.float32).reshape(())
-    grid = low.to_grid(tensor, fmt.min - offset, fmt.max - offset, result=result)
-    low.shift(grid, offset, result=result)
-    low.centred[result] = grid, offset
+    if before:
+        grid = low.to_grid(low.shift(tensor, offset), fmt.min, fmt.max, result=result)
+        low.add("Identity", [grid], result)
+    else:
+        grid = low.to_grid(tensor, fmt.min - offset, fmt.max - offset, result=result)
+        low.shift(grid, offset, result=result)
+        low.centred[result] = grid, offset
     low.prescribe_codes(result, fmt)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
 
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.quantizer import QuantOptions, fixed_allocation, quantise
@@ -12,7 +13,7 @@ from macwright.dse.quantizer.plan import quantised_model
 from macwright.dse.workload import Workload, load_workload
 from macwright.dse.workload.session import session
 
-__all__ = ["difference", "run_prescribed", "run_with_onnxruntime"]
+__all__ = ["checked", "difference", "network", "run_prescribed", "run_with_onnxruntime"]
 
 
 def run_with_onnxruntime(model: onnx.ModelProto, x: np.ndarray, name: str = "x") -> np.ndarray:
@@ -44,3 +45,32 @@ def difference(ours: np.ndarray, theirs: np.ndarray) -> float:
     assert ours.shape == theirs.shape
     gap, size = ours.astype(np.float64) - theirs, np.sqrt(np.mean(theirs.astype(np.float64) ** 2))
     return float(np.sqrt(np.mean(gap**2)) / (size or 1.0))
+
+
+def network(nodes, values, *, opset=21, shape=("N", 3, 6, 6), kind=TensorProto.FLOAT, out=1):
+    """Model of nodes ``(op, inputs, output[s], attributes)`` from ``x`` to ``y``."""
+    made = [
+        helper.make_node(op, inputs, [result] if isinstance(result, str) else result, **attributes)
+        for op, inputs, result, attributes in nodes
+    ]
+    graph = helper.make_graph(
+        made,
+        "qdq",
+        [helper.make_tensor_value_info("x", kind, list(shape))],
+        [helper.make_tensor_value_info("y", out, list("abcd"[: len(shape)]))],
+        [numpy_helper.from_array(np.asarray(v), k) for k, v in values.items()],
+    )
+    opsets = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=10)
+
+
+def checked(folder, x, proto, *, formats=None, bound=1e-6):
+    """Both run the model; the outputs agree."""
+    onnx.save(proto, folder / "net.onnx")
+    workload, given, ours = run_prescribed(folder / "net.onnx", x)
+    theirs = run_with_onnxruntime(proto, x)
+    assert np.abs(theirs.astype(np.float64)).max() > 0
+    assert difference(ours, theirs) < bound
+    if formats is not None:
+        assert sorted(given.values()) == sorted(formats)
+    return workload

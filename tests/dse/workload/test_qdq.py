@@ -4,42 +4,13 @@ import ml_dtypes
 import numpy as np
 import onnx
 import pytest
-from helpers.prescribed import difference, run_prescribed, run_with_onnxruntime
-from onnx import TensorProto, helper, numpy_helper
+from helpers.prescribed import checked, network, run_prescribed
+from onnx import TensorProto, helper
 
 RNG = np.random.default_rng(7)
 X = (RNG.standard_normal((12, 3, 6, 6)) * 2).astype(np.float32)
 CODES = RNG.integers(-127, 128, (3, 3, 3, 3)).astype(np.int8)
 PER_CHANNEL = np.array([0.01, 0.04, 0.09], np.float32)
-
-
-def network(nodes, values, *, opset=21, shape=("N", 3, 6, 6), kind=TensorProto.FLOAT, out=1):
-    """Model of nodes ``(op, inputs, output[s], attributes)`` from ``x`` to ``y``."""
-    made = [
-        helper.make_node(op, inputs, [result] if isinstance(result, str) else result, **attributes)
-        for op, inputs, result, attributes in nodes
-    ]
-    graph = helper.make_graph(
-        made,
-        "qdq",
-        [helper.make_tensor_value_info("x", kind, list(shape))],
-        [helper.make_tensor_value_info("y", out, list("abcd"[: len(shape)]))],
-        [numpy_helper.from_array(np.asarray(v), k) for k, v in values.items()],
-    )
-    opsets = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=10)
-
-
-def checked(tmp_path, proto, x=X, *, formats=None, bound=1e-6):
-    """Both run the model; the outputs agree."""
-    onnx.save(proto, tmp_path / "net.onnx")
-    workload, given, ours = run_prescribed(tmp_path / "net.onnx", x)
-    theirs = run_with_onnxruntime(proto, x)
-    assert np.abs(theirs.astype(np.float64)).max() > 0
-    assert difference(ours, theirs) < bound
-    if formats is not None:
-        assert sorted(given.values()) == sorted(formats)
-    return workload
 
 
 VALUES = {
@@ -61,7 +32,7 @@ CONV = [("Conv", ["d", "v"], "y", {"pads": [1, 1, 1, 1]})]
 def test_scales_of_output_and_input_channels(tmp_path, axis):
     weight = [("DequantizeLinear", ["w", "ws", "wz"], "v", {"axis": axis})]
     workload = checked(
-        tmp_path, network([*ACT, *weight, *CONV], VALUES), formats=[("int8", "uint8")]
+        tmp_path, X, network([*ACT, *weight, *CONV], VALUES), formats=[("int8", "uint8")]
     )
     scale = next(iter(workload.fixed.values()))[0].scale
     assert np.squeeze(scale).tolist() == PER_CHANNEL.tolist()
@@ -85,7 +56,7 @@ def test_square_matrices(tmp_path, axis, perm):
         ("Transpose", ["v"], "t", {"perm": perm}),
         ("MatMul", ["d", "t"], "y", {}),
     ]
-    checked(tmp_path, network(nodes, values), formats=[("int8", "int8")])
+    checked(tmp_path, X, network(nodes, values), formats=[("int8", "int8")])
 
 
 @pytest.mark.parametrize(
@@ -120,11 +91,11 @@ def test_element_types(tmp_path, name, dtype, act):
         ("DequantizeLinear", ["c", "ws", "wz"], "v", {}),
         *CONV,
     ]
-    checked(tmp_path, network(nodes, values), bound=2e-5)
+    checked(tmp_path, X, network(nodes, values), bound=2e-5)
     signed = np.maximum(weights, 0) if name.startswith("U") else weights
     values["w"] = (signed * (top if act else min(top, 127)) / 4).astype(dtype)
     nodes = [*ACT, ("DequantizeLinear", ["w", "ws"], "v", {}), *CONV]
-    workload = checked(tmp_path, network(nodes, values), bound=2e-5)
+    workload = checked(tmp_path, X, network(nodes, values), bound=2e-5)
     _, fixed = next(iter(workload.fixed.values()))
     assert str(fixed.format) == np.dtype(dtype).name.removeprefix("float8_")
 
@@ -145,7 +116,7 @@ def test_blocks(tmp_path, axis):
         ("DequantizeLinear", ["w", "ws", "wz"], "v", {"axis": axis, "block_size": 4}),
         ("MatMul", ["d", "v"], "y", {}),
     ]
-    checked(tmp_path, network(nodes, values))
+    checked(tmp_path, X, network(nodes, values))
 
 
 BETWEEN = {
@@ -182,7 +153,7 @@ def test_operators_between_quantise_and_dequantise(tmp_path, op):
         values["f"] = np.array([-1, 3, 6, 6])
     end = [("Conv", ["e" if op in ("Unsqueeze", "Flatten") else "d", "v"], "y", {})]
     nodes = [ACT[0], (op, ["q", *extra], "p", attributes), *tail, *WEIGHT, *end]
-    checked(tmp_path, network(nodes, values))
+    checked(tmp_path, X, network(nodes, values))
 
 
 def test_relu_between_and_integers_out(tmp_path):
@@ -195,7 +166,7 @@ def test_relu_between_and_integers_out(tmp_path):
         ("Conv", ["d", "v"], "c", {}),
         ("QuantizeLinear", ["c", "ys", "yz"], "y", {}),
     ]
-    checked(tmp_path, network(nodes, values, out=TensorProto.INT8))
+    checked(tmp_path, X, network(nodes, values, out=TensorProto.INT8))
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.int8])
@@ -209,7 +180,7 @@ def test_integers_in(tmp_path, kind):
         *CONV,
     ]
     proto = network(nodes, values, kind=helper.np_dtype_to_tensor_dtype(np.dtype(kind)))
-    checked(tmp_path, proto, x, formats=[("int8", np.dtype(kind).name)])
+    checked(tmp_path, x, proto, formats=[("int8", np.dtype(kind).name)])
 
 
 def test_narrow_codes_of_a_clip(tmp_path):
@@ -233,13 +204,13 @@ def test_narrow_codes_of_a_clip(tmp_path):
         ("DequantizeLinear", ["k", "ws", "wz"], "v", {}),
         *CONV,
     ]
-    checked(tmp_path, network(nodes, values), formats=[("int4", "uint4")])
+    checked(tmp_path, X, network(nodes, values), formats=[("int4", "uint4")])
 
 
 def test_scales_differ_and_zero_scales(tmp_path):
     values = {**VALUES, "ds": np.float32(0.2), "ws": np.array([0.1, 0, 0.3], np.float32)}
     nodes = [ACT[0], ("DequantizeLinear", ["q", "ds", "xz"], "d", {}), *WEIGHT, *CONV]
-    checked(tmp_path, network(nodes, values))
+    checked(tmp_path, X, network(nodes, values))
     values["xs"] = np.float32(0)
     onnx.save(network(nodes, values), tmp_path / "net.onnx")
     with pytest.raises(ValueError, match=r"Node q of net\.onnx must have scales above 0, not 0"):
@@ -256,7 +227,7 @@ def test_second_operands(tmp_path, zero):
         ("DequantizeLinear", ["u", "s", "z"], "v", {}),
         ("MatMul", ["d", "v"], "y", {}),
     ]
-    checked(tmp_path, network(nodes, values), formats=[("int8", "uint8")])
+    checked(tmp_path, X, network(nodes, values), formats=[("int8", "uint8")])
 
 
 @pytest.mark.parametrize(
@@ -277,7 +248,7 @@ def test_gemm(tmp_path, attributes):
         ("DequantizeLinear", ["b", "bs"], "c", {"axis": 0}),
         ("Gemm", ["d", "v", "c"], "y", attributes),
     ]
-    checked(tmp_path, network(nodes, values, shape=("N", 6)), X[:, 0, 0], bound=2e-6)
+    checked(tmp_path, X[:, 0, 0], network(nodes, values, shape=("N", 6)), bound=2e-6)
 
 
 def test_what_is_refused(tmp_path):
@@ -322,4 +293,4 @@ def test_scales_for_each_channel_between_layers_that_multiply_nothing(tmp_path):
         *WEIGHT,
         *CONV,
     ]
-    checked(tmp_path, network(nodes, values), formats=[("int8", "uint8")])
+    checked(tmp_path, X, network(nodes, values), formats=[("int8", "uint8")])
