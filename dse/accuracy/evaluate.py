@@ -19,7 +19,7 @@ from macwright.dse.quantizer.quantise import Allocation, check_allocation, quant
 from macwright.dse.workload.layer import Workload
 from macwright.dse.workload.session import session
 
-__all__ = ["Evaluation", "evaluate", "run_model"]
+__all__ = ["Evaluation", "compare", "evaluate", "reference_outputs", "run_model"]
 
 #: Changes when the same question gets another answer, so that old results are not used.
 VERSION = 5
@@ -108,7 +108,7 @@ def evaluate(
     )
     if (known := cache.get(key)) is not None:
         return Evaluation(**known)
-    reference = _reference(workload, dataset, images, jobs, progress)
+    reference = reference_outputs(workload, dataset, images, jobs, progress)
     outputs = reference
     if allocation is not None:
         network, plans = quantise(workload, dataset, allocation, options=options, progress=progress)
@@ -120,7 +120,7 @@ def evaluate(
             jobs=jobs,
             progress=progress,
         )
-    result = _compare(dataset, outputs, reference)
+    result = compare(dataset, outputs, reference)
     cache.put(key, asdict(result))
     return result
 
@@ -163,13 +163,15 @@ def run_model(
     return outputs
 
 
-def _reference(
+def reference_outputs(
     workload: Workload,
     dataset: Dataset,
     images: int | None,
     jobs: int | None,
     progress: _Progress | None,
 ) -> np.ndarray:
+    """Outputs of the float network, from the cache if they are there; see `evaluate`."""
+
     def make() -> np.ndarray:
         feeds = dataset.first(dataset.x_eval, images)
         return run_model(workload, workload.model, feeds, jobs=jobs, progress=progress)
@@ -178,7 +180,8 @@ def _reference(
     return cached_array(key, make)
 
 
-def _compare(dataset: Dataset, outputs: np.ndarray, reference: np.ndarray) -> Evaluation:
+def compare(dataset: Dataset, outputs: np.ndarray, reference: np.ndarray) -> Evaluation:
+    """Score outputs, and how far they are from those of the float network."""
     kl = agreement = None
     if dataset.rules.probabilities:
         exact, rounded = log_softmax(reference), log_softmax(outputs)

@@ -1,13 +1,22 @@
-"""Networks computed as their hardware would: codes, accumulators and requantisers, bit by bit."""
+"""Networks computed as their hardware would: integers alone, bit by bit."""
 
-from macwright.dse.bitexact.layer import LayerCodes, layer_codes, layer_outputs
-from macwright.dse.bitexact.network import Distance, bit_exact_outputs, fake_quant_distance
+from macwright.dse.bitexact.evaluate import (
+    Distance,
+    evaluate_exact,
+    fake_quant_distance,
+    input_levels,
+    network_outputs,
+)
+from macwright.dse.bitexact.layer import LayerCodes, layer_codes
+from macwright.dse.bitexact.lower import integer_network
 
 __all__ = [
     "Distance",
     "LayerCodes",
-    "bit_exact_outputs",
+    "evaluate_exact",
     "fake_quant_distance",
+    "input_levels",
+    "integer_network",
     "layer_codes",
-    "layer_outputs",
+    "network_outputs",
 ]

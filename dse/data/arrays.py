@@ -3,12 +3,13 @@
 import io
 import itertools
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Archive", "model_inputs"]
+__all__ = ["Archive", "InputCodes", "input_codes", "model_inputs"]
 
 _Inputs = dict[str, tuple[np.dtype, list[int]]]
 _KEYS = {
@@ -16,6 +17,46 @@ _KEYS = {
     "labels", "offsets", "layout", "scale", "offset", "mean", "std", "encoded", "crop", "pair",
     "inputs",
 }  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class InputCodes:
+    """Integers of 8 bits that a model's input is computed from, ``x = code * gain + shift``.
+
+    Parameters
+    ----------
+    signed : bool
+        Whether codes are from -128 to 127; from 0 to 255 otherwise.
+    gain, shift : ndarray of float32, shape (1, channels or 1, 1, ...)
+        For each channel.
+    """
+
+    signed: bool
+    gain: np.ndarray
+    shift: np.ndarray
+
+    def numbers(self, codes: np.ndarray) -> np.ndarray:
+        """Inputs of the model, float32, from codes of shape (n, channels, ...)."""
+        result = codes.astype(np.float32)
+        result *= self.gain
+        result += self.shift
+        return result
+
+    def codes(self, numbers: np.ndarray) -> np.ndarray:
+        """Codes of inputs of the model, int64, shape (n, channels, ...).
+
+        Raises
+        ------
+        ValueError
+            If the inputs were not computed from such codes.
+        """
+        codes = np.rint((numbers.astype(np.float64) - self.shift) / self.gain).astype(np.int64)
+        low = -128 if self.signed else 0
+        if codes.min() < low or codes.max() > low + 255 or (self.numbers(codes) != numbers).any():
+            raise ValueError(
+                "Inputs must be those that the recipe computes from integers of 8 bits, not others"
+            )
+        return codes
 
 
 class Archive:
@@ -132,7 +173,39 @@ def _channels_first(array: np.ndarray, layout: str | None) -> np.ndarray:
     return array[:, None] if layout == "NHW" else array.transpose(0, 3, 1, 2)
 
 
+def input_codes(recipe: dict[str, Any], archive: Archive) -> InputCodes | None:
+    """Integers behind the input of a recipe's model; None where it has other data."""
+    if recipe["task"] in ("similarity", "language-model"):
+        return None
+    arrays = [
+        archive[recipe.get(*names)]
+        for names in (("calibration", "x_calib"), ("evaluation", "x_eval"))
+    ]
+    kinds = {array.dtype for array in arrays}
+    if len(kinds) != 1 or kinds.pop() not in (np.uint8, np.int8):
+        return None
+    if recipe.get("encoded"):
+        rank, channels = 4, 3
+    else:
+        shape = _channels_first(arrays[0][:1], recipe.get("layout")).shape
+        rank, channels = len(shape), shape[1] if len(shape) > 1 else 1
+    gain, shift = _affine(recipe, channels, rank)
+    if not gain.all():
+        return None
+    return InputCodes(signed=arrays[0].dtype == np.int8, gain=gain, shift=shift)
+
+
 def _scaled(array: np.ndarray, recipe: dict[str, Any]) -> np.ndarray:
+    gain, shift = _affine(recipe, array.shape[1] if array.ndim > 1 else 1, array.ndim)
+    # One pass in float32: images are many, and float64 copies of them large.
+    result = array.astype(np.float32)
+    result *= gain
+    result += shift
+    return np.ascontiguousarray(result)
+
+
+def _affine(recipe: dict[str, Any], channels: int, rank: int) -> tuple[np.ndarray, np.ndarray]:
+    """What arrays are multiplied by, and what is added then."""
     numbers = {}
     for key, default in (("scale", 1.0), ("offset", 0.0), ("mean", [0.0]), ("std", [1.0])):
         try:
@@ -142,19 +215,15 @@ def _scaled(array: np.ndarray, recipe: dict[str, Any]) -> np.ndarray:
         if not np.isfinite(numbers[key]).all() or (key == "std" and not numbers[key].all()):
             raise ValueError(f"Recipe's {key} must be numbers, not {recipe[key]!r}")
     for key in ("mean", "std"):
-        if numbers[key].size not in (1, array.shape[1] if array.ndim > 1 else 1):
+        if numbers[key].size not in (1, channels):
             raise ValueError(
-                f"Recipe's {key} must be one number for each of {array.shape[1]} channels, "
+                f"Recipe's {key} must be one number for each of {channels} channels, "
                 f"not {numbers[key].size}"
             )
-        numbers[key] = numbers[key].reshape(1, -1, *[1] * (array.ndim - 2))
+        numbers[key] = numbers[key].reshape(1, -1, *[1] * (rank - 2))
     gain = numbers["scale"] / numbers["std"]
     shift = (numbers["offset"] - numbers["mean"]) / numbers["std"]
-    # One pass in float32: images are many, and float64 copies of them large.
-    result = array.astype(np.float32)
-    result *= gain.astype(np.float32)
-    result += shift.astype(np.float32)
-    return np.ascontiguousarray(result)
+    return gain.astype(np.float32), shift.astype(np.float32)
 
 
 def _decode_images(stream: np.ndarray, offsets: np.ndarray, recipe: dict[str, Any]) -> np.ndarray:

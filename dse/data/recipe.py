@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from macwright.dse.data.arrays import Archive, model_inputs
+from macwright.dse.data.arrays import Archive, InputCodes, input_codes, model_inputs
 from macwright.dse.data.task import TASKS, Task
 from macwright.dse.workload.onnx_file import read_model
 from macwright.dse.workload.precision import computed_dtype
@@ -33,6 +33,8 @@ class Dataset:
         Class, score, next tokens or wanted values of each sample.
     sources : list of Path
         Files that were read.
+    codes : InputCodes or None
+        Integers that the samples are computed from, where they are.
 
     Examples
     --------
@@ -48,6 +50,7 @@ class Dataset:
     x_eval: dict[str, np.ndarray]
     y_eval: np.ndarray
     sources: list[Path]
+    codes: InputCodes | None = None
 
     @property
     def rules(self) -> Task:
@@ -160,6 +163,7 @@ def load_recipe(
         x_eval=x_eval,
         y_eval=y_eval,
         sources=[*sources, file],
+        codes=input_codes(recipe, archive),
     )
     _check(dataset, inputs, file)
     return dataset

@@ -15,7 +15,7 @@ from macwright.dse.workload.layer import Layer, Workload
 from macwright.dse.workload.onnx_rounding import expressible
 from macwright.hw.formats import Format, parse_format
 
-__all__ = ["Allocation", "check_allocation", "prepare", "quantise"]
+__all__ = ["Allocation", "calibration_feeds", "check_allocation", "prepare", "quantise"]
 
 Allocation = Mapping[str, tuple[str, str]]
 #: Elements of one tensor, for all calibration samples, that memory has room for.
@@ -26,7 +26,7 @@ def prepare(workload: Workload, dataset: Dataset, options: QuantOptions) -> Work
     """Bring the float network into the form that is quantised; it computes the same."""
     if not options.equalise or workload.fixed or not pairs(workload):
         return workload
-    stepper = Stepper(workload, workload.model.graph, _feeds(workload, dataset, options))
+    stepper = Stepper(workload, workload.model.graph, calibration_feeds(workload, dataset, options))
     largest = {}
     for _, layer in pairs(workload):
         (act,) = stepper.advance([layer.act])
@@ -102,7 +102,7 @@ def quantise(
     options = options or QuantOptions()
     formats = check_allocation(workload, allocation)
     workload = prepare(workload, dataset, options)
-    feeds = _feeds(workload, dataset, options)
+    feeds = calibration_feeds(workload, dataset, options)
     exact = Stepper(workload, workload.model.graph, feeds)
     graph = onnx.GraphProto()
     graph.CopyFrom(workload.model.graph)
@@ -153,7 +153,10 @@ def _unmasked(
     return [acts[0][kept]], wanted[kept]
 
 
-def _feeds(workload: Workload, dataset: Dataset, options: QuantOptions) -> dict[str, np.ndarray]:
+def calibration_feeds(
+    workload: Workload, dataset: Dataset, options: QuantOptions
+) -> dict[str, np.ndarray]:
+    """Calibration samples that are used, by input of the network."""
     samples = len(next(iter(dataset.x_calib.values()))) // dataset.rules.parts
     widest = max(max(layer.activations, layer.outputs) for layer in workload.layers)
     count = min(samples, options.images, max(LARGEST_TENSOR // widest, 16))

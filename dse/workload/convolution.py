@@ -53,7 +53,7 @@ class Conv(MacOperator):
 
     def output_shape(self, layer: Products, act_shape: _Shape, weight_shape: _Shape) -> _Shape:
         kernel = layer.attributes["kernel_shape"]
-        strides, dilations, pads = self._geometry(layer, act_shape[2:])
+        strides, dilations, pads = self.geometry(layer, act_shape[2:])
         spatial = [
             (size + sum(pad) - (k - 1) * dilation - 1) // stride + 1
             for size, k, stride, dilation, pad in zip(
@@ -65,12 +65,12 @@ class Conv(MacOperator):
     def im2col(
         self, layer: Products, act: _Array, out: _Array, weight_shape: _Shape, limit: int
     ) -> tuple[_Array, _Array]:
-        strides, dilations, pads = self._geometry(layer, act.shape[2:])
+        strides, dilations, pads = self.geometry(layer, act.shape[2:])
         padded = np.pad(act, [(0, 0), (0, 0), *pads])
         return _gathered(layer, padded, out, (strides, dilations), limit)
 
-    def _geometry(self, layer: Products, size: _Shape) -> tuple[list[int], list[int], _Pads]:
-        """Strides, dilations and padding."""
+    def geometry(self, layer: Products, size: _Shape) -> tuple[list[int], list[int], _Pads]:
+        """Strides, dilations, and padding before and after, for each spatial axis."""
         kernel = layer.attributes["kernel_shape"]
         rank = len(kernel)
         strides = layer.attributes.get("strides") or [1] * rank

@@ -61,7 +61,7 @@ def _scaled(sums: NDArray, bias: NDArray, output: Requant, edge: Edge) -> NDArra
 def _round(numbers: NDArray[np.float64], edge: Edge) -> NDArray[np.float64]:
     if isinstance(edge.format, (FloatFormat, BinaryFormat)):
         unit = level_unit(edge.format)
-        return np.asarray(edge.format.quantize(numbers * unit) / unit)
+        return (edge.format.quantize(numbers * unit) / unit).astype(np.float64, copy=False)
     return np.rint(numbers, out=numbers)
 
 

@@ -1,6 +1,7 @@
 """Random integer networks for hypothesis."""
 
 import math
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -52,14 +53,14 @@ class Builder:
         self.at = self.edge(draw(st.sampled_from(ACTS)), (channels, *sizes))
 
     def edge(self, fmt: str, shape, *, zero: bool = True) -> Edge:
-        fmt = parse_format(fmt)
-        plain = Edge(name="x", format=fmt, scale=1.0, zero=0, shape=(1,))
+        parsed = parse_format(fmt)
+        plain = Edge(name="x", format=parsed, scale=1.0, zero=0, shape=(1,))
         levels = sorted(
             set(plain.levels(plain.codes(np.arange(plain.low, plain.high + 1))).tolist())
         )
         offset = self.draw(st.sampled_from([0, 0, levels[len(levels) // 3]])) if zero else 0
         edge = Edge(
-            name=f"e{len(self.edges)}", format=fmt, scale=0.5, zero=offset, shape=tuple(shape)
+            name=f"e{len(self.edges)}", format=parsed, scale=0.5, zero=offset, shape=tuple(shape)
         )
         self.edges.append(edge)
         return edge
@@ -110,7 +111,7 @@ class Builder:
         fmt = parse_format(self.draw(st.sampled_from(WEIGHTS)))
         top = math.prod(shape[1:]) * max(abs(self.at.low), self.at.high) * 4
         result = (shape[0],)
-        node = dict(
+        node: dict[str, Any] = dict(
             name=f"n{len(self.nodes)}",
             input=self.at.name,
             weight_format=fmt,
@@ -158,7 +159,9 @@ class Builder:
                 )
         elif kind in ("max", "average"):
             kernel, strides, pads, dilations = self.window(dilated=kind == "max")
-            fields = dict(name=name, input=self.at.name, kernel=kernel, strides=strides, pads=pads)
+            fields: dict[str, Any] = dict(
+                name=name, input=self.at.name, kernel=kernel, strides=strides, pads=pads
+            )
             if kind == "max":
                 node = MaxPool(**fields, dilations=dilations, output="?")
                 edge = self.like(node.result_shape(shape))
@@ -191,7 +194,7 @@ class Builder:
         return edge
 
     def wire(self, kind: str, name: str, shape) -> Edge:
-        fields = dict(name=name, input=self.at.name)
+        fields: dict[str, Any] = dict(name=name, input=self.at.name)
         if kind == "pad":
             pads = tuple(
                 (self.draw(st.integers(0, 2)), self.draw(st.integers(0, 1))) for _ in shape

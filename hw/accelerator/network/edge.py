@@ -122,6 +122,11 @@ class Edge:
             )
 
     @property
+    def level_unit(self) -> float:
+        """Value of one level in the format; see `level_unit`."""
+        return level_unit(self.format)
+
+    @property
     def low(self) -> int:
         """Smallest level of the format."""
         return int(self.format.min / level_unit(self.format))
