@@ -9,20 +9,12 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from macwright.dse.workload.fixed_tensor import FixedTensor
+from macwright.dse.workload.operators import OPERATORS, Operator
 from macwright.dse.workload.session import run_error, session
 
 __all__ = ["Constants"]
 
-#: Operators whose results are elements of their first operand, as they are, in another order.
-_MOVES = {
-    "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Slice", "Gather",
-    "GatherElements", "GatherND", "Expand", "Tile", "Split", "DepthToSpace", "SpaceToDepth",
-}  # fmt: skip
-#: Operators whose results differ from run to run.
-_RANDOM = {
-    "Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform",
-    "RandomUniformLike", "Dropout",
-}  # fmt: skip
+_NOTHING = Operator()
 #: Most elements of a tensor that is computed beforehand.
 LARGEST = 1 << 28
 
@@ -66,9 +58,10 @@ class Constants:
             self.values[node.output[0]] = value
             return True
         names = [name for name in node.input if name]
+        random = OPERATORS.get(node.op_type, _NOTHING).random or node.op_type == "Dropout"
         if (
             node.domain not in ("", "ai.onnx")
-            or node.op_type in _RANDOM
+            or random
             or not all(name in self.values for name in names)
             or any(item.g.node or item.graphs for item in node.attribute)
             or (not names and node.op_type != "Constant")
@@ -137,7 +130,7 @@ class Constants:
         if not node.input or not any(name in self.formats for name in node.input):
             return
         first = node.input[0]
-        if node.op_type in _MOVES and first in self.formats:
+        if OPERATORS.get(node.op_type, _NOTHING).moves and first in self.formats:
             self._moved(node)
         elif node.op_type == "Concat":
             self._joined(node)

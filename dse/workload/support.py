@@ -4,24 +4,11 @@ from pathlib import Path
 
 import onnx
 
+from macwright.dse.workload.operators import OPERATORS
+
 __all__ = ["check_support"]
 
 _EXPORT = "export the model in evaluation mode with plain operators"
-_UNSUPPORTED = {
-    "DeformConv": "replace it by Conv",
-    "LSTM": "use a network without recurrent layers",
-    "GRU": "use a network without recurrent layers",
-    "RNN": "use a network without recurrent layers",
-    "Einsum": "write it as MatMul and Transpose",
-    "If": "export the model with constant conditions",
-    "Loop": "unroll it when exporting",
-    "Scan": "unroll it when exporting",
-    "ConvInteger": _EXPORT,
-    "MatMulInteger": _EXPORT,
-    "QLinearConv": "use the QDQ form (QuantizeLinear and DequantizeLinear around Conv)",
-    "QLinearMatMul": "use the QDQ form (QuantizeLinear and DequantizeLinear around MatMul)",
-    "Attention": "write it as MatMul and Softmax",
-}
 
 
 def check_support(model: onnx.ModelProto, path: Path) -> None:
@@ -39,10 +26,11 @@ def check_support(model: onnx.ModelProto, path: Path) -> None:
                 f"Node {name} of {path.name} must be a standard ONNX operator, "
                 f"not {node.domain}.{node.op_type}; {_EXPORT}"
             )
-        if node.op_type in _UNSUPPORTED:
+        operator = OPERATORS.get(node.op_type)
+        if operator is not None and operator.remedy:
             raise ValueError(
                 f"Node {name} of {path.name} must be an operator that macwright can quantise, "
-                f"not {node.op_type}; {_UNSUPPORTED[node.op_type]}"
+                f"not {node.op_type}; {operator.remedy}"
             )
     outputs = model.graph.output
     if len(outputs) != 1:

@@ -133,7 +133,7 @@ def test_a_scalar_stays_a_scalar(tmp_path):
     assert workload.tensor("i").shape == workload.tensor("f").shape == ()
 
 
-def test_random_weights_are_not_constants(tmp_path):
+def test_random_weights_are_refused(tmp_path):
     proto = networks.model(
         [
             ("RandomNormalLike", ["w"], "r", {}),
@@ -142,7 +142,8 @@ def test_random_weights_are_not_constants(tmp_path):
         {"w": W[:, :3].copy()},
         shape=("N", 16),
     )
-    assert load(tmp_path, proto).layers[0].dynamic
+    with pytest.raises(ValueError, match="RandomNormalLike; export the model without random"):
+        load(tmp_path, proto)
 
 
 @pytest.mark.parametrize("axis", [0, 1])
