@@ -111,6 +111,7 @@ def explore(
     data: Path | str | None = None,
     sensitivity: Path | str | None = None,
     technology: Technology | None = None,
+    output: str | None = None,
     progress: Progress | None = None,
 ) -> Exploration:
     """Find the front of a model, prove it, verify its units and measure its points.
@@ -127,6 +128,8 @@ def explore(
         Table of losses in place of the measured ones.
     technology : Technology, optional
         What Liberty files of the user give; else that of the name in the settings.
+    output : str, optional
+        Which result counts, of a model that has several.
     progress : callable, optional
         Called with stage, done and total.
 
@@ -160,8 +163,8 @@ def explore(
     node_nm = memory_node(technology.record) if isinstance(chip, Temporal) else None
     if not model.is_file():
         raise FileNotFoundError(f"Model must be an ONNX file, and {str(model)!r} is not a file")
-    dataset = load_recipe(model, recipe, data)
-    workload = load_workload(model, dataset)
+    dataset = load_recipe(model, recipe, data, output=output)
+    workload = load_workload(model, dataset, output=output)
     last = None
     if settings.held_out:
         dataset, last = split_held_out(dataset, settings.held_out)

@@ -142,7 +142,7 @@ def run_model(
     """
     running = session(model)
     batches = Batches(workload, len(next(iter(feeds.values()))))
-    split = {name: batches.split(name, value) for name, value in feeds.items()}
+    split = {name: batches.split(name, feeds[name]) for name in workload.inputs}
 
     def run(index: int) -> np.ndarray:
         chunk = {name: part[index] for name, part in split.items()}

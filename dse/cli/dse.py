@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_loss_arguments(parser)
     add_architecture_arguments(parser)
+    parser.add_argument(
+        "--output", metavar="NAME", help="result that counts, of a model that has several"
+    )
     parser.add_argument(
         "--time-limit", type=float, metavar="SECONDS", help="for the search; points say their gap"
     )
@@ -145,10 +149,13 @@ def run(args: argparse.Namespace) -> None:
             data=args.data,
             sensitivity=args.sensitivity,
             technology=technology,
+            output=args.output,
             progress=progress,
         )
     finally:
         progress.close()
+    for note in found.workload.notes:
+        print(f"macwright: note: {note}", file=sys.stderr)
     write_run(out, run_files(found), finish=write_report)
     if args.json:
         print(json.dumps(run_summary(found, out), indent=1))

@@ -13,6 +13,7 @@ import numpy as np
 from macwright.dse.data.arrays import Archive, InputCodes, input_codes, model_inputs
 from macwright.dse.data.task import TASKS, Task
 from macwright.dse.workload.onnx_file import read_model
+from macwright.dse.workload.outputs import with_output
 from macwright.dse.workload.precision import computed_dtype
 
 __all__ = ["Dataset", "load_recipe"]
@@ -109,6 +110,8 @@ def load_recipe(
     model_path: Path | str,
     recipe_path: Path | str | None = None,
     data_path: Path | str | None = None,
+    *,
+    output: str | None = None,
 ) -> Dataset:
     """Read the data of a model.
 
@@ -121,6 +124,8 @@ def load_recipe(
     data_path : path, optional
         NumPy archive; instead of the one that the recipe names. Without a recipe it must hold
         ``x_calib``, ``x_eval`` and ``y_eval`` in the model's own input layout.
+    output : str, optional
+        Which result counts, of a model that has several: other inputs than it needs need no data.
 
     Returns
     -------
@@ -153,7 +158,7 @@ def load_recipe(
     file = Path(data_path) if data_path is not None else folder / recipe["data"]
     if not file.is_file():
         raise FileNotFoundError(f"Data must be a NumPy archive, and {file} is not a file")
-    inputs = _inputs(model_path)
+    inputs = _inputs(model_path, output)
     archive = Archive(file)
     x_calib, y_calib, x_eval, y_eval = model_inputs(recipe, archive, inputs)
     dataset = Dataset(
@@ -184,9 +189,11 @@ def _read_recipe(path: Path | str | None) -> tuple[dict[str, Any], Path, list[Pa
         raise ValueError(f"{path} must be a TOML file, not one where: {error}") from error
 
 
-def _inputs(path: Path) -> dict[str, tuple[np.dtype, list[int]]]:
+def _inputs(path: Path, output: str | None) -> dict[str, tuple[np.dtype, list[int]]]:
     """Type and shape, 0 where open, of each of the model's inputs."""
     model = read_model(path, weights=False)
+    if output is not None:
+        model = with_output(model, output, path)
     constants = {item.name for item in model.graph.initializer}
     return {
         value.name: (

@@ -51,7 +51,11 @@ class Stepper:
         self.workload, self.graph = workload, graph
         samples = len(next(iter(feeds.values())))
         self.batches = Batches(workload, samples, at_once=at_once)
-        self.parts = {name: self.batches.split(name, value) for name, value in feeds.items()}
+        self.parts = {
+            name: self.batches.split(name, value)
+            for name, value in feeds.items()
+            if name in workload.inputs
+        }
         self._done: set[str] = set()
 
     def advance(self, wanted: Sequence[str]) -> list[np.ndarray]:

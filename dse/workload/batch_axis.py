@@ -2,14 +2,14 @@
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
 
+from macwright.dse.workload.constants import Constants
 from macwright.dse.workload.samples import Samples
 
 __all__ = ["with_batch_axis"]
 
 
-def with_batch_axis(model: onnx.ModelProto, dataset: Samples | None) -> None:
+def with_batch_axis(model: onnx.ModelProto, constants: Constants, dataset: Samples | None) -> None:
     """Give inputs whose data have one axis more than the model a first axis, of size 1.
 
     Sizes of 0 and less, with which some exporters mean any, become open.
@@ -33,4 +33,4 @@ def with_batch_axis(model: onnx.ModelProto, dataset: Samples | None) -> None:
                     node.input[i] = inner
         squeeze = onnx.helper.make_node("Squeeze", [name, axis], [inner], name=inner)
         model.graph.node.insert(0, squeeze)
-        model.graph.initializer.append(numpy_helper.from_array(np.array([0]), axis))
+        constants.values[axis] = np.array([0])

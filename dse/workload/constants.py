@@ -33,10 +33,18 @@ class Constants:
         By tensor; those of no axes stay so.
     formats : dict of FixedTensor
         Of some of them, by tensor.
+    copies : dict of tuple
+        Of constants that stand for one tensor in memory: the number of this copy, and of all.
+    opset : int
+        Opset of the model.
     """
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self._opsets, self._ir_version = list(model.opset_import), model.ir_version
+        self.opset = max(
+            (x.version for x in self._opsets if x.domain in ("", "ai.onnx")), default=1
+        )
+        self.copies: dict[str, tuple[int, int]] = {}
         self.values: dict[str, NDArray] = {
             item.name: numpy_helper.to_array(item) for item in model.graph.initializer
         }

@@ -1,6 +1,5 @@
 """Reading an ONNX model into a workload."""
 
-import hashlib
 from pathlib import Path
 
 import networkx as nx
@@ -9,11 +8,14 @@ import onnx
 
 from macwright.dse.workload.batch_axis import with_batch_axis
 from macwright.dse.workload.constants import Constants
+from macwright.dse.workload.decompose import decomposed
 from macwright.dse.workload.fixed import prescribed, strip_quantisers
+from macwright.dse.workload.functions import written_out
 from macwright.dse.workload.layer import Workload
 from macwright.dse.workload.mac_operators import MAC_OPERATORS
 from macwright.dse.workload.normalise import normalise
-from macwright.dse.workload.onnx_file import read_model
+from macwright.dse.workload.onnx_file import LARGEST_MESSAGE, digest, read_model
+from macwright.dse.workload.outputs import with_output
 from macwright.dse.workload.precision import in_float32
 from macwright.dse.workload.probe import probe
 from macwright.dse.workload.samples import Samples
@@ -24,7 +26,9 @@ from macwright.dse.workload.support import check_support
 __all__ = ["load_workload"]
 
 
-def load_workload(path: Path | str, dataset: Samples | None = None) -> Workload:
+def load_workload(
+    path: Path | str, dataset: Samples | None = None, *, output: str | None = None
+) -> Workload:
     """Read an ONNX model: its MAC layers, their sizes and its graph.
 
     Parameters
@@ -34,6 +38,8 @@ def load_workload(path: Path | str, dataset: Samples | None = None) -> Workload:
     dataset : Dataset, optional
         Data of the model. It fixes dimensions that the model leaves open (other than the batch),
         and tells whether the inputs are never negative.
+    output : str, optional
+        Which result counts, of a model that has several; what only the others need is left out.
 
     Returns
     -------
@@ -55,16 +61,20 @@ def load_workload(path: Path | str, dataset: Samples | None = None) -> Workload:
     """
     path = Path(path)
     model = read_model(path)
-    digest = hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
-    model, notes = in_float32(model)
+    model = with_output(model, output, path)
+    sha256 = digest(model)
+    model, notes = in_float32(written_out(model, path))
     model, constants = strip_quantisers(model, path)
     check_support(model, path)
     _check_weights(constants, path)
+    with_batch_axis(model, constants, dataset)
     model = normalise(model, constants, path)
     _check(model, path)
-    with_batch_axis(model, dataset)
     seen = probe(model, path, dataset)
-    layers = find_layers(model, seen, non_negative(model, dataset))
+    if (plain := decomposed(model, constants, seen.shapes)) is not None:
+        model = normalise(plain, constants, path)
+        seen = probe(model, path, dataset)
+    layers = find_layers(model, seen, constants, non_negative(model, dataset))
     if not layers:
         raise ValueError(
             f"{path} must have a layer that multiplies by weights ({', '.join(MAC_OPERATORS)}), "
@@ -74,7 +84,7 @@ def load_workload(path: Path | str, dataset: Samples | None = None) -> Workload:
     return Workload(
         fixed=prescribed(layers, constants, path),
         path=path,
-        sha256=digest,
+        sha256=sha256,
         model=model,
         layers=layers,
         graph=_graph(model),
@@ -88,6 +98,9 @@ def load_workload(path: Path | str, dataset: Samples | None = None) -> Workload:
 
 
 def _check(model: onnx.ModelProto, path: Path) -> None:
+    weights = sum(len(item.raw_data) for item in model.graph.initializer)
+    if weights >= LARGEST_MESSAGE:
+        return  # onnxruntime, which reads it next, checks nearly as much
     try:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:

@@ -1,11 +1,15 @@
 """Reading an ONNX file."""
 
+import hashlib
 from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError
 
-__all__ = ["read_model"]
+__all__ = ["digest", "read_model"]
+
+#: Bytes of weights up to which a model is one Protobuf message, of at most 2 GiB.
+LARGEST_MESSAGE = (1 << 31) - (1 << 24)
 
 
 def read_model(path: Path, *, weights: bool = True) -> onnx.ModelProto:
@@ -38,3 +42,14 @@ def read_model(path: Path, *, weights: bool = True) -> onnx.ModelProto:
             f"{path} keeps its weights in {name!r}, which must be beside it and is missing"
         ) from error
     return model
+
+
+def digest(model: onnx.ModelProto) -> str:
+    """SHA-256 of a model with its weights, in pieces where it is too large for one message."""
+    weights = sum(len(item.raw_data) for item in model.graph.initializer)
+    if weights < LARGEST_MESSAGE:
+        return hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
+    total = hashlib.sha256()
+    for item in [*model.graph.initializer, *model.graph.node]:
+        total.update(item.SerializeToString(deterministic=True))
+    return total.hexdigest()

@@ -155,7 +155,6 @@ OPERATORS: dict[str, Operator] = {
     "MatMulInteger": Operator(remedy=_PLAIN),
     "QLinearConv": Operator(remedy=_QDQ.format("Conv")),
     "QLinearMatMul": Operator(remedy=_QDQ.format("MatMul")),
-    "RNN": Operator(remedy="use LSTM or GRU, or write it as MatMul, Add and Tanh"),
     "Scan": Operator(remedy="unroll it when exporting"),
     "SequenceMap": Operator(remedy="unroll it when exporting"),
 }  # fmt: skip

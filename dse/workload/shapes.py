@@ -4,6 +4,7 @@ import math
 
 import onnx
 
+from macwright.dse.workload.constants import Constants
 from macwright.dse.workload.layer import Layer
 from macwright.dse.workload.mac_operators import MAC_OPERATORS
 from macwright.dse.workload.nodes import attributes
@@ -12,7 +13,9 @@ from macwright.dse.workload.probe import Probe
 __all__ = ["find_layers"]
 
 
-def find_layers(model: onnx.ModelProto, probe: Probe, non_negative: set[str]) -> list[Layer]:
+def find_layers(
+    model: onnx.ModelProto, probe: Probe, constants: Constants, non_negative: set[str]
+) -> list[Layer]:
     """Describe each MAC operator, for one sample.
 
     Parameters
@@ -21,6 +24,8 @@ def find_layers(model: onnx.ModelProto, probe: Probe, non_negative: set[str]) ->
         From `normalise`.
     probe : Probe
         Shapes of its tensors.
+    constants : Constants
+        Its constants.
     non_negative : set of str
         Tensors that are never negative.
 
@@ -29,14 +34,14 @@ def find_layers(model: onnx.ModelProto, probe: Probe, non_negative: set[str]) ->
     ValueError
         If an operator is of a form that has no such description.
     """
-    constants = {item.name for item in model.graph.initializer}
+    names = {item.name for item in model.graph.initializer}
     layers = []
     for node in model.graph.node:
         operator = MAC_OPERATORS.get(node.op_type)
         if operator is None:
             continue
         act, weight, out = node.input[0], node.input[1], node.output[0]
-        dynamic = weight not in constants
+        dynamic = weight not in names
         if problem := operator.problem(node, dynamic=dynamic):
             raise ValueError(f"Node {node.name} must be {problem}")
         shapes = probe.shapes
@@ -53,7 +58,7 @@ def find_layers(model: onnx.ModelProto, probe: Probe, non_negative: set[str]) ->
                 k=k,
                 n=n,
                 groups=groups,
-                weights=0 if dynamic else math.prod(shapes[weight]),
+                weights=0 if dynamic else _share(constants, weight, math.prod(shapes[weight])),
                 activations=math.prod(shapes[act]) // probe.samples,
                 outputs=math.prod(shapes[out]) // probe.samples,
                 act_signed=act not in non_negative,
@@ -63,6 +68,12 @@ def find_layers(model: onnx.ModelProto, probe: Probe, non_negative: set[str]) ->
             )
         )
     return layers
+
+
+def _share(constants: Constants, name: str, size: int) -> int:
+    """Weights of one of several copies, which together are one tensor in memory."""
+    index, count = constants.copies.get(name, (0, 1))
+    return size // count + (index < size % count)
 
 
 def _of_one_sample(probe: Probe, dynamic: bool, m: int, groups: int) -> tuple[int, int]:

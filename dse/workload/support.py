@@ -32,9 +32,3 @@ def check_support(model: onnx.ModelProto, path: Path) -> None:
                 f"Node {name} of {path.name} must be an operator that macwright can quantise, "
                 f"not {node.op_type}; {operator.remedy}"
             )
-    outputs = model.graph.output
-    if len(outputs) != 1:
-        raise ValueError(
-            f"{path.name} must have one output, not {len(outputs)}; "
-            "onnx.utils.extract_model cuts out the part that is wanted"
-        )

@@ -207,8 +207,8 @@ def test_signs_are_proved_through_clip_pool_add_and_data(tmp_path):
         ),
         (
             lambda g: g.output.append(g.input[0]),
-            "net.onnx must have one output, not 2; onnx.utils.extract_model cuts out the part "
-            "that is wanted",
+            "net.onnx must have one output, not 2; name the one that counts with --output, "
+            "out of 'logits', 'x'",
         ),
     ],
 )

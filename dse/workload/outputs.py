@@ -1,0 +1,69 @@
+"""The result of a model that counts."""
+
+from pathlib import Path
+
+import onnx
+from onnx import helper
+
+__all__ = ["with_output"]
+
+
+def with_output(model: onnx.ModelProto, output: str | None, path: Path) -> onnx.ModelProto:
+    """Model with one result, and the nodes that it needs.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+        Any model; not changed.
+    output : str, optional
+        Name of a result, needed if there are several.
+    path : Path
+        Its file, for messages.
+
+    Raises
+    ------
+    ValueError
+        If there are several results and none is named, or none of the name.
+    """
+    outputs = {value.name: value for value in model.graph.output}
+    names = ", ".join(repr(name) for name in outputs)
+    if output is None and len(outputs) != 1:
+        raise ValueError(
+            f"{path.name} must have one output, not {len(outputs)}; name the one that counts with "
+            f"--output, out of {names}"
+        )
+    if output is not None and output not in outputs:
+        raise ValueError(f"Output of {path.name} must be one of {names}, not {output!r}")
+    if len(outputs) == 1:
+        return model
+    assert output is not None
+    needed, nodes = {output}, []
+    for node in reversed(model.graph.node):
+        if needed.intersection(node.output):
+            nodes.append(node)
+            needed.update(node.input)
+            needed.update(_captured(node))
+    graph = helper.make_graph(
+        nodes[::-1],
+        model.graph.name or "network",
+        [value for value in model.graph.input if value.name in needed],
+        [outputs[output]],
+        [item for item in model.graph.initializer if item.name in needed],
+    )
+    return helper.make_model(
+        graph,
+        opset_imports=model.opset_import,
+        ir_version=model.ir_version,
+        functions=model.functions,
+    )
+
+
+def _captured(node: onnx.NodeProto) -> set[str]:
+    """Tensors that graphs within a node read from outside."""
+    names: set[str] = set()
+    for item in node.attribute:
+        for graph in (*item.graphs, item.g):
+            for inner in graph.node:
+                names.update(inner.input)
+                names |= _captured(inner)
+    return names

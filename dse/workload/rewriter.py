@@ -1,0 +1,74 @@
+"""Nodes written in place of another, with constants folded on the way."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import ArrayLike, NDArray
+from onnx import helper
+
+from macwright.dse.workload.constants import Constants
+
+__all__ = ["Rewriter"]
+
+
+class Rewriter:
+    """Nodes that replace one node.
+
+    Parameters
+    ----------
+    node : onnx.NodeProto
+        Node that is replaced; new names start with its name.
+    constants : Constants
+        Constants of the model, to which those of the new nodes are added.
+
+    Attributes
+    ----------
+    nodes : list of NodeProto
+    """
+
+    def __init__(self, node: onnx.NodeProto, constants: Constants) -> None:
+        self.node, self.constants = node, constants
+        self.nodes: list[onnx.NodeProto] = []
+        self._count = 0
+
+    def add(self, op: str, inputs: Sequence[str], output: str = "", **attributes: Any) -> str:
+        """Append a node, unless its operands are constants; return its result."""
+        name = f"{self.node.name}::{self._count}"
+        self._count += 1
+        result = output or name
+        node = helper.make_node(op, list(inputs), [result], name=name, **attributes)
+        if not self.constants.fold(node):
+            self.nodes.append(node)
+        return result
+
+    def split(self, tensor: str, count: int, axis: int) -> list[str]:
+        """Equal parts of a tensor along an axis."""
+        name = f"{self.node.name}::{self._count}"
+        self._count += 1
+        results = [f"{name}.{i}" for i in range(count)]
+        size = self.constants.values[tensor].shape[axis] if tensor in self.constants.values else 0
+        inputs = [tensor]
+        if size:
+            inputs.append(self.constant(np.full(count, size // count)))
+        attributes = {} if size or self.constants.opset < 18 else {"num_outputs": count}
+        node = helper.make_node("Split", inputs, results, name=name, axis=axis, **attributes)
+        if not self.constants.fold(node):
+            self.nodes.append(node)
+        return results
+
+    def constant(self, values: ArrayLike) -> str:
+        """Name of a new constant."""
+        name = f"{self.node.name}::{self._count}"
+        self._count += 1
+        self.constants.values[name] = np.asarray(values)
+        return name
+
+    def value(self, tensor: str) -> NDArray:
+        """Values of a constant."""
+        return self.constants.values[tensor]
+
+    def is_constant(self, tensor: str) -> bool:
+        """Whether a tensor is a constant."""
+        return tensor in self.constants.values
