@@ -27,13 +27,15 @@ BLOCK = 64
 DAMPING = 0.02
 #: Energy of a token, as a multiple of the median's, from which on all count alike.
 LARGEST_ENERGY = 4.0
+#: Columns for each product of a sum from which on they are not scarce.
+PLENTY = 64
 #: Times that columns are rounded again.
 SWEEPS = 3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Half:
-    """Part of `Moments`, with the same attributes; means of inputs and outputs are its own."""
+    """`Moments` of some of the columns; means of inputs and outputs are its own."""
 
     square: _Array
     cross: _Array
@@ -60,8 +62,12 @@ class Moments:
     square : ndarray, shape (groups, k, k)
     cross : ndarray, shape (groups, n, k)
     mean_in, mean_out : ndarray, shapes (groups, k) and (groups, n)
-    halves : list of Half
-        The same of each half of the columns.
+    fitted, held : Half
+        The same of three quarters of the columns, and of those held out.
+    columns : int
+        Number of columns.
+    scarce : bool
+        Whether they are so few that what is fitted to all of them may suit no others.
     """
 
     def __init__(
@@ -73,10 +79,12 @@ class Moments:
             shares = weights[part] / weights[part].sum()
             return np.einsum("gnk,n->gk", values[:, part], shares)
 
-        count = columns.shape[1]
-        # Quarters in turn, as the second texts of pairs, which resemble the first, come last.
-        odd = (np.arange(count) * 4 // count) % 2 == 1
-        parts = [~odd, odd if odd.any() else ~odd]
+        count, k = columns.shape[1:]
+        self.columns = count
+        self.scarce = count < PLENTY * k
+        # Of each half, as the second texts of pairs, which resemble the first, come last.
+        held = (np.arange(count) * 8 // count) % 4 == 3
+        parts = [~held, held if held.any() else ~held]
         means = [(mean(columns, part), mean(outputs, part)) for part in parts]
         self.mean_in, self.mean_out = mean(columns), mean(outputs)
         if centred:
@@ -85,11 +93,11 @@ class Moments:
         if weights is not None:
             roots = np.sqrt(weights)[:, None]
             columns, outputs = columns * roots, outputs * roots
-        self.halves = []
+        halves = []
         for part, (mean_in, mean_out) in zip(parts, means, strict=True):
             across, right = columns[:, part].transpose(0, 2, 1), outputs[:, part]
             size = right.shape[1]
-            self.halves.append(
+            halves.append(
                 Half(
                     square=across @ columns[:, part] / size,
                     cross=(across @ right / size).transpose(0, 2, 1),
@@ -97,10 +105,10 @@ class Moments:
                     mean_out=mean_out,
                 )
             )
-        share = np.float32(1 - odd.mean())
-        first, second = self.halves
-        self.square = share * first.square + (1 - share) * second.square
-        self.cross = share * first.cross + (1 - share) * second.cross
+        share = np.float32(1 - held.mean())
+        self.fitted, self.held = halves
+        self.square = share * self.fitted.square + (1 - share) * self.held.square
+        self.cross = share * self.fitted.cross + (1 - share) * self.held.cross
 
 
 def token_weights(outputs: _Array) -> _Array:
@@ -133,14 +141,14 @@ def retarget(weights: _Array, moments: Moments) -> _Array:
     moments : Moments
         From the quantised inputs and the float outputs.
     """
-    first, second = moments.halves
-    step = _step(weights, first.square, first.cross)
-    missing = second.cross - weights @ second.square
-    gain, cost = float((step * missing).sum()), float(((step @ second.square) * step).sum())
+    fitted, held = moments.fitted, moments.held
+    step = _step(weights, fitted)
+    missing = held.cross - weights @ held.square
+    gain, cost = float((step * missing).sum()), float(((step @ held.square) * step).sum())
     share = gain / cost if cost > 0 else 0.0
     if share <= 0:
         return weights
-    whole = _step(weights, moments.square, moments.cross)
+    whole = step if moments.scarce else _step(weights, moments)
     return (weights + np.float32(min(share, 1.0)) * whole).astype(np.float32, copy=False)
 
 
@@ -153,20 +161,20 @@ def lost_means(weights: _Array, moments: Moments) -> _Array:
     def lack(part: Moments | Half) -> _Array:
         return part.mean_out - np.einsum("gnk,gk->gn", weights, part.mean_in)
 
-    first, second = (lack(half) for half in moments.halves)
+    first, second = lack(moments.fitted), lack(moments.held)
     size = float((first * first).sum())
     share = float((first * second).sum()) / size if size > 0 else 0.0
     return np.float32(min(max(share, 0.0), 1.0)) * lack(moments)
 
 
-def _step(weights: _Array, square: _Array, cross: _Array) -> _Array:
-    missing = cross - weights @ square
-    damped = _damped(square).astype(np.float64)
+def _step(weights: _Array, part: Moments | Half) -> _Array:
+    missing = part.cross - weights @ part.square
+    damped = _damped(part.square).astype(np.float64)
     step = np.linalg.solve(damped, missing.transpose(0, 2, 1).astype(np.float64))
     return step.transpose(0, 2, 1).astype(np.float32)
 
 
-def gptq(weights: _Array, square: _Array, grid: Grid) -> _Array:
+def gptq(weights: _Array, square: _Array, grid: Grid, *, damping: float = DAMPING) -> _Array:
     """Round column by column; the columns that follow make up for each rounding error.
 
     Frantar, Ashkboos, Hoefler, Alistarh: GPTQ (ICLR 2023), with columns in the order of falling
@@ -180,9 +188,12 @@ def gptq(weights: _Array, square: _Array, grid: Grid) -> _Array:
         Second moments of the inputs.
     grid : Grid
         Values that are allowed, of scales (groups, n, 1) or (groups, n, k).
+    damping : float
+        Share of the mean second moment that is added to the diagonal; the larger it is, the nearer
+        is the result to nearest rounding.
     """
     groups, _, k = weights.shape
-    damped = _damped(square)
+    damped = _damped(square, damping)
     order = np.argsort(-np.diagonal(damped, axis1=1, axis2=2), axis=1, kind="stable")
     rows = np.arange(groups)[:, None]
     sorted_square = damped[rows[:, :, None], order[:, :, None], order[:, None, :]]
@@ -210,7 +221,13 @@ def gptq(weights: _Array, square: _Array, grid: Grid) -> _Array:
 
 
 def descend(
-    rounded: _Array, weights: _Array, square: _Array, grid: Grid, *, sweeps: int = SWEEPS
+    rounded: _Array,
+    weights: _Array,
+    square: _Array,
+    grid: Grid,
+    *,
+    sweeps: int = SWEEPS,
+    damping: float = DAMPING,
 ) -> _Array:
     """Round each column again to what suits all the others best, a few times over.
 
@@ -221,12 +238,12 @@ def descend(
     ----------
     rounded : ndarray of float32, shape (groups, n, k)
         Rounded weights to start from, on the grid.
-    weights, square, grid
+    weights, square, grid, damping
         As of `gptq`.
     sweeps : int
         Times that all columns are visited.
     """
-    damped = _damped(square)
+    damped = _damped(square, damping)
     diagonal = np.diagonal(damped, axis1=1, axis2=2)
     now = rounded.transpose(0, 2, 1).copy()
     target = weights.transpose(0, 2, 1)
@@ -287,9 +304,9 @@ def best_scale(
     return Grid(format=grid.format, scale=scale[..., None]), chosen
 
 
-def _damped(square: _Array) -> _Array:
+def _damped(square: _Array, damping: float = DAMPING) -> _Array:
     diagonal = np.diagonal(square, axis1=1, axis2=2)
     mean = diagonal.mean(axis=1)
-    damping = np.where(mean > 0, DAMPING * mean, 1.0)
+    added = np.where(mean > 0, damping * mean, 1.0)
     identity = np.eye(square.shape[1], dtype=np.float32)
-    return (square + damping[:, None, None] * identity).astype(np.float32)
+    return (square + added[:, None, None] * identity).astype(np.float32)

@@ -18,6 +18,7 @@ from macwright.dse.quantizer.gptq import (
     token_weights,
 )
 from macwright.dse.quantizer.grid import Grid, weight_grid
+from macwright.dse.quantizer.held_out import gated_gptq
 from macwright.dse.quantizer.im2col import from_matrix, layer_bias, patches, to_matrix
 from macwright.dse.quantizer.options import QuantOptions
 from macwright.dse.quantizer.plan import LayerPlan
@@ -189,9 +190,12 @@ class LayerWeights:
         shape = (layer.groups, layer.n, layer.k)
         weights = self.matrix.reshape(shape)
         grid = Grid(format=flat.format, scale=flat.scale.reshape(*shape[:2], -1))
-        if options.rounding != "nearest":
+        gated = options.rounding == "gptq" and moments.scarce and not by_output
+        if options.rounding != "nearest" and not gated:
             weights = retarget(weights, moments)
-        if by_output:
+        if gated:
+            result = gated_gptq(weights, moments, grid)
+        elif by_output:
             grid, result = best_scale(
                 weights,
                 moments.square,
@@ -203,7 +207,7 @@ class LayerWeights:
             result = gptq(weights, moments.square, grid)
         else:
             result = grid.round(weights)
-        if options.rounding == "gptq":
+        if options.rounding == "gptq" and not gated:
             result = descend(result, weights, moments.square, grid)
         elif options.rounding == "adaround":
             result = adaround(weights, moments.square, grid)

@@ -57,11 +57,11 @@ def test_weight_losses_are_those_of_the_whole_network(network):
 
 def test_weights_are_rounded_as_the_quantiser_rounds_them(network):
     workload, dataset = network
-    x = dataset.x_calib["x"][:8]
-    options = replace(NEAREST, rounding="gptq", images=8)
-    table = measure_sensitivity(workload, dataset, ["int3"], ["int8"], images=8, options=options)
+    x = dataset.x_calib["x"][:48]
+    options = replace(NEAREST, rounding="gptq", images=48)
+    table = measure_sensitivity(workload, dataset, ["int3"], ["int8"], images=48, options=options)
     losses = table[table.tensor == "weight"].set_index("layer").loss
-    nearest = measure_sensitivity(workload, dataset, ["int3"], ["int8"], images=8, options=NEAREST)
+    nearest = measure_sensitivity(workload, dataset, ["int3"], ["int8"], images=48, options=NEAREST)
     exact = run(workload.model, x)
     for layer in workload.layers:
         # All else in formats that lose nothing; what later layers make up for is no part of it.
