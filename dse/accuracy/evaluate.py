@@ -22,7 +22,7 @@ from macwright.dse.workload.session import session
 __all__ = ["Evaluation", "compare", "evaluate", "reference_outputs", "run_model"]
 
 #: Changes when the same question gets another answer, so that old results are not used.
-VERSION = 5
+VERSION = 6
 
 _Progress = Callable[[str, int, int], None]
 

@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 #: Changes when the same question gets another answer, so that old results are not used.
-VERSION = 7
+VERSION = 8
 #: Entries of the outputs, drawn once, whose changes are compared.
 ENTRIES = 8192
 

@@ -20,7 +20,7 @@ from macwright.hw.formats import parse_format
 __all__ = ["measure_pairs"]
 
 #: Changes when the same question gets another answer, so that old results are not used.
-VERSION = 2
+VERSION = 3
 
 _Tensor = tuple[str, str, str]
 _Question = tuple[str, str]
