@@ -83,7 +83,7 @@ def strip_quantisers(model: onnx.ModelProto, path: Path) -> tuple[onnx.ModelProt
         x for x in model.opset_import if x.domain in ("", "ai.onnx")
     ]
     return helper.make_model(
-        graph, opset_imports=others, ir_version=model.ir_version
+        graph, opset_imports=others, ir_version=max(model.ir_version, 4)
     ), low.constants
 
 
