@@ -23,6 +23,7 @@ from section import write_section
 
 from macwright.costmodel.characterize.executors import process_pool
 from macwright.costmodel.characterize.many import characterize
+from macwright.costmodel.technology.catalogue import target_of_technology
 from macwright.costmodel.technology.liberty import liberty_technology
 from macwright.dse.cli.progress import TerminalProgress
 from macwright.hw.pe import spec_from_fields
@@ -72,7 +73,7 @@ def _family(name: str, technology: str) -> Any:
     for choice in choices:
         acc = {} if name == "shift_add_mac" else {"acc": "exact"}
         try:
-            spec = spec_from_fields(name, {**choice, **acc}).tuned(technology)
+            spec = spec_from_fields(name, {**choice, **acc}).tuned(target_of_technology(technology))
         except ValueError:  # not every combination is a unit
             continue
         if spec not in seen:

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from macwright.costmodel.characterize.yosys import find_yosys, run_yosys
-from macwright.hw.files import ToolError
+from macwright.hw.errors import ToolError
 from macwright.hw.formats import FloatFormat, TernaryFormat
 from macwright.sim.generate import describe
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from macwright.costmodel.cache import Cache, content_key
 from macwright.costmodel.characterize.yosys import find_yosys, run_yosys
-from macwright.costmodel.technology.catalogue import find_technology
+from macwright.costmodel.technology.catalogue import find_technology, target_of_technology
 from macwright.hw.pe import IntMacSpec
 from macwright.hw.verilog import unit_verilog
 
@@ -70,7 +70,7 @@ def fmax_table() -> Iterator[str]:
     yield "|" + "---|" * len(COLUMNS)
     cases: list[tuple[str, str, str, str, float | None]] = []
     for technology, goal in (("ecp5", 280), ("ice40", 158)):
-        spec = IntMacSpec().tuned(technology)
+        spec = IntMacSpec().tuned(target_of_technology(technology))
         for stages in (2, 4, 8):
             unit = replace(spec, pipeline=stages)
             name = f"{stages} register stages before the accumulator"

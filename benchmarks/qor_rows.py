@@ -17,6 +17,7 @@ from qor_goals import (
     SKY130,
 )
 
+from macwright.costmodel.technology.catalogue import target_of_technology
 from macwright.hw.formats import IntFormat, parse_format
 from macwright.hw.pe import (
     BitplaneDotSpec,
@@ -90,7 +91,7 @@ def _integers() -> Iterator[Row]:
                 section="Integer MACs",
                 name=f"int{act} x int{weight} + {acc}",
                 technology=technology,
-                spec=spec.tuned(technology),
+                spec=spec.tuned(target_of_technology(technology)),
                 goal=goal,
                 naive=qor_naive.int_mac(act, weight, acc),
             )
@@ -128,7 +129,7 @@ def _minifloats() -> Iterator[Row]:
                 section="Minifloat MACs",
                 name=f"{name} + fixed{acc}",
                 technology=technology,
-                spec=spec.tuned(technology),
+                spec=spec.tuned(target_of_technology(technology)),
                 goal=goal,
                 public=public.get(technology),
                 naive=qor_naive.float_mac(fmt.exp_bits, fmt.man_bits, acc),
@@ -140,7 +141,7 @@ def _minifloats() -> Iterator[Row]:
             section="Minifloat MACs",
             name=f"e4m3fin less {drop} bits + fixed{acc}",
             technology="nangate45",
-            spec=spec.tuned("nangate45"),
+            spec=spec.tuned("asic"),
         )
     for (name, acc_name), (goals, public) in FLOATS.items():
         fmt, acc_fmt = parse_format(name), parse_format(acc_name)
@@ -150,7 +151,7 @@ def _minifloats() -> Iterator[Row]:
                 section="Minifloat MACs",
                 name=f"{name} + {acc_name}",
                 technology=technology,
-                spec=spec.tuned(technology),
+                spec=spec.tuned(target_of_technology(technology)),
                 goal=goal,
                 public=public.get(technology),
             )
@@ -168,7 +169,7 @@ def _dots() -> Iterator[Row]:
             section="Dot products",
             name=f"{lanes} lanes {name} + {width}",
             technology="nangate45",
-            spec=spec.tuned("nangate45"),
+            spec=spec.tuned("asic"),
             goal=goal,
             public=public,
             naive=naive if name == "e2m1fn" else (),
@@ -178,7 +179,7 @@ def _dots() -> Iterator[Row]:
             section="Dot products",
             name="4 lanes int8 + 32",
             technology=technology,
-            spec=DotSpec(lanes=4, acc=IntFormat(32)).tuned(technology),
+            spec=DotSpec(lanes=4, acc=IntFormat(32)).tuned(target_of_technology(technology)),
             naive=qor_naive.int_mac(8, 8, 32, 4),
         )
     for act, weight, more, goal in LANES:
@@ -188,7 +189,7 @@ def _dots() -> Iterator[Row]:
             section="Dot products",
             name=f"16 lanes {act} x {weight}{window}, GE a product",
             technology="nangate45",
-            spec=spec.tuned("nangate45"),
+            spec=spec.tuned("asic"),
             goal=goal,
             per=16 * GE,
         )
@@ -198,7 +199,7 @@ def _dots() -> Iterator[Row]:
             section="Dot products",
             name=f"32 lanes {name} + {more['acc']}",
             technology="sky130hd",
-            spec=DotSpec(act=fmt, weight=fmt, lanes=32, **more).tuned("sky130hd"),
+            spec=DotSpec(act=fmt, weight=fmt, lanes=32, **more).tuned("asic"),
             goal=goal,
             public=public,
         )
@@ -261,7 +262,7 @@ def _mixed() -> Iterator[Row]:
                 section="Mixed precision",
                 name=name,
                 technology=technology,
-                spec=spec.tuned(technology),
+                spec=spec.tuned(target_of_technology(technology)),
                 goal=goal,
                 public=public,
                 naive=naive,
@@ -274,10 +275,10 @@ def _mixed() -> Iterator[Row]:
             section="Mixed precision",
             name=f"bit planes, 32 lanes, weights of {bits} bits, GE a product",
             technology="nangate45",
-            spec=planes.tuned("nangate45"),
+            spec=planes.tuned("asic"),
             goal=goal,
             per=32 * 8 / bits * GE,
-            dedicated=plain.tuned("nangate45"),
+            dedicated=plain.tuned("asic"),
         )
     yield Row(
         section="Mixed precision",
@@ -292,7 +293,7 @@ def _mixed() -> Iterator[Row]:
             section="Mixed precision",
             name=f"bit serial, 16 lanes, weights of {bits} bits, GE a product",
             technology="nangate45",
-            spec=spec.tuned("nangate45"),
+            spec=spec.tuned("asic"),
             goal=goal,
             per=16 / spec.steps(bits) * GE,
         )

@@ -6,12 +6,11 @@ from typing import Any
 import pandas as pd
 
 from macwright.costmodel.characterize.priced import priced
-from macwright.costmodel.tables.default_units import WEIGHTS
+from macwright.costmodel.tables.default_units import SWITCHED, WEIGHTS, switched_unit
 from macwright.costmodel.tables.lookup import costs
 from macwright.costmodel.technology.catalogue import find_technology
 from macwright.costmodel.technology.liberty import liberty_technology
 from macwright.costmodel.technology.technology import Technology
-from macwright.costmodel.unit_modes import SWITCHED, switched_unit
 from macwright.dse.data.recipe import Dataset, load_recipe
 from macwright.dse.quantizer import act_format
 from macwright.dse.search.options import needed_units, option_name, option_table

@@ -11,7 +11,7 @@ from pathlib import Path
 from macwright.costmodel.characterize.unit import synthesize
 from macwright.costmodel.characterize.yosys import BACKENDS, find_yosys
 from macwright.costmodel.technology.catalogue import find_technology, technology_names
-from macwright.hw.files import ToolError
+from macwright.hw.errors import ToolError
 
 #: An 8 x 8 multiply-accumulate that needs no generator.
 MAC = """\

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from macwright.hw.errors import RefusedInput
+
 __all__ = ["read_csv"]
 
 
@@ -32,12 +34,14 @@ def read_csv(path: Path | str, what: str, columns: Sequence[str] = ()) -> pd.Dat
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{what} must be a CSV file, and {path} is not one: {error}") from error
+        raise RefusedInput(f"{what} must be a CSV file, and {path} is not one: {error}") from error
     if not isinstance(table.index, pd.RangeIndex):
-        raise ValueError(f"{path} must have as many names in its first line as entries in each row")
+        raise RefusedInput(
+            f"{path} must have as many names in its first line as entries in each row"
+        )
     missing = [name for name in columns if name not in table]
     if missing:
-        raise ValueError(
+        raise RefusedInput(
             f"{path} must have columns {', '.join(columns)}; {missing[0]} is not among them"
         )
     return table

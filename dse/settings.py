@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from macwright.costmodel.tables.default_units import WEIGHTS
-from macwright.costmodel.unit_modes import SWITCHED, switched_unit
+from macwright.costmodel.tables.default_units import SWITCHED, WEIGHTS, switched_unit
 from macwright.dse.solver import Budget
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["ACTIVATIONS", "Dataflow", "Settings", "Temporal"]
 
@@ -30,7 +30,7 @@ class Temporal:
         Clock; units that are known to be slower are left out.
     switched : tuple of str
         Units with several modes that may be unit types, as
-        :func:`macwright.costmodel.unit_modes.switched_unit` takes them.
+        :func:`macwright.costmodel.tables.default_units.switched_unit` takes them.
 
     Examples
     --------
@@ -85,7 +85,7 @@ class Dataflow:
 def _positive(value: float, what: str, *, whole: bool = False) -> None:
     if not 0 < value < float("inf") or (whole and value != int(value)):
         kind = "a whole number of at least 1" if whole else "above 0"
-        raise ValueError(f"{what} must be {kind}, not {value}")
+        raise RefusedInput(f"{what} must be {kind}, not {value}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,14 +1,10 @@
-"""Files that are whole or absent, and failures of outside tools."""
+"""Files that are whole or absent."""
 
 import os
 import tempfile
 from pathlib import Path
 
-__all__ = ["ToolError", "write_atomic"]
-
-
-class ToolError(RuntimeError):
-    """An outside tool (simulator, synthesiser) is missing or failed; the message is for users."""
+__all__ = ["write_atomic"]
 
 
 def write_atomic(path: Path, data: str | bytes) -> None:

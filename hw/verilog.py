@@ -13,7 +13,7 @@ from amaranth.back import rtlil, verilog
 from amaranth.hdl import ClockDomain
 from amaranth.lib import wiring
 
-from macwright.hw.files import ToolError
+from macwright.hw.errors import ToolError
 
 __all__ = ["generator_sha256", "rtlil_sha256", "to_verilog", "unit_verilog", "verilog_sha256"]
 

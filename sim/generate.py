@@ -11,10 +11,10 @@ from typing import Any
 from amaranth.hdl import Shape
 from amaranth.lib import wiring
 
+from macwright.hw.arith.chain import CHAINS
 from macwright.hw.files import write_atomic
-from macwright.hw.formats import FloatFormat
-from macwright.hw.pe.operand import has_specials
 from macwright.hw.verilog import unit_verilog
+from macwright.sim.families import verification
 
 __all__ = [
     "MANIFEST",
@@ -30,34 +30,11 @@ __all__ = [
 #: Name of the file that says what is in the folder.
 MANIFEST = "manifest.json"
 
-#: Tests of each family's bench, functions of the module of that name in macwright.sim.bench.
-_TESTS = {
-    "int_mac": ("mac", ("corners", "pairs", "sums", "controls", "limits")),
-    "minifloat_mac": ("mac", ("corners", "pairs", "sums", "controls", "limits")),
-    "packed_mac": ("packed_mac", ("corners", "lanes", "sums", "controls", "limits")),
-    "requant": ("requant", ("corners", "ties", "numbers", "controls")),
-    "serial_mac": ("serial_mac", ("corners", "sums", "controls", "limits", "products")),
-    "composable_mac": ("ports", ("corners", "sums", "controls", "limits")),
-    "shift_add_mac": ("shift_add_mac", ("corners", "sums", "controls", "limits", "groups")),
-    "bitplane_dot": ("ports", ("corners", "sums", "controls", "limits")),
-    "dot": ("dot", ("corners", "lanes", "sums", "controls", "cancellation", "limits")),
-}
-
-_FLOAT_MAC = (
-    "float_mac",
-    ("corners", "pairs", "sums", "controls", "rounding", "cancellation", "ends"),
-)
-
 
 def unit_bench(spec: Any) -> tuple[str, tuple[str, ...]]:
     """Module of a unit's bench, and its tests."""
-    if spec.family == "minifloat_mac" and isinstance(spec.acc, FloatFormat):
-        return _FLOAT_MAC
-    module, tests = _TESTS[spec.family]
-    if spec.family == "shift_add_mac":
-        tests += ("totals",) if spec.scale is not None else ()
-        tests += ("specials",) if has_specials(spec.act) else ()
-    return module, tests
+    row = verification(spec)
+    return row.bench, row.tests_of(spec)
 
 
 def write_unit(spec: Any, folder: Path) -> dict[str, Any]:
@@ -95,7 +72,7 @@ def write_unit(spec: Any, folder: Path) -> dict[str, Any]:
 
 def cells_text(target: str) -> str:
     """Behaviour of the primitives that a target's units instantiate."""
-    name = target if target in ("ecp5", "ice40", "xc7") else "macwright_asic"
+    name = target if target in CHAINS else "macwright_asic"
     return (files("macwright.sim") / "cells" / f"{name}.v").read_text()
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from macwright.hw.errors import RefusedInput
 from macwright.sim.generate import MANIFEST
 from macwright.sim.simulators import Simulator, find_simulator
 
@@ -149,7 +150,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     """Manifest of the folder, checked as far as this module relies on it."""
     path = folder / MANIFEST
     if not path.is_file():
-        raise ValueError(
+        raise RefusedInput(
             f"Folder must hold what `macwright generate` wrote, with {MANIFEST}, not be {folder}"
         )
     try:
@@ -159,14 +160,14 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         names += [files[0]["cells"]] if "cells" in files[0] else []
         known = [manifest["bench"]["tests"], *[part["sha256"] for part in files]]
     except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(
+        raise RefusedInput(
             f"{MANIFEST} must be as `macwright generate` wrote it, not {error!r}"
         ) from None
     if not known[0] or any(not re.fullmatch(r"\w+(\.\w+)?", name) for name in names):
-        raise ValueError(f"{MANIFEST} must name plain files and at least one test, not {names}")
+        raise RefusedInput(f"{MANIFEST} must name plain files and at least one test, not {names}")
     for name in names[1:]:
         if not (folder / name).is_file():
-            raise ValueError(f"Folder must hold {name}, which {MANIFEST} names, not lack it")
+            raise RefusedInput(f"Folder must hold {name}, which {MANIFEST} names, not lack it")
     return manifest
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from find_libpython import find_libpython
 
-from macwright.hw.files import ToolError
+from macwright.hw.errors import RefusedInput, ToolError
 
 __all__ = ["SIMULATORS", "Simulator", "find_simulator"]
 
@@ -49,7 +49,7 @@ def find_simulator(name: str | None = None) -> Simulator:
         message says how to get one.
     """
     if name is not None and name not in SIMULATORS:
-        raise ValueError(f"Simulator must be one of {', '.join(SIMULATORS)}, not {name!r}")
+        raise RefusedInput(f"Simulator must be one of {', '.join(SIMULATORS)}, not {name!r}")
     for candidate in SIMULATORS if name is None else (name,):
         found = _icarus() if candidate == "icarus" else _verilator()
         if found:

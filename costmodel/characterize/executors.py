@@ -7,7 +7,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-from macwright.hw.files import ToolError
+from macwright.hw.errors import ToolError
 
 __all__ = ["MANY", "cluster", "dask_client", "local_executor", "process_pool"]
 

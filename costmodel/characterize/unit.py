@@ -16,8 +16,8 @@ from macwright.costmodel.technology import gates as flow_gates
 from macwright.costmodel.technology import levels as flow_levels
 from macwright.costmodel.technology.levels import count_cells, mapped_module
 from macwright.costmodel.technology.technology import Technology
-from macwright.costmodel.unit_modes import UnitMode, row_name
-from macwright.hw.files import ToolError
+from macwright.hw.errors import ToolError
+from macwright.hw.pe.operating_mode import OperatingMode
 from macwright.hw.verilog import generator_sha256, rtlil_sha256, unit_verilog
 
 __all__ = [
@@ -44,7 +44,7 @@ def unit_costs(
 
     Parameters
     ----------
-    spec : unit spec or UnitMode
+    spec : unit spec or OperatingMode
         The unit.
     technology : Technology
         What it is mapped to.
@@ -63,7 +63,7 @@ def unit_costs(
     ToolError
         If the unit cannot be synthesised; nothing is cached then.
     """
-    unit = spec.spec if isinstance(spec, UnitMode) else spec
+    unit = spec.spec if isinstance(spec, OperatingMode) else spec
     rtlil, verilog = _hashes(unit)
     key = _key(unit, verilog, technology, dsp=dsp)
     counted, source = Cache("synthesis").get(key), "cache"
@@ -85,7 +85,7 @@ def unit_costs(
     return {
         **counted,
         **(measured or {}),
-        "unit": row_name(spec),
+        "unit": spec.row,
         "technology": technology.name,
         "area_unit": technology.area_unit,
         "macs_per_cycle": spec.macs_per_cycle,
@@ -104,7 +104,7 @@ def unit_netlist(spec: Any, technology: Technology) -> tuple[str, dict[str, Any]
     ToolError
         If the unit cannot be synthesised.
     """
-    unit = spec.spec if isinstance(spec, UnitMode) else spec
+    unit = spec.spec if isinstance(spec, OperatingMode) else spec
     key = _key(unit, _hashes(unit)[1], technology, dsp=False)
     netlist = Cache("netlists").get(key)
     return key, _map(unit, key, technology, dsp=False)[1] if netlist is None else netlist

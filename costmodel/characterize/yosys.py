@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from macwright.hw.files import ToolError
+from macwright.hw.errors import RefusedInput, ToolError
 
 __all__ = ["BACKENDS", "Yosys", "find_yosys", "run_yosys"]
 
@@ -67,7 +67,7 @@ def find_yosys(backend: str | None = None) -> Yosys:
     """
     backend = backend or os.environ.get("MACWRIGHT_YOSYS") or None
     if backend is not None and backend not in BACKENDS:
-        raise ValueError(f"Yosys backend must be one of {', '.join(BACKENDS)}, not {backend!r}")
+        raise RefusedInput(f"Yosys backend must be one of {', '.join(BACKENDS)}, not {backend!r}")
     for name in BACKENDS if backend is None else (backend,):
         if (found := _find(name)) is not None:
             return found

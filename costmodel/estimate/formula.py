@@ -8,6 +8,7 @@ measured ones; it serves to rank units before any is made.
 
 from typing import Any
 
+from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import FloatFormat
 
 __all__ = ["CELLS", "FAMILIES", "mac_gates", "unit_gates"]
@@ -48,7 +49,7 @@ def mac_gates(exp_bits: int, *, magnitude_bits: int = 7, spare_bits: int = 12) -
     (727, 1065)
     """
     if not 0 <= exp_bits <= magnitude_bits:
-        raise ValueError(
+        raise RefusedInput(
             f"Exponent must have from 0 to {magnitude_bits} bits (the magnitude's), not {exp_bits}"
         )
     sig_bits = magnitude_bits - exp_bits + 2 if exp_bits else magnitude_bits + 1
@@ -78,7 +79,7 @@ def unit_gates(spec: Any) -> int:
         If the formula does not cover the unit: other families, float accumulators.
     """
     if spec.family not in FAMILIES or isinstance(spec.acc, FloatFormat):
-        raise ValueError(
+        raise RefusedInput(
             f"Unit must be one of {', '.join(FAMILIES)} with a fixed-point accumulator for the "
             f"formula, not {spec.name}"
         )

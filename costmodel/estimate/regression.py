@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from macwright.hw.errors import RefusedInput, RefusedType
 from macwright.hw.formats import FloatFormat
 
 __all__ = ["RelativeRegressor", "UnitEstimator", "unit_features"]
@@ -59,7 +60,7 @@ class RelativeRegressor:
         """
         for name, value in params.items():
             if name not in self.get_params():
-                raise ValueError(f"Parameter must be ridge, not {name!r}")
+                raise RefusedInput(f"Parameter must be ridge, not {name!r}")
             setattr(self, name, value)
         return self
 
@@ -81,16 +82,16 @@ class RelativeRegressor:
         """
         rows, targets = np.asarray(X, dtype=float), np.asarray(y, dtype=float)
         if rows.ndim != 2 or targets.shape != rows.shape[:1]:
-            raise ValueError(
+            raise RefusedInput(
                 f"Features and targets must have shapes (n, f) and (n,), "
                 f"not {rows.shape} and {targets.shape}"
             )
         if len(rows) <= rows.shape[1]:
-            raise ValueError(
+            raise RefusedInput(
                 f"Units to fit must be more than the {rows.shape[1]} features, not {len(rows)}"
             )
         if not (np.isfinite(rows).all() and np.isfinite(targets).all() and (targets > 0).all()):
-            raise ValueError("Features must be finite and targets positive")
+            raise RefusedInput("Features must be finite and targets positive")
         scaled = rows / targets[:, None]
         size = np.sqrt((scaled**2).mean(axis=0))
         size[size == 0] = 1.0
@@ -114,10 +115,10 @@ class RelativeRegressor:
             If the model is not fitted, or the features are not as many.
         """
         if not hasattr(self, "coef_"):
-            raise ValueError("Model must be fitted before it predicts")
+            raise RefusedInput("Model must be fitted before it predicts")
         rows = np.asarray(X, dtype=float)
         if rows.ndim != 2 or rows.shape[1] != self.n_features_in_:
-            raise ValueError(
+            raise RefusedInput(
                 f"Features must have shape (n, {self.n_features_in_}), not {rows.shape}"
             )
         return rows @ self.coef_
@@ -151,7 +152,7 @@ class UnitEstimator:
         """
         families = sorted({spec.family for spec in specs})
         if len(families) != 1:
-            raise ValueError(f"Units must be of one family, not {families}")
+            raise RefusedInput(f"Units must be of one family, not {families}")
         self.family_ = families[0]
         self.model_ = RelativeRegressor(self.ridge).fit([unit_features(s) for s in specs], y)
         self.loo_mape_ = self.model_.loo_mape_
@@ -166,9 +167,9 @@ class UnitEstimator:
             If nothing is fitted, or a unit is of another family.
         """
         if not hasattr(self, "model_"):
-            raise ValueError("Model must be fitted before it predicts")
+            raise RefusedInput("Model must be fitted before it predicts")
         if others := {spec.family for spec in specs} - {self.family_}:
-            raise ValueError(f"Units must be of family {self.family_}, not {sorted(others)}")
+            raise RefusedInput(f"Units must be of family {self.family_}, not {sorted(others)}")
         return self.model_.predict([unit_features(spec) for spec in specs])
 
 
@@ -194,7 +195,7 @@ def unit_features(spec: Any) -> NDArray[np.float64]:
         If the unit is not such a MAC.
     """
     if spec.family not in _FAMILIES or isinstance(spec.acc, FloatFormat):
-        raise TypeError(
+        raise RefusedType(
             f"Unit to estimate must be one of {', '.join(_FAMILIES)} with a fixed-point "
             f"accumulator, not {spec.name}"
         )

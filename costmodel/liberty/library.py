@@ -23,6 +23,7 @@ from macwright.costmodel.liberty.cells import Arc, Cell, FlipFlop, Pin, PowerArc
 from macwright.costmodel.liberty.digest import digest_library
 from macwright.costmodel.liberty.lookup import TableData
 from macwright.costmodel.liberty.syntax import LibertyError
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["Library", "LibraryFile", "read_liberty"]
 
@@ -157,7 +158,7 @@ def read_liberty(
     """
     paths = [Path(path) for path in paths]
     if not paths:
-        raise ValueError("Liberty files must be at least one, not none")
+        raise RefusedInput("Liberty files must be at least one, not none")
     library: Library | None = None
     for done, path in enumerate(paths):
         _check_name(path)
@@ -205,7 +206,7 @@ def _add(
 def _check_name(path: Path) -> None:
     """Refuse names that no record could hold on one line."""
     if not path.name.isprintable() or '"' in path.name:
-        raise ValueError(
+        raise RefusedInput(
             f"Liberty file must have a name without quotes and control characters, "
             f"not {path.name!r}; rename it"
         )

@@ -6,6 +6,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from macwright.hw.errors import RefusedInput
+
 __all__ = ["Expression", "inputs_of", "parse_expression", "probability", "truth_table"]
 
 #: `("var", name)`, `("const", bool)`, `("not", e)`, `("and" | "or" | "xor", left, right)`.
@@ -48,7 +50,7 @@ def parse_expression(text: str) -> Expression:
     place = depth = 0
 
     def fail() -> Expression:
-        raise ValueError(f"Expression must be a Liberty function, not {text[:60]!r}")
+        raise RefusedInput(f"Expression must be a Liberty function, not {text[:60]!r}")
 
     def primary() -> Expression:
         nonlocal place, depth
@@ -56,7 +58,7 @@ def parse_expression(text: str) -> Expression:
         place += 1
         depth += 1
         if depth > _DEEPEST:
-            raise ValueError(f"Expression must be nested less deeply than {_DEEPEST} levels")
+            raise RefusedInput(f"Expression must be nested less deeply than {_DEEPEST} levels")
         if token == "!":
             inner = ("not", primary())
             depth -= 1
@@ -115,7 +117,7 @@ def _tokens(text: str) -> list[str]:
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
-            raise ValueError(f"Expression must be a Liberty function, not {text[:60]!r}")
+            raise RefusedInput(f"Expression must be a Liberty function, not {text[:60]!r}")
         tokens.append(match[1].strip('"'))
         position = match.end()
     return tokens
@@ -128,7 +130,7 @@ def _check_depth(tree: Expression) -> None:
         level = [branch for node in level if node[0] not in ("var", "const") for branch in node[1:]]
         depth += 1
         if depth > _DEEPEST:
-            raise ValueError(f"Expression must be nested less deeply than {_DEEPEST} levels")
+            raise RefusedInput(f"Expression must be nested less deeply than {_DEEPEST} levels")
 
 
 @lru_cache(maxsize=65536)

@@ -7,6 +7,8 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from macwright.hw.errors import RefusedInput
+
 __all__ = ["Group", "LibertyError", "Source", "parse_groups", "plain"]
 
 #: Groups in each other; libraries have six at most.
@@ -37,7 +39,7 @@ _END = re.compile(_BLANK, re.DOTALL)
 _SEPARATORS = str.maketrans('",\\\n\r\t', "      ")
 
 
-class LibertyError(ValueError):
+class LibertyError(RefusedInput):
     """A Liberty file is not what it must be; the message names the file and the line."""
 
 

@@ -22,6 +22,7 @@ from macwright.costmodel.netlist.check import (
     fixed_nets,
 )
 from macwright.costmodel.netlist.netlist import ONE, ZERO, Flop, Gate, Instance, Netlist, Port
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["build_netlist", "from_yosys_json"]
 
@@ -53,10 +54,10 @@ def from_yosys_json(
     if top is None:
         candidates = marked or list(modules)
         if len(candidates) != 1:
-            raise ValueError(f"Top module must be named, as there are {sorted(modules)}")
+            raise RefusedInput(f"Top module must be named, as there are {sorted(modules)}")
         top = candidates[0]
     if top not in modules:
-        raise ValueError(f"Top module must be one of {sorted(modules)}, not {top!r}")
+        raise RefusedInput(f"Top module must be one of {sorted(modules)}, not {top!r}")
     module = modules[top]
     names: dict[Hashable, str] = {}
     for name, entry in module.get("netnames", {}).items():
@@ -69,7 +70,7 @@ def from_yosys_json(
         pins = {}
         for pin, bits in entry["connections"].items():
             if len(bits) != 1:
-                raise ValueError(
+                raise RefusedInput(
                     f"Pin {pin} of cell {name} ({entry['type']}) must be one bit, not {len(bits)}"
                 )
             pins[pin] = bits[0]
@@ -113,7 +114,7 @@ def build_netlist(
         try:
             cell = library.cell(kind)
         except KeyError:
-            raise ValueError(
+            raise RefusedInput(
                 f"Cell {kind} of instance {name} must be in library {library.name}"
             ) from None
         nets = {}
@@ -124,10 +125,10 @@ def build_netlist(
                 nets[pin] = net((name, pin))
                 net_names[-1] = f"{name}.{pin}"
             else:
-                raise ValueError(f"Input pin {pin} of instance {name} ({kind}) must be connected")
+                raise RefusedInput(f"Input pin {pin} of instance {name} ({kind}) must be connected")
         for pin in connections:
             if pin not in nets and (pin not in cell.pins or cell.pins[pin].direction == "inout"):
-                raise ValueError(f"Pin {pin} of instance {name} must be a pin of cell {kind}")
+                raise RefusedInput(f"Pin {pin} of instance {name} must be a pin of cell {kind}")
         instances.append(Instance(name, cell, nets))
     check_drivers(net_names, port_map, instances)
     level, order = evaluation_order(instances)
@@ -154,11 +155,11 @@ def _function_of(
     pins = inputs_of(tree)
     for used in pins:
         if used not in inputs:
-            raise ValueError(
+            raise RefusedInput(
                 f"Function of pin {pin} of cell {cell} must read input pins, not {used!r}"
             )
     if len(pins) > _MAX_INPUTS:
-        raise ValueError(
+        raise RefusedInput(
             f"Function of pin {pin} of cell {cell} must read at most {_MAX_INPUTS} pins, "
             f"not {len(pins)}"
         )
@@ -168,12 +169,12 @@ def _function_of(
 def _function(cell: Cell, pin: str) -> tuple[tuple[str, ...], Expression, NDArray[np.bool_]]:
     """Pins read, tree and truth table of an output of a combinational cell."""
     if cell.other_state:
-        raise ValueError(
+        raise RefusedInput(
             f"Cell {cell.name} must be combinational or one flip-flop, not {cell.other_state}"
         )
     if not cell.pins[pin].function or cell.pins[pin].three_state:
         what = "three states" if cell.pins[pin].three_state else "none"
-        raise ValueError(
+        raise RefusedInput(
             f"Pin {pin} of cell {cell.name} must have a two-state function, not {what}"
         )
     return _function_of(cell.name, pin, cell.pins[pin].function, tuple(cell.inputs))
@@ -182,10 +183,10 @@ def _function(cell: Cell, pin: str) -> tuple[tuple[str, ...], Expression, NDArra
 def _flop(index: int, instance: Instance) -> Flop:
     cell, ff = instance.cell, instance.cell.flip_flop
     if ff is None or cell.other_state:
-        raise ValueError(f"Cell {cell.name} must be one flip-flop, not {cell.other_state}")
+        raise RefusedInput(f"Cell {cell.name} must be one flip-flop, not {cell.other_state}")
     clock = parse_expression(ff.clocked_on)
     if clock[0] != "var" or clock[1] not in cell.inputs:
-        raise ValueError(
+        raise RefusedInput(
             f"Flip-flop {cell.name} must be clocked by the rising edge of a pin, "
             f"not {ff.clocked_on!r}"
         )
@@ -193,21 +194,21 @@ def _flop(index: int, instance: Instance) -> Flop:
     pins = tuple(name for name in inputs_of(tree) if name not in (ff.state, ff.inverse))
     for used in pins:
         if used not in cell.inputs:
-            raise ValueError(f"Flip-flop {cell.name} must read input pins, not {used!r}")
+            raise RefusedInput(f"Flip-flop {cell.name} must read input pins, not {used!r}")
     outputs = []
     for pin in cell.outputs:
         if not cell.pins[pin].function or cell.pins[pin].three_state:
-            raise ValueError(f"Pin {pin} of cell {cell.name} must have a two-state function")
+            raise RefusedInput(f"Pin {pin} of cell {cell.name} must have a two-state function")
         try:
             table = truth_table(parse_expression(cell.pins[pin].function), (ff.state, ff.inverse))
         except KeyError as error:
-            raise ValueError(
+            raise RefusedInput(
                 f"Pin {pin} of flip-flop {cell.name} must be a function of its state, "
                 f"not of {error.args[0]!r}"
             ) from None
         low, high = bool(table[0b10]), bool(table[0b01])
         if low == high:
-            raise ValueError(f"Pin {pin} of flip-flop {cell.name} must follow its state")
+            raise RefusedInput(f"Pin {pin} of flip-flop {cell.name} must follow its state")
         outputs.append((pin, instance.nets[pin], low))
     inputs = tuple(instance.nets[pin] for pin in pins)
     return Flop(index, clock[1], pins, inputs, tree, tuple(outputs))

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from macwright.costmodel.liberty.logic import inputs_of, parse_expression, truth_table
 from macwright.costmodel.netlist.netlist import ONE, ZERO, Flop, Gate, Instance, Port
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["check_drivers", "check_flops", "evaluation_order", "fixed_nets"]
 
@@ -23,7 +24,7 @@ def check_drivers(net_names: list[str], ports: dict[str, Port], instances: list[
 
     def drive(net: int, what: str) -> None:
         if net in drivers:
-            raise ValueError(
+            raise RefusedInput(
                 f"Net {net_names[net]} must have one driver, not {drivers[net]} and {what}"
             )
         drivers[net] = what
@@ -33,14 +34,14 @@ def check_drivers(net_names: list[str], ports: dict[str, Port], instances: list[
             for net in port.nets:
                 drive(net, f"port {name}")
         elif port.direction != "output":
-            raise ValueError(f"Port {name} must be an input or output, not {port.direction!r}")
+            raise RefusedInput(f"Port {name} must be an input or output, not {port.direction!r}")
     for instance in instances:
         for pin in instance.cell.outputs:
             drive(instance.nets[pin], f"instance {instance.name}")
     used = {net for i in instances for net in i.nets.values()}
     used |= {net for port in ports.values() for net in port.nets}
     for net in sorted(used - set(drivers)):
-        raise ValueError(f"Net {net_names[net]} must have a driver, not none")
+        raise RefusedInput(f"Net {net_names[net]} must have a driver, not none")
 
 
 def evaluation_order(instances: list[Instance]) -> tuple[NDArray[np.int64], list[int]]:
@@ -76,7 +77,7 @@ def evaluation_order(instances: list[Instance]) -> tuple[NDArray[np.int64], list
             if not waiting[sink]:
                 order.append(sink)
     if len(order) < len(instances):
-        raise ValueError(
+        raise RefusedInput(
             "Netlist must not have a combinational loop, such as the one through instances "
             + _loop(instances, driver, int(np.flatnonzero(waiting)[0]), waiting)
         )
@@ -138,12 +139,12 @@ def check_flops(
         instance = instances[flop.instance]
         net = instance.nets[flop.clock]
         if net not in inputs:
-            raise ValueError(
+            raise RefusedInput(
                 f"Flip-flop {instance.name} must be clocked by an input port, "
                 f"not by net {net_names[net]}"
             )
         if clock not in (None, net):
-            raise ValueError(
+            raise RefusedInput(
                 f"Flip-flops must share one clock, not {net_names[clock or 0]} and {net_names[net]}"
             )
         clock = net
@@ -157,13 +158,13 @@ def check_flops(
             for bit, pin in enumerate(inputs_of(tree)):
                 value = constants.get(instance.nets.get(pin, -1))
                 if value is None:
-                    raise ValueError(
+                    raise RefusedInput(
                         f"Asynchronous {what} of flip-flop {instance.name} must be tied off, "
                         f"not used (pin {pin})"
                     )
                 index |= value << bit
             if table[index]:
-                raise ValueError(
+                raise RefusedInput(
                     f"Asynchronous {what} of flip-flop {instance.name} must be tied inactive"
                 )
     return clock

@@ -11,6 +11,7 @@ from macwright.costmodel.liberty.library import Library
 from macwright.costmodel.liberty.logic import inputs_of, parse_expression, truth_table
 from macwright.costmodel.liberty.lookup import TableBank
 from macwright.costmodel.netlist.netlist import Netlist
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["Timing", "analyse", "min_period"]
 
@@ -62,7 +63,7 @@ def min_period(
     Parameters are those of `analyse`; `library` is the netlist's own and may be left out.
     """
     if library is not None and library is not netlist.library:
-        raise ValueError(
+        raise RefusedInput(
             f"Library must be the one that the netlist was read with, "
             f"{netlist.library.name}, not {library.name}"
         )

@@ -6,6 +6,7 @@ from pathlib import Path
 from macwright.costmodel.liberty.library import Library
 from macwright.costmodel.netlist.build import build_netlist
 from macwright.costmodel.netlist.netlist import Netlist
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["from_verilog", "read_verilog"]
 
@@ -47,7 +48,7 @@ def from_verilog(text: str, library: Library, *, name: str = "netlist") -> Netli
     text = re.sub(r"//[^\n]*|/\*.*?\*/|\(\*.*?\*\)", blank, text, flags=re.DOTALL)
     header = re.match(rf"\s*module\s+{_NAME}\s*(?:\([^)]*\))?\s*;", text)
     if header is None:
-        raise ValueError(f"{name}:1: the file must begin with a module")
+        raise RefusedInput(f"{name}:1: the file must begin with a module")
     position = header.end()
     ports: dict[str, tuple[str, list[str]]] = {}
     alias: dict[str, str] = {}
@@ -69,7 +70,7 @@ def from_verilog(text: str, library: Library, *, name: str = "netlist") -> Netli
             start = end - len(text[position:end].lstrip()) if end >= 0 else position
             line = text.count("\n", 0, start) + 1
             first = statement.split("\n", 1)[0]
-            raise ValueError(
+            raise RefusedInput(
                 f"{name}:{line}: the statement must be a declaration, an assignment of one bit "
                 f"or an instance, not {first[:60]!r}"
             )
@@ -79,7 +80,9 @@ def from_verilog(text: str, library: Library, *, name: str = "netlist") -> Netli
         seen = set()
         while bit in alias:
             if bit in seen:
-                raise ValueError(f"{name}: assignments must not form a loop, as that of {bit} does")
+                raise RefusedInput(
+                    f"{name}: assignments must not form a loop, as that of {bit} does"
+                )
             seen.add(bit)
             bit = alias[bit]
         return bit

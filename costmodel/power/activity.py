@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from macwright.costmodel.liberty.logic import Expression
 from macwright.costmodel.netlist.netlist import ONE, ZERO, Netlist
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["Activity", "Simulator", "pack_codes", "simulate", "unpack_lanes"]
 
@@ -115,7 +116,7 @@ def simulate(
     simulator = simulator or Simulator(netlist)
     inputs, n_cycles, n_lanes = _input_bits(netlist, simulator.inputs, streams)
     if not 1 <= first < n_cycles:
-        raise ValueError(
+        raise RefusedInput(
             f"First counted cycle must be from 1 to {n_cycles - 1}, one less than the streams' "
             f"length, not {first}"
         )
@@ -196,29 +197,31 @@ def _input_bits(
     ports = {n: p for n, p in netlist.ports.items() if p.direction == "input"}
     for name in streams:
         if name not in ports:
-            raise ValueError(f"Stream must be named after an input port, {list(ports)}, not {name}")
+            raise RefusedInput(
+                f"Stream must be named after an input port, {list(ports)}, not {name}"
+            )
     for name, port in ports.items():
         if name not in streams:
             if port.nets == (netlist.clock,):
                 continue
-            raise ValueError(f"Port {name} must have a stream, not none")
+            raise RefusedInput(f"Port {name} must have a stream, not none")
         codes = np.asarray(streams[name])
         if codes.ndim != 2 or (shape is not None and codes.shape != shape):
-            raise ValueError(
+            raise RefusedInput(
                 f"Stream of port {name} must have the shape (cycles, lanes) of all streams, "
                 f"not {codes.shape}"
             )
         shape = codes.shape
         width = len(port.nets)
         if codes.size and (codes.min() < 0 or int(codes.max()) >> width):
-            raise ValueError(f"Codes of port {name} must be unsigned and fit {width} bits")
+            raise RefusedInput(f"Codes of port {name} must be unsigned and fit {width} bits")
         if codes.dtype != object:
             codes = codes.astype(np.uint64)
         packed = pack_codes(codes, width)
         for bit, net in enumerate(port.nets):
             found[net] = [row[bit] for row in packed]
     if shape is None:
-        raise ValueError("Netlist must have an input port beside the clock")
+        raise RefusedInput("Netlist must have an input port beside the clock")
     n_cycles, n_lanes = shape
     idle = [0] * n_cycles
     columns = [found.get(net, idle) for net in nets]

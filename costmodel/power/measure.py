@@ -16,6 +16,7 @@ from macwright.costmodel.power.activity import Activity, Simulator, simulate, un
 from macwright.costmodel.power.cells import arc_energies
 from macwright.costmodel.power.glitch import GlitchSimulator
 from macwright.costmodel.power.rollup import Power, roll_up
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["EnergyResult", "Power", "measure_energy", "roll_up"]
 
@@ -141,9 +142,9 @@ def measure_energy(
     )
     period = timing.input_period_ns if clock_ns is None else float(clock_ns)
     if not period > 0:
-        raise ValueError(f"Clock period must be a positive number of ns, not {clock_ns!r}")
+        raise RefusedInput(f"Clock period must be a positive number of ns, not {clock_ns!r}")
     if np.isfinite(timing.input_period_ns) and period < timing.input_period_ns * (1 - 1e-6):
-        raise ValueError(
+        raise RefusedInput(
             f"Clock period must be at least {timing.input_period_ns:.4f} ns, so that the unit "
             f"settles in a cycle, not {clock_ns!r}"
         )
@@ -198,7 +199,7 @@ def with_controls(netlist: Netlist, streams: Mapping[str, NDArray[Any]]) -> dict
     found = dict(streams)
     shape = np.shape(next(iter(found.values()))) if found else ()
     if len(shape) != 2 or shape[0] < WARM_UP + 2 or shape[1] < 1:
-        raise ValueError(
+        raise RefusedInput(
             f"Streams must have the shape (cycles, lanes) with at least {WARM_UP + 2} cycles, "
             f"not {shape}"
         )

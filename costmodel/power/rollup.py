@@ -16,6 +16,7 @@ from macwright.costmodel.power.cells import (
     passive_energies,
 )
 from macwright.costmodel.power.groups import cell_groups
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["Power", "roll_up"]
 
@@ -91,7 +92,7 @@ def roll_up(
     Power
     """
     if mode not in ("joint", "opensta"):
-        raise ValueError(f"Mode must be 'joint' or 'opensta', not {mode!r}")
+        raise RefusedInput(f"Mode must be 'joint' or 'opensta', not {mode!r}")
     density = (activity.toggles if toggles is None else toggles) / (
         activity.transitions if transitions is None else transitions
     )

@@ -17,7 +17,8 @@ from macwright.costmodel.stimulus.layer import LayerOperands
 from macwright.costmodel.stimulus.modes import mode_streams
 from macwright.costmodel.stimulus.named import layer_streams, named_streams
 from macwright.costmodel.stimulus.protocols import protocol_streams
-from macwright.costmodel.unit_modes import UnitMode, unit_modes
+from macwright.hw.errors import RefusedInput
+from macwright.hw.pe.operating_mode import OperatingMode
 
 __all__ = [
     "energy_figures",
@@ -156,15 +157,17 @@ def unit_streams(
     ValueError
         If a layer's operands do not fit the unit.
     """
-    if isinstance(spec, UnitMode) or hasattr(spec, "modes"):
-        return mode_streams(spec if isinstance(spec, UnitMode) else unit_modes(spec)[0], operands)
+    if isinstance(spec, OperatingMode) or hasattr(spec, "modes"):
+        return mode_streams(
+            spec if isinstance(spec, OperatingMode) else spec.operating_modes()[0], operands
+        )
     inputs = {n for n, port in netlist.ports.items() if port.direction == "input"}
     if inputs - _KNOWN:
         named = operands if isinstance(operands, str) else None
         return None if named is None else protocol_streams(spec, named, inputs)
     if isinstance(operands, LayerOperands):
         if spec.macs_per_cycle != 1:
-            raise ValueError(
+            raise RefusedInput(
                 f"Unit {spec.name} must take one product a cycle, not {spec.macs_per_cycle}"
             )
         acts, weights, lanes = operands.acts, operands.weights, operands.lanes
@@ -199,7 +202,7 @@ def energy_key(netlist_key: str, spec: Any, operands: str, *modules: str) -> str
         power_rollup.__name__,
         "macwright.costmodel.stimulus.modes",
         "macwright.costmodel.stimulus.protocols",
-        "macwright.costmodel.unit_modes",
+        "macwright.hw.pe.operating_mode",
         stimulus.__name__,
         __name__,
         *modules,

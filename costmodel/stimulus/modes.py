@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from macwright.costmodel.stimulus.layer import LayerOperands
 from macwright.costmodel.stimulus.named import layer_streams, named_streams, pack_elements
-from macwright.costmodel.unit_modes import UnitMode
+from macwright.hw.pe.operating_mode import OperatingMode
 
 __all__ = ["CYCLES", "TERMS", "mode_streams"]
 
@@ -19,7 +19,7 @@ CYCLES = 66
 TERMS = 4
 
 
-def mode_streams(mode: UnitMode, operands: str | LayerOperands) -> Streams:
+def mode_streams(mode: OperatingMode, operands: str | LayerOperands) -> Streams:
     """Operands as the ports of a unit want them in one of its modes.
 
     - `composable_mac`: operands side by side, or (fusion) the digits of each at its leaves.
@@ -28,7 +28,7 @@ def mode_streams(mode: UnitMode, operands: str | LayerOperands) -> Streams:
 
     Parameters
     ----------
-    mode : UnitMode
+    mode : OperatingMode
         Unit and mode.
     operands : str or LayerOperands
         One of `macwright.costmodel.stimulus.named.STIMULI`, or those of a layer, of which a lane
@@ -56,7 +56,7 @@ def mode_streams(mode: UnitMode, operands: str | LayerOperands) -> Streams:
 
 
 def _drawn(
-    mode: UnitMode, operands: str | LayerOperands, cycles: int
+    mode: OperatingMode, operands: str | LayerOperands, cycles: int
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Codes of activations and weights, shape (cycles, lanes, elements), and starts of sums."""
     count, act, weight = mode.lanes, mode.act, mode.weight
@@ -77,7 +77,7 @@ def _unpacked(codes: NDArray[Any], width: int, count: int) -> NDArray[Any]:
 
 
 def _digits(
-    mode: UnitMode, acts: NDArray[Any], weights: NDArray[Any]
+    mode: OperatingMode, acts: NDArray[Any], weights: NDArray[Any]
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Digits of activations and weights at the leaves (i, j), in the order of the ports."""
     leaf = mode.spec.leaf
@@ -90,7 +90,7 @@ def _digits(
     return first, second
 
 
-def _serial(mode: UnitMode, operands: str | LayerOperands) -> Streams:
+def _serial(mode: OperatingMode, operands: str | LayerOperands) -> Streams:
     step, digits, width = mode.spec.step, mode.passes, mode.weight.width
     whole = digits * TERMS
     acts, codes, _ = _drawn(mode, operands, -(-CYCLES // whole) * TERMS)

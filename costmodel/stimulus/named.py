@@ -11,6 +11,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import Format
 
 __all__ = ["STIMULI", "filling_sigmas", "layer_streams", "named_streams", "pack_elements"]
@@ -151,7 +152,7 @@ def named_streams(
         If there is no such stimulus, or a number is below 1.
     """
     if stimulus not in _DRAWS:
-        raise ValueError(f"Stimulus must be one of {', '.join(STIMULI)}, not {stimulus!r}")
+        raise RefusedInput(f"Stimulus must be one of {', '.join(STIMULI)}, not {stimulus!r}")
     for name, number in (
         ("Cycles", cycles),
         ("Lanes", lanes),
@@ -159,7 +160,7 @@ def named_streams(
         ("Elements", elements),
     ):
         if number < 1:
-            raise ValueError(f"{name} must be at least 1, not {number!r}")
+            raise RefusedInput(f"{name} must be at least 1, not {number!r}")
     rng = np.random.default_rng(seed)
     draw_act, draw_weight = _DRAWS[stimulus]
     many = elements if weight_elements is None else weight_elements
@@ -220,20 +221,24 @@ def layer_streams(
         order.
     """
     if acts.ndim != 2 or weights.ndim != 2 or acts.shape[1] != weights.shape[0]:
-        raise ValueError(
+        raise RefusedInput(
             f"Activations and weights must have the shapes (m, k) and (k, n), "
             f"not {acts.shape} and {weights.shape}"
         )
     for name, codes, fmt in (("Activation", acts, act), ("Weight", weights, weight)):
         if codes.size == 0 or codes.min() < 0 or int(codes.max()) >> fmt.width:
-            raise ValueError(f"{name} codes must be unsigned, fit {fmt.width} bits and not be none")
+            raise RefusedInput(
+                f"{name} codes must be unsigned, fit {fmt.width} bits and not be none"
+            )
     (m, k), n = acts.shape, weights.shape[1]
     if order == "output_stationary":
         length, first, second = k, m, n
     elif order == "weight_stationary":
         length, first, second = m, k, n
     else:
-        raise ValueError(f"Order must be 'output_stationary' or 'weight_stationary', not {order!r}")
+        raise RefusedInput(
+            f"Order must be 'output_stationary' or 'weight_stationary', not {order!r}"
+        )
     rng = np.random.default_rng(seed)
     # A lane starts anywhere in a walk, so that short streams see every part of long ones.
     start = rng.integers(length, size=lanes)

@@ -31,6 +31,8 @@ Dataflow engine, P PEs of S products (its `SIMD`)
 from dataclasses import dataclass
 from typing import Protocol
 
+from macwright.hw.errors import RefusedInput
+
 __all__ = ["Engine", "MatrixProduct", "Schedule", "TemporalArray", "roofline_cycles"]
 
 
@@ -156,9 +158,11 @@ class TemporalArray:
         _check("Array latency", self.latency)
         _check("Passes of a PE", self.passes)
         if self.stationary not in ("output", "weight"):
-            raise ValueError(f"Array must be output or weight stationary, not {self.stationary!r}")
+            raise RefusedInput(
+                f"Array must be output or weight stationary, not {self.stationary!r}"
+            )
         if self.passes > 1 and self.stationary == "weight":
-            raise ValueError(
+            raise RefusedInput(
                 f"Passes of a weight-stationary PE must be 1, not {self.passes}: it keeps whole "
                 "weights"
             )
@@ -246,7 +250,7 @@ class Engine:
             ("SIMD", self.simd, "products of a sum", k),
         ):
             if size % part:
-                raise ValueError(f"Engine {name} must divide the {size} {whole}, not be {part}")
+                raise RefusedInput(f"Engine {name} must divide the {size} {whole}, not be {part}")
         folds = (n // self.pe) * (k // self.simd)
         cycles = groups * m * folds + self.latency - 1
         macs = groups * m * k * n
@@ -284,7 +288,7 @@ def roofline_cycles(
     200.0
     """
     if not (macs_per_cycle > 0 and bits_per_cycle > 0):
-        raise ValueError(
+        raise RefusedInput(
             f"Products and bits a cycle must be positive, not {macs_per_cycle} and {bits_per_cycle}"
         )
     return max(macs / macs_per_cycle, bits_moved / bits_per_cycle)
@@ -296,7 +300,7 @@ def _ceil(number: int, divisor: int) -> int:
 
 def _check(name: str, value: int) -> None:
     if type(value) is not int or value < 1:
-        raise ValueError(f"{name} must be an integer of at least 1, not {value!r}")
+        raise RefusedInput(f"{name} must be an integer of at least 1, not {value!r}")
 
 
 def _shape(layer: MatrixProduct) -> tuple[int, int, int, int]:

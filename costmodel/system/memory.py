@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from macwright.hw.errors import RefusedInput
+
 __all__ = ["DRAM_PJ_PER_BIT", "Sram", "dram_energy_pj", "ihp_sram", "sram"]
 
 #: Energy of a bit read or written, device and interface, as the library hwcomponents quotes it.
@@ -89,7 +91,7 @@ def sram(*, kib: float, bits: int, node_nm: float = 45.0, cell: str = "itrs-hp")
     """
     tables = _cacti()
     if cell not in tables:
-        raise ValueError(f"SRAM cell must be one of {', '.join(tables)}, not {cell!r}")
+        raise RefusedInput(f"SRAM cell must be one of {', '.join(tables)}, not {cell!r}")
     sizes, widths, figures = tables[cell]
     for name, value, (low, high) in (
         ("SRAM capacity in KiB", kib, (sizes[0], sizes[-1])),
@@ -97,7 +99,7 @@ def sram(*, kib: float, bits: int, node_nm: float = 45.0, cell: str = "itrs-hp")
         ("Technology node in nm", node_nm, _NODE_RANGE),
     ):
         if not low <= value <= high:
-            raise ValueError(f"{name} must be from {low:g} to {high:g}, not {value!r}")
+            raise RefusedInput(f"{name} must be from {low:g} to {high:g}, not {value!r}")
     logs = np.log(figures)
     row, column = _place(sizes, kib), _place(widths, bits)
     rows = logs[:, row[0]] * (1 - row[1]) + logs[:, row[0] + 1] * row[1]
@@ -128,7 +130,7 @@ def ihp_sram(*, words: int, bits: int) -> Sram:
         If a number is below 1.
     """
     if words < 1 or bits < 1:
-        raise ValueError(f"Memory must have at least one word of one bit, not {words} of {bits}")
+        raise RefusedInput(f"Memory must have at least one word of one bit, not {words} of {bits}")
     rows = _read("ihp_sg13g2_sram.csv")
     beside = -(-bits // rows["bits"])
     count = beside * -(-words // rows["words"])
@@ -159,9 +161,9 @@ def dram_energy_pj(bits: float, *, kind: str = "lpddr4") -> float:
     400.0
     """
     if kind not in DRAM_PJ_PER_BIT:
-        raise ValueError(f"DRAM must be one of {', '.join(DRAM_PJ_PER_BIT)}, not {kind!r}")
+        raise RefusedInput(f"DRAM must be one of {', '.join(DRAM_PJ_PER_BIT)}, not {kind!r}")
     if not bits >= 0:
-        raise ValueError(f"Number of bits must be at least 0, not {bits!r}")
+        raise RefusedInput(f"Number of bits must be at least 0, not {bits!r}")
     return bits * DRAM_PJ_PER_BIT[kind]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from macwright.costmodel.cache import Cache, content_key
 from macwright.costmodel.characterize.unit import GENERATING
-from macwright.hw.files import ToolError
+from macwright.hw.errors import ToolError
 from macwright.hw.verilog import verilog_sha256
 from macwright.sim.generate import write_unit
 from macwright.sim.runner import simulate

@@ -3,10 +3,20 @@
 from itertools import product
 from typing import Any
 
+from macwright.costmodel.technology.catalogue import target_of_technology
+from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import BinaryFormat, IntFormat, TernaryFormat, parse_format
 from macwright.hw.pe import spec_from_fields
 
-__all__ = ["ACTIVATIONS", "WEIGHTS", "default_units", "fp8_units", "mac_spec"]
+__all__ = [
+    "ACTIVATIONS",
+    "SWITCHED",
+    "WEIGHTS",
+    "default_units",
+    "fp8_units",
+    "mac_spec",
+    "switched_unit",
+]
 
 #: Weight formats of the default search.
 WEIGHTS = (
@@ -17,6 +27,16 @@ WEIGHTS = (
 ACTIVATIONS = (
     *("uint4", "uint5", "uint6", "uint8", "int4", "int5", "int6", "int8"),
     *("e2m1fn", "e2m3fn", "e4m3fin"),
+)
+
+
+#: Units of the default search that have several modes: family, and the fields that differ from its
+#: defaults.
+SWITCHED = (
+    "composable_mac",
+    "composable_mac variant=fusion",
+    "bitplane_dot",
+    "serial_mac",
 )
 
 
@@ -38,7 +58,7 @@ def mac_spec(*, act: str, weight: str, terms: int = 4096, technology: str | None
     is_int = all(isinstance(parse_format(name), integers) for name in (act, weight))
     fields = {"act": act, "weight": weight, "acc": "exact", "terms": terms}
     spec = spec_from_fields("int_mac" if is_int else "minifloat_mac", fields)
-    return spec if technology is None else spec.tuned(technology)
+    return spec if technology is None else spec.tuned(target_of_technology(technology))
 
 
 def default_units(technology: str | None = None, *, terms: int = 4096) -> list[Any]:
@@ -76,6 +96,33 @@ def fp8_units(technology: str | None = None) -> dict[tuple[str, str], Any]:
     made = {key: spec_from_fields(family, fields) for key, (family, fields) in units.items()}
     plain = made["int8", "fixed"]
     tuned = {
-        key: spec if technology is None else spec.tuned(technology) for key, spec in made.items()
+        key: spec if technology is None else spec.tuned(target_of_technology(technology))
+        for key, spec in made.items()
     }
     return {**tuned, ("int8 (plain)", "fixed"): plain}
+
+
+def switched_unit(text: str) -> Any:
+    """Spec of a unit with several modes, of its family and fields.
+
+    Raises
+    ------
+    ValueError
+        If there is no such unit, or it has one mode.
+
+    Examples
+    --------
+    >>> switched_unit("bitplane_dot lanes=4 act=uint8").name
+    'bitplane_dot_4_uint8_int8_int32'
+    """
+    family, *fields = text.split()
+    pairs = [field.partition("=") for field in fields]
+    spec = spec_from_fields(family, {name: value for name, _, value in pairs})
+    if not hasattr(spec, "modes"):
+        raise RefusedInput(f"Unit with several modes must be a {_families()}, not {family!r}")
+    return spec
+
+
+def _families() -> str:
+    *most, last = dict.fromkeys(text.split()[0] for text in SWITCHED)
+    return f"{', '.join(most)} or {last}"

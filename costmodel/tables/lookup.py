@@ -19,7 +19,7 @@ from macwright.costmodel.characterize.unit import generator_versions
 from macwright.costmodel.stimulus.layer import LayerOperands
 from macwright.costmodel.technology.catalogue import find_technology
 from macwright.costmodel.technology.technology import Technology
-from macwright.costmodel.unit_modes import row_name
+from macwright.hw.errors import RefusedInput
 from macwright.hw.verilog import generator_sha256, rtlil_sha256, verilog_sha256
 
 __all__ = [
@@ -61,7 +61,7 @@ def _shipped(technology: str) -> pd.DataFrame:
     try:
         rows = parse_table(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"Cost table {technology}.csv must be intact: {error}") from None
+        raise RefusedInput(f"Cost table {technology}.csv must be intact: {error}") from None
     return rows.assign(source="shipped")
 
 
@@ -102,7 +102,9 @@ def parse_table(text: str) -> pd.DataFrame:
     kinds: Any = {name: "Int64" if name in _SHARED else COLUMNS[name] for name in SHIPPED_COLUMNS}
     rows = pd.read_csv(StringIO("".join(lines[len(heads) :])), dtype=kinds)
     if tuple(rows.columns) != SHIPPED_COLUMNS:
-        raise ValueError(f"columns must be {', '.join(SHIPPED_COLUMNS)}, not {list(rows.columns)}")
+        raise RefusedInput(
+            f"columns must be {', '.join(SHIPPED_COLUMNS)}, not {list(rows.columns)}"
+        )
     for column, texts in shared.items():
         rows[column] = pd.Series([texts.get(n) for n in rows[column].fillna(0)], dtype="str")
     return rows
@@ -125,7 +127,7 @@ def costs(
 
     Parameters
     ----------
-    specs : sequence of unit specs or UnitMode
+    specs : sequence of unit specs or OperatingMode
         Units, in the order of the rows.
     technology : str or Technology
         What they are mapped to.
@@ -185,7 +187,7 @@ def current_rows(
         and (stimulus is None or row["stimulus"] in (stimulus, None) or pd.isna(row["stimulus"]))
     }
     trusted = _stamp(technology.name) == generator_sha256()
-    rows = [shipped.get(row_name(spec)) for spec in specs]
+    rows = [shipped.get(spec.row) for spec in specs]
     return [
         row
         if row is not None and (trusted or _is_current(row, getattr(spec, "spec", spec)))

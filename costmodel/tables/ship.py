@@ -11,11 +11,15 @@ import pandas as pd
 
 from macwright.costmodel.characterize.many import characterize, cost_frame
 from macwright.costmodel.tables.bench_record import bench_record
-from macwright.costmodel.tables.default_units import default_units, fp8_units
+from macwright.costmodel.tables.default_units import (
+    SWITCHED,
+    default_units,
+    fp8_units,
+    switched_unit,
+)
 from macwright.costmodel.tables.lookup import current_rows
 from macwright.costmodel.technology.catalogue import LIBERTY_NAMES, RECORDS
 from macwright.costmodel.technology.technology import Technology
-from macwright.costmodel.unit_modes import SWITCHED, row_name, switched_unit, unit_modes
 from macwright.hw.registry import registry
 
 __all__ = ["BENCHED", "SHIPPED", "shipped_rows", "shipped_units"]
@@ -35,7 +39,7 @@ def shipped_units(technology: str) -> list[Any]:
     """
     others = [*fp8_units(technology).values(), *registry()]
     if technology in LIBERTY_NAMES:
-        others += [mode for text in SWITCHED for mode in unit_modes(switched_unit(text))[1:]]
+        others += [mode for text in SWITCHED for mode in switched_unit(text).operating_modes()[1:]]
     return list(dict.fromkeys([*default_units(technology), *others]))
 
 
@@ -81,7 +85,7 @@ def shipped_rows(
     kept = cost_frame([row for row in known if row is not None])
     todo = [spec for spec, row in zip(specs, known, strict=True) if row is None]
     if not todo or not technology.mappable:
-        return kept, 0, [row_name(spec) for spec in todo]
+        return kept, 0, [spec.row for spec in todo]
     made = characterize(todo, technology, jobs=jobs, executor=executor, progress=progress)
     if technology.name in BENCHED:
         searched = set(default_units(technology.name))

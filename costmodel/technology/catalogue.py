@@ -14,6 +14,8 @@ from macwright.costmodel.technology.record import (
     TechnologyRecord,
 )
 from macwright.costmodel.technology.technology import Figures, Technology
+from macwright.hw.arith.hard_multipliers import MULTIPLIER_CELLS
+from macwright.hw.errors import RefusedInput, RefusedType
 
 __all__ = [
     "LIBERTY_NAMES",
@@ -23,6 +25,11 @@ __all__ = [
     "technology_help",
     "technology_names",
 ]
+
+
+def _dsp(target: str, levels: int | None) -> DspBlock:
+    cell, *widths = MULTIPLIER_CELLS[target]
+    return DspBlock(cell=cell, widths=(widths[0], widths[1]), levels=levels)
 
 
 def _halved(words: int, widths: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
@@ -55,7 +62,7 @@ _ECP5 = TechnologyRecord(
         luts={"LUT4": 1, "CCU2C": 2},
         carries={"CCU2C": frozenset(["CIN"])},
         flip_flops=frozenset(["TRELLIS_FF"]),
-        dsp=DspBlock(cell="MULT18X18D", widths=(18, 18), levels=1),
+        dsp=_dsp("ecp5", levels=1),
         # Lattice FPGA-TN-02204; 512 x 36 has one port for each direction.
         block_ram=BlockRam(cell="DP16KD", shapes=_halved(16384, (1, 2, 4, 9, 18, 36))),
     ),
@@ -79,7 +86,7 @@ _ICE40 = TechnologyRecord(
             for enable in ("", "E")
             for reset in ("", "R", "S", "SR", "SS")
         ),
-        dsp=DspBlock(cell="SB_MAC16", widths=(16, 16), levels=None),
+        dsp=_dsp("ice40", levels=None),
         # Lattice FPGA-TN-02002.
         block_ram=BlockRam(cell="SB_RAM40_4K", shapes=_halved(2048, (2, 4, 8, 16))),
     ),
@@ -102,7 +109,7 @@ _XC7 = TechnologyRecord(
         luts={**{f"LUT{n}": 1 for n in range(1, 7)}, "INV": 1},
         carries={"CARRY4": frozenset(["CI", "CYINIT", "DI", "S"])},
         flip_flops=frozenset(f"FD{kind}E{edge}" for kind in "RSCP" for edge in ("", "_1")),
-        dsp=DspBlock(cell="DSP48E1", widths=(25, 18), levels=None),
+        dsp=_dsp("xc7", levels=None),
         # AMD UG473; 512 x 72 has one port for each direction.
         block_ram=BlockRam(cell="RAMB36E1", shapes=_halved(32768, (1, 2, 4, 9, 18, 36, 72))),
     ),
@@ -232,7 +239,7 @@ def find_technology(name: str) -> Technology:
     ('luts', False)
     """
     if name not in RECORDS:
-        raise ValueError(f"Technology must be one of {', '.join(RECORDS)}, not {name!r}")
+        raise RefusedInput(f"Technology must be one of {', '.join(RECORDS)}, not {name!r}")
     # The records alone are for the command line's help, which should not wait for the flows.
     from macwright.costmodel.technology.fpga import fpga_technology
     from macwright.costmodel.technology.gates import gates_technology
@@ -246,4 +253,4 @@ def find_technology(name: str) -> Technology:
 
 
 def _no_figures(netlist: Mapping[str, Any], top: str) -> Figures:
-    raise TypeError("Technology must be mappable, not a name alone")
+    raise RefusedType("Technology must be mappable, not a name alone")

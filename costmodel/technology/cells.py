@@ -6,6 +6,7 @@ from itertools import product
 
 from macwright.costmodel.liberty.cells import Cell
 from macwright.costmodel.liberty.logic import inputs_of, parse_expression, truth_table
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["adder_modules", "check_logic", "needless_registers", "register_module"]
 
@@ -35,7 +36,7 @@ def check_logic(library: str, cells: Sequence[Cell], notes: Sequence[str]) -> No
     ):
         if not there:
             more = f"; {'; '.join(notes)}" if notes else ""
-            raise ValueError(f"Library {library} must have {what}, not none{more}")
+            raise RefusedInput(f"Library {library} must have {what}, not none{more}")
 
 
 def adder_modules(cells: Sequence[Cell]) -> dict[str, str]:

@@ -20,7 +20,7 @@ from macwright.costmodel.power.lut_activity import activity_index
 from macwright.costmodel.technology.levels import count_cells, logic_depth, mapped_module
 from macwright.costmodel.technology.record import Primitives, TechnologyRecord
 from macwright.costmodel.technology.technology import Technology
-from macwright.hw.files import ToolError
+from macwright.hw.errors import RefusedInput, ToolError
 
 __all__ = ["fpga_technology"]
 
@@ -35,7 +35,7 @@ def fpga_technology(record: TechnologyRecord) -> Technology:
     """
     cells = record.primitives
     if cells is None:
-        raise ValueError(f"Record of FPGA {record.name} must have primitives, not None")
+        raise RefusedInput(f"Record of FPGA {record.name} must have primitives, not None")
     return Technology(
         record=record,
         synthesis=cells.synthesis + "\n",

@@ -15,7 +15,7 @@ from typing import Any
 from macwright.costmodel.technology.levels import count_cells, logic_depth, mapped_module
 from macwright.costmodel.technology.record import TechnologyRecord
 from macwright.costmodel.technology.technology import Technology
-from macwright.hw.files import ToolError
+from macwright.hw.errors import ToolError
 
 __all__ = ["FF_GATES", "gates_technology"]
 

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from macwright.hw.files import ToolError
+from macwright.hw.errors import ToolError
 
 __all__ = ["count_cells", "logic_depth", "mapped_module"]
 

@@ -51,7 +51,7 @@ from macwright.costmodel.technology.cells import (
 from macwright.costmodel.technology.levels import count_cells, mapped_module
 from macwright.costmodel.technology.record import TechnologyRecord
 from macwright.costmodel.technology.technology import Technology
-from macwright.hw.files import ToolError
+from macwright.hw.errors import RefusedInput, ToolError
 
 __all__ = ["liberty_technology"]
 
@@ -164,7 +164,7 @@ _MEASURING = (
 def _record(name: str, node_nm: float | None) -> TechnologyRecord:
     """Record of a name: of the catalogue, or a new one for a library of the user's own."""
     if node_nm is not None and not 0 < node_nm < float("inf"):
-        raise ValueError(f"Technology node must be above 0 nm, not {node_nm:g}")
+        raise RefusedInput(f"Technology node must be above 0 nm, not {node_nm:g}")
     if name not in RECORDS:
         return TechnologyRecord(
             name=name,
@@ -177,9 +177,9 @@ def _record(name: str, node_nm: float | None) -> TechnologyRecord:
         )
     record = RECORDS[name]
     if record.kind != "cells":
-        raise ValueError(f"Liberty files must come with a cell library, not {name}")
+        raise RefusedInput(f"Liberty files must come with a cell library, not {name}")
     if node_nm not in (None, record.node_nm):
-        raise ValueError(
+        raise RefusedInput(
             f"Technology node of {name} must be its own, {record.node_nm:g} nm, not {node_nm:g}"
         )
     return record

@@ -6,6 +6,7 @@ from typing import Any
 
 from macwright.costmodel.cache import content_key
 from macwright.costmodel.technology.record import TechnologyRecord
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["Figures", "Technology"]
 
@@ -103,7 +104,7 @@ class Technology:
             If hard multipliers are asked for and there are none.
         """
         if dsp and not self.dsp_synthesis:
-            raise ValueError(
+            raise RefusedInput(
                 f"Technology with DSP blocks must be one of ecp5, ice40 or xc7, not {self.name!r}"
             )
         return self.dsp_synthesis if dsp else self.synthesis

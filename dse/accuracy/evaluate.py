@@ -18,6 +18,7 @@ from macwright.dse.quantizer.plan import quantised_model
 from macwright.dse.quantizer.quantise import Allocation, check_allocation, quantise
 from macwright.dse.workload.layer import Workload
 from macwright.dse.workload.session import session
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["Evaluation", "compare", "evaluate", "reference_outputs", "run_model"]
 
@@ -157,7 +158,7 @@ def run_model(
                 progress("evaluation", done, batches.samples)
     outputs = batches.by_sample(workload.output, parts)
     if not np.isfinite(outputs).all():
-        raise ValueError(
+        raise RefusedInput(
             "The network must give finite outputs, not NaN or infinity; check the data's scaling"
         )
     return outputs

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from macwright.dse.data.task import spearman
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["Prediction", "calibrate_prediction"]
 
@@ -61,12 +62,12 @@ def calibrate_prediction(losses: Sequence[float], divergences: Sequence[float]) 
     """
     x, y = np.asarray(losses, np.float64), np.asarray(divergences, np.float64)
     if x.shape != y.shape or len(x) < 3 or np.unique(x).size < 3:
-        raise ValueError(
+        raise RefusedInput(
             f"Calibration needs at least three different losses with their divergences, "
             f"not {len(x)} and {len(y)}"
         )
     if not ((x > 0).all() and (y > 0).all()):
-        raise ValueError(f"Losses and divergences must be positive, not {min(x.min(), y.min())}")
+        raise RefusedInput(f"Losses and divergences must be positive, not {min(x.min(), y.min())}")
     log_x, log_y = np.log(x), np.log(y)
     b, a = np.polyfit(log_x, log_y, 1)
     errors = []

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from macwright.hw.errors import RefusedInput
+
 __all__ = ["AccuracyPrediction", "calibrate_accuracy"]
 
 #: Exponents that are tried.
@@ -91,15 +93,15 @@ def calibrate_accuracy(
     """
     x, y = np.asarray(losses, np.float64), np.asarray(metrics, np.float64)
     if x.shape != y.shape or np.unique(x).size < 3:
-        raise ValueError(
+        raise RefusedInput(
             f"Calibration needs at least three different losses with their metrics, "
             f"not {x.size} and {y.size}"
         )
     for what, values in (("Losses", x), ("Metrics", y), ("Reference", np.array([reference]))):
         if not np.isfinite(values).all():
-            raise ValueError(f"{what} must be finite numbers, not NaN or infinity")
+            raise RefusedInput(f"{what} must be finite numbers, not NaN or infinity")
     if x.min() < 0:
-        raise ValueError(f"Losses must be at least zero, not {x.min():g}")
+        raise RefusedInput(f"Losses must be at least zero, not {x.min():g}")
     drop = reference - y if higher_is_better else y - reference
     scale, exponent = _fit(x, drop)
     errors = []

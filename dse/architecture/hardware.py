@@ -10,11 +10,11 @@ import pandas as pd
 from macwright.costmodel.system.array import Engine, Schedule, TemporalArray
 from macwright.costmodel.system.memory import DRAM_PJ_PER_BIT, Sram, sram
 from macwright.costmodel.technology.record import TechnologyRecord
-from macwright.costmodel.unit_modes import unit_modes
 from macwright.dse.architecture.mapping import placements
 from macwright.dse.settings import Dataflow, Temporal
 from macwright.dse.solver import ArrayShape, OptionTable
 from macwright.dse.workload import Layer
+from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import parse_format
 
 __all__ = ["FRAME", "LATENCY", "dataflow_table", "memory_node", "temporal_problem"]
@@ -35,7 +35,7 @@ def memory_node(record: TechnologyRecord) -> float | None:
         If it is a cell library whose node nobody said.
     """
     if record.kind == "cells" and record.node_nm is None:
-        raise ValueError(
+        raise RefusedInput(
             f"Node of library {record.name} must be given with --node-nm, as buffers and their "
             "energy depend on it"
         )
@@ -84,10 +84,10 @@ def temporal_problem(
     into their buffer; a layer of which neither fits reads one of them again.
     """
     rows = _unit_rows(costs, chip.clock_mhz)
-    every = [unit_modes(spec) for spec in (*units.values(), *chip.specs)]
+    every = [spec.operating_modes() for spec in (*units.values(), *chip.specs)]
     usable = [modes for modes in every if modes[0].row in rows]
     if not usable:
-        raise ValueError(
+        raise RefusedInput(
             f"Clock must suit one unit or more, not {chip.clock_mhz:g} MHz: all are slower"
         )
     of_layer = {layer.name: layer for layer in layers}
@@ -96,7 +96,7 @@ def temporal_problem(
     modes = {(entry["layer"], entry["option"]): mode for entry, mode in places}
     lacking = sorted(set(of_layer) - {entry["layer"] for entry in entries})
     if lacking:
-        raise ValueError(
+        raise RefusedInput(
             f"Layer {lacking[0]!r} must have a unit for {chip.clock_mhz:g} MHz, not only slower"
         )
     table = OptionTable.from_frame(pd.DataFrame(entries))
@@ -226,7 +226,7 @@ def dataflow_table(
             )
     frame = pd.DataFrame(entries)
     if not entries or set(frame["layer"]) != set(of_layer):
-        raise ValueError(f"Clock must suit a unit for each layer, not {chip.clock_mhz:g} MHz")
+        raise RefusedInput(f"Clock must suit a unit for each layer, not {chip.clock_mhz:g} MHz")
     if not any(frame["dsps"]):
         frame = frame.drop(columns="dsps")
     if np.isnan(np.asarray(frame["energy_uj"], np.float64)).any():

@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from macwright.costmodel.unit_modes import UnitMode
 from macwright.hw.formats import IntFormat, parse_format
+from macwright.hw.pe.operating_mode import OperatingMode
 
 __all__ = ["NO_MODE", "placements", "runs_on"]
 
@@ -37,22 +37,22 @@ def _holds(wide: Any, narrow: Any) -> bool:
 
 
 def placements(
-    options: pd.DataFrame, units: Sequence[Sequence[UnitMode]], terms: Mapping[str, int]
-) -> list[tuple[dict[str, Any], UnitMode]]:
+    options: pd.DataFrame, units: Sequence[Sequence[OperatingMode]], terms: Mapping[str, int]
+) -> list[tuple[dict[str, Any], OperatingMode]]:
     """Each option on each unit that computes it.
 
     Parameters
     ----------
     options : DataFrame
         Columns ``layer, option, weight, activation, loss, bops, weight_bytes``.
-    units : sequence of sequences of UnitMode
+    units : sequence of sequences of OperatingMode
         Modes of each unit, the widest first.
     terms : mapping from str to int
         Products of a sum of each layer.
 
     Returns
     -------
-    list of (dict, UnitMode)
+    list of (dict, OperatingMode)
         A row of the table of options, with the labels `formats`, `unit` and `mode`, and the mode.
     """
     rows = options.to_dict("records")
@@ -77,18 +77,18 @@ def placements(
     ]
 
 
-def _fastest(pair: tuple[str, str], modes: Sequence[UnitMode]) -> UnitMode | None:
+def _fastest(pair: tuple[str, str], modes: Sequence[OperatingMode]) -> OperatingMode | None:
     """Mode of most products a cycle in which a unit computes a pair of formats, if any."""
     able = [m for m in modes if runs_on(pair, (str(m.weight), str(m.act)))]
     return able[-1] if able else None
 
 
-def _holds_sum(mode: UnitMode, terms: int) -> bool:
+def _holds_sum(mode: OperatingMode, terms: int) -> bool:
     """Whether the accumulator holds a sum; those of units of one mode are made for the layers."""
     return not mode.label or bool(mode.spec.safe_terms >= -(-terms // mode.lanes))
 
 
-def _name(pair: tuple[str, str], mode: UnitMode) -> str:
+def _name(pair: tuple[str, str], mode: OperatingMode) -> str:
     name, unit = "/".join(pair), f"{mode.weight}/{mode.act}"
     if mode.label:
         return f"{name} on {mode.name} {mode.label}"

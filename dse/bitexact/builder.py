@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from macwright.dse.bitexact.requests import Request
 from macwright.hw.accelerator.network import Edge, Network, Node, Requant
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["NetworkBuilder", "Sums"]
 
@@ -56,7 +57,7 @@ class Sums:
         unit = np.ldexp(requants[0].multiplier * scale, -requants[0].shift)
         units = np.rint(self.bias / unit)
         if not np.abs(units).max() < 2.0**62:
-            raise ValueError(
+            raise RefusedInput(
                 f"Biases of layer {self.name} must fit 62 bits in units of its sums, not "
                 f"{np.abs(units).max():.3g}"
             )
@@ -69,7 +70,7 @@ class Sums:
         if shift > 0 and round(largest * 2.0**shift) >> MULTIPLIER_BITS:
             shift -= 1
         if shift < 0 or not math.isfinite(largest):
-            raise ValueError(
+            raise RefusedInput(
                 f"Results of node {self.name} must have a scale of at least "
                 f"{self.factor.max() / 2.0**MULTIPLIER_BITS:.3g} for their multipliers to fit 16 "
                 f"bits, not {request.scale:.3g}"

@@ -15,6 +15,7 @@ from macwright.dse.quantizer.plan import quantised_model
 from macwright.dse.quantizer.quantise import Allocation
 from macwright.dse.workload.layer import Workload
 from macwright.hw.accelerator.network import Network
+from macwright.hw.errors import RefusedInput
 from macwright.sim.accelerator.integer_network import IntegerModel
 
 __all__ = [
@@ -70,7 +71,7 @@ def input_levels(network: Network, dataset: Dataset, numbers: NDArray) -> NDArra
         return dataset.codes.codes(numbers)
     edge = network.edge(network.input)
     if not np.isfinite(numbers).all():
-        raise ValueError("Inputs must be finite numbers, not NaN or infinity")
+        raise RefusedInput("Inputs must be finite numbers, not NaN or infinity")
     # Codes are rounded as those of any other tensor.
     return edge.levels(
         edge.format.encode((numbers.astype(np.float64) / edge.scale + edge.zero) * edge.level_unit)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from macwright.dse.quantizer.activation import Operand
 from macwright.dse.quantizer.im2col import output_shape, patches, to_matrix
 from macwright.dse.quantizer.plan import LayerPlan
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["LayerCodes", "layer_codes"]
 
@@ -49,7 +50,7 @@ def layer_codes(plan: LayerPlan, inputs: Sequence[NDArray[np.float32]]) -> Layer
     layer = plan.layer
     for operand in (plan.act, plan.second):
         if operand is not None and not operand.by_value:
-            raise ValueError(
+            raise RefusedInput(
                 f"Activations of layer {layer.name} must have one fixed scale to be computed bit "
                 f"by bit, not {'scales for each sample' if operand.dynamic else operand.format}"
             )
@@ -62,7 +63,7 @@ def layer_codes(plan: LayerPlan, inputs: Sequence[NDArray[np.float32]]) -> Layer
     assert plan.weight is not None
     assert plan.weight_scale is not None
     if plan.weight_scale.ndim > 1:
-        raise ValueError(
+        raise RefusedInput(
             f"Weights of layer {layer.name} must have one scale for each output channel to be "
             "computed bit by bit, not one for each group"
         )

@@ -20,6 +20,7 @@ from macwright.dse.quantizer.plan import LayerPlan
 from macwright.dse.workload.layer import Workload
 from macwright.dse.workload.normalise import attribute
 from macwright.hw.accelerator.network import Add, AveragePool, Network, Table, TableOutput
+from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import IntFormat
 
 __all__ = ["integer_network"]
@@ -65,9 +66,9 @@ def integer_network(
         scale for each sample.
     """
     if type(wide_bits) is not int or not 2 <= wide_bits <= 16:
-        raise ValueError(f"Width of operands must be from 2 to 16 bits, not {wide_bits!r}")
+        raise RefusedInput(f"Width of operands must be from 2 to 16 bits, not {wide_bits!r}")
     if len(workload.inputs) != 1:
-        raise ValueError(
+        raise RefusedInput(
             f"An integer network must have one input, not {', '.join(workload.inputs)}"
         )
     first = _Lowering(workload, plans, dataset.codes, wide_bits, None)
@@ -173,7 +174,7 @@ class _Lowering:
     def _mac(self, plan: LayerPlan, extra: np.ndarray, tensor: str) -> Sums:
         shape = self.workload.shapes[plan.layer.act]
         if not plan.layer.operator.spatial and len(shape) != 2:
-            raise ValueError(
+            raise RefusedInput(
                 f"Layer {plan.layer.name} must multiply vectors in an integer network, not tensors "
                 f"of shape {shape[1:]}"
             )
@@ -325,7 +326,7 @@ class _Lowering:
 
     def _shape(self, tensor: str) -> tuple[int, ...]:
         if self.workload.batch_axes.get(tensor) != 0:
-            raise ValueError(
+            raise RefusedInput(
                 f"Tensor {tensor} must have samples along its first axis in an integer network"
             )
         return tuple(int(n) for n in self.workload.shapes[tensor][1:])

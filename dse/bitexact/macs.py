@@ -10,6 +10,7 @@ from macwright.dse.quantizer.im2col import to_matrix
 from macwright.dse.quantizer.plan import LayerPlan
 from macwright.dse.workload import convolution
 from macwright.hw.accelerator.network import Conv, Edge, Gemm, level_unit, levels_of
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["mac_sums"]
 
@@ -39,17 +40,17 @@ def mac_sums(plan: LayerPlan, source: Edge, extra: NDArray, shape: tuple[int, ..
     """
     layer = plan.layer
     if plan.weight is None or plan.weight_scale is None or plan.bias is None:
-        raise ValueError(
+        raise RefusedInput(
             f"Layer {layer.name} must multiply by weights in an integer network, not two computed "
             "tensors"
         )
     if layer.op not in ("Conv", "Gemm", "MatMul"):
-        raise ValueError(
+        raise RefusedInput(
             f"Layer {layer.name} must be a Conv, Gemm or MatMul in an integer network, not "
             f"{layer.op}"
         )
     if plan.weight_scale.ndim > 1:
-        raise ValueError(
+        raise RefusedInput(
             f"Weights of layer {layer.name} must have one scale for each output channel in an "
             "integer network, not one for each group"
         )
@@ -59,7 +60,7 @@ def mac_sums(plan: LayerPlan, source: Edge, extra: NDArray, shape: tuple[int, ..
     codes = fmt.encode(matrix)
     wrong = np.abs(fmt.decode(codes) - matrix)
     if (wrong > 1e-5 * np.abs(matrix) + 1e-3 * fmt.smallest_positive).any():
-        raise ValueError(f"Weights of layer {layer.name} must be values of {fmt}, not others")
+        raise RefusedInput(f"Weights of layer {layer.name} must be values of {fmt}, not others")
     codes, factor = _without_constant_channels(plan, codes, factor)
     constant = -source.zero * levels_of(fmt, codes).sum(axis=1)
     fields: dict[str, Any] = {"name": layer.name, "input": source.name, "weight_format": fmt}

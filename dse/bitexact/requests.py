@@ -6,6 +6,7 @@ import numpy as np
 
 from macwright.dse.quantizer.activation import Operand
 from macwright.hw.accelerator.network import level_unit
+from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import Format, IntFormat
 
 __all__ = ["Request", "operand_request", "range_request"]
@@ -57,7 +58,7 @@ def operand_request(operand: Operand, layer: str) -> Request:
     if not operand.by_value or operand.channels is not None:
         what = "scales for each sample" if operand.dynamic else str(operand.format)
         what = "scales for each channel" if operand.channels is not None else what
-        raise ValueError(
+        raise RefusedInput(
             f"Activations of layer {layer} must have one fixed scale in an integer network, "
             f"not {what}"
         )

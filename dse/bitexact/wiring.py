@@ -18,6 +18,7 @@ from macwright.hw.accelerator.network import (
     Slice,
     Transpose,
 )
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["PASSING", "passing_node", "window"]
 
@@ -157,4 +158,6 @@ def _slice(workload: Workload, node: onnx.NodeProto, fields: dict, shape: Sequen
 
 def _check(fits: bool, node: onnx.NodeProto, what: str) -> None:
     if not fits:
-        raise ValueError(f"Node {node.name} ({node.op_type}) must not {what} in an integer network")
+        raise RefusedInput(
+            f"Node {node.name} ({node.op_type}) must not {what} in an integer network"
+        )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from macwright.dse.cli.arguments.technology import add_technology_arguments, given_technology
 from macwright.dse.cli.arguments.unit import add_unit_arguments, unit_fields
+from macwright.hw.errors import RefusedInput
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,18 +101,20 @@ def run(args: argparse.Namespace) -> None:
     from macwright.hw.files import write_atomic
 
     if args.jobs is not None and args.jobs < 1:
-        raise ValueError(f"Number of jobs must be at least 1, not {args.jobs}")
+        raise RefusedInput(f"Number of jobs must be at least 1, not {args.jobs}")
     if args.stream is not None and args.stimulus is not None:
-        raise ValueError("Operands must be given by --stimulus or --stream, not both")
+        raise RefusedInput("Operands must be given by --stimulus or --stream, not both")
     progress = TerminalProgress()
     try:
         if args.shipped is not None:
             _ship(args, progress)
             return
         technology = given_technology(args)
-        specs = [spec.tuned(technology.name) if args.tuned else spec for spec in _specs(args)]
+        specs = _specs(args)
+        if args.tuned:
+            specs = [spec.tuned(technology.record.target) for spec in specs]
         if (args.stimulus or args.stream) and technology.record.kind == "gates":
-            raise ValueError("Operands must come with a cell library or an FPGA, not with gates")
+            raise RefusedInput("Operands must come with a cell library or an FPGA, not with gates")
         operands = args.stimulus or "gauss"
         if args.stream is not None:
             operands = read_operands(args.stream)
@@ -157,14 +160,14 @@ def _specs(args: argparse.Namespace) -> list[Any]:
         elif name in known:
             specs.append(known[name])
         else:
-            raise ValueError(
+            raise RefusedInput(
                 f"Unit must be one of {', '.join(FAMILIES)}, or the name of a unit of the "
                 f"registry, not {name!r}"
             )
     if not specs:
-        raise ValueError("Units to characterise must be named, or asked for with --all")
+        raise RefusedInput("Units to characterise must be named, or asked for with --all")
     if fields and not any(name in FAMILIES for name in args.units):
-        raise ValueError(f"Field {next(iter(fields))} must come with a family such as int_mac")
+        raise RefusedInput(f"Field {next(iter(fields))} must come with a family such as int_mac")
     return specs
 
 

@@ -14,6 +14,7 @@ from macwright.dse.cli.arguments.architecture import (
 )
 from macwright.dse.cli.arguments.loss import add_loss_arguments, loss_settings
 from macwright.dse.cli.arguments.technology import add_technology_arguments, given_technology
+from macwright.hw.errors import RefusedInput
 
 HELP = "Find the front of accuracy against hardware cost for a network."
 EXAMPLE = "macwright dse resnet20.onnx --technology ecp5 --budget 'bops<=1e9' -o out/resnet20"
@@ -105,7 +106,7 @@ def run(args: argparse.Namespace) -> None:
     for name in ("points", "measure", "images", "jobs"):
         value = getattr(args, name)
         if value is not None and value < (0 if name == "measure" else 1):
-            raise ValueError(f"Option --{name} must be at least 1, not {value}")
+            raise RefusedInput(f"Option --{name} must be at least 1, not {value}")
     formats: dict[str, Any] = {
         key: tuple(str(parse_format(name.strip())) for name in value.split(","))
         for key, value in (("weights", args.weights), ("activations", args.activations))
@@ -114,7 +115,7 @@ def run(args: argparse.Namespace) -> None:
     model = args.model or embedded_model()
     technology = given_technology(args)
     if args.layer_energy and technology.energy is None:
-        raise ValueError(
+        raise RefusedInput(
             "Option --layer-energy must come with the Liberty files of a cell library (--liberty), "
             f"not with {technology.name} alone"
         )

@@ -4,12 +4,16 @@ import argparse
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from macwright.hw.files import ToolError
+from macwright.hw.errors import MacwrightError
 
 __all__ = ["main"]
+
+#: Exit status after a defect of macwright: EX_SOFTWARE of sysexits.h.
+DEFECT = 70
 
 #: Shells that completion scripts are written for.
 SHELLS = ("bash", "zsh", "tcsh")
@@ -51,6 +55,8 @@ def _parser(commands: Sequence[str]) -> argparse.ArgumentParser:
         prog="macwright",
         description="Which number format should each layer of a network use, on which processing "
         "elements, and what does that really cost?",
+        epilog="exit status: 0 done, 1 refused (one sentence says why), 2 wrong usage, 70 a "
+        "defect of macwright (a traceback to report)",
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     parser.add_argument(
@@ -75,7 +81,10 @@ def _parser(commands: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit status: 0 done, 1 refused, 2 wrong usage."""
+    """Run the command line and return its exit status.
+
+    0 done, 1 refused, 2 wrong usage, 70 a defect of macwright (with a traceback).
+    """
     argv = sys.argv[1:] if argv is None else list(argv)
     # Before NumPy is first imported: its threads would wait for each other where ours already use
     # all cores, and the last digits of results would depend on their number.
@@ -84,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser(argv[:1] if argv[:1] and argv[0] in COMMANDS else COMMANDS).parse_args(argv)
     try:
         return args.run(args) or 0
-    except (ValueError, TypeError, KeyError, OSError, TimeoutError, ToolError) as error:
+    except (MacwrightError, OSError) as error:
         if os.environ.get("MACWRIGHT_TRACEBACK"):
             raise
         # The user's input is at fault: one line that says what to change, and no traceback.
@@ -93,6 +102,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("macwright: interrupted; the same command resumes", file=sys.stderr)
         return 130
+    except Exception:
+        traceback.print_exc()
+        print(
+            "macwright: this is a defect of macwright, not of what it was given: please report it "
+            "with the command and the lines above",
+            file=sys.stderr,
+        )
+        return DEFECT
 
 
 def _reason(error: Exception) -> str:

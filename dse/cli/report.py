@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from macwright.hw.errors import RefusedInput
+
 HELP = "Write report.html, a self-contained page, from the files of a run."
 EXAMPLE = "macwright report out/fashion_cnn --svg front.svg"
 
@@ -25,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from macwright.dse.report.page import write_front_svg, write_report
 
     if args.cost and not args.svg:
-        raise ValueError("--cost must come with --svg FILE, as the page itself has every cost")
+        raise RefusedInput("--cost must come with --svg FILE, as the page itself has every cost")
     print(write_report(args.run_dir))
     if args.svg:
         print(write_front_svg(args.run_dir, args.svg, cost=args.cost))

@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from macwright.dse.cli.arguments.limits import parse_limit
+from macwright.hw.errors import RefusedInput
 
 HELP = "Allocation or front of a table of options: one row for each (layer, option)."
 EXAMPLE = "macwright solve options.csv --budget 'bops<=1e9' --budget 'weight_bytes<=2.5e5' --json"
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     from macwright.dse.solver.solve import solve
 
     if args.time_limit is not None and not args.time_limit > 0:
-        raise ValueError(f"Time limit must be above 0 seconds, not {args.time_limit}")
+        raise RefusedInput(f"Time limit must be above 0 seconds, not {args.time_limit}")
     table = OptionTable.from_csv(args.options)
     limits: dict[str, Any] = {
         "budgets": _budgets(args),
@@ -85,12 +86,12 @@ def run(args: argparse.Namespace) -> int:
     }
     if not args.front:
         if args.points is not None:
-            raise ValueError("Points must be given with --front, not alone")
+            raise RefusedInput("Points must be given with --front, not alone")
         solution = solve(table, args.objective, **limits)
         _write(args, solution_record(solution), lambda: _print_solution(solution))
         return 0
     if len(args.front) > 2:
-        raise ValueError(f"Fronts must be over one or two columns, not {len(args.front)}")
+        raise RefusedInput(f"Fronts must be over one or two columns, not {len(args.front)}")
     limits |= {"points": args.points, "progress": TerminalProgress()}
     began = perf_counter()
     try:
@@ -170,7 +171,7 @@ def _budgets(args: argparse.Namespace) -> list[Any]:
     for text in args.count:
         name, sign, value = parse_limit(text, "Count")
         if value % 1 != 0 or value < 0:
-            raise ValueError(f"Count must be of a whole number of layers, not {text!r}")
+            raise RefusedInput(f"Count must be of a whole number of layers, not {text!r}")
         budgets.append(Count(name, max=int(value)) if sign == "<=" else Count(name, min=int(value)))
     return budgets
 
@@ -178,7 +179,7 @@ def _budgets(args: argparse.Namespace) -> list[Any]:
 def _tie(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split("="))
     if len(names) < 2 or not all(names):
-        raise ValueError(f"Tie must be LAYER=LAYER, not {text!r}")
+        raise RefusedInput(f"Tie must be LAYER=LAYER, not {text!r}")
     return names
 
 
@@ -187,7 +188,7 @@ def _allow(texts: list[str]) -> dict[str, list[str]]:
     for text in texts:
         layer, sign, options = text.partition("=")
         if not (layer and sign and options):
-            raise ValueError(f"Allowed options must be LAYER=OPTION,OPTION, not {text!r}")
+            raise RefusedInput(f"Allowed options must be LAYER=OPTION,OPTION, not {text!r}")
         allowed.setdefault(layer, []).extend(option.strip() for option in options.split(","))
     return allowed
 
@@ -195,7 +196,7 @@ def _allow(texts: list[str]) -> dict[str, list[str]]:
 def _types(text: str) -> tuple[str, int]:
     name, sign, value = parse_limit(text, "Types")
     if sign != "<=" or value % 1 != 0 or value < 1:
-        raise ValueError(f"Types must be 'COLUMN<=K' with a whole K of 1 or more, not {text!r}")
+        raise RefusedInput(f"Types must be 'COLUMN<=K' with a whole K of 1 or more, not {text!r}")
     return name, int(value)
 
 
@@ -207,5 +208,5 @@ def _pairs(path: Path) -> list[tuple[str, str, str, str, float]]:
     try:
         losses = [float(text) for text in frame["loss"]]
     except ValueError as error:
-        raise ValueError(f"Loss of a pair must be a number: {error}") from None
+        raise RefusedInput(f"Loss of a pair must be a number: {error}") from None
     return list(zip(*(frame[name].tolist() for name in names), losses, strict=True))

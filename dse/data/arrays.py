@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from macwright.hw.errors import RefusedInput
+
 __all__ = ["Archive", "InputCodes", "input_codes", "model_inputs"]
 
 _Inputs = dict[str, tuple[np.dtype, list[int]]]
@@ -53,7 +55,7 @@ class InputCodes:
         codes = np.rint((numbers.astype(np.float64) - self.shift) / self.gain).astype(np.int64)
         low = -128 if self.signed else 0
         if codes.min() < low or codes.max() > low + 255 or (self.numbers(codes) != numbers).any():
-            raise ValueError(
+            raise RefusedInput(
                 "Inputs must be those that the recipe computes from integers of 8 bits, not others"
             )
         return codes
@@ -74,19 +76,19 @@ class Archive:
             with np.load(path, allow_pickle=False) as archive:
                 self.names = list(archive.files)
         except (ValueError, OSError, zipfile.BadZipFile, EOFError, TypeError) as error:
-            raise ValueError(f"{path} must be a NumPy .npz archive, not another file") from error
+            raise RefusedInput(f"{path} must be a NumPy .npz archive, not another file") from error
 
     def __getitem__(self, name: object) -> np.ndarray:
         """Array of a name."""
         if name not in self.names:
-            raise ValueError(
+            raise RefusedInput(
                 f"{self.path.name} must hold an array {name!r}, not only {', '.join(self.names)}"
             )
         try:
             with np.load(self.path, allow_pickle=False) as archive:
                 return archive[name]
         except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
-            raise ValueError(
+            raise RefusedInput(
                 f"Array {name!r} of {self.path.name} must be plain numbers, not damaged or "
                 "pickled objects"
             ) from error
@@ -112,13 +114,13 @@ def model_inputs(
     """
     unknown = sorted(set(recipe) - _KEYS)
     if unknown:
-        raise ValueError(
+        raise RefusedInput(
             f"Recipe's fields must be among {', '.join(sorted(_KEYS))}, not {unknown[0]!r}"
         )
     if recipe["task"] == "similarity":
         return _pairs(recipe, archive, inputs)
     if len(inputs) != 1:
-        raise ValueError(
+        raise RefusedInput(
             f"The model of a {recipe['task']} task must have one input, not {len(inputs)} "
             f"({', '.join(inputs)})"
         )
@@ -129,7 +131,7 @@ def model_inputs(
         final = archive[recipe.get("evaluation", "x_eval")].astype(np.int64)
         for tokens in (calib, final):
             if tokens.ndim != 2 or tokens.shape[1] < 2:
-                raise ValueError(
+                raise RefusedInput(
                     f"Tokens of {archive.path.name} must be of shape (texts, length), "
                     f"not {tokens.shape}"
                 )
@@ -156,7 +158,7 @@ def _samples(recipe: dict[str, Any], archive: Archive, field: str, default: str)
         key = "offsets" if field == "evaluation" else "calibration_offsets"
         array = _decode_images(array, archive[recipe.get(key, "offset")], recipe)
     elif array.dtype.kind not in "iuf":
-        raise ValueError(
+        raise RefusedInput(
             f"Array {recipe.get(field, default)!r} of {archive.path.name} must be numbers, "
             f"not {array.dtype}"
         )
@@ -167,9 +169,11 @@ def _channels_first(array: np.ndarray, layout: str | None) -> np.ndarray:
     if layout in (None, "NCHW", "NC"):
         return array
     if layout not in ("NHW", "NHWC"):
-        raise ValueError(f"Recipe's layout must be NCHW, NHWC, NHW or NC, not {layout!r}")
+        raise RefusedInput(f"Recipe's layout must be NCHW, NHWC, NHW or NC, not {layout!r}")
     if array.ndim != len(layout):
-        raise ValueError(f"Data of layout {layout} must have {len(layout)} axes, not {array.ndim}")
+        raise RefusedInput(
+            f"Data of layout {layout} must have {len(layout)} axes, not {array.ndim}"
+        )
     return array[:, None] if layout == "NHW" else array.transpose(0, 3, 1, 2)
 
 
@@ -213,10 +217,10 @@ def _affine(recipe: dict[str, Any], channels: int, rank: int) -> tuple[np.ndarra
         except (TypeError, ValueError):
             numbers[key] = np.array(np.nan)
         if not np.isfinite(numbers[key]).all() or (key == "std" and not numbers[key].all()):
-            raise ValueError(f"Recipe's {key} must be numbers, not {recipe[key]!r}")
+            raise RefusedInput(f"Recipe's {key} must be numbers, not {recipe[key]!r}")
     for key in ("mean", "std"):
         if numbers[key].size not in (1, channels):
-            raise ValueError(
+            raise RefusedInput(
                 f"Recipe's {key} must be one number for each of {channels} channels, "
                 f"not {numbers[key].size}"
             )
@@ -228,11 +232,11 @@ def _affine(recipe: dict[str, Any], channels: int, rank: int) -> tuple[np.ndarra
 
 def _decode_images(stream: np.ndarray, offsets: np.ndarray, recipe: dict[str, Any]) -> np.ndarray:
     if recipe["encoded"] != "jpeg":
-        raise ValueError(f"Recipe's encoded must be 'jpeg', not {recipe['encoded']!r}")
+        raise RefusedInput(f"Recipe's encoded must be 'jpeg', not {recipe['encoded']!r}")
     try:
         from PIL import Image
     except ImportError as error:
-        raise ValueError(
+        raise RefusedInput(
             "JPEG data needs the package Pillow, which is not installed; pip install pillow"
         ) from error
     crop = int(recipe.get("crop", 224))
@@ -242,7 +246,7 @@ def _decode_images(stream: np.ndarray, offsets: np.ndarray, recipe: dict[str, An
             pixels = np.asarray(image.convert("RGB"))
         top, left = (pixels.shape[0] - crop) // 2, (pixels.shape[1] - crop) // 2
         if top < 0 or left < 0:
-            raise ValueError(f"Recipe's crop must be at most {min(pixels.shape[:2])}, not {crop}")
+            raise RefusedInput(f"Recipe's crop must be at most {min(pixels.shape[:2])}, not {crop}")
         images.append(pixels[top : top + crop, left : left + crop])
     return np.stack(images)
 
@@ -252,20 +256,20 @@ def _pairs(
 ) -> tuple[dict[str, np.ndarray], np.ndarray, dict[str, np.ndarray], np.ndarray]:
     names, pair = recipe.get("inputs"), recipe.get("pair")
     if not isinstance(names, list) or set(names) != set(inputs):
-        raise ValueError(f"Recipe's inputs must be {', '.join(inputs)}, not {names!r}")
+        raise RefusedInput(f"Recipe's inputs must be {', '.join(inputs)}, not {names!r}")
     if not isinstance(pair, list) or [len(part) for part in pair] != [len(names)] * 2:
-        raise ValueError(f"Recipe's pair must be two lists of {len(names)} arrays, not {pair!r}")
+        raise RefusedInput(f"Recipe's pair must be two lists of {len(names)} arrays, not {pair!r}")
     labels = archive[recipe.get("labels", "y_eval")]
     split = recipe.get("calibration")
     if type(split) is not int or not 0 < split < len(labels):
-        raise ValueError(
+        raise RefusedInput(
             f"Recipe's calibration must be a number of pairs below {len(labels)}, not {split!r}"
         )
     calib, final = {}, {}
     for i, name in enumerate(names):
         left, right = (archive[part[i]] for part in pair)
         if left.shape != right.shape or len(left) != len(labels):
-            raise ValueError(
+            raise RefusedInput(
                 f"Labels of {archive.path.name} must be as many as the {len(left)} and "
                 f"{len(right)} samples, not {len(labels)}"
             )

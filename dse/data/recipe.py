@@ -15,6 +15,7 @@ from macwright.dse.data.task import TASKS, Task
 from macwright.dse.workload.onnx_file import read_model
 from macwright.dse.workload.outputs import with_output
 from macwright.dse.workload.precision import computed_dtype
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["Dataset", "load_recipe"]
 
@@ -150,9 +151,9 @@ def load_recipe(
     recipe, folder, sources = _read_recipe(recipe_path)
     task = recipe.setdefault("task", "classification")
     if task not in TASKS:
-        raise ValueError(f"Recipe's task must be one of {', '.join(TASKS)}, not {task!r}")
+        raise RefusedInput(f"Recipe's task must be one of {', '.join(TASKS)}, not {task!r}")
     if data_path is None and not isinstance(recipe.get("data"), str):
-        raise ValueError(
+        raise RefusedInput(
             f"{recipe_path} must name an .npz file as data, not {recipe.get('data')!r}"
         )
     file = Path(data_path) if data_path is not None else folder / recipe["data"]
@@ -186,7 +187,7 @@ def _read_recipe(path: Path | str | None) -> tuple[dict[str, Any], Path, list[Pa
     try:
         return tomllib.loads(path.read_text()), path.parent, [path]
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} must be a TOML file, not one where: {error}") from error
+        raise RefusedInput(f"{path} must be a TOML file, not one where: {error}") from error
 
 
 def _inputs(path: Path, output: str | None) -> dict[str, tuple[np.dtype, list[int]]]:
@@ -216,15 +217,15 @@ def _check(dataset: Dataset, inputs: dict[str, tuple[np.dtype, list[int]]], file
             )
             if not fits:
                 shape = ", ".join(str(size or "any") for size in wanted[1:])
-                raise ValueError(
+                raise RefusedInput(
                     f"{name} data of {file.name} for input {key!r} must have samples of shape "
                     f"({shape}), not {values.shape[1:]}; check the recipe's layout"
                 )
             if not len(values):
-                raise ValueError(f"{name} data of {file.name} must have samples, not none")
+                raise RefusedInput(f"{name} data of {file.name} must have samples, not none")
             if not np.isfinite(values).all():
                 bad = int(np.argmax(~np.isfinite(values.reshape(len(values), -1)).all(axis=1)))
-                raise ValueError(
+                raise RefusedInput(
                     f"{name} data of {file.name} must be finite numbers, not NaN or infinity as "
                     f"in sample {bad}"
                 )
@@ -236,10 +237,10 @@ def _check(dataset: Dataset, inputs: dict[str, tuple[np.dtype, list[int]]], file
             continue
         samples = len(next(iter(x.values()))) // dataset.rules.parts
         if len(y) != samples:
-            raise ValueError(
+            raise RefusedInput(
                 f"Labels of {file.name} must be as many as the {samples} {name} samples, "
                 f"not {len(y)}"
             )
         if y.dtype.kind == "f" and not math.isfinite(float(np.sum(y))):
-            raise ValueError(f"Labels of {file.name} must be finite numbers, not NaN or infinity")
+            raise RefusedInput(f"Labels of {file.name} must be finite numbers, not NaN or infinity")
         dataset.rules.check_labels(y, file.name)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from macwright.hw.errors import RefusedInput
+
 __all__ = ["TASKS", "Task", "rank", "spearman"]
 
 
@@ -69,7 +71,7 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 def _top_1(outputs: np.ndarray, labels: np.ndarray) -> float:
     if labels.max() >= outputs.shape[1]:
-        raise ValueError(
+        raise RefusedInput(
             f"Labels must be from 0 to {outputs.shape[1] - 1}, the model's classes, "
             f"not {labels.max()}"
         )
@@ -85,7 +87,7 @@ def _pair_spearman(outputs: np.ndarray, labels: np.ndarray) -> float:
 
 def _perplexity(outputs: np.ndarray, labels: np.ndarray) -> float:
     if labels.max() >= outputs.shape[-1]:
-        raise ValueError(
+        raise RefusedInput(
             f"Tokens must be from 0 to {outputs.shape[-1] - 1}, the model's vocabulary, "
             f"not {labels.max()}"
         )
@@ -101,12 +103,12 @@ def _mean_squared_error(outputs: np.ndarray, labels: np.ndarray) -> float:
 def _check_classes(labels: np.ndarray, file: str) -> None:
     if labels.dtype.kind not in "iu" or (labels.size and labels.min() < 0):
         what = labels.min() if labels.dtype.kind == "i" else labels.dtype
-        raise ValueError(f"Labels of {file} must be integers from 0, not {what}")
+        raise RefusedInput(f"Labels of {file} must be integers from 0, not {what}")
 
 
 def _check_numbers(labels: np.ndarray, file: str) -> None:
     if labels.dtype.kind not in "iuf":
-        raise ValueError(f"Labels of {file} must be numbers, not {labels.dtype}")
+        raise RefusedInput(f"Labels of {file} must be numbers, not {labels.dtype}")
 
 
 TASKS = {

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from macwright.hw.errors import RefusedInput
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -75,10 +77,10 @@ def plot_front(
         value = value or ("measured_accuracy" if measured else "predicted_loss")
     for column in (cost, value):
         if column not in frame:
-            raise ValueError(f"Column must be one of {', '.join(frame)}, not {column!r}")
+            raise RefusedInput(f"Column must be one of {', '.join(frame)}, not {column!r}")
     points = frame[[cost, value]].dropna()
     if points.empty:
-        raise ValueError(f"Column {value!r} must have a number for one point or more, not none")
+        raise RefusedInput(f"Column {value!r} must have a number for one point or more, not none")
     axes = _new_axes() if ax is None else ax
     points = points.sort_values(cost)
     axes.plot(points[cost], points[value], marker="o", markersize=3, linewidth=1)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from macwright.hw.errors import RefusedInput
+
 if TYPE_CHECKING:
     from macwright.dse.explore import Exploration
 
@@ -51,7 +53,7 @@ class Run:
         try:
             self.info: dict[str, Any] = dict(json.loads(file.read_text()))
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{file} must be the JSON that a run writes, not {error}") from None
+            raise RefusedInput(f"{file} must be the JSON that a run writes, not {error}") from None
 
     @cached_property
     def front(self) -> pd.DataFrame:
@@ -97,7 +99,7 @@ class Run:
         try:
             return pd.read_csv(file)
         except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-            raise ValueError(f"{file} must be a table of a run: {error}") from None
+            raise RefusedInput(f"{file} must be a table of a run: {error}") from None
 
     def plot(self, **options: Any) -> Any:
         """Draw the front; see :func:`macwright.plot_front`."""
@@ -109,7 +111,7 @@ class Run:
         try:
             return json.loads((self.path / name).read_text())
         except ValueError as error:
-            raise ValueError(f"{self.path / name} must be JSON: {error}") from None
+            raise RefusedInput(f"{self.path / name} must be JSON: {error}") from None
 
     def _summary(self) -> str:
         return (

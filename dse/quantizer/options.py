@@ -6,6 +6,7 @@ from typing import Any
 
 from macwright.dse.workload.fixed_tensor import FixedTensor
 from macwright.dse.workload.layer import Layer, Workload
+from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import IntFormat, parse_format
 
 __all__ = ["QuantOptions", "act_format", "fixed_allocation", "layer_formats", "weight_format"]
@@ -77,7 +78,7 @@ class QuantOptions:
             ("act_scale", SCALES[:3]),
         ):
             if getattr(self, field) not in allowed:
-                raise ValueError(
+                raise RefusedInput(
                     f"Option {field} must be one of {', '.join(allowed)}, "
                     f"not {getattr(self, field)!r}"
                 )
@@ -86,9 +87,9 @@ class QuantOptions:
             if not (value is None and field == "group_size") and (
                 type(value) is not int or value < 1
             ):
-                raise ValueError(f"Option {field} must be a positive integer, not {value!r}")
+                raise RefusedInput(f"Option {field} must be a positive integer, not {value!r}")
         if self.weight_scale == "output" and self.group_size is not None:
-            raise ValueError("Option weight_scale must not be 'output' with a group_size")
+            raise RefusedInput("Option weight_scale must not be 'output' with a group_size")
 
     @classmethod
     def plain(cls) -> "QuantOptions":
@@ -164,6 +165,6 @@ def _fit(signed: bool, name: str) -> str:
     fmt = parse_format(name)
     if isinstance(fmt, IntFormat) and fmt.signed != signed:
         if fmt.width == 1 and signed:
-            raise ValueError(f"Format of signed values must have more than one bit, not {name!r}")
+            raise RefusedInput(f"Format of signed values must have more than one bit, not {name!r}")
         return str(IntFormat(fmt.width, signed=signed))
     return str(fmt)

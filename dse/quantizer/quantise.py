@@ -13,6 +13,7 @@ from macwright.dse.quantizer.partial_run import Stepper
 from macwright.dse.quantizer.plan import LayerPlan, apply_plan
 from macwright.dse.workload.layer import Layer, Workload
 from macwright.dse.workload.onnx_rounding import expressible
+from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import Format, parse_format
 
 __all__ = ["Allocation", "calibration_feeds", "check_allocation", "prepare", "quantise"]
@@ -47,10 +48,10 @@ def check_allocation(
     names = [layer.name for layer in workload.layers]
     for name in names:
         if name not in allocation:
-            raise ValueError(f"Allocation must name every layer, and {name!r} is missing")
+            raise RefusedInput(f"Allocation must name every layer, and {name!r} is missing")
     for name in allocation:
         if name not in names:
-            raise ValueError(f"Allocation must name layers of the model only, not {name!r}")
+            raise RefusedInput(f"Allocation must name layers of the model only, not {name!r}")
     formats = {
         name: (parse_format(allocation[name][0]), parse_format(allocation[name][1]))
         for name in names
@@ -59,7 +60,7 @@ def check_allocation(
         weight, act = formats[layer.name]
         for fmt in (weight, act) if layer.dynamic else (act,):
             if not expressible(fmt):
-                raise ValueError(
+                raise RefusedInput(
                     f"Activations of layer {layer.name} must be integers or minifloats of at most "
                     f"16 bits, or blocks of such, not {fmt}"
                 )

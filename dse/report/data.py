@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import parse_format
 
 __all__ = ["Choice", "Point", "Run", "Uniform", "load_run"]
@@ -106,7 +107,7 @@ def load_run(run_dir: Path) -> Run:
         If a file cannot be read.
     """
     if not (run_dir / "run.json").is_file():
-        raise ValueError(
+        raise RefusedInput(
             f"the run folder must hold run.json, as `macwright dse` leaves it, not {run_dir}"
         )
     info = _json(run_dir / "run.json")
@@ -114,18 +115,18 @@ def load_run(run_dir: Path) -> Run:
     units = _rows(run_dir / "costs.csv", ("unit", "technology", "area", "area_unit"))
     rows = _rows(run_dir / "front.csv", ("point", "status", "predicted_loss", "allocation"))
     if not rows:
-        raise ValueError("front.csv must have at least one point, not only its header")
+        raise RefusedInput("front.csv must have at least one point, not only its header")
     costs = [name for name in rows[0] if name not in _PLAIN and _is_cost(rows, name)]
     objective = str(info.get("objective", "area_time"))
     if objective not in costs:
-        raise ValueError(
+        raise RefusedInput(
             f"front.csv must have numbers in the column {objective}, the run's objective"
         )
     columns = (objective, *(name for name in costs if name != objective))
     names = [row["layer"] for row in layers]
     points = [_point(run_dir, row, columns, names) for row in rows]
     if len({point.number for point in points}) < len(points):
-        raise ValueError("front.csv must number its points differently, not repeat a number")
+        raise RefusedInput("front.csv must number its points differently, not repeat a number")
     uniform, sequential = run_dir / "uniform.csv", run_dir / "sequential.csv"
     whole = run_dir / "whole_front.csv"
     needed = ("predicted_loss", objective, "joint_point", "joint_predicted_loss")
@@ -146,9 +147,9 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path.name} must be JSON, which it is not: {error}") from None
+        raise RefusedInput(f"{path.name} must be JSON, which it is not: {error}") from None
     if not isinstance(data, dict):
-        raise ValueError(f"{path.name} must hold a JSON object, not {type(data).__name__}")
+        raise RefusedInput(f"{path.name} must hold a JSON object, not {type(data).__name__}")
     return data
 
 
@@ -159,15 +160,15 @@ def _rows(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
             rows = list(reader)
             columns = reader.fieldnames or ()
     except FileNotFoundError:
-        raise ValueError(f"the run folder must hold {path.name}, which is missing") from None
+        raise RefusedInput(f"the run folder must hold {path.name}, which is missing") from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(
+        raise RefusedInput(
             f"{path.name} must be a CSV file in UTF-8, which it is not: {error}"
         ) from None
     if missing := [name for name in needed if name not in columns]:
-        raise ValueError(f"{path.name} must have the columns {', '.join(missing)}")
+        raise RefusedInput(f"{path.name} must have the columns {', '.join(missing)}")
     if rows and "" in rows[0] and isinstance(rows[0][""], list):
-        raise ValueError(f"{path.name} must have as many fields in each row as in its header")
+        raise RefusedInput(f"{path.name} must have as many fields in each row as in its header")
     return rows
 
 
@@ -177,7 +178,7 @@ def _number(value: str, where: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise ValueError(f"{where} must be a finite number, not {value!r}")
+        raise RefusedInput(f"{where} must be a finite number, not {value!r}")
     return number
 
 
@@ -219,16 +220,16 @@ def _choices(run_dir: Path, file: str, names: list[str]) -> tuple[tuple[Choice, 
     paths = [(folder / file).resolve(), (folder / "allocations" / file).resolve()]
     path = next((p for p in paths if p.is_file() and p.is_relative_to(folder)), None)
     if path is None:
-        raise ValueError(f"front.csv must name allocation files of the run folder, not {file!r}")
+        raise RefusedInput(f"front.csv must name allocation files of the run folder, not {file!r}")
     data = _json(path)
     layers, hardware = data.get("layers"), data.get("hardware")
     if not isinstance(layers, dict):
-        raise ValueError(f"{path.name} must hold an object named layers")
+        raise RefusedInput(f"{path.name} must hold an object named layers")
     result = []
     for name in names:
         entry = layers.get(name)
         if not isinstance(entry, dict) or not {"weight", "activation", "unit"} <= entry.keys():
-            raise ValueError(
+            raise RefusedInput(
                 f"{path.name} must give weight, activation and unit of the layer {name!r}"
             )
         weight, activation = str(entry["weight"]), str(entry["activation"])

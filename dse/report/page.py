@@ -20,6 +20,7 @@ from macwright.dse.report.parts import (
 )
 from macwright.dse.report.script import page_data
 from macwright.dse.report.words import cost_label
+from macwright.hw.errors import RefusedInput
 from macwright.hw.files import write_atomic
 
 __all__ = ["write_front_svg", "write_report"]
@@ -120,7 +121,7 @@ def write_front_svg(run_dir: str | Path, path: str | Path, *, cost: str | None =
     run = load_run(Path(run_dir))
     column = cost or run.objective
     if column not in run.columns:
-        raise ValueError(f"the cost must be one of {', '.join(run.columns)}, not {column}")
+        raise RefusedInput(f"the cost must be one of {', '.join(run.columns)}, not {column}")
     width = 960
     high = height(run, column, width=width, beside=True) + 34
     style = Template(_asset("chart.css"))

@@ -27,6 +27,7 @@ from macwright.dse.solver.front import Front
 from macwright.dse.solver.model.pairs import PairTerm
 from macwright.dse.solver.reduce.merge_pairs import coupled_parts
 from macwright.dse.workload import Layer, Workload
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["Found", "search", "throughput_limits"]
 
@@ -193,7 +194,7 @@ def _joint(
         table = dataflow_table(layers, options, units, costs, chip)
         problem = JointProblem(table=table, area=area)
     else:
-        raise ValueError("Architecture must be given for a joint choice, not None")
+        raise RefusedInput("Architecture must be given for a joint choice, not None")
     known = {
         **{area: unit, "dsps": "DSP blocks", "energy_uj": "uJ, one sample"},
         **{LATENCY: "ms, one sample", FRAME: "ms between two samples"},
@@ -239,11 +240,11 @@ def _check(columns: Mapping[str, str], settings: Settings) -> None:
     if settings.second is not None:
         names.append(("Objective", settings.second))
         if settings.second == settings.objective:
-            raise ValueError(f"Objectives must be different, not {settings.second!r} twice")
+            raise RefusedInput(f"Objectives must be different, not {settings.second!r} twice")
     names += [("Budget column", b.column) for b in settings.budgets if b.column != "loss"]
     for what, name in names:
         if name not in columns:
-            raise ValueError(f"{what} must be one of {', '.join(columns)} here, not {name!r}")
+            raise RefusedInput(f"{what} must be one of {', '.join(columns)} here, not {name!r}")
 
 
 def _point(name: str, solution: Solution) -> Point:
@@ -268,7 +269,7 @@ def throughput_limits(budgets: Sequence[Budget], column: str) -> tuple[Budget, .
     for budget in budgets:
         if budget.column == "throughput_fps":
             if budget.max is not None or not budget.min or budget.min <= 0:
-                raise ValueError("Limit of 'throughput_fps' must be a min above 0, not a max")
+                raise RefusedInput("Limit of 'throughput_fps' must be a min above 0, not a max")
             found.append(Budget(column, max=1e3 / budget.min))
         else:
             found.append(budget)

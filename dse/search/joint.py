@@ -11,6 +11,7 @@ from macwright.dse.search.points import Point
 from macwright.dse.solver import Budget, Infeasible, OptionTable, Solution, front
 from macwright.dse.solver.front3 import undominated_rows
 from macwright.dse.solver.joint.sequential import restricted_table
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["JointResult", "joint_points"]
 
@@ -139,7 +140,7 @@ class _Search:
         cheap = self.problem.best(self.cost, self.budgets, self._left())
         if cheap is None:
             self.problem.refuse(self.budgets)
-            raise ValueError("Limits must allow some choice, not none")
+            raise RefusedInput("Limits must allow some choice, not none")
         dear = self._lexicographic(self.budgets)
         if dear is None:
             raise TimeoutError("A choice must be found within the time limit: allow more time")

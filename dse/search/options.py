@@ -11,6 +11,7 @@ import pandas as pd
 from macwright.costmodel.tables.default_units import mac_spec
 from macwright.dse.quantizer import layer_formats
 from macwright.dse.workload import FixedTensor, Layer, Workload
+from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import parse_format
 
 __all__ = [
@@ -192,7 +193,7 @@ def option_table(
             unit = units[weight, act].name
             area = per_mac.get(unit)
             if area is None or not area > 0:
-                raise ValueError(f"Cost table must have an area for unit {unit!r}, not {area}")
+                raise RefusedInput(f"Cost table must have an area for unit {unit!r}, not {area}")
             rows.append(
                 {
                     "layer": layer.name,

@@ -10,6 +10,7 @@ import pandas as pd
 from macwright.dse.csv_file import read_csv
 from macwright.dse.quantizer.options import act_format, layer_formats, weight_format
 from macwright.dse.workload.layer import Workload
+from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import parse_format
 
 __all__ = ["read_sensitivity"]
@@ -54,14 +55,18 @@ def read_sensitivity(
     losses: dict[tuple[str, str, str], float] = {}
     for line, (name, tensor, fmt, loss) in enumerate(table[list(COLUMNS)].to_numpy(), 2):
         if name not in known:
-            raise ValueError(f"Line {line} of {path} must name a layer of the model, not {name!r}")
+            raise RefusedInput(
+                f"Line {line} of {path} must name a layer of the model, not {name!r}"
+            )
         if tensor not in ("weight", "activation"):
-            raise ValueError(
+            raise RefusedInput(
                 f"Line {line} of {path} must be about a weight or an activation, not {tensor!r}"
             )
         number = _number(loss)
         if not (math.isfinite(number) and number >= 0):
-            raise ValueError(f"Line {line} of {path} must have a loss of at least 0, not {loss!r}")
+            raise RefusedInput(
+                f"Line {line} of {path} must have a loss of at least 0, not {loss!r}"
+            )
         losses[name, tensor, _concrete(known[name], tensor, fmt)] = number
     wanted = [
         (layer.name, tensor, fmt)
@@ -75,7 +80,7 @@ def read_sensitivity(
     ]
     for key in wanted:
         if key not in losses:
-            raise ValueError(f"{path} must have a loss of {key[2]} for the {key[1]} of {key[0]}")
+            raise RefusedInput(f"{path} must have a loss of {key[2]} for the {key[1]} of {key[0]}")
     result = pd.DataFrame(wanted, columns=list(COLUMNS[:3]))
     return result.assign(loss=np.array([losses[key] for key in wanted], np.float64))
 

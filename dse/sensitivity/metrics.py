@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.data.task import log_softmax
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["METRICS", "output_metric", "relative_error"]
 
@@ -39,9 +40,9 @@ def output_metric(
         If there is no such metric, or the task has no classes or the data no labels for it.
     """
     if name not in METRICS:
-        raise ValueError(f"Sensitivity metric must be one of {', '.join(METRICS)}, not {name!r}")
+        raise RefusedInput(f"Sensitivity metric must be one of {', '.join(METRICS)}, not {name!r}")
     if name in ("kl", "loss") and not dataset.rules.probabilities:
-        raise ValueError(
+        raise RefusedInput(
             f"Sensitivity metric {name!r} must have outputs that are logits, not those of a "
             f"{dataset.task} task"
         )
@@ -53,7 +54,7 @@ def output_metric(
         )
     if name == "loss":
         if dataset.y_calib is None:
-            raise ValueError(
+            raise RefusedInput(
                 "Sensitivity metric 'loss' must have labels of the calibration samples, and the "
                 "data has none"
             )

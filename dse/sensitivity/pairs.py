@@ -15,6 +15,7 @@ from macwright.dse.quantizer.quantise import prepare
 from macwright.dse.sensitivity.bias import keep_means
 from macwright.dse.sensitivity.layer import LayerStudy
 from macwright.dse.workload.layer import Layer, Workload
+from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import parse_format
 
 __all__ = ["measure_pairs"]
@@ -79,7 +80,7 @@ def measure_pairs(
     ]
     for first, second in rows:
         if first[0] == second[0]:
-            raise ValueError(f"Pair must be of two layers, not of {first[0]!r} twice")
+            raise RefusedInput(f"Pair must be of two layers, not of {first[0]!r} twice")
     cache = Cache("pairs")
     key = content_key(
         version=VERSION,
@@ -102,12 +103,12 @@ def measure_pairs(
 def _concrete(workload: Workload, tensor: _Tensor) -> _Tensor:
     name, kind, fmt = tensor
     if name not in {layer.name for layer in workload.layers}:
-        raise ValueError(f"Pair must be of layers of the model, not {name!r}")
+        raise RefusedInput(f"Pair must be of layers of the model, not {name!r}")
     layer = workload.layer(name)
     if kind == "activation":
         return name, kind, act_format(layer, fmt)
     if kind != "weight":
-        raise ValueError(f"Pair must be of weights and activations, not {kind!r}")
+        raise RefusedInput(f"Pair must be of weights and activations, not {kind!r}")
     return name, kind, weight_format(layer, fmt) if layer.dynamic else str(parse_format(fmt))
 
 

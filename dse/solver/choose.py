@@ -17,6 +17,7 @@ from macwright.dse.solver.model.problem import Groups
 from macwright.dse.solver.model.solution import Outcome
 from macwright.dse.solver.reduce.dominance import keep_undominated
 from macwright.dse.solver.reduce.merge_pairs import merge_coupled
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["Chooser", "chooser_of"]
 
@@ -152,12 +153,12 @@ def chooser_of(
         If a name is unknown, or the solver cannot do what is asked.
     """
     if solver not in ("auto", "cp-sat", *SOLVERS):
-        raise ValueError(
+        raise RefusedInput(
             f"Solver must be one of auto, cp-sat, {', '.join(SOLVERS)}, not {solver!r}"
         )
     terms = list(pairs)
     if terms and solver in SOLVERS:
-        raise ValueError(f"Solver must be auto or cp-sat for pairs, not {solver!r}")
+        raise RefusedInput(f"Solver must be auto or cp-sat for pairs, not {solver!r}")
     limit = None if types is None else _type_limit(groups, *types)
     scaled: list[Pair] = []
     error = 0.0
@@ -168,11 +169,11 @@ def chooser_of(
 
 def _type_limit(groups: Groups, column: str, most: int) -> TypeLimit:
     if most < 1:
-        raise ValueError(f"Number of types must be at least 1, not {most}")
+        raise RefusedInput(f"Number of types must be at least 1, not {most}")
     names = np.asarray(groups.table.label(column), object)[groups.table_row]
     for option, more in groups.tied.items():
         if any(groups.table.label(column)[row] != names[option] for row in more):
-            raise ValueError(
+            raise RefusedInput(
                 f"Tied options must have the same {column}, not {names[option]!r} and another"
             )
     return TypeLimit(np.unique(names.astype(str), return_inverse=True)[1].astype(np.int64), most)

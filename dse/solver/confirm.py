@@ -10,6 +10,7 @@ from macwright.dse.solver.front import Front
 from macwright.dse.solver.model.solution import Outcome, Solution, make_solution
 from macwright.dse.solver.model.table import OptionTable
 from macwright.dse.solver.reduce.dominance import keep_undominated
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["confirm"]
 
@@ -45,7 +46,7 @@ def confirm(
         If an answer contradicts the front, which would be a bug.
     """
     if points.groups.table is not table:
-        raise ValueError("Points must be of a front of this table, not of another")
+        raise RefusedInput("Points must be of a front of this table, not of another")
     limit, pairs = points.choose.limit, points.choose.pairs
     classes = None if limit is None else limit.classes
     some, groups = points.some(max(1, n)), points.groups

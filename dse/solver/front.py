@@ -18,6 +18,7 @@ from macwright.dse.solver.model.problem import Budget, Count, Groups, group, lim
 from macwright.dse.solver.model.solution import Outcome, Solution, make_solution
 from macwright.dse.solver.model.table import OptionTable
 from macwright.dse.solver.reduce.merge_pairs import merge_coupled
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["Front", "evenly", "front", "nothing_found"]
 
@@ -188,9 +189,9 @@ def front(
     Front(4 points, area_time 6 to 14, loss 0.75 to 5)
     """
     if cost == objective:
-        raise ValueError(f"Cost must be another column than the objective, not {cost!r}")
+        raise RefusedInput(f"Cost must be another column than the objective, not {cost!r}")
     if points is not None and points < 1:
-        raise ValueError(f"Points must be at least 1, not {points}")
+        raise RefusedInput(f"Points must be at least 1, not {points}")
     began = perf_counter()
     budgets = list(budgets)
     free = [b for b in budgets if isinstance(b, Budget) and b.min is None]

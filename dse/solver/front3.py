@@ -14,6 +14,7 @@ from macwright.dse.solver.model.pairs import PairTerm
 from macwright.dse.solver.model.problem import Budget, Count, Groups, group
 from macwright.dse.solver.model.solution import Outcome, Solution, make_solution
 from macwright.dse.solver.model.table import OptionTable
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["Points", "front_of_three", "undominated_rows"]
 
@@ -76,9 +77,9 @@ def front_of_three(
     """
     first, second = costs
     if len({objective, first, second}) < 3:
-        raise ValueError(f"Objectives must be three columns, not {objective}, {first}, {second}")
+        raise RefusedInput(f"Objectives must be three columns, not {objective}, {first}, {second}")
     if points is not None and points < 1:
-        raise ValueError(f"Points must be at least 1, not {points}")
+        raise RefusedInput(f"Points must be at least 1, not {points}")
     began = perf_counter()
     deadline = began + time_limit_s if time_limit_s is not None else float("inf")
     limits = [Budget(first, max=float("inf")), Budget(second, max=float("inf")), *budgets]

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from macwright.costmodel.characterize.layer_energy import layer_energies
 from macwright.costmodel.technology.technology import Technology
-from macwright.costmodel.unit_modes import UnitMode, unit_modes
 from macwright.dse.bitexact.layer import layer_codes
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.quantizer.layer import plan_layer
@@ -22,6 +21,7 @@ from macwright.dse.search.points import Point
 from macwright.dse.settings import Settings
 from macwright.dse.workload import Layer, Workload
 from macwright.hw.formats import parse_format
+from macwright.hw.pe.operating_mode import OperatingMode
 
 __all__ = ["COLUMN", "with_layer_energy"]
 
@@ -88,7 +88,7 @@ def with_layer_energy(
         for point in getattr(found, name):
             places.update(dict.fromkeys(_places(point, units)))
     codes = _layer_codes(workload, dataset, {place[:2] for place in places}, settings.images)
-    modes = [mode for spec in (*units.values(), *switched) for mode in unit_modes(spec)]
+    modes = [mode for spec in (*units.values(), *switched) for mode in spec.operating_modes()]
     energy = _energies(places, codes, modes, technology, settings, progress)
     macs = {layer.name: layer.macs for layer in workload.layers}
 
@@ -148,7 +148,7 @@ def _sampled(layer: Layer, acts: _Codes, weights: _Codes) -> list[tuple[_Codes, 
 def _energies(
     places: Mapping[_Place, None],
     codes: Mapping[tuple[str, str], list[tuple[_Codes, _Codes]]],
-    modes: Sequence[UnitMode],
+    modes: Sequence[OperatingMode],
     technology: Technology,
     settings: Settings,
     progress: Progress | None,

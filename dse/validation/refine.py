@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from macwright.dse.data.recipe import Dataset
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["Correction", "corrected", "fit_correction", "split_held_out"]
 
@@ -65,7 +66,7 @@ def fit_correction(
     measured = np.array([value for _, value in points], np.float64)
     good = (parts.sum(axis=1) > 0) & (measured > 0) if len(points) else np.zeros(0, bool)
     if good.sum() < 3:
-        raise ValueError(
+        raise RefusedInput(
             f"Corrections must be fitted to three measured points or more, not {good.sum()}"
         )
     parts, measured = parts[good], measured[good]
@@ -111,12 +112,12 @@ def split_held_out(dataset: Dataset, share: float) -> tuple[Dataset, Dataset]:
         If the share is not between 0 and 0.5, or one part would be empty.
     """
     if not 0 < share <= 0.5:
-        raise ValueError(f"Share held out must be above 0 and at most 0.5, not {share}")
+        raise RefusedInput(f"Share held out must be above 0 and at most 0.5, not {share}")
     count = len(dataset.y_eval)
     back = np.zeros(count, bool)
     back[:: max(2, round(1 / share))] = True
     if count < 4:
-        raise ValueError(f"Evaluation data to hold out must be 4 samples or more, not {count}")
+        raise RefusedInput(f"Evaluation data to hold out must be 4 samples or more, not {count}")
 
     def part(mask: np.ndarray) -> Dataset:
         parts = dataset.rules.parts

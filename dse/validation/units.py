@@ -16,7 +16,7 @@ import pandas as pd
 
 from macwright.costmodel.cache import Cache, content_key
 from macwright.costmodel.characterize.unit import generator_versions
-from macwright.hw.files import ToolError
+from macwright.hw.errors import ToolError
 from macwright.hw.verilog import rtlil_sha256, verilog_sha256
 from macwright.sim.batch import write_batch
 from macwright.sim.generate import bench_text

@@ -11,6 +11,7 @@ from onnx import helper, numpy_helper
 from macwright.dse.workload.fixed_tensor import FixedTensor
 from macwright.dse.workload.operators import OPERATORS, Operator
 from macwright.dse.workload.session import run_error, session
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["Constants"]
 
@@ -181,7 +182,7 @@ class Constants:
         factor = self.values[node.input[1 - index]]
         result = self.values[node.output[0]]
         if not (factor > 0).all():
-            raise ValueError(
+            raise RefusedInput(
                 f"Node {node.name or node.output[0]} must multiply quantised weights by positive "
                 "numbers, not by some that are not; put the sign into the weights before they are "
                 "quantised"

@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 
 from macwright.dse.workload.samples import Samples
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["Feeds"]
 
@@ -40,7 +41,7 @@ class Feeds:
         for name in self._data.keys() & sizes.keys():
             rank, given = len(sizes[name]), self._data[name].ndim
             if self._inputs[name].HasField("shape") and rank != given:
-                raise ValueError(
+                raise RefusedInput(
                     f"Data of input {name!r} of {path.name} must have {rank} axes, the first for "
                     f"the samples, not {given}"
                 )
@@ -58,7 +59,7 @@ class Feeds:
                 for s, kind in zip(size[1:], self._inputs[name].shape.dim[1:], strict=True)
             ]
             if name not in self._data and not all(others):
-                raise ValueError(
+                raise RefusedInput(
                     f"Input {name!r} of {path.name} must have fixed dimensions but for the batch, "
                     f"not {size}; give data (a recipe or --data), or export it with a fixed size"
                 )

@@ -15,6 +15,7 @@ from macwright.dse.workload.layer import Layer
 from macwright.dse.workload.lowering import Lowering
 from macwright.dse.workload.onnx_rounding import expressible
 from macwright.dse.workload.opset import upgraded
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["Fixed", "prescribed", "strip_quantisers"]
 
@@ -104,16 +105,16 @@ def prescribed(layers: Sequence[Layer], constants: Constants, path: Path) -> dic
                 continue
             where = f"{what} of layer {layer.name} of {path.name} must have"
             if not expressible(tensor.format):
-                raise ValueError(f"{where} at most 16 bits, not {tensor.format}")
+                raise RefusedInput(f"{where} at most 16 bits, not {tensor.format}")
             if what == "Weights" and not layer.dynamic:
                 continue
             if tensor.scale.ndim:
-                raise ValueError(
+                raise RefusedInput(
                     f"{where} one scale for all channels, not {tensor.scale.size} scales; quantise "
                     "activations per tensor"
                 )
             if isinstance(tensor.zero, np.ndarray):
-                raise ValueError(
+                raise RefusedInput(
                     f"{where} one whole zero point, not {tensor.zero.size} from "
                     f"{tensor.zero.min():g} to {tensor.zero.max():g}"
                 )

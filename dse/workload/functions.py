@@ -5,6 +5,8 @@ from pathlib import Path
 import onnx
 from onnx import inliner
 
+from macwright.hw.errors import RefusedInput
+
 __all__ = ["written_out"]
 
 #: Standard operators with a definition by others, in which matrix products show.
@@ -33,7 +35,7 @@ def written_out(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
             )
     except Exception as error:  # its errors share no class
         reason = " ".join(str(error).split())[:200]
-        raise ValueError(
+        raise RefusedInput(
             f"{path} must have functions that ONNX can write out, not some where: {reason}; export "
             "the model with plain operators"
         ) from error

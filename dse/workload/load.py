@@ -22,6 +22,7 @@ from macwright.dse.workload.samples import Samples
 from macwright.dse.workload.shapes import find_layers
 from macwright.dse.workload.signs import non_negative
 from macwright.dse.workload.support import check_support
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["load_workload"]
 
@@ -76,7 +77,7 @@ def load_workload(
         seen = probe(model, path, dataset)
     layers = find_layers(model, seen, constants, non_negative(model, dataset))
     if not layers:
-        raise ValueError(
+        raise RefusedInput(
             f"{path} must have a layer that multiplies by weights ({', '.join(MAC_OPERATORS)}), "
             "not only "
             f"{', '.join(sorted({node.op_type for node in model.graph.node})) or 'no node at all'}"
@@ -105,13 +106,13 @@ def _check(model: onnx.ModelProto, path: Path) -> None:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
         reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{path} must be a valid ONNX model, not one where {reason}") from error
+        raise RefusedInput(f"{path} must be a valid ONNX model, not one where {reason}") from error
 
 
 def _check_weights(constants: Constants, path: Path) -> None:
     for name, values in constants.values.items():
         if values.dtype.kind == "f" and np.isnan(values).any():
-            raise ValueError(f"Weights {name!r} of {path.name} must be numbers, not NaN")
+            raise RefusedInput(f"Weights {name!r} of {path.name} must be numbers, not NaN")
 
 
 def _graph(model: onnx.ModelProto) -> nx.DiGraph:

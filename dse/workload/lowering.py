@@ -19,6 +19,7 @@ from macwright.dse.workload.fixed_tensor import FixedTensor
 from macwright.dse.workload.onnx_builder import Chain
 from macwright.dse.workload.onnx_rounding import rounding
 from macwright.dse.workload.signs import non_negative
+from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import BinaryFormat, FloatFormat, IntFormat
 
 __all__ = ["ROUNDED", "UNROUNDED", "Lowering"]
@@ -81,7 +82,7 @@ class Lowering:
         if self.constants.fold(node):
             return
         if all(name in self.constants.values for name in node.input if name):
-            raise ValueError(
+            raise RefusedInput(
                 f"Tensor {self._prefix!r} of {self.path.name} must have scales, zero points and "
                 f"widths of shapes that fit what is quantised, for {node.op_type} to be computed"
             )

@@ -10,6 +10,7 @@ from onnx import helper
 from macwright.dse.workload.constants import Constants
 from macwright.dse.workload.mac_operators import MAC_OPERATORS
 from macwright.dse.workload.nodes import attribute
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["normalise"]
 
@@ -80,7 +81,7 @@ def _weights_second(node: onnx.NodeProto, constants: Constants, path: Path) -> l
     if node.op_type not in MAC_OPERATORS or node.input[0] not in constants.values:
         return [node]
     if node.op_type != "MatMul" or constants.values[node.input[0]].ndim != 2:
-        raise ValueError(
+        raise RefusedInput(
             f"Node {node.name} of {path.name} must have its weights as the second operand, "
             "not the first; transpose the product when exporting"
         )

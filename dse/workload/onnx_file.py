@@ -6,6 +6,8 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 
+from macwright.hw.errors import RefusedInput
+
 __all__ = ["digest", "read_model"]
 
 #: Bytes of weights up to which a model is one Protobuf message, of at most 2 GiB.
@@ -19,9 +21,9 @@ def read_model(path: Path, *, weights: bool = True) -> onnx.ModelProto:
     try:
         model = onnx.load_model_from_string(path.read_bytes())
     except DecodeError as error:
-        raise ValueError(f"{path} must be an ONNX model, not something else ({error})") from error
+        raise RefusedInput(f"{path} must be an ONNX model, not something else ({error})") from error
     if not model.ir_version or not model.graph.node:
-        raise ValueError(f"{path} must be an ONNX model, not a file without a graph of nodes")
+        raise RefusedInput(f"{path} must be an ONNX model, not a file without a graph of nodes")
     if not weights:
         return model
     try:
@@ -37,7 +39,9 @@ def read_model(path: Path, *, weights: bool = True) -> onnx.ModelProto:
             None,
         )
         if name is None:
-            raise ValueError(f"{path} must have readable external weights, not {error}") from error
+            raise RefusedInput(
+                f"{path} must have readable external weights, not {error}"
+            ) from error
         raise FileNotFoundError(
             f"{path} keeps its weights in {name!r}, which must be beside it and is missing"
         ) from error

@@ -5,6 +5,8 @@ from pathlib import Path
 import onnx
 from onnx import helper, version_converter
 
+from macwright.hw.errors import RefusedInput
+
 __all__ = ["LEAST", "upgraded"]
 
 #: Opset that the float operators of this package need.
@@ -24,7 +26,7 @@ def upgraded(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     """
     version = max((x.version for x in model.opset_import if x.domain in ("", "ai.onnx")), default=0)
     if not version:
-        raise ValueError(f"{path} must say the opset of its ONNX operators, and names none")
+        raise RefusedInput(f"{path} must say the opset of its ONNX operators, and names none")
     if version >= LEAST:
         return model
     plain = onnx.ModelProto()
@@ -42,7 +44,7 @@ def upgraded(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
         plain = version_converter.convert_version(plain, LEAST)
     except Exception as error:  # its errors share no class
         reason = " ".join(str(error).split())[:200]
-        raise ValueError(
+        raise RefusedInput(
             f"{path} must be of ONNX opset {LEAST} or later, or one that onnx.version_converter "
             f"brings there, not of opset {version} with: {reason}; export it with opset {LEAST}"
         ) from error

@@ -5,6 +5,8 @@ from pathlib import Path
 import onnx
 from onnx import helper
 
+from macwright.hw.errors import RefusedInput
+
 __all__ = ["with_output"]
 
 
@@ -28,12 +30,12 @@ def with_output(model: onnx.ModelProto, output: str | None, path: Path) -> onnx.
     outputs = {value.name: value for value in model.graph.output}
     names = ", ".join(repr(name) for name in outputs)
     if output is None and len(outputs) != 1:
-        raise ValueError(
+        raise RefusedInput(
             f"{path.name} must have one output, not {len(outputs)}; name the one that counts with "
             f"--output, out of {names}"
         )
     if output is not None and output not in outputs:
-        raise ValueError(f"Output of {path.name} must be one of {names}, not {output!r}")
+        raise RefusedInput(f"Output of {path.name} must be one of {names}, not {output!r}")
     if len(outputs) == 1:
         return model
     assert output is not None

@@ -11,6 +11,7 @@ from macwright.dse.workload.feeds import Feeds
 from macwright.dse.workload.mac_operators import MAC_OPERATORS
 from macwright.dse.workload.samples import Samples
 from macwright.dse.workload.session import run_error, session
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["Probe", "probe"]
 
@@ -76,7 +77,9 @@ def probe(model: onnx.ModelProto, path: Path, dataset: Samples | None) -> Probe:
         first = run(feeds.sample(0))
     except run_error() as error:
         reason = " ".join(str(error).split())[:300]
-        raise ValueError(f"{path.name} must run in onnxruntime, not fail with: {reason}") from error
+        raise RefusedInput(
+            f"{path.name} must run in onnxruntime, not fail with: {reason}"
+        ) from error
     important = list(_important(model, first))
     axes: dict[str, int] | None
     if feeds.batch:
@@ -87,7 +90,7 @@ def probe(model: onnx.ModelProto, path: Path, dataset: Samples | None) -> Probe:
         axes = second and _joined(run, feeds, (first, second), important)
         samples = 1
         if second and any(first[name].shape != second[name].shape for name in important):
-            raise ValueError(
+            raise RefusedInput(
                 f"{path.name} must have layers whose shapes are the same for every sample; data "
                 "decide on some, which are best left out when exporting"
             )

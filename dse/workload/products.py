@@ -8,6 +8,7 @@ import onnx
 
 from macwright.dse.workload.nodes import attribute
 from macwright.dse.workload.rewriter import Rewriter
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["einsum", "gemm", "matmul"]
 
@@ -56,7 +57,7 @@ def _stack(
         return
     count = math.prod(stack)
     if len(large) > 1 or count > MOST_PARTS:
-        raise ValueError(
+        raise RefusedInput(
             f"Node {new.node.name} must multiply by at most {MOST_PARTS} matrices of weights along "
             f"one axis, not by shape {weights.shape}; split the product when exporting"
         )
@@ -111,12 +112,12 @@ def einsum(new: Rewriter, node: onnx.NodeProto, shapes: _Shapes) -> bool:
     equation = attribute(node, "equation")
     terms, out = _terms(equation, [len(shapes[name]) for name in node.input])
     if len(terms) != 2 or any(len(set(x)) != len(x) for x in (*terms, out)):
-        raise ValueError(_not_a_product(node, equation))
+        raise RefusedInput(_not_a_product(node, equation))
     (left, right), (a, b) = list(node.input), terms
     if new.is_constant(left):
         (left, right), (a, b) = (right, left), (b, a)
     if set(a + b) - set(out) - (set(a) & set(b)):
-        raise ValueError(_not_a_product(node, equation))
+        raise RefusedInput(_not_a_product(node, equation))
     summed = [x for x in a if x in b and x not in out]
     if not summed:
         return False

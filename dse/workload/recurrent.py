@@ -7,6 +7,7 @@ import onnx
 
 from macwright.dse.workload.nodes import attribute
 from macwright.dse.workload.rewriter import Rewriter
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["recurrent"]
 
@@ -92,7 +93,7 @@ def _check(
     }
     for problem, there in problems.items():
         if there:
-            raise ValueError(
+            raise RefusedInput(
                 f"Node {node.name} must be {'an' if node.op_type != 'GRU' else 'a'} {node.op_type} "
                 f"{problem}, as macwright writes it as matrix products; export it so, or write it "
                 "as MatMul, Add, Sigmoid and Tanh"

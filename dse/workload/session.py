@@ -7,6 +7,8 @@ import onnxruntime as ort
 from onnx import helper, numpy_helper
 from onnxruntime.capi import onnxruntime_pybind11_state as state  # pyright: ignore
 
+from macwright.hw.errors import RefusedInput
+
 __all__ = ["run_error", "session"]
 
 #: Bytes of a tensor up to which it is part of the message that onnxruntime reads; larger ones are
@@ -63,7 +65,7 @@ def session(
         )
     except run_error() as error:
         reason = " ".join(str(error).split())[:300]
-        raise ValueError(f"The model must be one that onnxruntime runs: {reason}") from error
+        raise RefusedInput(f"The model must be one that onnxruntime runs: {reason}") from error
 
 
 def run_error() -> tuple[type[Exception], ...]:

@@ -9,6 +9,7 @@ from macwright.dse.workload.layer import Layer
 from macwright.dse.workload.mac_operators import MAC_OPERATORS
 from macwright.dse.workload.nodes import attributes
 from macwright.dse.workload.probe import Probe
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["find_layers"]
 
@@ -43,7 +44,7 @@ def find_layers(
         act, weight, out = node.input[0], node.input[1], node.output[0]
         dynamic = weight not in names
         if problem := operator.problem(node, dynamic=dynamic):
-            raise ValueError(f"Node {node.name} must be {problem}")
+            raise RefusedInput(f"Node {node.name} must be {problem}")
         shapes = probe.shapes
         m, k, n, groups = operator.sizes(node, shapes)
         m, groups = _of_one_sample(probe, dynamic, m, groups)

@@ -5,6 +5,7 @@ from pathlib import Path
 import onnx
 
 from macwright.dse.workload.operators import OPERATORS
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["check_support"]
 
@@ -22,13 +23,13 @@ def check_support(model: onnx.ModelProto, path: Path) -> None:
     for index, node in enumerate(model.graph.node):
         name = node.name or f"number {index}"
         if node.domain not in ("", "ai.onnx"):
-            raise ValueError(
+            raise RefusedInput(
                 f"Node {name} of {path.name} must be a standard ONNX operator, "
                 f"not {node.domain}.{node.op_type}; {_EXPORT}"
             )
         operator = OPERATORS.get(node.op_type)
         if operator is not None and operator.remedy:
-            raise ValueError(
+            raise RefusedInput(
                 f"Node {name} of {path.name} must be an operator that macwright can quantise, "
                 f"not {node.op_type}; {operator.remedy}"
             )

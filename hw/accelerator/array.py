@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out
 from macwright.hw.accelerator.library import Unit
 from macwright.hw.accelerator.rom import Rom
 from macwright.hw.accelerator.stream import Words, check_count, counter
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["MacArray", "MacArraySpec", "Reducer", "ReducerSpec"]
 
@@ -39,11 +40,11 @@ class MacArraySpec:
         for name in ("pe", "simd", "groups", "steps"):
             check_count(f"Array {name}", getattr(self, name))
         if self.unit.en or self.unit.rst:
-            raise ValueError(
+            raise RefusedInput(
                 f"Units of an array must have neither enable nor reset, unlike {self.unit.name}"
             )
         if self.simd % self.lanes:
-            raise ValueError(
+            raise RefusedInput(
                 f"Products a cycle must be a multiple of the unit's {self.lanes}, not {self.simd}"
             )
 
@@ -109,7 +110,7 @@ class MacArray(wiring.Component):
     def __init__(self, spec: MacArraySpec, *, name: str, weights: Sequence[int]) -> None:
         self.spec: Any = spec
         if len(weights) != spec.steps:
-            raise ValueError(f"Weights of {name} must be {spec.steps} words, not {len(weights)}")
+            raise RefusedInput(f"Weights of {name} must be {spec.steps} words, not {len(weights)}")
         self.name, self.weights = name, weights
         super().__init__(
             {
@@ -200,7 +201,7 @@ class ReducerSpec:
         for name in ("lanes", "bits", "sums"):
             check_count(f"Reducer {name}", getattr(self, name))
         if self.operation not in ("max", "sum"):
-            raise ValueError(f"Reducer operation must be max or sum, not {self.operation!r}")
+            raise RefusedInput(f"Reducer operation must be max or sum, not {self.operation!r}")
 
     @property
     def words(self) -> Words:

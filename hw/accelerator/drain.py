@@ -12,6 +12,7 @@ from macwright.hw.accelerator.library import Unit
 from macwright.hw.accelerator.requantiser import RequantiserSpec
 from macwright.hw.accelerator.rom import Rom
 from macwright.hw.accelerator.stream import check_count
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["Drain", "DrainSpec"]
 
@@ -45,13 +46,13 @@ class DrainSpec:
         for name in ("results", "lanes", "rounds", "sums"):
             check_count(f"Drain {name}", getattr(self, name))
         if self.results % self.lanes:
-            raise ValueError(
+            raise RefusedInput(
                 f"Lanes of a drain must divide its {self.results} results, not be {self.lanes}"
             )
         if len({output.bias for output in self.outputs}) > 1:
-            raise ValueError("Outputs of a drain must have biases of one width")
+            raise RefusedInput("Outputs of a drain must have biases of one width")
         if any(output.sums != self.sums for output in self.outputs):
-            raise ValueError(f"Outputs of a drain must take sums of {self.sums} bits")
+            raise RefusedInput(f"Outputs of a drain must take sums of {self.sums} bits")
 
     @property
     def words(self) -> int:
@@ -120,7 +121,7 @@ class Drain(wiring.Component):
         wanted += [True for output in spec.outputs if output.constant is None]
         lengths = [spec.channels if here else 0 for here in wanted]
         if [len(column) for column in columns] != lengths:
-            raise ValueError(
+            raise RefusedInput(
                 f"Constants of {name} must be {lengths} numbers, not {[len(c) for c in columns]}"
             )
         widths = [output.bits for output in spec.outputs] or [spec.sums]

@@ -15,6 +15,7 @@ from macwright.hw.accelerator.library import Part
 from macwright.hw.accelerator.rom import Rom
 from macwright.hw.accelerator.storage import StorageSpec
 from macwright.hw.accelerator.stream import check_count, connect_sink, counter, stage_ports
+from macwright.hw.errors import RefusedInput
 
 __all__ = [
     "Add",
@@ -124,9 +125,11 @@ class AddSpec(_WordSpec):
     def __post_init__(self) -> None:
         super().__post_init__()
         if len(self.fifos) != 2 or self.fifos[0].read_lanes != self.fifos[1].read_lanes:
-            raise ValueError("Addition must have two inputs that are read in words of equal lanes")
+            raise RefusedInput(
+                "Addition must have two inputs that are read in words of equal lanes"
+            )
         if (self.drain.results, self.drain.lanes) != (self.lanes, self.lanes):
-            raise ValueError(f"Drain of an addition must have {self.lanes} lanes")
+            raise RefusedInput(f"Drain of an addition must have {self.lanes} lanes")
 
     @property
     def latency(self) -> int:
@@ -197,7 +200,7 @@ class GlobalPoolSpec(_WordSpec):
         super().__post_init__()
         check_count("Positions of a pool", self.positions)
         if self.words != self.positions * self.drain.rounds or self.drain.lanes != self.lanes:
-            raise ValueError(
+            raise RefusedInput(
                 f"Drain of a pool must have {self.words // self.positions} rounds of {self.lanes} "
                 f"lanes, not {self.drain.rounds} of {self.drain.lanes}"
             )
@@ -281,7 +284,7 @@ class LookupSpec(_WordSpec):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.channels % self.lanes and self.channels != 1:
-            raise ValueError(f"Channels of tables must be a multiple of {self.lanes} lanes")
+            raise RefusedInput(f"Channels of tables must be a multiple of {self.lanes} lanes")
 
 
 class Lookup(_WordStage):
@@ -379,9 +382,9 @@ class ConcatSpec(_WordSpec):
     def __post_init__(self) -> None:
         super().__post_init__()
         if len(self.shares) != len(self.fifos) or len({f.read for f in self.fifos}) != 1:
-            raise ValueError("Concatenation must have inputs that are read in equal words")
+            raise RefusedInput("Concatenation must have inputs that are read in equal words")
         if self.words % sum(self.shares):
-            raise ValueError(f"Words of a frame must be a multiple of {sum(self.shares)}")
+            raise RefusedInput(f"Words of a frame must be a multiple of {sum(self.shares)}")
 
 
 class Concat(_WordStage):

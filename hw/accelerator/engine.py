@@ -14,6 +14,7 @@ from macwright.hw.accelerator.library import Part
 from macwright.hw.accelerator.storage import StorageSpec
 from macwright.hw.accelerator.stream import connect_sink, stage_ports
 from macwright.hw.accelerator.window_spec import WindowSpec
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["Engine", "EngineSpec"]
 
@@ -38,22 +39,24 @@ class EngineSpec:
 
     def __post_init__(self) -> None:
         if self.array.words != self.window.read:
-            raise ValueError(
+            raise RefusedInput(
                 f"Array must take the words of the window, {self.window.read}, not "
                 f"{self.array.words}"
             )
         if (self.array.results, self.array.sums) != (self.drain.results, self.drain.sums):
-            raise ValueError(
+            raise RefusedInput(
                 f"Drain must take {self.array.results} results of {self.array.sums} bits, not "
                 f"{self.drain.results} of {self.drain.sums}"
             )
         rounds = self.window.folds * self.window.passes
         if rounds != self.drain.rounds:
-            raise ValueError(f"Drain must have {rounds} rounds, not {self.drain.rounds}")
+            raise RefusedInput(f"Drain must have {rounds} rounds, not {self.drain.rounds}")
         if isinstance(self.array, MacArraySpec) and self.array.steps != rounds * self.beats:
-            raise ValueError(f"Array must have {rounds * self.beats} steps, not {self.array.steps}")
+            raise RefusedInput(
+                f"Array must have {rounds * self.beats} steps, not {self.array.steps}"
+            )
         if self.drain.words > self.beats:
-            raise ValueError(
+            raise RefusedInput(
                 f"Drain must have {-(-self.drain.results // self.beats)} lanes or more to send "
                 f"{self.drain.results} results in {self.beats} cycles, not {self.drain.lanes}"
             )

@@ -7,6 +7,7 @@ from typing import Any
 from amaranth.hdl import ClockSignal, Elaboratable, Instance, ResetSignal
 from amaranth.lib import wiring
 
+from macwright.hw.errors import RefusedInput
 from macwright.hw.pe.spec import UnitSpec
 from macwright.hw.verilog import to_verilog, unit_verilog
 
@@ -43,7 +44,7 @@ class Library:
             If another module has that name.
         """
         if name in self.modules:
-            raise ValueError(f"Name of a module must be used once, not again for {name!r}")
+            raise RefusedInput(f"Name of a module must be used once, not again for {name!r}")
         text = to_verilog(component, name=name, platform=self)
         comment = "".join(f"// {line}".rstrip() + "\n" for line in header.splitlines())
         self.modules[name] = comment + text.lstrip("\n")
@@ -82,7 +83,7 @@ class Part(Elaboratable):
 
     def __init__(self, component: Any, *, name: str, header: str) -> None:
         if not re.fullmatch(r"[a-z]\w*", name):
-            raise ValueError(
+            raise RefusedInput(
                 f"Name of a module must be a small letter and word characters, not {name!r}"
             )
         self.component, self.name, self.header = component, name, header

@@ -27,6 +27,7 @@ from macwright.hw.accelerator.engine import Engine, EngineSpec
 from macwright.hw.accelerator.fifo import FifoSpec
 from macwright.hw.accelerator.library import Library, Part
 from macwright.hw.accelerator.stream import Words, check_count, counter
+from macwright.hw.errors import RefusedInput
 from macwright.hw.verilog import to_verilog
 
 __all__ = ["INPUT", "Machine", "MachineSpec", "Stage", "machine_library"]
@@ -109,23 +110,23 @@ class MachineSpec:
         known = {INPUT}
         for stage in self.stages:
             if len(stage.inputs) != len(stage.spec.buffers):
-                raise ValueError(
+                raise RefusedInput(
                     f"Stage {stage.name} must have {len(stage.spec.buffers)} inputs, not "
                     f"{len(stage.inputs)}"
                 )
             for producer, _ in stage.inputs:
                 if producer not in known:
-                    raise ValueError(
+                    raise RefusedInput(
                         f"Stage {stage.name} must read stages before it, not {producer!r}"
                     )
             if stage.name in known:
-                raise ValueError(f"Stages must have different names, not two {stage.name}")
+                raise RefusedInput(f"Stages must have different names, not two {stage.name}")
             known.add(stage.name)
         if self.output[0] not in known - {INPUT}:
-            raise ValueError(f"Output must come from a stage, not {self.output[0]!r}")
+            raise RefusedInput(f"Output must come from a stage, not {self.output[0]!r}")
         idle = known - {p for stage in self.stages for p, _ in stage.inputs} - {self.output[0]}
         if idle:
-            raise ValueError(f"Stage {min(idle)} must be read by another or be the output")
+            raise RefusedInput(f"Stage {min(idle)} must be read by another or be the output")
 
     @property
     def interval(self) -> int:

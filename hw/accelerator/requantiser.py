@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from macwright.hw.accelerator.stream import check_count
 from macwright.hw.arith.widths import range_width
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["Requantiser", "RequantiserSpec"]
 
@@ -61,12 +62,12 @@ class RequantiserSpec:
         if not least <= self.low <= self.high <= most or (
             self.low < 0 and self.high >= 1 << self.bits - 1
         ):
-            raise ValueError(
+            raise RefusedInput(
                 f"Requantiser bounds must be a range of {self.bits} bits, not {self.low} to "
                 f"{self.high}"
             )
         if self.constant is not None and not 0 <= self.constant < 1 << self.multiplier:
-            raise ValueError(
+            raise RefusedInput(
                 f"Requantiser constant must have {self.multiplier} bits, not be {self.constant}"
             )
 

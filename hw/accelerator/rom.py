@@ -10,6 +10,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from macwright.hw.accelerator.library import Library
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["Rom"]
 
@@ -54,9 +55,9 @@ class Rom(wiring.Component):
 
     def __init__(self, words: Sequence[int], *, width: int, name: str, style: str = "auto") -> None:
         if not words or not all(0 <= word < 1 << width for word in words):
-            raise ValueError(f"Constants of {name} must be one or more words of {width} bits")
+            raise RefusedInput(f"Constants of {name} must be one or more words of {width} bits")
         if not re.fullmatch(r"[a-z]\w*", name):
-            raise ValueError(f"Name of a memory must start with a small letter, not be {name!r}")
+            raise RefusedInput(f"Name of a memory must start with a small letter, not be {name!r}")
         self.words, self.width, self.name, self.style = tuple(words), width, name, style
         address_bits = max(1, (len(self.words) - 1).bit_length())
         super().__init__({"addr": In(address_bits), "data": Out(width)})

@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib.memory import Memory
 
 from macwright.hw.accelerator.stream import Words, check_count, counter
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["MEMORY_KINDS", "StorageSpec", "credits", "packed", "storage"]
 
@@ -47,21 +48,21 @@ class StorageSpec:
             min(self.write_lanes, self.read_lanes),
         )
         if wide % narrow:
-            raise ValueError(
+            raise RefusedInput(
                 f"Lanes of a buffer must divide those of its other side, not be {self.write_lanes} "
                 f"written and {self.read_lanes} read"
             )
         if self.parts & (self.parts - 1):
-            raise ValueError(
+            raise RefusedInput(
                 "Words read from a wider one must be a power of two of them, not "
                 f"{self.parts} ({self.write_lanes} lanes written, {self.read_lanes} read)"
             )
         if self.capacity < self.burst:
-            raise ValueError(
+            raise RefusedInput(
                 f"Buffer depth must hold a burst of {self.burst} words, not {self.capacity}"
             )
         if self.kind not in MEMORY_KINDS:
-            raise ValueError(
+            raise RefusedInput(
                 f"Buffer kind must be one of {', '.join(MEMORY_KINDS)}, not {self.kind!r}"
             )
 

@@ -17,6 +17,8 @@ from amaranth.hdl import Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from macwright.hw.errors import RefusedInput
+
 __all__ = ["Source", "Words", "check_count", "connect_sink", "counter", "sink_ports", "stage_ports"]
 
 
@@ -52,7 +54,7 @@ class Words:
 def check_count(what: str, number: Any, *, least: int = 1) -> None:
     """Refuse what is no integer of at least so many."""
     if type(number) is not int or number < least:
-        raise ValueError(f"{what} must be an integer of at least {least}, not {number!r}")
+        raise RefusedInput(f"{what} must be an integer of at least {least}, not {number!r}")
 
 
 def sink_ports(words: Words) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from macwright.hw.accelerator.storage import StorageSpec
 from macwright.hw.accelerator.stream import check_count
+from macwright.hw.errors import RefusedInput
 
 if TYPE_CHECKING:
     from macwright.hw.accelerator.window import Window
@@ -72,29 +73,29 @@ class WindowSpec(StorageSpec):
         for pad in self.pads:
             check_count("Pads of a window", pad, least=0)
         if min(self.outputs) < 1:
-            raise ValueError(
+            raise RefusedInput(
                 f"Window must fit into its padded tensor of {self.height} x {self.width} with pads "
                 f"{self.pads}, not be {self.kernel} with dilation {self.dilation}"
             )
         if self.channels % self.stored.lanes:
-            raise ValueError(
+            raise RefusedInput(
                 f"Lanes of a word must divide the {self.channels} channels, not be "
                 f"{self.stored.lanes}"
             )
         if self.channels % (self.folds * self.read_lanes):
-            raise ValueError(
+            raise RefusedInput(
                 f"Folds times lanes must divide the {self.channels} channels of a window, not be "
                 f"{self.folds} x {self.read_lanes}"
             )
         if not 0 <= self.pad_code < 1 << self.bits:
-            raise ValueError(f"Pad code must have {self.bits} bits, not be {self.pad_code!r}")
+            raise RefusedInput(f"Pad code must have {self.bits} bits, not be {self.pad_code!r}")
         if self.written_words % self.burst:
-            raise ValueError(
+            raise RefusedInput(
                 f"Words of a burst must divide the {self.written_words} of a tensor, not be "
                 f"{self.burst}"
             )
         if self.depth < self.least_depth:
-            raise ValueError(
+            raise RefusedInput(
                 f"Depth of a window must be at least {self.least_depth} words, not {self.depth}"
             )
 

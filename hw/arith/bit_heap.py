@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value, ValueLike
 
 from macwright.hw.arith.prefix import prefix_add
 from macwright.hw.arith.target import GENERIC, Bit, Target
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["BitHeap"]
 
@@ -29,7 +30,7 @@ class BitHeap:
 
     def __init__(self, width: int, *, target: Target = GENERIC) -> None:
         if width < 1:
-            raise ValueError(f"Heap width must be at least 1, not {width!r}")
+            raise RefusedInput(f"Heap width must be at least 1, not {width!r}")
         self.width = width
         self.target = target
         self.columns: list[list[Bit]] = [[] for _ in range(width)]

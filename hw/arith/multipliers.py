@@ -8,6 +8,7 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value
 
 from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.target import Bit
+from macwright.hw.errors import RefusedInput
 
 __all__ = [
     "MULTIPLIERS",
@@ -114,7 +115,9 @@ def add_product(
         If there is no such multiplier.
     """
     if multiplier not in MULTIPLIERS:
-        raise ValueError(f"Multiplier must be one of {', '.join(MULTIPLIERS)}, not {multiplier!r}")
+        raise RefusedInput(
+            f"Multiplier must be one of {', '.join(MULTIPLIERS)}, not {multiplier!r}"
+        )
     MULTIPLIERS[multiplier](m, heap, a, b, shift=shift, negative=negative)
 
 

@@ -11,16 +11,11 @@ from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 
+from macwright.hw.arith.hard_multipliers import MULTIPLIER_CELLS
 from macwright.hw.arith.widths import range_width
+from macwright.hw.errors import RefusedInput
 
-__all__ = ["MULTIPLIER_CELLS", "Packing"]
-
-#: Hard multiplier of each technology: its name and the bits of its factors, both signed.
-MULTIPLIER_CELLS = {
-    "ecp5": ("MULT18X18D", 18, 18),
-    "ice40": ("SB_MAC16", 16, 16),
-    "xc7": ("DSP48E1", 25, 18),
-}
+__all__ = ["Packing"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +86,7 @@ class Packing:
         """
         cell, wide, narrow = MULTIPLIER_CELLS[technology]
         if self.word_width > wide or self.act_width > narrow:
-            raise ValueError(
+            raise RefusedInput(
                 f"{self.products} packed products must fit the {wide} x {narrow} bits of one "
                 f"{cell} of {technology}, not take {self.word_width} x {self.act_width}"
             )

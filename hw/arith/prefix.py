@@ -2,6 +2,8 @@
 
 from amaranth.hdl import Cat, Module, Signal, Value
 
+from macwright.hw.errors import RefusedInput
+
 __all__ = ["ADDERS", "prefix_add"]
 
 ADDERS = ("ripple", "plus", "brent_kung", "sklansky", "kogge_stone")
@@ -30,10 +32,10 @@ def prefix_add(m: Module, a: Value, b: Value, *, adder: str) -> Value:
         If the adder is none of those, or the widths differ.
     """
     if adder not in ADDERS:
-        raise ValueError(f"Adder must be one of {', '.join(ADDERS)}, not {adder!r}")
+        raise RefusedInput(f"Adder must be one of {', '.join(ADDERS)}, not {adder!r}")
     width = len(a)
     if len(b) != width:
-        raise ValueError(f"Both numbers must have the same width, not {width} and {len(b)}")
+        raise RefusedInput(f"Both numbers must have the same width, not {width} and {len(b)}")
     if adder == "plus":
         return (a + b)[:width]
     half, generate = Signal(width, name="half"), Signal(width, name="generate")

@@ -22,15 +22,17 @@ from dataclasses import dataclass
 
 from amaranth.hdl import ClockSignal, Instance, Module, Mux, Signal, Value
 
+from macwright.hw.errors import RefusedInput
+
 __all__ = [
     "ASIC",
     "ASIC_INVERTING",
     "GENERIC",
-    "INVERTING",
     "TARGETS",
     "Asic",
     "Bit",
     "Target",
+    "check_target",
     "target_of",
 ]
 
@@ -198,8 +200,17 @@ _BY_NAME = {target.name: target for target in (GENERIC, ASIC, ASIC_INVERTING)}
 TARGETS = (*_BY_NAME, "ecp5", "ice40", "xc7")
 
 
-#: Technologies whose full-adder cell has complemented outputs.
-INVERTING = ("asap7",)
+def check_target(name: str) -> str:
+    """Name of a target, or a refusal.
+
+    Raises
+    ------
+    RefusedInput
+        If there is no such target.
+    """
+    if name not in TARGETS:
+        raise RefusedInput(f"Unit target must be one of {', '.join(TARGETS)}, not {name!r}")
+    return name
 
 
 def target_of(name: str) -> Target:
@@ -211,5 +222,5 @@ def target_of(name: str) -> Target:
         If there is no such target.
     """
     if name not in _BY_NAME:
-        raise ValueError(f"Target must be one of {', '.join(_BY_NAME)}, not {name!r}")
+        raise RefusedInput(f"Target must be one of {', '.join(_BY_NAME)}, not {name!r}")
     return _BY_NAME[name]

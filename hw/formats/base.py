@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from macwright.hw.errors import RefusedInput, RefusedType
 from macwright.hw.formats.rounding import as_float
 
 __all__ = ["Format", "SymmetricFormat"]
@@ -115,11 +116,11 @@ class Format(ABC):
         """
         array = np.asarray(codes)
         if array.dtype.kind not in "iub" and array.size:
-            raise TypeError(f"Code words must be integers, not {array.dtype}")
+            raise RefusedType(f"Code words must be integers, not {array.dtype}")
         array = array.astype(np.int64, copy=False)
         if array.size and (array.min() < 0 or array.max() >> self.width):
             wrong = array.min() if array.min() < 0 else array.max()
-            raise ValueError(
+            raise RefusedInput(
                 f"Code words of {self} must be from 0 to {(1 << self.width) - 1}, not {wrong}"
             )
         if self.width <= TABLE_WIDTH:
@@ -151,7 +152,7 @@ class Format(ABC):
             wide = as_float(values).astype(np.float64, copy=False)
         grid = self.quantize(wide, rounding=rounding, saturate=saturate, rng=rng)
         if not self.has_nan and np.isnan(grid).any():
-            raise ValueError(f"Values of {self} must be numbers, not NaN")
+            raise RefusedInput(f"Values of {self} must be numbers, not NaN")
         return self._encode(np.atleast_1d(grid).astype(np.float64, copy=False)).reshape(grid.shape)
 
     @abstractmethod
@@ -216,7 +217,7 @@ class Format(ABC):
 
     def _check_table(self, what: str) -> None:
         if self.width > TABLE_WIDTH:
-            raise ValueError(f"{what} need a format of at most {TABLE_WIDTH} bits, not {self}")
+            raise RefusedInput(f"{what} need a format of at most {TABLE_WIDTH} bits, not {self}")
 
 
 class SymmetricFormat(Format):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from macwright.hw.errors import RefusedInput, RefusedType
 from macwright.hw.formats.base import Format
 from macwright.hw.formats.integer import IntFormat
 from macwright.hw.formats.minifloat import FloatFormat
@@ -99,21 +100,21 @@ class BlockFormat(Format):
 
     def __post_init__(self) -> None:
         if not isinstance(self.element, FloatFormat | FixedFormat):
-            raise TypeError(
+            raise RefusedType(
                 f"Block elements must be a FloatFormat or FixedFormat, not {self.element!r}"
             )
         if not self.element.signed or not 2 <= self.element.width <= 16:
-            raise ValueError(
+            raise RefusedInput(
                 f"Block elements must be signed and of 2 to 16 bits, not {self.element}"
             )
         if not isinstance(self.scale, E8M0Format | FloatFormat):
-            raise TypeError(f"Block scales must be E8M0 or a FloatFormat, not {self.scale!r}")
+            raise RefusedType(f"Block scales must be E8M0 or a FloatFormat, not {self.scale!r}")
         if not self.scale.has_nan or self.scale.width > 16:
-            raise ValueError(
+            raise RefusedInput(
                 f"Block scales must have at most 16 bits and a NaN, not be {self.scale}"
             )
         if type(self.block) is not int or not 2 <= self.block <= 4096:
-            raise ValueError(f"Blocks must be of 2 to 4096 elements, not {self.block!r}")
+            raise RefusedInput(f"Blocks must be of 2 to 4096 elements, not {self.block!r}")
 
     @property
     def width(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from macwright.hw.errors import RefusedInput
 from macwright.hw.formats.base import Format, SymmetricFormat
 from macwright.hw.formats.rounding import as_float, check_rounding, in_chunks, round_in_place
 
@@ -39,13 +40,13 @@ class _Integers(Format):
 
     def _decode(self, codes: NDArray[np.int64]) -> NDArray[np.float64]:
         if self.width > 53:
-            raise ValueError(f"Decoding needs a format of at most 53 bits, not {self}")
+            raise RefusedInput(f"Decoding needs a format of at most 53 bits, not {self}")
         wrap = 1 << self.width if self.signed else 0
         return np.where(codes > int(self.max), codes - wrap, codes).astype(np.float64)
 
     def _encode(self, grid: NDArray[np.float64]) -> NDArray[np.int64]:
         if self.width > 53:
-            raise ValueError(f"Encoding needs a format of at most 53 bits, not {self}")
+            raise RefusedInput(f"Encoding needs a format of at most 53 bits, not {self}")
         return grid.astype(np.int64) & ((1 << self.width) - 1)
 
 
@@ -82,11 +83,11 @@ class IntFormat(_Integers):
 
     def __post_init__(self) -> None:
         if type(self.width) is not int or not 1 <= self.width <= 64:
-            raise ValueError(f"Integer width must be from 1 to 64 bits, not {self.width!r}")
+            raise RefusedInput(f"Integer width must be from 1 to 64 bits, not {self.width!r}")
         if self.symmetric and not self.signed:
-            raise ValueError(f"A symmetric integer must be signed, not uint{self.width}")
+            raise RefusedInput(f"A symmetric integer must be signed, not uint{self.width}")
         if self.symmetric and self.width < 2:
-            raise ValueError(f"A symmetric integer must have at least 2 bits, not {self.width!r}")
+            raise RefusedInput(f"A symmetric integer must have at least 2 bits, not {self.width!r}")
 
     @property
     def min(self) -> int:

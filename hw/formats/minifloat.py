@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from macwright.hw.errors import RefusedInput
 from macwright.hw.formats.base import SymmetricFormat
 from macwright.hw.formats.minifloat_round import quantize_float
 
@@ -71,35 +72,35 @@ class FloatFormat(SymmetricFormat):
 
     def __post_init__(self) -> None:
         if self.specials not in SPECIALS:
-            raise ValueError(
+            raise RefusedInput(
                 f"Specials must be one of {', '.join(SPECIALS)}, not {self.specials!r}"
             )
         if type(self.exp_bits) is not int or not 1 <= self.exp_bits <= 10:
-            raise ValueError(
+            raise RefusedInput(
                 f"Exponent width must be from 1 to 10 bits, so that float64 holds the values, "
                 f"not {self.exp_bits!r}"
             )
         least = int(self.specials in ("ieee", "fn"))
         if type(self.man_bits) is not int or self.man_bits < least:
-            raise ValueError(
+            raise RefusedInput(
                 f"Significand width of {self.specials!r} formats must be at least {least}, "
                 f"not {self.man_bits!r}"
             )
         if self.width > 16 and (self.exp_bits, self.man_bits) != (8, 23):
-            raise ValueError(f"Minifloats must be at most 16 bits wide, not {self.width}")
+            raise RefusedInput(f"Minifloats must be at most 16 bits wide, not {self.width}")
         if self.bias is None:
             bias = (1 << (self.exp_bits - 1)) - int(self.specials not in ("fnuz", "wp"))
             object.__setattr__(self, "bias", bias)
         standard = _STANDARD.get(self.specials)
         if standard and (self.exp_bits, self.man_bits, self.bias) not in standard:
-            raise ValueError(
+            raise RefusedInput(
                 f"Format '{self}' is defined by no standard; write 'e{self.exp_bits}m"
                 f"{self.man_bits}{'fin' if self.specials == 'fn' else 'wp'}' for "
                 + _INSTEAD[self.specials]
             )
         low = (1 << self.exp_bits) - 1022
         if type(self.bias) is not int or not low <= self.bias <= 900:
-            raise ValueError(f"Exponent bias must be from {low} to 900, not {self.bias!r}")
+            raise RefusedInput(f"Exponent bias must be from {low} to 900, not {self.bias!r}")
 
     @property
     def width(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -162,13 +163,7 @@ class FloatFormat(SymmetricFormat):
         axis: int = -1,
     ) -> NDArray[np.floating]:
         """Round to the values of the format; see `Format.quantize`."""
-        return quantize_float(
-            self,  # pyright: ignore[reportArgumentType]  # the modules import each other
-            values,
-            rounding=rounding,
-            saturate=saturate,
-            rng=rng,
-        )
+        return quantize_float(self, values, rounding=rounding, saturate=saturate, rng=rng)
 
     def _magnitude(self, code: NDArray[np.int64]) -> NDArray[np.float64]:
         field = code >> self.man_bits

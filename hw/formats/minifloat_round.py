@@ -1,20 +1,42 @@
 """Rounding to a minifloat, in NumPy, at a few passes over data that stay in the cache."""
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from macwright.hw.formats.rounding import as_float, check_rounding, in_chunks, round_in_place
 
-if TYPE_CHECKING:
-    from macwright.hw.formats.minifloat import FloatFormat
-
 __all__ = ["quantize_float"]
 
 
+class _Minifloat(Protocol):
+    """What rounding asks of a minifloat."""
+
+    @property
+    def man_bits(self) -> int: ...
+    @property
+    def bias(self) -> int: ...
+    @property
+    def min_exponent(self) -> int: ...
+    @property
+    def max(self) -> float: ...
+    @property
+    def max_code(self) -> int: ...
+    @property
+    def has_nan(self) -> bool: ...
+    @property
+    def has_inf(self) -> bool: ...
+    @property
+    def has_negative_zero(self) -> bool: ...
+    def decode(self, code: ArrayLike) -> NDArray[np.floating]: ...
+    def quantize(
+        self, values: ArrayLike, *, rounding: str, rng: np.random.Generator | None
+    ) -> NDArray[np.floating]: ...
+
+
 def quantize_float(
-    fmt: "FloatFormat",
+    fmt: _Minifloat,
     values: ArrayLike,
     *,
     rounding: str,
@@ -40,12 +62,12 @@ def quantize_float(
         return result.astype(dtype, copy=False)
 
 
-def _beyond(fmt: "FloatFormat") -> float:
+def _beyond(fmt: _Minifloat) -> float:
     """First value beyond the largest, if there were one more."""
     return float(2 * fmt.max - fmt.decode(fmt.max_code - 1))
 
 
-def _largest(fmt: "FloatFormat", dtype: np.dtype) -> float:
+def _largest(fmt: _Minifloat, dtype: np.dtype) -> float:
     """Largest value that both have, if the format's exponents went on."""
     info = np.finfo(dtype)
     return float(np.ldexp(2 - 2.0 ** -min(fmt.man_bits, info.nmant), info.maxexp - 1))
@@ -56,7 +78,7 @@ class _Kernel:
 
     def __init__(
         self,
-        fmt: "FloatFormat",
+        fmt: _Minifloat,
         dtype: np.dtype,
         bound: float,
         rounding: str,

@@ -4,6 +4,7 @@ import difflib
 import re
 from functools import lru_cache
 
+from macwright.hw.errors import RefusedInput
 from macwright.hw.formats.base import Format
 from macwright.hw.formats.block import PRESETS, BlockFormat
 from macwright.hw.formats.integer import BinaryFormat, IntFormat, TernaryFormat
@@ -116,7 +117,7 @@ def parse_format(name: str) -> Format:
     ('e2m1fn', 'e5m2')
     """
     if not isinstance(name, str):
-        raise ValueError(f"Format name must be a string, not {name!r}")
+        raise RefusedInput(f"Format name must be a string, not {name!r}")
     return _parse(name)
 
 
@@ -145,13 +146,13 @@ def _parse(name: str) -> Format:
         return _blocks(_parse(match[1]), int(match[2]), scale)
     if (match := _FLOAT.fullmatch(short)) and match[4] in _SPECIALS:
         return _minifloat(name, match)
-    raise ValueError(f"Format must be one that `macwright formats` explains, {_near(name)}")
+    raise RefusedInput(f"Format must be one that `macwright formats` explains, {_near(name)}")
 
 
 def _minifloat(name: str, match: re.Match[str]) -> FloatFormat:
     exp_bits, man_bits, suffix = int(match[1]), int(match[2]), match[4]
     if suffix == "" and man_bits == 0:
-        raise ValueError(
+        raise RefusedInput(
             f"Format {name!r} must have a significand to tell NaN from infinity; "
             f"write 'e{exp_bits}m0fin' for a minifloat in which every code is a number"
         )
@@ -162,14 +163,14 @@ def _minifloat(name: str, match: re.Match[str]) -> FloatFormat:
 
 def _blocks(element: Format, block: int, scale: Format) -> BlockFormat:
     if isinstance(element, IntFormat):
-        raise ValueError(
+        raise RefusedInput(
             f"Blocks of signed integers must be written 'bfp{element.width}x{block}', "
             f"not '{element}x{block}'"
         )
     if not isinstance(element, FloatFormat | FixedFormat):
-        raise ValueError(f"Block elements must be minifloats or fixed point, not {element}")
+        raise RefusedInput(f"Block elements must be minifloats or fixed point, not {element}")
     if not isinstance(scale, FloatFormat | E8M0Format):
-        raise ValueError(f"Block scales must be minifloats or e8m0fnu, not {scale}")
+        raise RefusedInput(f"Block scales must be minifloats or e8m0fnu, not {scale}")
     return BlockFormat(element, block, scale)
 
 

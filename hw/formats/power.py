@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from macwright.hw.errors import RefusedInput
 from macwright.hw.formats.base import SymmetricFormat
 from macwright.hw.formats.minifloat import FloatFormat
 from macwright.hw.formats.rounding import as_float, check_rounding, in_chunks
@@ -49,7 +50,7 @@ class PotFormat(SymmetricFormat):
 
     def __post_init__(self) -> None:
         if type(self.width) is not int or not 2 <= self.width <= 6:
-            raise ValueError(f"Power-of-two formats must have 2 to 6 bits, not {self.width!r}")
+            raise RefusedInput(f"Power-of-two formats must have 2 to 6 bits, not {self.width!r}")
 
     @property
     def max(self) -> float:
@@ -111,7 +112,7 @@ class ApotFormat(SymmetricFormat):
 
     def __post_init__(self) -> None:
         if self.width not in _SHIFTS or type(self.width) is not int:
-            raise ValueError(
+            raise RefusedInput(
                 f"Additive power-of-two formats must have 3 to 7 bits, not {self.width!r}"
             )
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from macwright.hw.errors import RefusedInput, RefusedType
+
 __all__ = ["CHUNK", "ROUNDINGS", "as_float", "check_rounding", "in_chunks", "round_in_place"]
 
 ROUNDINGS = ("nearest", "toward_zero", "stochastic")
@@ -22,7 +24,7 @@ def as_float(values: ArrayLike) -> NDArray[np.floating]:
     if array.dtype in (np.float32, np.float64) and array.dtype.isnative:
         return array
     if array.dtype.kind == "c":
-        raise TypeError(f"Values must be real, not {array.dtype}")
+        raise RefusedType(f"Values must be real, not {array.dtype}")
     with np.errstate(invalid="ignore"):  # a signalling NaN
         return array.astype(np.float32 if array.dtype == np.float16 else np.float64)
 
@@ -30,9 +32,9 @@ def as_float(values: ArrayLike) -> NDArray[np.floating]:
 def check_rounding(rounding: str, rng: np.random.Generator | None) -> None:
     """Refuse an unknown rounding, and stochastic rounding without random numbers."""
     if rounding not in ROUNDINGS:
-        raise ValueError(f"Rounding must be one of {', '.join(ROUNDINGS)}, not {rounding!r}")
+        raise RefusedInput(f"Rounding must be one of {', '.join(ROUNDINGS)}, not {rounding!r}")
     if rounding == "stochastic" and not isinstance(rng, np.random.Generator):
-        raise ValueError(f"Stochastic rounding must be given a random generator, not rng={rng!r}")
+        raise RefusedInput(f"Stochastic rounding must be given a random generator, not rng={rng!r}")
 
 
 def in_chunks(values: NDArray[np.floating], kernel: Kernel) -> NDArray[np.floating]:

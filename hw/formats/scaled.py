@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from macwright.hw.errors import RefusedInput, RefusedType
 from macwright.hw.formats.base import Format
 from macwright.hw.formats.integer import IntFormat
 from macwright.hw.formats.rounding import as_float, check_rounding
@@ -35,11 +36,11 @@ class FixedFormat(Format):
 
     def __post_init__(self) -> None:
         if not isinstance(self.integer, IntFormat):
-            raise TypeError(f"Fixed point must be made of an IntFormat, not {self.integer!r}")
+            raise RefusedType(f"Fixed point must be made of an IntFormat, not {self.integer!r}")
         if self.integer.width > 16:
-            raise ValueError(f"Fixed point must have at most 16 bits, not {self.integer.width}")
+            raise RefusedInput(f"Fixed point must have at most 16 bits, not {self.integer.width}")
         if type(self.fraction) is not int or not -64 <= self.fraction <= 64:
-            raise ValueError(f"Fraction bits must be from -64 to 64, not {self.fraction!r}")
+            raise RefusedInput(f"Fraction bits must be from -64 to 64, not {self.fraction!r}")
 
     @property
     def width(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import FloatFormat, Format, IntFormat, parse_format
 
 
@@ -25,7 +26,7 @@ class FixedAcc:
 
     def __post_init__(self) -> None:
         if type(self.width) is not int or not 2 <= self.width <= 4096:
-            raise ValueError(
+            raise RefusedInput(
                 f"Fixed accumulator width must be an integer from 2 to 4096, not {self.width!r}"
             )
 
@@ -39,7 +40,7 @@ def parse_int_acc(text: str) -> IntFormat | None:
         return None
     fmt = parse_format(text)
     if not isinstance(fmt, IntFormat):
-        raise ValueError(f"must be an integer format such as int32, or exact, not {text!r}")
+        raise RefusedInput(f"must be an integer format such as int32, or exact, not {text!r}")
     return fmt
 
 
@@ -51,7 +52,7 @@ def parse_fixed_acc(text: str) -> Format | FixedAcc | None:
         return FixedAcc(int(match[1]))
     fmt = parse_format(text)
     if not isinstance(fmt, FloatFormat):
-        raise ValueError(f"must be exact, fixed<bits> or a float format, not {text!r}")
+        raise RefusedInput(f"must be exact, fixed<bits> or a float format, not {text!r}")
     return fmt
 
 
@@ -63,5 +64,7 @@ def parse_dot_acc(text: str) -> Format | FixedAcc | None:
         return FixedAcc(int(match[1]))
     fmt = parse_format(text)
     if not isinstance(fmt, FloatFormat | IntFormat):
-        raise ValueError(f"must be exact, an integer, fixed<bits> or a float format, not {text!r}")
+        raise RefusedInput(
+            f"must be exact, an integer, fixed<bits> or a float format, not {text!r}"
+        )
     return fmt

@@ -9,9 +9,12 @@ from amaranth.lib.wiring import In
 from macwright.hw.arith.accumulate import accumulate
 from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.target import target_of
+from macwright.hw.errors import RefusedInput, RefusedType
+from macwright.hw.formats import IntFormat
 from macwright.hw.pe.heap_spec import ModeSpec
 from macwright.hw.pe.mac import Mac
 from macwright.hw.pe.modes import Part, combine, in_mode, shape_of
+from macwright.hw.pe.operating_mode import OperatingMode
 from macwright.hw.pe.spec import parse_int
 
 __all__ = ["BitplaneDot", "BitplaneDotSpec"]
@@ -53,7 +56,7 @@ class BitplaneDotSpec(ModeSpec):
         self.check_int("act")
         self.check_int("weight", signed=True)
         if self.weight.width not in (2, 4, 8, 16):
-            raise ValueError(
+            raise RefusedInput(
                 f"bitplane_dot weight format must be int2, int4, int8 or int16, not {self.weight}"
             )
 
@@ -67,6 +70,14 @@ class BitplaneDotSpec(ModeSpec):
     def modes(self) -> dict[str, int]:
         """Products a cycle in each mode."""
         return {f"w{b}": self.lanes * self.weight.width // b for b in self.weight_bits}
+
+    def operating_modes(self) -> tuple[OperatingMode, ...]:
+        """Modes of the unit with weights of two bits or more, the widest first."""
+        return self.number_modes(
+            (f"w{b}", self.act, IntFormat(b), self.modes[f"w{b}"], 1)
+            for b in self.weight_bits
+            if b > 1
+        )
 
     @property
     def macs_per_cycle(self) -> int:
@@ -132,7 +143,7 @@ class BitplaneDot(Mac):
 
     def __init__(self, spec: BitplaneDotSpec) -> None:
         if not isinstance(spec, BitplaneDotSpec):
-            raise TypeError(f"BitplaneDot takes a BitplaneDotSpec, not {spec!r}")
+            raise RefusedType(f"BitplaneDot takes a BitplaneDotSpec, not {spec!r}")
         slots = spec.lanes * spec.weight.width
         more = {
             "a": In(unsigned(slots * spec.act.width)),

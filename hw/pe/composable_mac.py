@@ -9,10 +9,13 @@ from amaranth.lib.wiring import In
 from macwright.hw.arith.accumulate import accumulate
 from macwright.hw.arith.target import target_of
 from macwright.hw.arith.widths import range_width
+from macwright.hw.errors import RefusedInput, RefusedType
+from macwright.hw.formats import IntFormat
 from macwright.hw.pe.composable_sum import fusion_sum, together_sum
 from macwright.hw.pe.heap_spec import ModeSpec
 from macwright.hw.pe.mac import Mac
 from macwright.hw.pe.modes import in_mode
+from macwright.hw.pe.operating_mode import OperatingMode
 from macwright.hw.pe.spec import parse_int
 
 __all__ = ["ComposableMac", "ComposableMacSpec"]
@@ -57,16 +60,16 @@ class ComposableMacSpec(ModeSpec):
         """Check the operands and the fields of the family."""
         self.check_int("act", signed=True)
         if self.act != self.weight or self.act.width not in (4, 8, 16):
-            raise ValueError(
+            raise RefusedInput(
                 "composable_mac formats must both be int4, int8 or int16, not "
                 f"{self.act} and {self.weight}"
             )
         if self.variant not in ("sum_together", "fusion"):
-            raise ValueError(
+            raise RefusedInput(
                 f"composable_mac variant must be sum_together or fusion, not {self.variant!r}"
             )
         if type(self.leaf) is not int or self.leaf not in (2, 4, 8) or self.leaf >= self.act.width:
-            raise ValueError(
+            raise RefusedInput(
                 f"composable_mac leaf must be 2, 4 or 8 bits and less than {self.act.width}, not "
                 f"{self.leaf!r}"
             )
@@ -87,6 +90,12 @@ class ComposableMacSpec(ModeSpec):
     def modes(self) -> dict[str, int]:
         """Products a cycle in each mode."""
         return {f"{a}x{w}": self.products(a, w) for a, w in self.widths}
+
+    def operating_modes(self) -> tuple[OperatingMode, ...]:
+        """Modes of the unit, the widest first."""
+        return self.number_modes(
+            (f"{a}x{w}", IntFormat(a), IntFormat(w), self.products(a, w), 1) for a, w in self.widths
+        )
 
     def products(self, a: int, w: int) -> int:
         """Products a cycle of operands of so many bits."""
@@ -168,7 +177,7 @@ class ComposableMac(Mac):
 
     def __init__(self, spec: ComposableMacSpec) -> None:
         if not isinstance(spec, ComposableMacSpec):
-            raise TypeError(f"ComposableMac takes a ComposableMacSpec, not {spec!r}")
+            raise RefusedType(f"ComposableMac takes a ComposableMacSpec, not {spec!r}")
         together = spec.variant == "sum_together"
         width = spec.act.width if together else spec.act.width**2 // spec.leaf
         more = {"a": In(unsigned(width)), "w": In(unsigned(width))}

@@ -10,6 +10,7 @@ from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.float_add import FloatTerm, add_float
 from macwright.hw.arith.normalise import normalise
 from macwright.hw.arith.target import target_of
+from macwright.hw.errors import RefusedType
 from macwright.hw.formats import BlockFormat, FloatFormat, IntFormat
 from macwright.hw.pe.dot_lanes import (
     Specials,
@@ -23,10 +24,12 @@ from macwright.hw.pe.dot_spec import DotSpec
 from macwright.hw.pe.mac import Mac
 from macwright.hw.pe.operand import has_specials, lsb_exponent
 from macwright.hw.pe.product import split
+from macwright.hw.pe.spec import builds
 
 __all__ = ["Dot", "DotSpec"]
 
 
+@builds(DotSpec)
 class Dot(Mac):
     """Dot product: ``acc <= (0 if clear else acc) + scales * sum(a[k] * w[k] for k in lanes)``.
 
@@ -68,7 +71,7 @@ class Dot(Mac):
 
     def __init__(self, spec: DotSpec) -> None:
         if not isinstance(spec, DotSpec):
-            raise TypeError(f"Dot takes a DotSpec, not {spec!r}")
+            raise RefusedType(f"Dot takes a DotSpec, not {spec!r}")
         self.spec: Any = spec
         acc = signed(spec.acc.width)
         if isinstance(spec.acc, FloatFormat):

@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 
 from macwright.hw.arith.chain import CHAINS
 from macwright.hw.arith.multipliers import MULTIPLIERS, smallest_multiplier
-from macwright.hw.arith.target import INVERTING
+from macwright.hw.arith.target import check_target
+from macwright.hw.errors import RefusedInput, RefusedType
 from macwright.hw.formats import BlockFormat, FloatFormat, Format, IntFormat, parse_format
 from macwright.hw.formats.scaled import FixedFormat
 from macwright.hw.pe.accumulator import FixedAcc, parse_dot_acc
@@ -131,12 +132,12 @@ class DotSpec(UnitSpec):
             check_operand(_element(getattr(self, role)), role=role, unit="dot", floats=True)
         self.check_common(multipliers=tuple(MULTIPLIERS), stages=2)
         if self.target in CHAINS:
-            raise ValueError(f"dot target must be generic or asic, not {self.target}")
+            raise RefusedInput(f"dot target must be generic or asic, not {self.target}")
         if type(self.lanes) is not int or not 1 <= self.lanes <= 64:
-            raise ValueError(f"dot lanes must be an integer from 1 to 64, not {self.lanes!r}")
+            raise RefusedInput(f"dot lanes must be an integer from 1 to 64, not {self.lanes!r}")
         for fmt in self.blocks:
             if fmt.block % self.lanes:
-                raise ValueError(
+                raise RefusedInput(
                     f"dot lanes must divide the {fmt.block} elements of a block of {fmt}, "
                     f"not be {self.lanes}"
                 )
@@ -148,23 +149,23 @@ class DotSpec(UnitSpec):
         if self.window is None:
             return
         if lane.is_integer:
-            raise ValueError(f"dot window must be none for integer lanes, not {self.window!r}")
+            raise RefusedInput(f"dot window must be none for integer lanes, not {self.window!r}")
         most = lane.product_bits + lane.top_shift
         if type(self.window) is not int or not 2 <= self.window <= most:
-            raise ValueError(
+            raise RefusedInput(
                 f"dot window must be none or an integer from 2 to {most}, not {self.window!r}"
             )
 
     def _check_acc(self, terms: int | None) -> None:
         if self.blocks and not isinstance(self.acc, FloatFormat):
-            raise ValueError(
+            raise RefusedInput(
                 "dot accumulator must be a float format such as fp32 with block formats, "
                 f"not {'exact' if self.acc is None else self.acc}"
             )
         if self.acc is None:
             count = 1024 if terms is None else terms
             if type(count) is not int or not 1 <= count <= 1 << 32:
-                raise ValueError(
+                raise RefusedInput(
                     f"Number of terms must be an integer from 1 to 2**32, not {terms!r}"
                 )
             low, high = self.product_range
@@ -172,14 +173,14 @@ class DotSpec(UnitSpec):
             acc = IntFormat(width) if self.lane.is_integer else FixedAcc(width)
             object.__setattr__(self, "acc", acc)
         elif terms is not None:
-            raise ValueError(f"Number of terms must come with accumulator exact, not {self.acc}")
+            raise RefusedInput(f"Number of terms must come with accumulator exact, not {self.acc}")
         if isinstance(self.acc, FloatFormat):
             return
         if not isinstance(self.acc, IntFormat if self.lane.is_integer else FixedAcc):
             kind = "an integer" if self.lane.is_integer else "fixed<bits>"
-            raise TypeError(f"dot accumulator must be exact, {kind} or a float, not {self.acc}")
+            raise RefusedType(f"dot accumulator must be exact, {kind} or a float, not {self.acc}")
         if self.safe_terms < self.lanes:
-            raise ValueError(
+            raise RefusedInput(
                 f"dot accumulator must hold {self.lanes} products of {self.act} x {self.weight}, "
                 f"not {self.acc}"
             )
@@ -239,22 +240,14 @@ class DotSpec(UnitSpec):
         fields = super().to_fields()
         return {**fields, "window": "none" if self.window is None else self.window}
 
-    def tuned(self, technology: str) -> "DotSpec":
-        """The same function with the multiplier and adders that suit a technology."""
-        if technology in CHAINS:
+    def tuned(self, target: str) -> "DotSpec":
+        """The same function with the multiplier and adders that suit a target."""
+        if check_target(target) in CHAINS:
             return replace(self, target="generic")
-        target = "asic_inverting" if technology in INVERTING else "asic"
-        target = "generic" if technology == "gates" else target
         widths = [fmt.width for fmt in self.lane.formats]
         multiplier = smallest_multiplier(*widths, target=target, lanes=self.lanes)
         multiplier = multiplier if self.lane.is_integer else "baugh_wooley"
         return replace(self, multiplier=multiplier, target=target)
-
-    def create(self) -> Any:
-        """Build the hardware."""
-        from macwright.hw.pe.dot import Dot
-
-        return Dot(self)
 
 
 def _element(fmt: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from macwright.hw.errors import RefusedInput
 from macwright.hw.pe.bitplane_dot import BitplaneDotSpec
 from macwright.hw.pe.composable_mac import ComposableMacSpec
 from macwright.hw.pe.dot_spec import DotSpec
@@ -47,5 +48,5 @@ def spec_from_fields(family: str, fields: dict[str, Any]) -> Any:
     'int_mac_int8_int4_int20'
     """
     if family not in FAMILIES:
-        raise ValueError(f"Unit must be one of {', '.join(FAMILIES)}, not {family!r}")
+        raise RefusedInput(f"Unit must be one of {', '.join(FAMILIES)}, not {family!r}")
     return FAMILIES[family].from_fields(fields)

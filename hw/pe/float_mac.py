@@ -7,6 +7,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigne
 from macwright.hw.arith.float_add import FloatTerm, add_float
 from macwright.hw.arith.normalise import normalise
 from macwright.hw.arith.target import target_of
+from macwright.hw.errors import RefusedType
 from macwright.hw.formats import FloatFormat
 from macwright.hw.pe.mac import Mac
 from macwright.hw.pe.minifloat_product import raw_product
@@ -59,7 +60,7 @@ class FloatMac(Mac):
 
     def __init__(self, spec: Any) -> None:
         if not isinstance(spec.acc, FloatFormat):
-            raise TypeError(f"FloatMac takes a spec with a float accumulator, not {spec.acc}")
+            raise RefusedType(f"FloatMac takes a spec with a float accumulator, not {spec.acc}")
         special = has_specials(spec.act) or has_specials(spec.weight)
         flag = special and not has_specials(spec.acc)
         super().__init__(spec, acc=unsigned(spec.acc.width), invalid=flag)

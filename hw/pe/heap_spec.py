@@ -1,13 +1,16 @@
 """What the specifications of units made of bit heaps have in common."""
 
+from collections.abc import Iterable
 from dataclasses import InitVar, dataclass, replace
 from typing import Any, ClassVar, Self
 
 from macwright.hw.arith.chain import CHAINS
-from macwright.hw.arith.target import INVERTING
-from macwright.hw.formats import IntFormat, parse_format
+from macwright.hw.arith.target import check_target
+from macwright.hw.errors import RefusedInput, RefusedType
+from macwright.hw.formats import Format, IntFormat, parse_format
 from macwright.hw.pe.accumulator import parse_int_acc
 from macwright.hw.pe.operand import safe_terms, settle_acc
+from macwright.hw.pe.operating_mode import OperatingMode
 from macwright.hw.pe.spec import UnitSpec, parse_int
 
 __all__ = ["HeapSpec", "ModeSpec"]
@@ -32,18 +35,16 @@ class HeapSpec(UnitSpec):
         """Number of cycles that can be summed, in any order, without wrapping."""
         return safe_terms(self.sum_range, (int(self.acc.min), int(self.acc.max)))
 
-    def tuned(self, technology: str) -> Self:
-        """The same function with the adders that suit a technology."""
-        if technology == "gates" or technology in CHAINS:
-            return replace(self, target="generic")  # type: ignore[type-var]
-        inverting = technology in INVERTING
-        return replace(self, target="asic_inverting" if inverting else "asic")  # type: ignore[type-var]
+    def tuned(self, target: str) -> Self:
+        """The same function with the adders that suit a target."""
+        chosen = "generic" if check_target(target) in CHAINS else target
+        return replace(self, target=chosen)  # type: ignore[type-var]
 
     def check_heap(self, terms: int | None, *, stages: int = 2) -> None:
         """Check the common fields and settle the accumulator, which may be None ("exact")."""
         self.check_common(multipliers=("heap",), stages=stages)
         if self.target in CHAINS:
-            raise ValueError(
+            raise RefusedInput(
                 f"{self.family} target must be generic, asic or asic_inverting, not {self.target}"
             )
         what = "the sum of one cycle"
@@ -53,12 +54,14 @@ class HeapSpec(UnitSpec):
         """Refuse operands that are not plain integers of up to `most` bits."""
         fmt = getattr(self, role)
         if not isinstance(fmt, IntFormat) or fmt.symmetric:
-            raise TypeError(f"{self.family} {role} format must be a full-range integer, not {fmt}")
+            raise RefusedType(
+                f"{self.family} {role} format must be a full-range integer, not {fmt}"
+            )
         if signed is not None and fmt.signed != signed:
             kind = "signed" if signed else "unsigned"
-            raise ValueError(f"{self.family} {role} format must be {kind}, not {fmt}")
+            raise RefusedInput(f"{self.family} {role} format must be {kind}, not {fmt}")
         if not 1 <= fmt.width <= most:
-            raise ValueError(f"{self.family} {role} format must have 1 to {most} bits, not {fmt}")
+            raise RefusedInput(f"{self.family} {role} format must have 1 to {most} bits, not {fmt}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,9 +104,26 @@ class ModeSpec(HeapSpec):
         self.check_formats()
         lanes = getattr(self, "lanes", 1)
         if type(lanes) is not int or not 1 <= lanes <= 64:
-            raise ValueError(f"Number of lanes must be an integer from 1 to 64, not {lanes!r}")
+            raise RefusedInput(f"Number of lanes must be an integer from 1 to 64, not {lanes!r}")
         self.check_heap(terms)
 
     def check_formats(self) -> None:
         """Check the operands and the fields of the family."""
         raise NotImplementedError
+
+    def number_modes(
+        self, modes: Iterable[tuple[str, Format, Format, int, int]]
+    ) -> tuple[OperatingMode, ...]:
+        """Modes of label, activation, weight, lanes and passes, the widest first."""
+        return tuple(
+            OperatingMode(
+                spec=self,
+                label=label,
+                act=act,
+                weight=weight,
+                lanes=lanes,
+                passes=passes,
+                number=number,
+            )
+            for number, (label, act, weight, lanes, passes) in enumerate(modes)
+        )

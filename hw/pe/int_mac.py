@@ -10,8 +10,9 @@ from macwright.hw.arith.accumulate import accumulate, accumulate_carry_save
 from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.chain import CHAINS
 from macwright.hw.arith.multipliers import MULTIPLIERS, smallest_multiplier
-from macwright.hw.arith.target import INVERTING, target_of
+from macwright.hw.arith.target import check_target, target_of
 from macwright.hw.arith.widths import range_width
+from macwright.hw.errors import RefusedInput, RefusedType
 from macwright.hw.formats import BinaryFormat, IntFormat, TernaryFormat, parse_format
 from macwright.hw.pe.accumulator import parse_int_acc
 from macwright.hw.pe.int_product import (
@@ -103,16 +104,16 @@ class IntMacSpec(UnitSpec):
         rows = chain_rows(self) if self.target in CHAINS else 1
         self.check_common(multipliers=("infer", *MULTIPLIERS, "rows"), stages=1 + rows)
         if (self.multiplier == "rows") != (self.target in CHAINS):
-            raise ValueError(
+            raise RefusedInput(
                 f"int_mac multiplier must be rows with a target of {', '.join(CHAINS)} and not "
                 f"otherwise, not {self.multiplier!r} with target {self.target!r}"
             )
         if self.adder not in INT_ADDERS:
-            raise ValueError(
+            raise RefusedInput(
                 f"int_mac adder must be one of {', '.join(INT_ADDERS)}, not {self.adder!r}"
             )
         if self.multiplier == "infer" and self.adder != "ripple":
-            raise ValueError(
+            raise RefusedInput(
                 f"int_mac adder must be ripple with multiplier infer, not {self.adder}"
             )
         what = f"one {self.act} x {self.weight} product"
@@ -134,16 +135,14 @@ class IntMacSpec(UnitSpec):
         adder = [self.adder] if self.adder != "ripple" else []
         return self.make_name(self.act, self.weight, self.acc, *adder)
 
-    def tuned(self, technology: str) -> "IntMacSpec":
-        """The same function with the multiplier and adders that suit a technology.
+    def tuned(self, target: str) -> "IntMacSpec":
+        """The same function with the multiplier and adders that suit a target.
 
-        FPGA technologies get rows of carry chains, others (gates, or the name of a cell library)
-        one compressor tree, of Booth rows where that is smaller.
+        FPGAs get rows of carry chains, other targets one compressor tree, of Booth rows where
+        that is smaller.
         """
-        if technology in CHAINS:
-            return replace(self, multiplier="rows", adder="ripple", target=technology)
-        inverting = technology in INVERTING
-        target = "generic" if technology == "gates" else "asic_inverting" if inverting else "asic"
+        if check_target(target) in CHAINS:
+            return replace(self, multiplier="rows", adder="ripple", target=target)
         multiplier = smallest_multiplier(self.act.width, self.weight.width, target=target)
         return replace(self, multiplier=multiplier, target=target)
 
@@ -177,7 +176,7 @@ class IntMac(Mac):
 
     def __init__(self, spec: IntMacSpec) -> None:
         if not isinstance(spec, IntMacSpec):
-            raise TypeError(f"IntMac takes an IntMacSpec, not {spec!r}")
+            raise RefusedType(f"IntMac takes an IntMacSpec, not {spec!r}")
         acc = Shape(spec.acc.width, spec.acc.signed)
         more = {"acc_carry": Out(acc)} if spec.adder == "carry_save" else {}
         super().__init__(spec, acc=acc, invalid=False, more=more)

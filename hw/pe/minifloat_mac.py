@@ -8,7 +8,8 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from macwright.hw.arith.accumulate import accumulate
 from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.chain import CHAINS
-from macwright.hw.arith.target import INVERTING, target_of
+from macwright.hw.arith.target import check_target, target_of
+from macwright.hw.errors import RefusedInput, RefusedType
 from macwright.hw.formats import FloatFormat, Format, parse_format
 from macwright.hw.pe.accumulator import FixedAcc, parse_fixed_acc
 from macwright.hw.pe.float_mac import FloatMac
@@ -90,18 +91,18 @@ class MinifloatMacSpec(UnitSpec):
         for role in ("act", "weight"):
             check_operand(getattr(self, role), role=role, unit="minifloat_mac", floats=True)
         if is_integer(self.act) and is_integer(self.weight):
-            raise TypeError(
+            raise RefusedType(
                 "minifloat_mac must have a minifloat factor; int_mac multiplies integers"
             )
         self.check_common(multipliers=("infer", "array"), stages=2)
         if self.multiplier == "infer" and self.target != "generic":
-            raise ValueError(
+            raise RefusedInput(
                 f"minifloat_mac multiplier must be array with target {self.target}, not 'infer'"
             )
         low, high = product_range(self.act, self.weight)
         most = max(-low, high).bit_length() - 1
         if type(self.drop) is not int or not 0 <= self.drop <= most:
-            raise ValueError(
+            raise RefusedInput(
                 f"minifloat_mac drop must be an integer from 0 to {most}, not {self.drop!r}"
             )
         if self.acc is None:
@@ -109,15 +110,15 @@ class MinifloatMacSpec(UnitSpec):
             count = _check_terms(terms)
             object.__setattr__(self, "acc", FixedAcc(range_width(count * low, count * high)))
         elif terms is not None:
-            raise ValueError(f"Number of terms must come with accumulator exact, not {self.acc}")
+            raise RefusedInput(f"Number of terms must come with accumulator exact, not {self.acc}")
         if isinstance(self.acc, FloatFormat):
             _check_float(self)
             return
         if not isinstance(self.acc, FixedAcc):
-            raise TypeError(f"minifloat_mac accumulator must be fixed or float, not {self.acc}")
+            raise RefusedType(f"minifloat_mac accumulator must be fixed or float, not {self.acc}")
         if self.safe_terms < 1:
             width = range_width(*self.product_range)
-            raise ValueError(
+            raise RefusedInput(
                 f"minifloat_mac accumulator must hold one {self.act} x {self.weight} product, "
                 f"at least fixed{width}, not {self.acc}"
             )
@@ -149,14 +150,11 @@ class MinifloatMacSpec(UnitSpec):
         drop = [f"drop{self.drop}"] if self.drop else []
         return self.make_name(self.act, self.weight, self.acc, *drop)
 
-    def tuned(self, technology: str) -> "MinifloatMacSpec":
-        """The same function with the adders that suit a technology."""
-        if technology in CHAINS:
-            target = "generic" if isinstance(self.acc, FloatFormat) else technology
-            return replace(self, multiplier="array", target=target)
-        target = "asic_inverting" if technology in INVERTING else "asic"
-        target = "generic" if technology == "gates" else target
-        return replace(self, multiplier="array", target=target)
+    def tuned(self, target: str) -> "MinifloatMacSpec":
+        """The same function with the adders that suit a target."""
+        chains = check_target(target) in CHAINS
+        chosen = "generic" if chains and isinstance(self.acc, FloatFormat) else target
+        return replace(self, multiplier="array", target=chosen)
 
     def create(self) -> "MinifloatMac | FloatMac":
         """Build the hardware."""
@@ -166,9 +164,11 @@ class MinifloatMacSpec(UnitSpec):
 def _check_float(spec: MinifloatMacSpec) -> None:
     """Refuse options that a floating-point accumulator does not have."""
     if spec.drop:
-        raise ValueError(f"minifloat_mac drop must be 0 with a float accumulator, not {spec.drop}")
+        raise RefusedInput(
+            f"minifloat_mac drop must be 0 with a float accumulator, not {spec.drop}"
+        )
     if spec.target in CHAINS:
-        raise ValueError(
+        raise RefusedInput(
             "minifloat_mac target must be generic or asic with a float accumulator, "
             f"not {spec.target}"
         )
@@ -176,7 +176,7 @@ def _check_float(spec: MinifloatMacSpec) -> None:
 
 def _check_terms(terms: int | None) -> int:
     if terms is not None and (type(terms) is not int or not 1 <= terms <= 1 << 32):
-        raise ValueError(f"Number of terms must be an integer from 1 to 2**32, not {terms!r}")
+        raise RefusedInput(f"Number of terms must be an integer from 1 to 2**32, not {terms!r}")
     return 1024 if terms is None else terms
 
 
@@ -206,9 +206,9 @@ class MinifloatMac(Mac):
 
     def __init__(self, spec: MinifloatMacSpec) -> None:
         if not isinstance(spec, MinifloatMacSpec):
-            raise TypeError(f"MinifloatMac takes a MinifloatMacSpec, not {spec!r}")
+            raise RefusedType(f"MinifloatMac takes a MinifloatMacSpec, not {spec!r}")
         if not isinstance(spec.acc, FixedAcc):
-            raise TypeError(f"MinifloatMac takes a spec with a fixed accumulator, not {spec.acc}")
+            raise RefusedType(f"MinifloatMac takes a spec with a fixed accumulator, not {spec.acc}")
         flag = has_specials(spec.act) or has_specials(spec.weight)
         super().__init__(spec, acc=signed(spec.acc.width), invalid=flag)
 

@@ -5,6 +5,7 @@ from typing import Any
 from amaranth.hdl import Shape, signed, unsigned
 
 from macwright.hw.arith.widths import range_width
+from macwright.hw.errors import RefusedInput, RefusedType
 from macwright.hw.formats import BinaryFormat, FloatFormat, IntFormat, TernaryFormat
 
 __all__ = [
@@ -44,9 +45,9 @@ def check_operand(fmt: Any, *, role: str, unit: str, floats: bool) -> None:
     """
     if not is_integer(fmt) and not (floats and isinstance(fmt, FloatFormat)):
         kinds = "an integer, binary or ternary format" + (" or a minifloat" if floats else "")
-        raise TypeError(f"{unit} {role} format must be {kinds}, not {fmt}")
+        raise RefusedType(f"{unit} {role} format must be {kinds}, not {fmt}")
     if not 1 <= fmt.width <= 16:
-        raise ValueError(f"{unit} {role} format must have 1 to 16 bits, not {fmt}")
+        raise RefusedInput(f"{unit} {role} format must have 1 to 16 bits, not {fmt}")
 
 
 def operand_shape(fmt: Any) -> Shape:
@@ -80,10 +81,10 @@ def grid_ends(fmt: Any) -> tuple[int, int]:
 def _exact_acc(products: tuple[int, int], *, terms: int) -> IntFormat:
     """Narrowest accumulator for so many products of a range."""
     if type(terms) is not int or terms < 1:
-        raise ValueError(f"Number of terms must be an integer of at least 1, not {terms!r}")
+        raise RefusedInput(f"Number of terms must be an integer of at least 1, not {terms!r}")
     width = range_width(terms * products[0], terms * products[1])
     if width > 64:
-        raise ValueError(
+        raise RefusedInput(
             f"Number of terms must be small enough for a 64-bit accumulator, not {terms}"
         )
     return IntFormat(width)
@@ -111,12 +112,12 @@ def settle_acc(
         acc = _exact_acc(sums, terms=1024 if terms is None else terms)
         object.__setattr__(spec, "acc", acc)
     elif terms is not None:
-        raise ValueError(f"Number of terms must come with accumulator exact, not {spec.acc}")
+        raise RefusedInput(f"Number of terms must come with accumulator exact, not {spec.acc}")
     if not isinstance(spec.acc, IntFormat) or (signed and not spec.acc.signed):
         kind = "a signed integer" if signed else "an integer"
-        raise TypeError(f"{spec.family} accumulator must be {kind} format, not {spec.acc}")
+        raise RefusedType(f"{spec.family} accumulator must be {kind} format, not {spec.acc}")
     if spec.safe_terms < 1:
-        raise ValueError(
+        raise RefusedInput(
             f"{spec.family} accumulator must hold {what} (from {sums[0]} to {sums[1]}), "
             f"not {spec.acc}"
         )

@@ -8,6 +8,8 @@ from amaranth.lib.wiring import In
 
 from macwright.hw.arith.chain import CHAINS
 from macwright.hw.arith.packing import Packing
+from macwright.hw.arith.target import check_target
+from macwright.hw.errors import RefusedInput, RefusedType
 from macwright.hw.formats import IntFormat, parse_format
 from macwright.hw.pe.accumulator import parse_int_acc
 from macwright.hw.pe.mac import Mac
@@ -78,15 +80,15 @@ class PackedMacSpec(UnitSpec):
         for role in ("act", "weight"):
             fmt = getattr(self, role)
             if not isinstance(fmt, IntFormat):
-                raise TypeError(f"packed_mac {role} format must be an integer format, not {fmt}")
+                raise RefusedType(f"packed_mac {role} format must be an integer format, not {fmt}")
             check_operand(fmt, role=role, unit="packed_mac", floats=False)
         if type(self.products) is not int or not 1 <= self.products <= 8:
-            raise ValueError(
+            raise RefusedInput(
                 f"Number of products must be an integer from 1 to 8, not {self.products!r}"
             )
         self.check_common(multipliers=("infer",), stages=2)
         if self.target not in ("generic", *CHAINS):
-            raise ValueError(
+            raise RefusedInput(
                 f"packed_mac target must be one of generic, {', '.join(CHAINS)}, not {self.target}"
             )
         if self.target in CHAINS:
@@ -120,15 +122,15 @@ class PackedMacSpec(UnitSpec):
         """Name of the Verilog module and key of the cost table."""
         return self.make_name(self.products, self.act, self.weight, self.acc)
 
-    def tuned(self, technology: str) -> "PackedMacSpec":
-        """The same function with the adders that suit a technology.
+    def tuned(self, target: str) -> "PackedMacSpec":
+        """The same function with the adders that suit a target.
 
         Raises
         ------
         ValueError
-            If the products do not fit a DSP block of that technology.
+            If the products do not fit a DSP block of that target.
         """
-        return replace(self, target=technology if technology in CHAINS else "generic")
+        return replace(self, target=target if check_target(target) in CHAINS else "generic")
 
     def create(self) -> "PackedMac":
         """Build the hardware."""
@@ -162,7 +164,7 @@ class PackedMac(Mac):
 
     def __init__(self, spec: PackedMacSpec) -> None:
         if not isinstance(spec, PackedMacSpec):
-            raise TypeError(f"PackedMac takes a PackedMacSpec, not {spec!r}")
+            raise RefusedType(f"PackedMac takes a PackedMacSpec, not {spec!r}")
         more = {"w": In(unsigned(spec.products * spec.weight.width))}
         acc = unsigned(spec.products * spec.acc.width)  # type: ignore[union-attr]
         super().__init__(spec, acc=acc, invalid=False, more=more)

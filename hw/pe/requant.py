@@ -7,6 +7,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from macwright.hw.errors import RefusedInput, RefusedType
 from macwright.hw.formats import FloatFormat, IntFormat, parse_format
 from macwright.hw.pe.operand import operand_shape
 from macwright.hw.pe.spec import UnitSpec, parse_bool, parse_int
@@ -75,34 +76,34 @@ class RequantSpec(UnitSpec):
     def __post_init__(self) -> None:
         self.check_common(multipliers=("infer",), stages=1)
         if self.target != "generic":
-            raise ValueError(f"requant target must be generic, not {self.target}")
+            raise RefusedInput(f"requant target must be generic, not {self.target}")
         for role, most in (("act", 64), ("acc", 32)):
             fmt = getattr(self, role)
             if not isinstance(fmt, IntFormat):
-                raise TypeError(f"requant {role} format must be an integer, not {fmt}")
+                raise RefusedType(f"requant {role} format must be an integer, not {fmt}")
             if fmt.width > most:
-                raise ValueError(f"requant {role} format must have 1 to {most} bits, not {fmt}")
+                raise RefusedInput(f"requant {role} format must have 1 to {most} bits, not {fmt}")
         if not self.act.signed:
-            raise ValueError(f"requant act format must be signed, not {self.act}")
+            raise RefusedInput(f"requant act format must be signed, not {self.act}")
         scale = self.weight
         if isinstance(scale, IntFormat):
             if scale.signed or scale.width > 32:
-                raise ValueError(
+                raise RefusedInput(
                     f"requant weight format must be unsigned, of 1 to 32 bits, not {scale}"
                 )
         elif not isinstance(scale, FloatFormat):
-            raise TypeError(f"requant weight format must be an integer or a float, not {scale}")
+            raise RefusedType(f"requant weight format must be an integer or a float, not {scale}")
         if self.rounding not in ("half_even", "half_up"):
-            raise ValueError(
+            raise RefusedInput(
                 f"requant rounding must be half_even or half_up, not {self.rounding!r}"
             )
         if type(self.shift_bits) is not int or not 1 <= self.shift_bits <= 6:
-            raise ValueError(
+            raise RefusedInput(
                 f"requant shift_bits must be an integer from 1 to 6, not {self.shift_bits!r}"
             )
         for role in ("bias", "zero"):
             if not isinstance(getattr(self, role), bool):
-                raise ValueError(
+                raise RefusedInput(
                     f"requant {role} must be true or false, not {getattr(self, role)!r}"
                 )
 
@@ -155,7 +156,7 @@ class Requant(wiring.Component):
 
     def __init__(self, spec: RequantSpec) -> None:
         if not isinstance(spec, RequantSpec):
-            raise TypeError(f"Requant takes a RequantSpec, not {spec!r}")
+            raise RefusedType(f"Requant takes a RequantSpec, not {spec!r}")
         self.spec: Any = spec
         ports: dict[str, Any] = {"x": In(signed(spec.act.width)), "scale": In(spec.weight.width)}
         ports |= {"bias": In(signed(spec.act.width))} if spec.bias else {}

@@ -9,9 +9,12 @@ from amaranth.lib.wiring import In
 from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.target import target_of
 from macwright.hw.arith.widths import range_width
+from macwright.hw.errors import RefusedInput, RefusedType
+from macwright.hw.formats import IntFormat
 from macwright.hw.pe.heap_spec import ModeSpec
 from macwright.hw.pe.mac import Mac
 from macwright.hw.pe.modes import add_signed_if, shape_of
+from macwright.hw.pe.operating_mode import OperatingMode
 from macwright.hw.pe.spec import parse_int
 
 __all__ = ["SerialMac", "SerialMacSpec"]
@@ -56,7 +59,7 @@ class SerialMacSpec(ModeSpec):
         self.check_int("act")
         self.check_int("weight", signed=True)
         if type(self.step) is not int or self.step not in (1, 2):
-            raise ValueError(f"serial_mac step must be 1 or 2, not {self.step!r}")
+            raise RefusedInput(f"serial_mac step must be 1 or 2, not {self.step!r}")
 
     def steps(self, bits: int) -> int:
         """Passes over the activations that weights of so many bits take."""
@@ -66,6 +69,14 @@ class SerialMacSpec(ModeSpec):
     def modes(self) -> dict[str, float]:
         """Products a cycle for each width of weights."""
         return {f"w{b}": self.lanes / self.steps(b) for b in range(1, self.weight.width + 1)}
+
+    def operating_modes(self) -> tuple[OperatingMode, ...]:
+        """Modes of the unit, the widest first; weights of one bit only if there are no others."""
+        narrowest = min(1, self.weight.width - 1)
+        return self.number_modes(
+            (f"w{b}", self.act, IntFormat(b), self.lanes, self.steps(b))
+            for b in range(self.weight.width, narrowest, -1)
+        )
 
     @property
     def macs_per_cycle(self) -> float:
@@ -136,7 +147,7 @@ class SerialMac(Mac):
 
     def __init__(self, spec: SerialMacSpec) -> None:
         if not isinstance(spec, SerialMacSpec):
-            raise TypeError(f"SerialMac takes a SerialMacSpec, not {spec!r}")
+            raise RefusedType(f"SerialMac takes a SerialMacSpec, not {spec!r}")
         more = {
             "a": In(unsigned(spec.lanes * spec.act.width)),
             "w": In(unsigned(spec.lanes * spec.step)),

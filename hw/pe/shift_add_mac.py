@@ -10,16 +10,19 @@ from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.multipliers import baugh_wooley, smallest_multiplier
 from macwright.hw.arith.target import target_of
 from macwright.hw.arith.widths import range_width
+from macwright.hw.errors import RefusedType
 from macwright.hw.formats import FloatFormat, IntFormat
 from macwright.hw.pe.mac import Mac
 from macwright.hw.pe.modes import shape_of
 from macwright.hw.pe.operand import has_specials
 from macwright.hw.pe.shift_add_product import FloatTerms, add_product
 from macwright.hw.pe.shift_add_spec import ShiftAddMacSpec
+from macwright.hw.pe.spec import builds
 
 __all__ = ["ShiftAddMac", "ShiftAddMacSpec"]
 
 
+@builds(ShiftAddMacSpec)
 class ShiftAddMac(Mac):
     """Sum of a group by shifts and additions, dequantised once: ``scale * (acc - zero * sum(a))``.
 
@@ -61,7 +64,7 @@ class ShiftAddMac(Mac):
 
     def __init__(self, spec: ShiftAddMacSpec) -> None:
         if not isinstance(spec, ShiftAddMacSpec):
-            raise TypeError(f"ShiftAddMac takes a ShiftAddMacSpec, not {spec!r}")
+            raise RefusedType(f"ShiftAddMac takes a ShiftAddMacSpec, not {spec!r}")
         more: dict[str, Any] = {}
         flag = has_specials(spec.act)
         if spec.scale is not None:

@@ -1,8 +1,9 @@
 """Specification of the shift-add unit."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+from macwright.hw.errors import RefusedInput, RefusedType
 from macwright.hw.formats import (
     ApotFormat,
     FloatFormat,
@@ -21,9 +22,6 @@ from macwright.hw.pe.operand import (
     range_width,
 )
 from macwright.hw.pe.spec import parse_int
-
-if TYPE_CHECKING:
-    from macwright.hw.pe.shift_add_mac import ShiftAddMac
 
 __all__ = ["ShiftAddMacSpec"]
 
@@ -99,23 +97,23 @@ class ShiftAddMacSpec(HeapSpec):
         if isinstance(self.weight, IntFormat):
             self.check_int("weight", most=4)
         elif not isinstance(self.weight, TernaryFormat | PotFormat | ApotFormat):
-            raise TypeError(
+            raise RefusedType(
                 "shift_add_mac weight format must be an integer of 1 to 4 bits, ternary, pot or "
                 f"apot, not {self.weight}"
             )
         if type(self.group) is not int or not 1 <= self.group <= 65536:
-            raise ValueError(f"Group must be an integer from 1 to 65536, not {self.group!r}")
+            raise RefusedInput(f"Group must be an integer from 1 to 65536, not {self.group!r}")
         if self.scale is not None:
             self.check_int("scale", signed=False)
         if self.zero is not None:
             self.check_int("zero")
             if self.scale is None:
-                raise ValueError(
+                raise RefusedInput(
                     f"shift_add_mac zero must be none without a scale, not {self.zero}"
                 )
         self.check_heap(self.group if self.acc is None else None, stages=1)
         if self.safe_terms < self.group:
-            raise ValueError(
+            raise RefusedInput(
                 f"shift_add_mac accumulator must hold a group of {self.group}, not {self.acc}"
             )
         self._check_total()
@@ -125,11 +123,11 @@ class ShiftAddMacSpec(HeapSpec):
         if self.total is None:
             object.__setattr__(self, "total", IntFormat(32 if needed <= 32 else 64))
         if not isinstance(self.total, IntFormat) or not self.total.signed:
-            raise TypeError(
+            raise RefusedType(
                 f"shift_add_mac total must be a signed integer format, not {self.total}"
             )
         if self.total.width < needed:
-            raise ValueError(
+            raise RefusedInput(
                 f"shift_add_mac total must hold one group of {self.group} (at least "
                 f"int{needed}), not {self.total}"
             )
@@ -169,9 +167,3 @@ class ShiftAddMacSpec(HeapSpec):
         """Name of the Verilog module and key of the cost table."""
         after = [self.scale, str(self.zero).lower(), self.total] if self.scale else ["bare"]
         return self.make_name(self.act, self.weight, f"g{self.group}", self.acc, *after)
-
-    def create(self) -> "ShiftAddMac":
-        """Build the hardware."""
-        from macwright.hw.pe.shift_add_mac import ShiftAddMac
-
-        return ShiftAddMac(self)

@@ -3,26 +3,40 @@
 import dataclasses
 import re
 from collections.abc import Callable
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
-from macwright.hw.arith.target import TARGETS
+from macwright.hw.arith.target import TARGETS, check_target
+from macwright.hw.errors import RefusedInput
+from macwright.hw.pe.operating_mode import OperatingMode
 
-__all__ = ["UnitSpec", "parse_bool", "parse_int"]
+__all__ = ["UnitSpec", "builds", "parse_bool", "parse_int"]
+
+_Hardware = TypeVar("_Hardware")
 
 
 def parse_bool(text: str) -> bool:
     """Read true or false."""
     words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
     if text.lower() not in words:
-        raise ValueError(f"must be true or false, not {text!r}")
+        raise RefusedInput(f"must be true or false, not {text!r}")
     return words[text.lower()]
 
 
 def parse_int(text: str) -> int:
     """Read a decimal integer."""
     if not re.fullmatch(r"[+-]?[0-9]{1,9}", text):
-        raise ValueError(f"must be an integer, not {text!r}")
+        raise RefusedInput(f"must be an integer, not {text!r}")
     return int(text)
+
+
+def builds(spec: type["UnitSpec"]) -> Callable[[type[_Hardware]], type[_Hardware]]:
+    """Class decorator: this is the hardware that `create` makes of a spec in another file."""
+
+    def register(hardware: type[_Hardware]) -> type[_Hardware]:
+        spec.component = hardware
+        return hardware
+
+    return register
 
 
 class UnitSpec:
@@ -37,6 +51,8 @@ class UnitSpec:
         Key in :data:`macwright.hw.pe.FAMILIES`.
     parsers : dict
         For each field that is not text: the function that reads its text.
+    component : callable
+        Makes the hardware; set by :func:`builds` where it is in another file.
 
     Examples
     --------
@@ -58,11 +74,20 @@ class UnitSpec:
         "pipeline": parse_int,
     }
 
+    component: ClassVar[Callable[[Any], Any]]
+
+    act: Any
+    weight: Any
     multiplier: str
     target: str
     en: bool
     rst: bool
     pipeline: int
+
+    @property
+    def name(self) -> str:
+        """Name of the Verilog module and key of the cost table."""
+        raise NotImplementedError
 
     def to_fields(self) -> dict[str, str | int | bool]:
         """Every field by name; formats as their names, so that the result is JSON."""
@@ -82,14 +107,14 @@ class UnitSpec:
         values = {}
         for name, value in fields.items():
             if name not in parsers:
-                raise ValueError(
+                raise RefusedInput(
                     f"Field of {cls.family} must be one of {', '.join(parsers)}, not {name!r}"
                 )
             try:
                 values[name] = parsers[name](value) if isinstance(value, str) else value
             except ValueError as error:
                 text = str(error)
-                raise ValueError(
+                raise RefusedInput(
                     f"Unit {name} {text}" if text.startswith("must") else text
                 ) from None
         return cls(**values)
@@ -104,22 +129,49 @@ class UnitSpec:
         """Products per clock cycle."""
         return 1
 
-    def tuned(self, technology: str) -> Self:
-        """The same function with the multiplier and adders that suit a technology."""
+    @property
+    def row(self) -> str:
+        """Name of the cost row."""
+        return self.name
+
+    def operating_modes(self) -> tuple[OperatingMode, ...]:
+        """Modes of the unit, the widest first; one if it has no choice.
+
+        Weights of one bit, of which no format is -1 and 1, are left out where there are wider
+        ones.
+        """
+        return (OperatingMode(spec=self, act=self.act, weight=self.weight),)
+
+    def tuned(self, target: str) -> Self:
+        """The same function with the multiplier and adders that suit a target.
+
+        Parameters
+        ----------
+        target : str
+            One of :data:`macwright.hw.arith.target.TARGETS`. That of a technology is
+            `target_of_technology` of :mod:`macwright.costmodel.technology.catalogue`.
+        """
+        check_target(target)
         return self
+
+    def create(self) -> Any:
+        """Build the hardware."""
+        return self.component(self)
 
     def check_common(self, *, multipliers: tuple[str, ...], stages: int) -> None:
         """Check the fields that every family has."""
         for name, allowed in (("multiplier", multipliers), ("target", TARGETS)):
             if getattr(self, name) not in allowed:
-                raise ValueError(
+                raise RefusedInput(
                     f"Unit {name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}"
                 )
         for name in ("en", "rst"):
             if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"Unit {name} must be true or false, not {getattr(self, name)!r}")
+                raise RefusedInput(
+                    f"Unit {name} must be true or false, not {getattr(self, name)!r}"
+                )
         if type(self.pipeline) is not int or not 0 <= self.pipeline <= stages:
-            raise ValueError(
+            raise RefusedInput(
                 f"Unit pipeline must be an integer from 0 to {stages} (register stages before the "
                 f"accumulator), not {self.pipeline!r}"
             )

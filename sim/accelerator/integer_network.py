@@ -21,6 +21,7 @@ from macwright.hw.accelerator.network import (
     Table,
     Transpose,
 )
+from macwright.hw.errors import RefusedInput, RefusedType
 from macwright.sim.accelerator.products import LayerWeights, sum_type, taps
 from macwright.sim.accelerator.rounding import requantise
 
@@ -110,12 +111,12 @@ class IntegerModel:
         edge = self.network.edge(self.network.input)
         levels = np.asarray(levels)
         if levels.shape[1:] != edge.shape or not len(levels) or levels.dtype.kind not in "iu":
-            raise ValueError(
+            raise RefusedInput(
                 f"Input of {self.network.name} must be integers of shape (samples, "
                 f"{', '.join(map(str, edge.shape))}), not {levels.dtype} of {levels.shape}"
             )
         if levels.min() < edge.low or levels.max() > edge.high:
-            raise ValueError(
+            raise RefusedInput(
                 f"Input of {self.network.name} must be levels from {edge.low} to {edge.high}, "
                 f"not from {levels.min()} to {levels.max()}"
             )
@@ -206,7 +207,7 @@ class IntegerModel:
             shape = self.network.edge(node.output).shape
             moved = np.ascontiguousarray(np.moveaxis(first, -1, 1)).reshape(len(first), *shape)
             return np.moveaxis(moved, 1, -1)
-        raise TypeError(f"Node {node.name} must be of a kind that can be run, not {node.kind}")
+        raise RefusedType(f"Node {node.name} must be of a kind that can be run, not {node.kind}")
 
     def _size(self, node: Node) -> int:
         """Numbers that a node handles for one sample."""

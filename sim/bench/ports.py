@@ -9,7 +9,7 @@ from cocotb.triggers import FallingEdge
 from macwright.hw.formats import FloatFormat
 from macwright.sim.bench.driver import Driver
 from macwright.sim.bench.mac import finite_corners
-from macwright.sim.golden.port_models import port_model
+from macwright.sim.families import verification
 
 __all__ = ["TESTS", "PortDriver", "controls", "corners", "limits", "sums"]
 
@@ -26,7 +26,7 @@ class PortDriver(Driver):
 
     def __init__(self, dut: Any, spec: Any) -> None:
         self.spec = spec
-        self.model: Any = port_model(spec)
+        self.model: Any = verification(spec).model(spec)
         self.inputs = dict.fromkeys((*self.model.data, *self.model.controls), 0)
         self.inputs |= {"clear": 1} if hasattr(dut, "clear") else {}
         self.inputs |= {"en": 1} if spec.en else {}

@@ -6,12 +6,10 @@ formats and specifications, never a component, and shares no arithmetic with the
 
 from typing import Any
 
-from macwright.hw.formats import FloatFormat
 from macwright.sim.golden.decode import Special, decode, legal_codes
 from macwright.sim.golden.dot import DotModel, lane_codes
 from macwright.sim.golden.float_mac import FloatMacModel
 from macwright.sim.golden.mac import IntMacModel, MacModel, MinifloatMacModel
-from macwright.sim.golden.port_models import PORT_MODELS, port_model
 
 __all__ = [
     "DotModel",
@@ -25,11 +23,6 @@ __all__ = [
     "lane_codes",
     "legal_codes",
 ]
-
-_MODELS: dict[str, type[MacModel]] = {
-    "int_mac": IntMacModel,
-    "minifloat_mac": MinifloatMacModel,
-}
 
 
 def golden_model(spec: Any) -> Any:
@@ -55,10 +48,7 @@ def golden_model(spec: Any) -> Any:
     >>> hex(model.acc)
     '0xffffffff'
     """
-    if spec.family in PORT_MODELS:
-        return port_model(spec)
-    if spec.family == "dot":
-        return DotModel(spec)
-    if spec.family == "minifloat_mac" and isinstance(spec.acc, FloatFormat):
-        return FloatMacModel(spec)
-    return _MODELS[spec.family](spec)
+    # Families know the models; this is where users look for them.
+    from macwright.sim.families import verification
+
+    return verification(spec).model(spec)

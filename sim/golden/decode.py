@@ -7,7 +7,8 @@ against.
 from functools import lru_cache
 from typing import Any
 
-from macwright.hw.formats import BinaryFormat, FloatFormat, TernaryFormat
+from macwright.hw.errors import RefusedType
+from macwright.hw.formats import BinaryFormat, FloatFormat, IntFormat, TernaryFormat
 
 __all__ = ["Special", "decode", "decode_all", "legal_codes"]
 
@@ -28,6 +29,8 @@ def decode(fmt: Any, code: int) -> tuple[int, int] | Special:
         return (1 if code else -1), 0
     if isinstance(fmt, FloatFormat):
         return _decode_float(fmt, code)
+    if not isinstance(fmt, IntFormat | TernaryFormat):
+        raise RefusedType(f"Format to decode must be an integer or a minifloat, not {fmt}")
     negative = isinstance(fmt, TernaryFormat) or fmt.signed
     return (code - 2**fmt.width if negative and code >= 2 ** (fmt.width - 1) else code), 0
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import BlockFormat, FloatFormat
 from macwright.hw.formats.scaled import FixedFormat
 from macwright.sim.golden.float_sums import rounded_sums
@@ -73,7 +74,7 @@ def _check(spec: Any) -> None:
     if not isinstance(spec.acc, FloatFormat):
         bits = max(bits, spec.acc.width)
     if bits > 53:
-        raise ValueError(f"Sum of lanes must fit the 53 bits of a float64, not take {bits}")
+        raise RefusedInput(f"Sum of lanes must fit the 53 bits of a float64, not take {bits}")
 
 
 def _values(fmt: Any, codes: NDArray[np.int64]) -> NDArray[np.float64]:

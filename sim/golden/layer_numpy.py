@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import FloatFormat, Format
 from macwright.sim.golden.dot_numpy import dot_sums
 from macwright.sim.golden.float_sums import rounded_sums
@@ -65,7 +66,7 @@ def layer_sums(
     codes = np.asarray(a, dtype=np.int64), np.asarray(w, dtype=np.int64)
     float_acc = isinstance(spec.acc, FloatFormat)
     if not float_acc and spec.acc.width > 63:
-        raise ValueError(f"Accumulator must have at most 63 bits, not {spec.acc.width}")
+        raise RefusedInput(f"Accumulator must have at most 63 bits, not {spec.acc.width}")
     if spec.family == "dot" and (float_acc or spec.window is not None):
         return _dot(spec, *codes, a_scale=a_scale, w_scale=w_scale)
     x, y = (act or spec.act).decode(codes[0]), (weight or spec.weight).decode(codes[1])
@@ -136,7 +137,7 @@ def _dot(
     """Cycle by cycle, as many rows of `a` at a time as memory allows."""
     (m, k), n = a.shape, w.shape[1]
     if k % spec.lanes:
-        raise ValueError(f"Length of the sums must be a multiple of {spec.lanes} lanes, not {k}")
+        raise RefusedInput(f"Length of the sums must be a multiple of {spec.lanes} lanes, not {k}")
     cycles = k // spec.lanes
     weights = w.reshape(cycles, spec.lanes, 1, n)
     scales: dict[str, Any] = {}

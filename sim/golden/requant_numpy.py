@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import IntFormat
 
 __all__ = ["requant_results"]
@@ -56,7 +57,7 @@ def requant_results(
         scale_bits = fmt.man_bits + 1
     bits = spec.act.width + spec.bias + scale_bits - 1
     if bits > 62:
-        raise ValueError(f"Product of sum and scale must have at most 62 bits, not {bits}")
+        raise RefusedInput(f"Product of sum and scale must have at most 62 bits, not {bits}")
     product = (np.asarray(x, dtype=np.int64) + np.asarray(bias, dtype=np.int64)) * number
     product, right = np.broadcast_arrays(product, right)
     rounded = _shifted(product, np.clip(right, 0, 63), half_up=spec.rounding == "half_up")

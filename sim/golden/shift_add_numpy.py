@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from macwright.hw.errors import RefusedInput
 from macwright.sim.golden.matmul import wrapping_matmul
 
 __all__ = ["group_sums", "group_totals"]
@@ -59,7 +60,7 @@ def group_totals(
         If the total has more than 63 bits.
     """
     if spec.total.width > 63:
-        raise ValueError(f"Total must have at most 63 bits, not {spec.total.width}")
+        raise RefusedInput(f"Total must have at most 63 bits, not {spec.total.width}")
     acts, weights = _values(spec, a, w)
     parts = _groups(spec, acts.shape[1])
     shape = (len(parts), weights.shape[1])

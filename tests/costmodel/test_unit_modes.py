@@ -9,9 +9,9 @@ from macwright.costmodel.power import unit as energy_module
 from macwright.costmodel.stimulus.layer import LayerOperands
 from macwright.costmodel.stimulus.modes import CYCLES, TERMS, mode_streams
 from macwright.costmodel.stimulus.named import layer_streams, named_streams
+from macwright.costmodel.tables.default_units import SWITCHED, switched_unit
 from macwright.costmodel.tables.lookup import costs, load_table
 from macwright.costmodel.technology.catalogue import LIBERTY_NAMES
-from macwright.costmodel.unit_modes import SWITCHED, switched_unit, unit_modes
 from macwright.hw.pe import FAMILIES, SerialMacSpec, spec_from_fields
 from macwright.sim.golden import golden_model
 
@@ -57,7 +57,7 @@ def kinds(mode):
 @pytest.mark.parametrize("text", UNITS)
 def test_each_mode_sums_the_products_drawn(text):
     spec = switched_unit(text)
-    modes = unit_modes(spec)
+    modes = spec.operating_modes()
     for mode, lane in itertools.product(modes, (0, 17)):
         assert mode.macs_per_cycle == spec.modes[mode.label]
         for kind in kinds(mode):
@@ -94,7 +94,7 @@ def check_digits(spec, mode, at, kind, lane):
 
 def test_modes_are_from_wide_to_narrow_and_have_their_own_rows():
     for text in UNITS:
-        modes = unit_modes(switched_unit(text))
+        modes = switched_unit(text).operating_modes()
         assert modes[0].row == modes[0].name
         assert modes[0].weight == modes[0].spec.weight
         for wide, narrow in itertools.pairwise(modes):
@@ -102,14 +102,14 @@ def test_modes_are_from_wide_to_narrow_and_have_their_own_rows():
             assert narrow.row == f"{narrow.name}@{narrow.label}"
             for role in ("act", "weight"):
                 assert getattr(wide, role).max >= getattr(narrow, role).max
-    (only,) = unit_modes(spec_from_fields("int_mac", {}))
+    (only,) = spec_from_fields("int_mac", {}).operating_modes()
     assert (only.label, only.macs_per_cycle, only.row) == ("", 1, only.spec.name)
 
 
 def test_energy_of_a_unit_is_that_of_its_widest_mode(monkeypatch):
     asked = []
     monkeypatch.setattr(energy_module, "mode_streams", lambda mode, _: asked.append(mode) or {})
-    modes = unit_modes(switched_unit("serial_mac"))
+    modes = switched_unit("serial_mac").operating_modes()
     for spec in (modes[0].spec, modes[3]):
         energy_module.unit_streams(None, spec, "gauss")  # type: ignore[arg-type]
     assert asked == [modes[0], modes[3]]
@@ -120,7 +120,7 @@ def test_energy_of_a_unit_is_that_of_its_widest_mode(monkeypatch):
 )
 def test_modes_ship_with_less_energy_the_narrower(technology):
     for text in SWITCHED:
-        modes = unit_modes(switched_unit(text))
+        modes = switched_unit(text).operating_modes()
         rows = costs(modes, technology).set_index("unit")
         assert set(rows.source) == {"shipped"}
         assert rows.area.nunique() == 1

@@ -13,7 +13,7 @@ from helpers.proof import prove
 
 from macwright.costmodel.characterize.many import characterize
 from macwright.hw.arith.packing import Packing
-from macwright.hw.files import ToolError
+from macwright.hw.errors import ToolError
 from macwright.hw.formats import parse_format
 from macwright.hw.pe import spec_from_fields
 

@@ -21,7 +21,7 @@ from macwright.hw.arith.normalise import (
 )
 from macwright.hw.arith.prefix import ADDERS, prefix_add
 from macwright.hw.arith.target import target_of
-from macwright.hw.files import ToolError
+from macwright.hw.errors import ToolError
 from macwright.hw.formats import parse_format
 from macwright.hw.pe.product import split
 

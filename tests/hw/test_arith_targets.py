@@ -10,6 +10,7 @@ from fractions import Fraction
 import pytest
 from helpers.paths import ROOT
 
+from macwright.costmodel.technology.catalogue import target_of_technology
 from macwright.hw.formats import parse_format
 from macwright.hw.pe.int_mac import IntMacSpec
 from macwright.hw.pe.minifloat_mac import MinifloatMacSpec
@@ -182,5 +183,5 @@ def test_int_heaps(multiplier, adder, target, tmp_path):
 @pytest.mark.parametrize(("name", "drop"), [("e2m1fn", 0), ("e3m2fn", 2), ("e4m2", 0)])
 def test_minifloat_arrays(name, drop, technology, tmp_path):
     fmt = parse_format(name)
-    spec = MinifloatMacSpec(act=fmt, weight=fmt, drop=drop).tuned(technology)
+    spec = MinifloatMacSpec(act=fmt, weight=fmt, drop=drop).tuned(target_of_technology(technology))
     run(spec, float_values, tmp_path, Fraction(2) ** spec.acc_exponent)

@@ -10,7 +10,7 @@ import pytest
 from helpers.paths import ROOT
 
 from macwright.costmodel.characterize.yosys import find_yosys, run_yosys
-from macwright.hw.files import ToolError
+from macwright.hw.errors import ToolError
 from macwright.hw.registry import registry
 from macwright.hw.verilog import unit_verilog
 from macwright.sim.simulators import find_simulator

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from macwright.hw.files import ToolError
+from macwright.hw.errors import ToolError
 from macwright.hw.pe import spec_from_fields
 from macwright.sim.batch import write_batch
 from macwright.sim.runner import simulate

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from macwright.hw.files import ToolError
+from macwright.hw.errors import ToolError
 from macwright.hw.pe import spec_from_fields
 from macwright.hw.registry import registry
 from macwright.sim.generate import write_unit

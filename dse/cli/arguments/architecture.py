@@ -4,6 +4,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from macwright.dse.cli.arguments.limits import parse_limit
+from macwright.hw.errors import RefusedInput
 
 if TYPE_CHECKING:
     from macwright.costmodel.technology.record import TechnologyRecord
@@ -61,22 +62,22 @@ def architecture(args: argparse.Namespace) -> Any:
                 given[name] = tuple(kind(part) for part in text.split(","))
             except ValueError:
                 flag = f"--{option.replace('_', '-')}"
-                raise ValueError(f"Option {flag} must be N,N,..., not {text!r}") from None
+                raise RefusedInput(f"Option {flag} must be N,N,..., not {text!r}") from None
     if args.types is not None:
         given["types"] = args.types
     if args.switched is not None:
         given["switched"] = () if args.switched == ["none"] else tuple(args.switched)
     if given and args.architecture != "temporal":
-        raise ValueError(
+        raise RefusedInput(
             "Options --types, --array-rows, --array-columns, --buffers-kib and --switched must "
             "come with --architecture temporal"
         )
     if args.clock_mhz is not None:
         if args.architecture is None:
-            raise ValueError("Option --clock-mhz must come with --architecture")
+            raise RefusedInput("Option --clock-mhz must come with --architecture")
         given["clock_mhz"] = args.clock_mhz
     if args.time_limit is not None and not args.time_limit > 0:
-        raise ValueError(f"Time limit must be above 0 seconds, not {args.time_limit}")
+        raise RefusedInput(f"Time limit must be above 0 seconds, not {args.time_limit}")
     if args.architecture is None:
         return None
     return Temporal(**given) if args.architecture == "temporal" else Dataflow(**given)
@@ -106,13 +107,13 @@ def objectives(args: argparse.Namespace, technology: "TechnologyRecord") -> tupl
     default = "area" if args.architecture else "area_time"
     names = args.objective or [default]
     if len(names) > 2:
-        raise ValueError(f"Objectives must be one or two costs, not {len(names)}")
+        raise RefusedInput(f"Objectives must be one or two costs, not {len(names)}")
     for name in names:
         if name not in columns:
-            raise ValueError(f"Objective must be one of {', '.join(columns)}, not {name!r}")
+            raise RefusedInput(f"Objective must be one of {', '.join(columns)}, not {name!r}")
     names = [columns[name] for name in names]
     if len(set(names)) < len(names):
-        raise ValueError(f"Objectives must be different, not {names[0]!r} twice")
+        raise RefusedInput(f"Objectives must be different, not {names[0]!r} twice")
     return names[0], names[1] if len(names) > 1 else None
 
 
@@ -126,7 +127,7 @@ def budgets(args: argparse.Namespace, technology: "TechnologyRecord") -> tuple[A
     for text in args.budget:
         name, sign, value = parse_limit(text, "Budget")
         if name not in columns:
-            raise ValueError(f"Budget column must be one of {', '.join(columns)}, not {name!r}")
+            raise RefusedInput(f"Budget column must be one of {', '.join(columns)}, not {name!r}")
         column = name if name == "throughput_fps" else columns[name]
         one = Budget(column, max=value) if sign == "<=" else Budget(column, min=value)
         found.append(one)

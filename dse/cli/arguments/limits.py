@@ -2,6 +2,8 @@
 
 import re
 
+from macwright.hw.errors import RefusedInput
+
 __all__ = ["parse_limit"]
 
 LIMIT = re.compile(r"(?P<name>.+?)\s*(?P<sign><=|>=)\s*(?P<value>[^<>=]+)")
@@ -26,4 +28,4 @@ def parse_limit(text: str, what: str) -> tuple[str, str, float]:
             return match["name"], match["sign"], float(match["value"])
     except ValueError:
         pass
-    raise ValueError(f"{what} must be 'NAME<=NUMBER' or 'NAME>=NUMBER', not {text!r}")
+    raise RefusedInput(f"{what} must be 'NAME<=NUMBER' or 'NAME>=NUMBER', not {text!r}")

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from macwright.hw.errors import RefusedInput
+
 __all__ = ["add_loss_arguments", "loss_settings"]
 
 
@@ -64,23 +66,25 @@ def loss_settings(args: argparse.Namespace) -> dict[str, Any]:
     from macwright.dse.sensitivity.metrics import METRICS
 
     if args.refine < 0 or not 0 <= args.held_out <= 0.5:
-        raise ValueError(
+        raise RefusedInput(
             "Options must be --refine of at least 0 and --held-out from 0 to 0.5, not "
             f"{args.refine} and {args.held_out}"
         )
     if args.sensitivity is not None and args.metric is not None:
-        raise ValueError("Losses must be given by --sensitivity or measured by --metric, not both")
+        raise RefusedInput(
+            "Losses must be given by --sensitivity or measured by --metric, not both"
+        )
     metric = args.metric or "logit_mse"
     if metric not in METRICS:
-        raise ValueError(f"Option --metric must be one of {', '.join(METRICS)}, not {metric!r}")
+        raise RefusedInput(f"Option --metric must be one of {', '.join(METRICS)}, not {metric!r}")
     if args.pairs < 0:
-        raise ValueError(f"Option --pairs must be at least 0, not {args.pairs}")
+        raise RefusedInput(f"Option --pairs must be at least 0, not {args.pairs}")
     if args.rank < 0 or 0 < args.rank < 3:
-        raise ValueError(f"Option --rank must be 0, or 3 at least to rank, not {args.rank}")
+        raise RefusedInput(f"Option --rank must be 0, or 3 at least to rank, not {args.rank}")
     others = ("sensitivity", "metric", "refine", "architecture")
     given = [f"--{name}" for name in others if getattr(args, name)]
     if args.pairs and given:
-        raise ValueError(f"Option --pairs must come without {', '.join(given)}")
+        raise RefusedInput(f"Option --pairs must come without {', '.join(given)}")
     return {
         "pairs": args.pairs,
         "rank": args.rank,

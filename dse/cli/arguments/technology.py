@@ -5,6 +5,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from macwright.costmodel.technology.catalogue import find_technology, technology_help
+from macwright.hw.errors import RefusedInput
 
 if TYPE_CHECKING:
     from macwright.costmodel.technology.technology import Technology
@@ -39,7 +40,7 @@ def given_technology(args: argparse.Namespace) -> "Technology":
 
     if args.liberty is None:
         if args.node_nm is not None:
-            raise ValueError("Option --node-nm must come with --liberty")
+            raise RefusedInput("Option --node-nm must come with --liberty")
         return find_technology(args.technology or "gates")
     technology = liberty_technology(
         args.liberty.split(","), name=args.technology or "", node_nm=args.node_nm

@@ -2,6 +2,8 @@
 
 import argparse
 
+from macwright.hw.errors import RefusedInput
+
 __all__ = ["add_unit_arguments", "unit_fields"]
 
 #: Options whose names are not the fields'.
@@ -49,7 +51,7 @@ def unit_fields(args: argparse.Namespace) -> dict[str, str]:
     for text in args.set:
         name, sign, value = text.partition("=")
         if not sign:
-            raise ValueError(f"--set must be given FIELD=VALUE, not {text!r}")
+            raise RefusedInput(f"--set must be given FIELD=VALUE, not {text!r}")
         fields[_ALIASES.get(name) or name] = value
     if "terms" in fields:
         fields.setdefault("acc", "exact")

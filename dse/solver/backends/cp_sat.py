@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ortools.sat.python import cp_model
 
 from macwright.dse.solver.model.problem import Groups
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["CpSatResult", "Pair", "solve_cpsat"]
 
@@ -125,7 +126,9 @@ def solve_cpsat(
     # Each term was rounded down by less than one unit of the shift.
     error = (len(start) - 1 + len(pairs)) * ((1 << shift) - 1)
     if status == cp_model.MODEL_INVALID:
-        raise ValueError("Totals over all options must be below 2**63 for CP-SAT; use larger units")
+        raise RefusedInput(
+            "Totals over all options must be below 2**63 for CP-SAT; use larger units"
+        )
     if status == cp_model.INFEASIBLE:
         return CpSatResult(None, 0, True, 0)
     bound = offset + (round(solver.best_objective_bound) << shift)

@@ -13,6 +13,7 @@ from ortools.linear_solver import pywraplp
 
 from macwright.dse.solver.backends.cp_sat import Pair
 from macwright.dse.solver.model.problem import Groups
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["SOLVERS", "LinearResult", "solve_linear"]
 
@@ -72,7 +73,7 @@ def solve_linear(
         Value of `time.perf_counter` at which to stop.
     """
     if solver not in SOLVERS:
-        raise ValueError(f"Solver must be one of {', '.join(SOLVERS)}, not {solver!r}")
+        raise RefusedInput(f"Solver must be one of {', '.join(SOLVERS)}, not {solver!r}")
     model = pywraplp.Solver.CreateSolver(SOLVERS[solver])
     if solver == "highs":
         # Its banner would go to standard output, between the lines of --json.

@@ -7,6 +7,8 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from macwright.hw.errors import RefusedInput
+
 __all__ = ["MergedFront", "merge_front", "undominated"]
 
 Ints = NDArray[np.int64]
@@ -116,7 +118,7 @@ def merge_front(
             best = undominated(new_cost, new_loss)
             new_cost, new_loss, code = new_cost[best], new_loss[best], code[best]
         if not code.size:
-            raise ValueError("No allocation is within the limits")
+            raise RefusedInput("No allocation is within the limits")
         most = most_points if perf_counter() < deadline else min(most_points, LATE_POINTS)
         if code.size > most:
             best, factor = _thinned(np.arange(code.size), new_loss, most)

@@ -17,6 +17,7 @@ from macwright.dse.solver.model.scaling import Scaled
 from macwright.dse.solver.model.solution import Outcome, Solution, gap_of, make_solution
 from macwright.dse.solver.model.table import OptionTable
 from macwright.dse.solver.reduce.dominance import keep_undominated
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["best_dataflow", "choose_dataflow"]
 
@@ -80,7 +81,7 @@ def best_dataflow(
     times = table.column(slowest)
     limits = [b for b in budgets if isinstance(b, Budget) and b.column == slowest]
     if any(limit.min is not None for limit in limits):
-        raise ValueError(f"Limit of {slowest!r} must be a max, not a min")
+        raise RefusedInput(f"Limit of {slowest!r} must be a max, not a min")
     most = min((limit.max for limit in limits if limit.max is not None), default=float("inf"))
     others = [b for b in budgets if b not in limits]
     by_time = objective == slowest

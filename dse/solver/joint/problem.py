@@ -10,6 +10,7 @@ from macwright.dse.solver.model.problem import Budget, Count, Groups, Row, group
 from macwright.dse.solver.model.scaling import Scaled, scale
 from macwright.dse.solver.model.solution import Solution
 from macwright.dse.solver.model.table import OptionTable
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["ArrayShape", "JointChoice", "area_limit", "groups_of_arrays", "with_columns"]
 
@@ -41,10 +42,10 @@ class ArrayShape:
 
     def __post_init__(self) -> None:
         if not self.area:
-            raise ValueError(f"Array {self.name!r} must have one unit type or more, not none")
+            raise RefusedInput(f"Array {self.name!r} must have one unit type or more, not none")
         for what, area in (*self.area.items(), ("fixed area", self.fixed_area)):
             if not 0 <= area < float("inf"):
-                raise ValueError(
+                raise RefusedInput(
                     f"Area of {what!r} in array {self.name!r} must be at least 0 and finite, "
                     f"not {area}"
                 )
@@ -89,13 +90,13 @@ def _stacked(table: OptionTable, arrays: Sequence[ArrayShape], name: str) -> NDA
         given = array.columns.get(name)
         column = table.column(name) if given is None else np.asarray(given, np.float64)
         if column.shape != (table.n_rows,):
-            raise ValueError(
+            raise RefusedInput(
                 f"Column {name!r} of array {array.name!r} must have {table.n_rows} values, one for "
                 f"each option, not shape {column.shape}"
             )
         wrong = np.flatnonzero(~(np.isfinite(column) & (column >= 0)))
         if wrong.size:
-            raise ValueError(
+            raise RefusedInput(
                 f"{name!r} of {table.where(int(wrong[0]))} on array {array.name!r} must be "
                 f"finite and at least 0, not {column[wrong[0]]}"
             )
@@ -113,7 +114,7 @@ def area_limit(budgets: Sequence[Budget | Count], area: str) -> float:
     """
     limits = [b for b in budgets if isinstance(b, Budget) and b.column == area]
     if any(limit.min is not None for limit in limits):
-        raise ValueError(f"Limit of {area!r} must be a max, not a min")
+        raise RefusedInput(f"Limit of {area!r} must be a max, not a min")
     return min((limit.max for limit in limits if limit.max is not None), default=float("inf"))
 
 

@@ -11,6 +11,7 @@ from macwright.dse.solver.exact.type_sets import MOST_SETS
 from macwright.dse.solver.joint.problem import ArrayShape
 from macwright.dse.solver.model.problem import LIMIT_ROUNDING, Groups
 from macwright.dse.solver.reduce.dominance import keep_undominated
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["Place", "place_on"]
 
@@ -92,7 +93,7 @@ def _sets(
     """
     n = len(areas)
     if sum(comb(n, size) for size in range(1, most + 1)) > MOST_SETS:
-        raise ValueError(
+        raise RefusedInput(
             f"Unit types must have at most {MOST_SETS} sets of at most {most}, not more: "
             f"there are {n} types"
         )

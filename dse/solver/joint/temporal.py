@@ -23,6 +23,7 @@ from macwright.dse.solver.joint.subproblems import Place, place_on
 from macwright.dse.solver.model.problem import Budget, Count, Groups
 from macwright.dse.solver.model.solution import Outcome, make_solution
 from macwright.dse.solver.model.table import OptionTable
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["best_temporal", "choose_temporal"]
 
@@ -144,14 +145,14 @@ def best_temporal(
 
 def _check(table: OptionTable, arrays: Sequence[ArrayShape], types: int, area: str) -> None:
     if types < 1:
-        raise ValueError(f"Number of types must be at least 1, not {types}")
+        raise RefusedInput(f"Number of types must be at least 1, not {types}")
     if not arrays:
-        raise ValueError("Arrays must be one or more, not none")
+        raise RefusedInput("Arrays must be one or more, not none")
     if area in table.values:
-        raise ValueError(f"Shared area must not be a column of the options, not {area!r}")
+        raise RefusedInput(f"Shared area must not be a column of the options, not {area!r}")
     names = [array.name for array in arrays]
     if len(set(names)) < len(names):
-        raise ValueError("Names of the arrays must be all different, not some twice")
+        raise RefusedInput("Names of the arrays must be all different, not some twice")
 
 
 def _search(places: list[Place], deadline: float) -> tuple[Place | None, Outcome]:

@@ -9,6 +9,7 @@ import numpy as np
 from macwright.dse.solver.backends.cp_sat import Pair
 from macwright.dse.solver.model.problem import Groups
 from macwright.dse.solver.model.scaling import Scaled
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["PairTerm", "pair_total", "scaled_pairs"]
 
@@ -62,18 +63,20 @@ def scaled_pairs(groups: Groups, terms: Iterable[PairTerm]) -> tuple[list[Pair],
         found = []
         for layer, option in ((layer_a, option_a), (layer_b, option_b)):
             if layer not in index:
-                raise ValueError(f"Layer of a pair must be in the table, not {layer!r}")
+                raise RefusedInput(f"Layer of a pair must be in the table, not {layer!r}")
             row = rows.get((index[layer], option))
             if row is None:
-                raise ValueError(f"Option of a pair must be one of layer {layer!r}, not {option!r}")
+                raise RefusedInput(
+                    f"Option of a pair must be one of layer {layer!r}, not {option!r}"
+                )
             found.append(row)
         if layer_a == layer_b:
-            raise ValueError(f"Pair must be of two layers, not of {layer_a!r} twice")
+            raise RefusedInput(f"Pair must be of two layers, not of {layer_a!r} twice")
         if not isfinite(value):
-            raise ValueError(f"Loss of a pair must be a finite number, not {value}")
+            raise RefusedInput(f"Loss of a pair must be a finite number, not {value}")
         key = (min(found), max(found))
         if key in seen:
-            raise ValueError(
+            raise RefusedInput(
                 f"Pair of {layer_a!r} {option_a!r} and {layer_b!r} {option_b!r} "
                 "must be given once, not twice"
             )
@@ -83,7 +86,9 @@ def scaled_pairs(groups: Groups, terms: Iterable[PairTerm]) -> tuple[list[Pair],
             continue
         product = value * groups.objective.factor
         if abs(product) >= 2.0**52:
-            raise ValueError(f"Loss of a pair must be comparable with the others, not {value:.3g}")
+            raise RefusedInput(
+                f"Loss of a pair must be comparable with the others, not {value:.3g}"
+            )
         whole = round(product)
         error += abs(whole - product) / groups.objective.factor
         if group_of[first] == group_of[second]:

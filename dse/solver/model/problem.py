@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from macwright.dse.solver.model.scaling import Scaled, scale
 from macwright.dse.solver.model.table import OptionTable
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["Budget", "Count", "Groups", "Row", "group"]
 
@@ -63,14 +64,16 @@ class Count:
 
 def _check_limits(what: str, least: float | None, most: float | None) -> None:
     if least is None and most is None:
-        raise ValueError(f"A {what} must have a min or a max, not neither")
+        raise RefusedInput(f"A {what} must have a min or a max, not neither")
     if least == inf or most == -inf:
-        raise ValueError(f"Limit of the {what} must be a number that a total can meet, not inf")
+        raise RefusedInput(f"Limit of the {what} must be a number that a total can meet, not inf")
     for limit in (least, most):
         if limit is not None and isnan(limit):
-            raise ValueError(f"Limit of the {what} must be a number, not nan")
+            raise RefusedInput(f"Limit of the {what} must be a number, not nan")
     if least is not None and most is not None and least > most:
-        raise ValueError(f"Min of the {what} must be at most its max {most:.10g}, not {least:.10g}")
+        raise RefusedInput(
+            f"Min of the {what} must be at most its max {most:.10g}, not {least:.10g}"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +179,7 @@ def group(
     counts = np.bincount(table.layer_of_row[rows], minlength=len(table.layers))
     if (counts == 0).any():
         layer = table.layers[int(np.flatnonzero(counts == 0)[0])]
-        raise ValueError(f"Layer {layer!r} must keep one allowed option or more, not none")
+        raise RefusedInput(f"Layer {layer!r} must keep one allowed option or more, not none")
     start = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
     cache: dict[str, Scaled] = {}
 
@@ -191,7 +194,7 @@ def group(
             names = np.asarray(table.label(budget.column), object)[rows]
             matches = {name for name in set(names) if fnmatchcase(name, budget.pattern)}
             if not matches:
-                raise ValueError(
+                raise RefusedInput(
                     f"Count must be of the {budget.column} of some layer, not {budget.pattern!r}"
                 )
             hit = np.array([name in matches for name in names], np.int64)
@@ -250,14 +253,14 @@ def _allowed(table: OptionTable, allow: Mapping[str, Iterable[str]]) -> Ints:
     for pattern, options in allow.items():
         layers = [i for i, name in enumerate(table.layers) if fnmatchcase(name, pattern)]
         if not layers:
-            raise ValueError(f"Allowed options must be for a layer of the table, not {pattern!r}")
+            raise RefusedInput(f"Allowed options must be for a layer of the table, not {pattern!r}")
         patterns = [options] if isinstance(options, str) else list(options)
         for layer in layers:
             here = range(int(table.start[layer]), int(table.start[layer + 1]))
             for row in here:
                 keep[row] &= any(fnmatchcase(table.options[row], p) for p in patterns)
             if not keep[here.start : here.stop].any():
-                raise ValueError(
+                raise RefusedInput(
                     f"Layer {table.layers[layer]!r} must have one of the allowed options "
                     f"{', '.join(patterns)}, not only others"
                 )
@@ -280,7 +283,7 @@ def _merge_ties(
     for tie in ties:
         for name in tie:
             if name not in index:
-                raise ValueError(f"Tied layers must be in the table, not {name!r}")
+                raise RefusedInput(f"Tied layers must be in the table, not {name!r}")
         for name in tie[1:]:
             a, b = sorted((find(index[tie[0]]), find(index[name])))
             leader[b] = a
@@ -299,7 +302,7 @@ def _merge_ties(
         common = [name for name in named[0] if all(name in names for names in named[1:])]
         if not common:
             tied = ", ".join(table.layers[i] for i in layers)
-            raise ValueError(f"Tied layers must have an option in common, not none: {tied}")
+            raise RefusedInput(f"Tied layers must have an option in common, not none: {tied}")
         members += [tuple(names[name] for names in named) for name in common]
         sizes.append(sizes[-1] + len(common))
     return np.array(sizes, np.int64), members

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from macwright.hw.errors import RefusedInput
+
 __all__ = ["Scaled", "scale"]
 
 #: Rounded totals have so many bits: those of a double, and room for a thousand options in each
@@ -66,7 +68,7 @@ def scale(
     # Of the largest totals, both as a float and rounded up, so that the check is safe.
     total = float(np.maximum.reduceat(values, start[:-1]).sum()) if values.size else 0.0
     if total >= 2.0**62:
-        raise ValueError(
+        raise RefusedInput(
             f"Total of {name!r} must be below 2**62 to be counted in 64 bits, not {total:.3g}; "
             "use a larger unit"
         )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from macwright.dse.solver.model.pairs import PairTerm, pair_total
 from macwright.dse.solver.model.problem import Groups
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["Outcome", "Solution", "gap_of", "make_solution"]
 
@@ -108,7 +109,7 @@ def make_solution(
     """
     chosen = outcome.chosen
     if chosen is None:
-        raise ValueError("Outcome must have a choice, not none")
+        raise RefusedInput("Outcome must have a choice, not none")
     table = groups.table
     rows = groups.table_rows(chosen).tolist()
     allocation: dict[str, str] = {

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from macwright.dse.csv_file import read_csv
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["OptionTable"]
 
@@ -58,25 +59,25 @@ class OptionTable:
 
     def __post_init__(self) -> None:
         if not self.layers:
-            raise ValueError("Options must be given for one layer or more, not for none")
+            raise RefusedInput("Options must be given for one layer or more, not for none")
         if len(set(self.layers)) < len(self.layers):
             names = pd.Index(list(self.layers))
-            raise ValueError(
+            raise RefusedInput(
                 f"Layer {names[names.duplicated()][0]!r} must be given once, not twice"
             )
         empty = np.flatnonzero(np.diff(self.start) < 1)
         if empty.size:
-            raise ValueError(
+            raise RefusedInput(
                 f"Layer {self.layers[empty[0]]!r} must have one option or more, not none"
             )
         for name, column in {**self.values, **self.labels}.items():
             if len(column) != self.n_rows:
-                raise ValueError(
+                raise RefusedInput(
                     f"Column {name!r} must have {self.n_rows} values, one for each option, "
                     f"not {len(column)}"
                 )
         if not self.values:
-            raise ValueError("Options must have one column of numbers or more, not none")
+            raise RefusedInput("Options must have one column of numbers or more, not none")
         for name, column in self.values.items():
             for wrong, what in (
                 (~np.isfinite(column), "a finite number"),
@@ -87,14 +88,14 @@ class OptionTable:
                     remedy = what == "at least 0" and (
                         "; adding one constant to all options of a layer changes no choice"
                     )
-                    raise ValueError(
+                    raise RefusedInput(
                         f"{name!r} of {self.where(row)} must be {what}, "
                         f"not {column[row]}{remedy or ''}"
                     )
         pairs = pd.MultiIndex.from_arrays([self.layer_of_row, np.asarray(self.options, object)])
         if pairs.has_duplicates:
             row = int(np.flatnonzero(pairs.duplicated())[0])
-            raise ValueError(f"{self.where(row)} must be given once, not twice")
+            raise RefusedInput(f"{self.where(row)} must be given once, not twice")
 
     @property
     def n_rows(self) -> int:
@@ -121,7 +122,7 @@ class OptionTable:
         """
         if name not in self.values:
             known = ", ".join(self.values)
-            raise ValueError(f"Column must be one of {known}, not {name!r}")
+            raise RefusedInput(f"Column must be one of {known}, not {name!r}")
         return self.values[name]
 
     def label(self, name: str) -> Sequence[str]:
@@ -136,7 +137,7 @@ class OptionTable:
             return self.options
         if name not in self.labels:
             known = ", ".join(("option", *self.labels))
-            raise ValueError(f"Column of names must be one of {known}, not {name!r}")
+            raise RefusedInput(f"Column of names must be one of {known}, not {name!r}")
         return self.labels[name]
 
     @classmethod
@@ -153,19 +154,19 @@ class OptionTable:
         """
         for needed in ("layer", "option"):
             if needed not in frame.columns:
-                raise ValueError(
+                raise RefusedInput(
                     f"Options must have a column {needed!r}, not only {', '.join(map(str, frame))}"
                 )
         if frame.columns.has_duplicates:
             twice = frame.columns[frame.columns.duplicated()][0]
-            raise ValueError(f"Column {twice!r} must be given once, not twice")
+            raise RefusedInput(f"Column {twice!r} must be given once, not twice")
         if frame.empty:
-            raise ValueError("Options must have one row or more, not none")
+            raise RefusedInput("Options must have one row or more, not none")
         for needed in ("layer", "option"):
             blank = frame[needed].isna() | (frame[needed].astype(str).str.strip() == "")
             if blank.any():
                 row = int(np.flatnonzero(blank)[0])
-                raise ValueError(
+                raise RefusedInput(
                     f"{needed.capitalize()} of row {row + 1} must be a name, not empty"
                 )
         codes, layers = pd.factorize(frame["layer"].astype(str))
@@ -186,7 +187,7 @@ class OptionTable:
             if unread.any():
                 row = int(np.flatnonzero(unread)[0])
                 layer = layers[codes[order[row]]]
-                raise ValueError(
+                raise RefusedInput(
                     f"{str(name)!r} of option {options[row]!r} of layer {layer!r} must be "
                     f"a finite number, not {text.iloc[row]!r}"
                 )
@@ -226,12 +227,12 @@ class OptionTable:
         """
         names = [list(map(str, of_layer)) for of_layer in options]
         if len(names) != len(layers):
-            raise ValueError(f"Options must be given for {len(layers)} layers, not {len(names)}")
+            raise RefusedInput(f"Options must be given for {len(layers)} layers, not {len(names)}")
         start = np.concatenate(([0], np.cumsum([len(of_layer) for of_layer in names])))
         values: dict[str, Floats] = {}
         for name, column in columns.items():
             if [len(of_layer) for of_layer in column] != [len(of_layer) for of_layer in names]:
-                raise ValueError(
+                raise RefusedInput(
                     f"Column {name!r} must have as many values in each layer as options"
                 )
             values[name] = np.array([v for of_layer in column for v in of_layer], np.float64)

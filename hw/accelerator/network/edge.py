@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import (
     ApotFormat,
     BinaryFormat,
@@ -46,12 +47,12 @@ def level_unit(fmt: Format) -> float:
     elif isinstance(fmt, (IntFormat, TernaryFormat, BinaryFormat, PotFormat, ApotFormat)):
         unit = 1.0
     else:
-        raise ValueError(
+        raise RefusedInput(
             f"Formats of an integer network must be integers, binary, ternary, powers of two, "
             f"fixed point or minifloats, not {fmt}"
         )
     if fmt.max / unit >= 2.0**LARGEST_WIDTH:
-        raise ValueError(
+        raise RefusedInput(
             f"Formats of an integer network must span less than {LARGEST_WIDTH} bits as fixed "
             f"point, not {fmt} with {math.log2(fmt.max / unit):.0f}; take fewer exponent bits"
         )
@@ -68,7 +69,7 @@ def levels_of(fmt: Format, codes: ArrayLike) -> NDArray[np.int64]:
     """
     values = fmt.decode(codes)
     if not np.isfinite(values).all():
-        raise ValueError(f"Code words of {fmt} must be finite numbers in an integer network")
+        raise RefusedInput(f"Code words of {fmt} must be finite numbers in an integer network")
     return (values / level_unit(fmt)).astype(np.int64)
 
 
@@ -102,22 +103,22 @@ class Edge:
     def __post_init__(self) -> None:
         unit = level_unit(self.format)
         if not (math.isfinite(self.scale) and self.scale > 0):
-            raise ValueError(
+            raise RefusedInput(
                 f"Scale of edge {self.name} must be a positive number, not {self.scale!r}"
             )
         if type(self.zero) is not int or not self.low <= self.zero <= self.high:
-            raise ValueError(
+            raise RefusedInput(
                 f"Zero of edge {self.name} must be a level from {self.low} to {self.high}, "
                 f"not {self.zero!r}"
             )
         if not isinstance(self.format, BinaryFormat) and (
             self.format.quantize(self.zero * unit) != self.zero * unit
         ):
-            raise ValueError(
+            raise RefusedInput(
                 f"Zero of edge {self.name} must be a level of {self.format}, not {self.zero}"
             )
         if not self.shape or any(type(size) is not int or size < 1 for size in self.shape):
-            raise ValueError(
+            raise RefusedInput(
                 f"Shape of edge {self.name} must be positive integers, not {self.shape!r}"
             )
 

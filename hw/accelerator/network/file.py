@@ -15,6 +15,7 @@ from macwright.hw.accelerator.network import nodes as kinds
 from macwright.hw.accelerator.network.edge import Edge
 from macwright.hw.accelerator.network.graph import Network
 from macwright.hw.accelerator.network.nodes import Node, Requant, TableOutput
+from macwright.hw.errors import RefusedInput
 from macwright.hw.files import write_atomic
 from macwright.hw.formats import Format, parse_format
 
@@ -71,18 +72,18 @@ def read_network(path: Path) -> Network:
     try:
         fields = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} must be a JSON file, not one where {error}") from error
+        raise RefusedInput(f"{path} must be a JSON file, not one where {error}") from error
     if not isinstance(fields, dict) or fields.get("document") != KIND:
-        raise ValueError(f"{path} must be a {KIND}, not another document")
+        raise RefusedInput(f"{path} must be a {KIND}, not another document")
     if fields.get("version") != VERSION:
-        raise ValueError(
+        raise RefusedInput(
             f"{path} must be of version {VERSION}, not {fields.get('version')!r}; make it anew"
         )
     try:
         del fields["document"], fields["version"]
         return _object(Network, fields)
     except (TypeError, ValueError, KeyError) as error:
-        raise ValueError(f"{path} must be a whole {KIND}: {_sentence(error)}") from error
+        raise RefusedInput(f"{path} must be a whole {KIND}: {_sentence(error)}") from error
 
 
 def _sentence(error: Exception) -> str:
@@ -116,7 +117,7 @@ def _object(cls: type, fields: Any) -> Any:
     names = [field.name for field in dataclasses.fields(cls)]
     if not isinstance(fields, dict) or sorted(fields) != sorted(names):
         given = ", ".join(fields) if isinstance(fields, dict) else repr(fields)[:40]
-        raise ValueError(f"{cls.__name__} must have the fields {', '.join(names)}, not {given}")
+        raise RefusedInput(f"{cls.__name__} must have the fields {', '.join(names)}, not {given}")
     return cls(**{name: _field(cls, name, fields[name]) for name in names})
 
 
@@ -129,11 +130,11 @@ _TEXTS = (
 def _field(cls: type, name: str, value: Any) -> Any:
     if name in _TEXTS or name in ("format", "weight_format"):
         if not isinstance(value, str):
-            raise ValueError(f"{cls.__name__}'s {name} must be a text, not {value!r}")
+            raise RefusedInput(f"{cls.__name__}'s {name} must be a text, not {value!r}")
         return value if name in _TEXTS else parse_format(value)
     if name == "scale":
         if type(value) not in (int, float):
-            raise ValueError(f"{cls.__name__}'s scale must be a number, not {value!r}")
+            raise RefusedInput(f"{cls.__name__}'s scale must be a number, not {value!r}")
         return float(value)
     if name in _PACKED:
         return _unpacked(cls, name, value)
@@ -141,7 +142,7 @@ def _field(cls: type, name: str, value: Any) -> Any:
         return np.array(_integers(cls, name, value), np.int64)
     if name in ("edges", "nodes", "outputs", "sources"):
         if not isinstance(value, list):
-            raise ValueError(f"{cls.__name__}'s {name} must be a list, not {value!r}")
+            raise RefusedInput(f"{cls.__name__}'s {name} must be a list, not {value!r}")
         return tuple(_item(cls, name, item) for item in value)
     if isinstance(value, list):
         pairs = [
@@ -160,7 +161,7 @@ def _item(cls: type, name: str, item: Any) -> Any:
         return _field(cls, "edge", item)
     kind = item.get("kind") if isinstance(item, dict) else None
     if kind not in _KINDS:
-        raise ValueError(f"Node's kind must be one of {', '.join(_KINDS)}, not {kind!r}")
+        raise RefusedInput(f"Node's kind must be one of {', '.join(_KINDS)}, not {kind!r}")
     return _object(_KINDS[kind], {key: value for key, value in item.items() if key != "kind"})
 
 
@@ -168,20 +169,20 @@ def _integers(cls: type, name: str, values: Any) -> list[int]:
     if not isinstance(values, list) or any(
         type(value) is not int or abs(value) >> 62 for value in values
     ):
-        raise ValueError(f"{cls.__name__}'s {name} must be integers, not {repr(values)[:60]}")
+        raise RefusedInput(f"{cls.__name__}'s {name} must be integers, not {repr(values)[:60]}")
     return values
 
 
 def _unpacked(cls: type, name: str, value: Any) -> NDArray[np.int64]:
     what = f"{cls.__name__}'s {name} must be an array of dtype, shape and base64"
     if not isinstance(value, dict) or sorted(value) != ["base64", "dtype", "shape"]:
-        raise ValueError(f"{what}, not {repr(value)[:60]}")
+        raise RefusedInput(f"{what}, not {repr(value)[:60]}")
     if value["dtype"] not in ("uint8", "uint16", "uint32"):
-        raise ValueError(f"{what} with uint8, uint16 or uint32, not {value['dtype']!r}")
+        raise RefusedInput(f"{what} with uint8, uint16 or uint32, not {value['dtype']!r}")
     shape = _integers(cls, "shape", value["shape"])
     dtype = np.dtype(value["dtype"]).newbyteorder("<")
     try:
         raw = base64.b64decode(value["base64"], validate=True)
         return np.frombuffer(raw, dtype).reshape(shape).astype(np.int64)
     except (binascii.Error, TypeError, ValueError) as error:
-        raise ValueError(f"{what}, not one where {error}") from error
+        raise RefusedInput(f"{what}, not one where {error}") from error

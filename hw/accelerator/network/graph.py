@@ -20,6 +20,7 @@ from macwright.hw.accelerator.network.nodes import (
     Requant,
     Table,
 )
+from macwright.hw.errors import RefusedInput, RefusedType
 
 __all__ = ["Network"]
 
@@ -61,22 +62,24 @@ class Network:
         ):
             twice = [name for name, count in Counter(names).items() if count > 1]
             if twice:
-                raise ValueError(f"Network must have {what} of different names, not two {twice[0]}")
+                raise RefusedInput(
+                    f"Network must have {what} of different names, not two {twice[0]}"
+                )
         named = {edge.name: edge for edge in self.edges}
         for role in (self.input, self.output):
             if role not in named:
-                raise ValueError(f"Network must have its input and output as edges, not {role!r}")
+                raise RefusedInput(f"Network must have its input and output as edges, not {role!r}")
         known = {self.input}
         for node in self.nodes:
             for name in node.inputs:
                 if name not in known:
-                    raise ValueError(
+                    raise RefusedInput(
                         f"Node {node.name} must read the input or what nodes before it produce, "
                         f"not {name!r}"
                     )
             for name in node.produced:
                 if name not in named or name in known:
-                    raise ValueError(
+                    raise RefusedInput(
                         f"Node {node.name} must produce edges of the network that nothing else "
                         f"produces, not {name!r}"
                     )
@@ -84,7 +87,7 @@ class Network:
             check_node(node, named)
         missing = [edge.name for edge in self.edges if edge.name not in known]
         if missing:
-            raise ValueError(f"Edge {missing[0]} must be produced by a node")
+            raise RefusedInput(f"Edge {missing[0]} must be produced by a node")
 
     def edge(self, name: str) -> Edge:
         """Edge of a name.
@@ -165,7 +168,7 @@ class Network:
             taps = int(np.prod(node.kernel))
             return np.array([min(low, 0) * taps]), np.array([max(high, 0) * taps])
         if not isinstance(node, (Conv, Gemm)):
-            raise TypeError(f"Node with sums must be given, not {node.kind} {node.name}")
+            raise RefusedType(f"Node with sums must be given, not {node.kind} {node.name}")
         if any(map(any, getattr(node, "pads", ()))):
             zero = self.edge(node.input).zero
             low, high = min(low, zero), max(high, zero)

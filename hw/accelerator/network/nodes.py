@@ -16,6 +16,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import Format
 
 __all__ = [
@@ -113,7 +114,7 @@ class Node:
 
     def _check(self, fits: bool, must: str, given: object) -> None:
         if not fits:
-            raise ValueError(f"Node {self.name} ({self.kind}) must have {must}, not {given}")
+            raise RefusedInput(f"Node {self.name} ({self.kind}) must have {must}, not {given}")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -12,7 +12,7 @@ from macwright.costmodel.cache import Cache
 from macwright.costmodel.characterize.executors import cluster, process_pool
 from macwright.costmodel.characterize.many import characterize
 from macwright.dse.cli import main as cli
-from macwright.hw.files import ToolError
+from macwright.hw.errors import ToolError
 from macwright.hw.formats import IntFormat
 from macwright.hw.pe import IntMacSpec
 

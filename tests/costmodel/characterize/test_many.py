@@ -9,7 +9,7 @@ import pytest
 
 from macwright.costmodel.characterize import unit as module
 from macwright.costmodel.characterize.many import COLUMNS, characterize
-from macwright.hw.files import ToolError
+from macwright.hw.errors import ToolError
 from macwright.hw.formats import IntFormat
 from macwright.hw.pe import IntMacSpec
 from macwright.hw.verilog import verilog_sha256

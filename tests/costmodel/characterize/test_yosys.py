@@ -7,7 +7,7 @@ import pytest
 
 from macwright.costmodel.characterize import yosys as module
 from macwright.costmodel.characterize.yosys import Yosys, find_yosys, run_yosys
-from macwright.hw.files import ToolError
+from macwright.hw.errors import ToolError
 
 INVERTER = "module inv(input a, output b); assign b = ~a; endmodule\n"
 SCRIPT = "read_verilog unit.v\nsynth -top inv\nwrite_json netlist.json\n"

@@ -8,7 +8,7 @@ from macwright.costmodel.liberty.logic import parse_expression, truth_table
 from macwright.costmodel.netlist.lut_cells import cell_parts, table_function
 from macwright.costmodel.power.activity import Simulator, pack_codes, unpack_lanes
 from macwright.costmodel.power.lut_activity import activity_index, lut_netlist
-from macwright.costmodel.technology.catalogue import find_technology
+from macwright.costmodel.technology.catalogue import find_technology, target_of_technology
 from macwright.hw.pe import spec_from_fields
 
 FIELDS = {"act": "int4", "weight": "int4", "acc": "int12", "en": True, "rst": True}
@@ -21,7 +21,7 @@ def empty_cache(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("family", ["ecp5", "ice40", "xc7"])
 def test_mapped_unit_multiplies_and_accumulates(family):
-    spec = spec_from_fields("int_mac", FIELDS).tuned(family)
+    spec = spec_from_fields("int_mac", FIELDS).tuned(target_of_technology(family))
     found = unit_netlist(spec, find_technology(family))[1]
     mapped = lut_netlist(found, spec.name)
     simulator, lanes = Simulator(mapped), 64

@@ -12,6 +12,7 @@ from macwright.costmodel.netlist.build import build_netlist, from_yosys_json
 from macwright.costmodel.power.measure import measure_energy
 from macwright.costmodel.power.unit import unit_energy
 from macwright.costmodel.stimulus.named import named_streams
+from macwright.costmodel.technology.catalogue import target_of_technology
 from macwright.costmodel.technology.liberty import liberty_technology
 from macwright.hw.formats import IntFormat, parse_format
 from macwright.hw.pe import IntMacSpec, MinifloatMacSpec
@@ -122,11 +123,12 @@ def test_every_family_has_energy_in_every_library(name):
         pytest.skip("needs ../shared")
     technology = liberty_technology(sorted((SHARED / "pdk").glob(LIBRARIES[name])), name=name)
     e4m3 = parse_format("e4m3fn")
+    target = target_of_technology(name)
     specs = [
-        IntMacSpec().tuned(name),
+        IntMacSpec().tuned(target),
         IntMacSpec(adder="carry_save", multiplier="booth4"),
-        IntMacSpec(act=IntFormat(4), weight=IntFormat(4), acc=IntFormat(16)).tuned(name),
-        MinifloatMacSpec(act=e4m3, weight=e4m3).tuned(name),
+        IntMacSpec(act=IntFormat(4), weight=IntFormat(4), acc=IntFormat(16)).tuned(target),
+        MinifloatMacSpec(act=e4m3, weight=e4m3).tuned(target),
     ]
     rows = characterize(specs, technology)
     assert rows[["delay_ns", "fmax_mhz", *MEASURED]].notna().all(axis=None)  # pyright: ignore

@@ -21,8 +21,7 @@ from macwright.costmodel.tables.lookup import costs, format_table, load_table
 from macwright.costmodel.tables.ship import BENCHED, SHIPPED, shipped_units
 from macwright.costmodel.technology.catalogue import LIBERTY_NAMES, find_technology
 from macwright.costmodel.technology.liberty import liberty_technology
-from macwright.costmodel.unit_modes import row_name
-from macwright.hw.files import ToolError
+from macwright.hw.errors import ToolError
 from macwright.hw.verilog import generator_sha256, rtlil_sha256, verilog_sha256
 
 
@@ -45,7 +44,7 @@ def test_rows_are_current_and_say_where_they_come_from(technology):
     assert dict(rows.dtypes.astype(str)) == COLUMNS
     assert rows.unit.is_unique
     by_name = rows.set_index("unit")
-    units = {row_name(spec): spec for spec in shipped_units(technology)}
+    units = {spec.row: spec for spec in shipped_units(technology)}
     assert set(units) >= set(rows.unit)
     some = list(rows.unit)[:: 1 if technology == "gates" else 17]
     specs = {name: getattr(units[name], "spec", units[name]) for name in some}
@@ -105,11 +104,11 @@ def test_sample_of_the_table_comes_out_the_same_again(technology):
             pytest.skip("needs ../shared")
         mapped = liberty_technology(sorted(PDK.glob(LIBRARIES[technology])), name=technology)
     shipped = load_table(technology).set_index("unit")
-    sample = [s for s in shipped_units(technology) if row_name(s) in shipped.index]
+    sample = [s for s in shipped_units(technology) if s.row in shipped.index]
     sample = sample[len(sample) // 5 :: 61]
     assert sample
     made = characterize(sample, mapped).assign(bench=None, source=None)
-    same = shipped.loc[[row_name(s) for s in sample]].reset_index().assign(bench=None, source=None)
+    same = shipped.loc[[s.row for s in sample]].reset_index().assign(bench=None, source=None)
     pd.testing.assert_frame_equal(made.astype(COLUMNS), same.astype(COLUMNS))
 
 

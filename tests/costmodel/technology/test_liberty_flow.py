@@ -11,8 +11,9 @@ from macwright.costmodel.characterize.many import characterize
 from macwright.costmodel.characterize.unit import synthesize
 from macwright.costmodel.characterize.yosys import find_yosys
 from macwright.costmodel.technology import liberty as liberty_module
+from macwright.costmodel.technology.catalogue import target_of_technology
 from macwright.costmodel.technology.liberty import liberty_technology
-from macwright.hw.files import ToolError
+from macwright.hw.errors import ToolError
 from macwright.hw.formats import IntFormat
 from macwright.hw.pe import IntMacSpec
 
@@ -233,6 +234,6 @@ def test_int8_mac_is_as_small_as_aimed_at(name, files, most):
     if not SHARED.is_dir():
         pytest.skip("needs ../shared")
     technology = liberty_technology(sorted((SHARED / "pdk").glob(files)), name=name)
-    row = characterize([IntMacSpec().tuned(name)], technology).iloc[0]
+    row = characterize([IntMacSpec().tuned(target_of_technology(name))], technology).iloc[0]
     assert row.area <= most
     assert row.ffs == 32

@@ -6,7 +6,7 @@ from macwright.costmodel.characterize.unit import synthesize
 from macwright.costmodel.characterize.yosys import find_yosys
 from macwright.costmodel.technology.catalogue import find_technology, technology_names
 from macwright.costmodel.technology.levels import logic_depth
-from macwright.hw.files import ToolError
+from macwright.hw.errors import ToolError
 
 
 def figures(body, *, technology="gates", ports="input a, b, c, d, clk, output y, z", dsp=False):

@@ -13,8 +13,7 @@ import pytest
 from helpers.tiny import write_tiny_model
 
 from macwright.costmodel.system.memory import sram
-from macwright.costmodel.tables.default_units import mac_spec
-from macwright.costmodel.unit_modes import switched_unit, unit_modes
+from macwright.costmodel.tables.default_units import mac_spec, switched_unit
 from macwright.dse.architecture.hardware import temporal_problem
 from macwright.dse.architecture.mapping import placements, runs_on
 from macwright.dse.cli import main as cli
@@ -316,7 +315,7 @@ def test_units_whose_accumulator_cannot_hold_a_sum_are_left_out(terms, fits):
     spec = switched_unit("composable_mac act=int4 weight=int4 acc=int13")
     option = {"layer": "a", "option": "int2/int2", "weight": "int2", "activation": "int2"}
     options = pd.DataFrame([option | {"loss": 1.0, "bops": 1.0, "weight_bytes": 1.0}])
-    found = placements(options, [unit_modes(spec)], {"a": terms})
+    found = placements(options, [spec.operating_modes()], {"a": terms})
     assert [(entry["mode"], mode.label) for entry, mode in found] == [("2x2", "2x2")] * fits
 
 

@@ -72,6 +72,19 @@ def test_refusal_is_one_line_and_status_1(case, tmp_path, monkeypatch, capsys):
     assert not list(Path(tmp_path).iterdir()), "a refused command left something behind"
 
 
+@pytest.mark.parametrize("error", [KeyError("lut_mac"), ValueError("of a library")])
+def test_defects_are_tracebacks_to_report(error, monkeypatch, capsys):
+    def broken(args):
+        raise error
+
+    monkeypatch.setattr("macwright.dse.cli.formats.run", broken)
+    assert cli.main(["formats"]) == 70
+    text = capsys.readouterr().err
+    assert text.startswith("Traceback")
+    assert "please report it" in text.splitlines()[-1]
+    assert "macwright: error" not in text
+
+
 def test_commands_do_not_import_what_they_do_not_need():
     code = (
         "import sys; from macwright.dse.cli.main import main; main(['formats', 'int4']); "

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from macwright.dse.validation import units as verify
-from macwright.hw.files import ToolError
+from macwright.hw.errors import ToolError
 from macwright.hw.pe import spec_from_fields
 from macwright.hw.verilog import verilog_sha256
 from macwright.sim.runner import SimResult
