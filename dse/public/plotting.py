@@ -1,30 +1,14 @@
 """Pictures of fronts, with matplotlib where it is installed."""
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from macwright.hw.errors import RefusedInput
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from macwright.dse.solver.front import Front
 
 __all__ = ["plot_front"]
 
 
-class FrontTable(Protocol):
-    """What is drawn of a :class:`macwright.Run`."""
-
-    info: dict[str, Any]
-
-    @property
-    def front(self) -> "pd.DataFrame":
-        """One row for each point."""
-        ...
-
-
 def plot_front(
-    front: "Front | FrontTable",
+    front: Any,
     *,
     cost: str | None = None,
     value: str | None = None,
@@ -72,7 +56,7 @@ def plot_front(
     if isinstance(front, Front):
         cost, value = cost or front.cost, value or front.objective
     else:
-        measured = frame["measured_accuracy"].notna().any()
+        measured = bool(frame["measured_accuracy"].notna().any())
         cost = cost or str(front.info["objective"])
         value = value or ("measured_accuracy" if measured else "predicted_loss")
     for column in (cost, value):
@@ -82,7 +66,7 @@ def plot_front(
     if points.empty:
         raise RefusedInput(f"Column {value!r} must have a number for one point or more, not none")
     axes = _new_axes() if ax is None else ax
-    points = points.sort_values(cost)
+    points = points.sort_values(by=cost)
     axes.plot(points[cost], points[value], marker="o", markersize=3, linewidth=1)
     axes.set_xlabel(cost)
     axes.set_ylabel(value)
