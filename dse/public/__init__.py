@@ -15,6 +15,10 @@ from typing import Any
 
 #: Where each public name lives; `__init__.pyi` says the same to type checkers.
 _HOMES = {
+    "macwright.hw.errors": (
+        *("Infeasible", "MacwrightError", "NotSupported", "RefusedInput", "RefusedType"),
+        "ToolError",
+    ),
     "macwright.hw.formats": (
         *("FORMAT_NAMES", "ApotFormat", "BinaryFormat", "BlockCodes", "BlockFormat"),
         *("E8M0Format", "FixedFormat", "FloatFormat", "Format", "IntFormat", "PotFormat"),
@@ -38,7 +42,7 @@ _HOMES = {
     "macwright.dse.models": ("embedded_model",),
     "macwright.dse.settings": ("Dataflow", "Settings", "Temporal"),
     "macwright.dse.solver": (
-        *("Budget", "Count", "Front", "Infeasible", "OptionTable", "Solution", "front", "solve"),
+        *("Budget", "Count", "Front", "OptionTable", "Solution", "front", "solve"),
     ),
     "macwright.dse.workload": ("Layer", "Workload", "load_workload"),
     "macwright.plotting": ("plot_front",),

@@ -14,7 +14,6 @@ from macwright.dse.settings import Temporal as Temporal
 from macwright.dse.solver import Budget as Budget
 from macwright.dse.solver import Count as Count
 from macwright.dse.solver import Front as Front
-from macwright.dse.solver import Infeasible as Infeasible
 from macwright.dse.solver import OptionTable as OptionTable
 from macwright.dse.solver import Solution as Solution
 from macwright.dse.solver import front as front
@@ -22,6 +21,12 @@ from macwright.dse.solver import solve as solve
 from macwright.dse.workload import Layer as Layer
 from macwright.dse.workload import Workload as Workload
 from macwright.dse.workload import load_workload as load_workload
+from macwright.hw.errors import Infeasible as Infeasible
+from macwright.hw.errors import MacwrightError as MacwrightError
+from macwright.hw.errors import NotSupported as NotSupported
+from macwright.hw.errors import RefusedInput as RefusedInput
+from macwright.hw.errors import RefusedType as RefusedType
+from macwright.hw.errors import ToolError as ToolError
 from macwright.hw.formats import FORMAT_NAMES as FORMAT_NAMES
 from macwright.hw.formats import ApotFormat as ApotFormat
 from macwright.hw.formats import BinaryFormat as BinaryFormat
@@ -85,10 +90,14 @@ __all__ = [
     "IntFormat",
     "IntMacSpec",
     "Layer",
+    "MacwrightError",
     "MinifloatMacSpec",
+    "NotSupported",
     "OptionTable",
     "PackedMacSpec",
     "PotFormat",
+    "RefusedInput",
+    "RefusedType",
     "RequantSpec",
     "Run",
     "SerialMacSpec",
@@ -99,6 +108,7 @@ __all__ = [
     "Technology",
     "Temporal",
     "TernaryFormat",
+    "ToolError",
     "UnitSpec",
     "Workload",
     "__version__",

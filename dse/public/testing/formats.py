@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from macwright.hw.errors import RefusedInput, RefusedType
 from macwright.hw.formats import BlockFormat, E8M0Format, Format, parse_format
 from macwright.testing.report import Conformance, ConformanceError, require
 
@@ -53,11 +54,11 @@ def check_format(fmt: Format, *, named: bool = True, seed: int = 0) -> Conforman
     16
     """
     if not isinstance(fmt, Format):
-        raise TypeError(f"Format to check must be a Format, not {fmt!r}")
+        raise RefusedType(f"Format to check must be a Format, not {fmt!r}")
     if fmt.width > WIDEST:
-        raise ValueError(f"Format to check must have at most {WIDEST} bits, not {fmt}")
+        raise RefusedInput(f"Format to check must have at most {WIDEST} bits, not {fmt}")
     if isinstance(fmt, E8M0Format):
-        raise ValueError(f"Format to check must be one of values, not {fmt}, of scales")
+        raise RefusedInput(f"Format to check must be one of values, not {fmt}, of scales")
     checked = {"values": _value_laws(fmt, named)}
     rng = np.random.default_rng(seed)
     if isinstance(fmt, BlockFormat):

@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from macwright.hw.files import ToolError
+from macwright.hw.errors import ToolError
 from macwright.hw.pe import FAMILIES
 from macwright.hw.pe.spec import UnitSpec
 from macwright.hw.verilog import to_verilog, unit_verilog

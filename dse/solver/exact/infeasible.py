@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ortools.sat.python import cp_model
 
 from macwright.dse.solver.model.problem import Groups, Row
+from macwright.hw.errors import Infeasible
 
 __all__ = ["Infeasible", "explain"]
 
@@ -17,20 +18,6 @@ Choose = Callable[[Groups], NDArray[np.int64] | None]
 
 #: Limits that must give together do so in steps of this part of themselves, to a thousandfold.
 STEP, MOST_STEPS = 1e-4, 10_000_000
-
-
-class Infeasible(ValueError):
-    """No allocation is within the limits; the message says which, by how much, what would help.
-
-    Examples
-    --------
-    >>> from macwright.dse.solver import Budget, OptionTable, solve
-    >>> table = OptionTable.from_arrays(["fc"], [["int4", "int8"]], loss=[[2, 1]], bits=[[4, 8]])
-    >>> solve(table, budgets=[Budget("bits", max=3)])  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    ...
-    macwright.dse.solver.exact.infeasible.Infeasible: 'bits' must be at least 4, not 3: ...
-    """
 
 
 def explain(groups: Groups, choose: Choose) -> Infeasible:

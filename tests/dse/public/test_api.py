@@ -166,3 +166,9 @@ def test_users_own_folders_shadow_nothing(tmp_path):
 def test_python_m_runs_the_command_line(argv, tmp_path):
     text = subprocess.check_output([sys.executable, *argv], text=True, cwd=tmp_path)
     assert text == f"macwright {macwright.__version__}\n"
+
+
+def test_what_is_infeasible_is_refused_with_the_public_error():
+    table = macwright.OptionTable.from_arrays(["fc"], [["a"]], loss=[[1.0]], bits=[[4.0]])
+    with pytest.raises(macwright.Infeasible, match="'bits' must be at least 4, not 3"):
+        macwright.solve(table, budgets=[macwright.Budget("bits", max=3)])
