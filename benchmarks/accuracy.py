@@ -4,7 +4,7 @@
 
 Parts are ``sensitivity``, ``ranking``, ``losses``, ``formats`` and ``exact``; all without one.
 Models, with their recipes and data, are those of `../shared/data/models`. With ``--write`` the
-parts run are put between their markers in `benchmarks/RESULTS.md`. Evaluations are kept in the
+parts run are put into their files in `benchmarks/results`. Evaluations are kept in the
 cache; times are CPU time of this process and are measured anew.
 """
 
@@ -301,7 +301,7 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", help="default: all")
     parser.add_argument("--models", nargs="*", default=[], help="of the table of formats")
     parser.add_argument("--columns", nargs="*", default=[], help="of the same table")
-    parser.add_argument("--write", action="store_true", help="put it into benchmarks/RESULTS.md")
+    parser.add_argument("--write", action="store_true", help="put it into benchmarks/results")
     args = parser.parse_args()
     for part in args.parts or PARTS:
         lines: list[str] = []

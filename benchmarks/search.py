@@ -2,7 +2,7 @@
 
     python benchmarks/search.py [--write] [--parts solver,variants,accuracy,hardware]
 
-Prints its parts and, with ``--write``, puts each between its markers in `benchmarks/RESULTS.md`.
+Prints its parts and, with ``--write``, puts each into its file in `benchmarks/results`.
 Needs `../shared/reference/allocation`, `../shared/data` and, for NSGA-II, `pip install pymoo`.
 Losses of ResNet-20 x 256 pairs come from the reference; the others are measured by macwright once
 and kept in its cache, like the evaluations and the costs of the units.
@@ -213,7 +213,7 @@ PARTS = {
 def main() -> None:
     """Run everything."""
     parser = argparse.ArgumentParser(description="Measure the solver.")
-    parser.add_argument("--write", action="store_true", help="put it into benchmarks/RESULTS.md")
+    parser.add_argument("--write", action="store_true", help="put it into benchmarks/results")
     parser.add_argument("--generations", type=int, default=500, help="of NSGA-II")
     parser.add_argument("--parts", default=",".join(PARTS), help="which (default: all)")
     parser.add_argument("--technology", default="asap7", help="of the arrays and of energy")

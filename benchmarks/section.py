@@ -1,4 +1,4 @@
-"""Sections of RESULTS.md, each between markers of its own."""
+"""Files of results, one for each benchmark; `results/README.md` is their index."""
 
 import os
 import platform
@@ -11,14 +11,14 @@ from macwright.hw.files import write_atomic
 
 __all__ = ["write_section"]
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
+RESULTS = Path(__file__).with_name("results")
 #: Packages on which figures depend.
 PACKAGES = ("amaranth", "pyosys", "ortools", "numpy", "onnxruntime")
 LOAD = os.getloadavg()[0]
 
 
 def write_section(name: str, title: str, body: str) -> None:
-    """Put a section into RESULTS.md, in the place of the one of the same name.
+    """Write the results of a benchmark, in the place of those of the same name.
 
     Below the heading stand the command line of this process, the machine, its load when the
     process began, and versions.
@@ -26,19 +26,23 @@ def write_section(name: str, title: str, body: str) -> None:
     Parameters
     ----------
     name : str
-        Of the markers.
+        Of the file, with spaces for underscores; the index must have it.
     title : str
         Heading.
     body : str
         Markdown.
+
+    Raises
+    ------
+    ValueError
+        If the index has no such file.
     """
-    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    before, _, rest = (RESULTS.read_text() if RESULTS.exists() else "").partition(begin)
-    after = rest.partition(end)[2]
+    file = f"{name.replace(' ', '_')}.md"
+    if f"]({file})" not in (RESULTS / "README.md").read_text():
+        raise ValueError(f"Results must be among those of benchmarks/results/README.md, not {file}")
     command = shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
-    text = f"## {title}\n\n`{command}`\n\n{machine()}\n\n{body.strip()}"
-    text = f"{before.rstrip()}\n\n{begin}\n{text}\n{end}\n\n{after.lstrip()}"
-    write_atomic(RESULTS, text.strip() + "\n")
+    text = f"# {title}\n\n`{command}`\n\n{machine()}\n\n{body.strip()}\n"
+    write_atomic(RESULTS / file, text)
 
 
 def machine() -> str:
