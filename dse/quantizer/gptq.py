@@ -125,7 +125,9 @@ def token_weights(outputs: _Array) -> _Array:
     """
     energy = np.einsum("gnk,gnk->n", outputs, outputs)
     most = LARGEST_ENERGY * np.median(energy)
-    return np.minimum(1, most / np.maximum(energy, most or 1)).astype(np.float32)
+    if most == 0:  # half of them are nothing, and none can be told to be too large
+        return np.ones(len(energy), np.float32)
+    return np.minimum(1, most / np.maximum(energy, most)).astype(np.float32)
 
 
 def retarget(weights: _Array, moments: Moments) -> _Array:

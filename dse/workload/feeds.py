@@ -4,11 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from onnx import TensorProto
 
 from macwright.dse.workload.samples import Samples
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["Feeds"]
+
+_TAKEN = {
+    TensorProto.FLOAT, TensorProto.BOOL, TensorProto.INT8, TensorProto.INT16, TensorProto.INT32,
+    TensorProto.INT64, TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT32,
+    TensorProto.UINT64,
+}  # fmt: skip
 
 
 class Feeds:
@@ -35,6 +42,12 @@ class Feeds:
     """
 
     def __init__(self, model: onnx.ModelProto, path: Path, dataset: Samples | None) -> None:
+        for value in model.graph.input:
+            if value.type.tensor_type.elem_type not in _TAKEN:
+                raise ValueError(
+                    f"Input {value.name!r} of {path.name} must be a tensor of floating-point "
+                    "numbers, integers of at least 8 bits, or truth values; convert it beforehand"
+                )
         self._inputs = {value.name: value.type.tensor_type for value in model.graph.input}
         self._data = {} if dataset is None else dataset.x_calib
         sizes = {name: _sizes(kind) for name, kind in self._inputs.items()}

@@ -64,9 +64,11 @@ def load_workload(
     model = read_model(path)
     model = with_output(model, output, path)
     sha256 = digest(model)
+    # Before version 4, all initializers had to be inputs, too.
+    model.ir_version = max(model.ir_version, 4)
     model, notes = in_float32(written_out(model, path))
     model, constants = strip_quantisers(model, path)
-    check_support(model, path)
+    check_support(model, constants, path)
     _check_weights(constants, path)
     with_batch_axis(model, constants, dataset)
     model = normalise(model, constants, path)

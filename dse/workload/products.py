@@ -136,6 +136,9 @@ def einsum(new: Rewriter, node: onnx.NodeProto, shapes: _Shapes) -> bool:
         if rows and not shared:
             sizes[0] = -1
         product = new.add("Reshape", [product, new.constant(np.array(sizes, np.int64))])
+    if not out:
+        new.add("Reshape", [product, new.constant(np.zeros(0, np.int64))], node.output[0])
+        return True
     new.add("Transpose", [product], node.output[0], perm=[order.index(x) for x in out])
     return True
 

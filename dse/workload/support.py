@@ -4,6 +4,8 @@ from pathlib import Path
 
 import onnx
 
+from macwright.dse.workload.constants import Constants
+from macwright.dse.workload.nodes import attribute
 from macwright.dse.workload.operators import OPERATORS
 from macwright.hw.errors import RefusedInput
 
@@ -12,8 +14,8 @@ __all__ = ["check_support"]
 _EXPORT = "export the model in evaluation mode with plain operators"
 
 
-def check_support(model: onnx.ModelProto, path: Path) -> None:
-    """Refuse operators that hide multiply-accumulates, or that are not standard ONNX.
+def check_support(model: onnx.ModelProto, constants: Constants, path: Path) -> None:
+    """Refuse operators that hide multiply-accumulates, differ from run to run, or are not standard.
 
     Raises
     ------
@@ -33,3 +35,18 @@ def check_support(model: onnx.ModelProto, path: Path) -> None:
                 f"Node {name} of {path.name} must be an operator that macwright can quantise, "
                 f"not {node.op_type}; {operator.remedy}"
             )
+        if _trains(node, constants):
+            raise ValueError(
+                f"Node {name} of {path.name} must be a {node.op_type} that does not train; "
+                "export the model in evaluation mode"
+            )
+
+
+def _trains(node: onnx.NodeProto, constants: Constants) -> bool:
+    """Whether a node does what it does in training, or may."""
+    if node.op_type == "BatchNormalization":
+        return bool(attribute(node, "training_mode", 0))
+    if node.op_type != "Dropout" or len(node.input) < 3 or not node.input[2]:
+        return False
+    mode = constants.values.get(node.input[2])
+    return mode is None or bool(mode)
