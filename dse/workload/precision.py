@@ -71,7 +71,11 @@ def in_float32(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]
 
 def _cast(item: onnx.TensorProto) -> None:
     if item.data_type in _OTHER:
-        values = numpy_helper.to_array(item).astype(np.float32)
+        values = numpy_helper.to_array(item)
+        if item.data_type == TensorProto.DOUBLE:  # what is finite stays so, as masks need it
+            most = np.finfo(np.float32).max
+            values = np.where(np.isfinite(values), np.clip(values, -most, most), values)
+        values = np.asarray(values, np.float32)
         item.CopyFrom(numpy_helper.from_array(values, item.name))
 
 

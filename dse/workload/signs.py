@@ -1,5 +1,6 @@
 """Which tensors are never negative."""
 
+import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
@@ -30,7 +31,11 @@ def non_negative(model: onnx.ModelProto, dataset: Samples | None) -> set[str]:
         if item.data_type not in _NO_NUMBERS
     }
     positive = {name for name, values in constants.items() if (values >= 0).all()}
-    even = {name for name, values in constants.items() if (values % 2 == 0).all()}
+    even = {
+        name
+        for name, values in constants.items()
+        if np.isfinite(values).all() and (values % 2 == 0).all()
+    }
     if dataset is not None:
         positive |= {
             name for name, values in dataset.x_calib.items() if values.size and values.min() >= 0
