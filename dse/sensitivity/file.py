@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from macwright.dse.csv_file import read_csv
+from macwright.dse.csv_file import quoted, read_csv
 from macwright.dse.quantizer.options import act_format, layer_formats, weight_format
 from macwright.dse.workload.layer import Workload
 from macwright.hw.errors import RefusedInput
@@ -56,16 +56,17 @@ def read_sensitivity(
     for line, (name, tensor, fmt, loss) in enumerate(table[list(COLUMNS)].to_numpy(), 2):
         if name not in known:
             raise RefusedInput(
-                f"Line {line} of {path} must name a layer of the model, not {name!r}"
+                f"Line {line} of {path} must name a layer of the model, not {quoted(name)}"
             )
         if tensor not in ("weight", "activation"):
             raise RefusedInput(
-                f"Line {line} of {path} must be about a weight or an activation, not {tensor!r}"
+                f"Line {line} of {path} must be about a weight or an activation, "
+                f"not {quoted(tensor)}"
             )
         number = _number(loss)
         if not (math.isfinite(number) and number >= 0):
             raise RefusedInput(
-                f"Line {line} of {path} must have a loss of at least 0, not {loss!r}"
+                f"Line {line} of {path} must have a loss of at least 0, not {quoted(loss)}"
             )
         losses[name, tensor, _concrete(known[name], tensor, fmt)] = number
     wanted = [

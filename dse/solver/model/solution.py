@@ -14,6 +14,10 @@ from macwright.hw.errors import RefusedInput
 __all__ = ["Outcome", "Solution", "gap_of", "make_solution"]
 
 
+#: Largest relative gap that rounding may leave to what is called optimal.
+ROUNDING_GAP = 1e-6
+
+
 @dataclass(frozen=True, kw_only=True)
 class Solution:
     """An allocation and what was proved about it.
@@ -21,7 +25,8 @@ class Solution:
     Parameters
     ----------
     status : str
-        ``"optimal"`` if proved to within the rounding to integers, which `gap` states;
+        ``"optimal"`` if proved to within the rounding to integers, which `gap` states and which
+        is at most `ROUNDING_GAP`;
         ``"feasible"`` if a better allocation may exist.
     objective, bound : float
         Total of the objective column, and a proved lower bound of it, in its unit.
@@ -124,11 +129,13 @@ def make_solution(
     behind = max(0, loss - outcome.bound) / groups.objective.factor + rounding
     # Totals of columns are at least zero; pairwise terms may be negative.
     bound = reached - behind if pair_terms else max(reached - behind, 0.0)
+    gap = gap_of(reached, bound)
+    proved = (outcome.optimal or outcome.bound >= loss) and gap <= ROUNDING_GAP
     return Solution(
-        status="optimal" if outcome.optimal or outcome.bound >= loss else "feasible",
+        status="optimal" if proved else "feasible",
         objective=reached,
         bound=bound,
-        gap=gap_of(reached, bound),
+        gap=gap,
         solver=outcome.solver,
         seconds=seconds,
         allocation=allocation,

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from macwright.dse.csv_file import read_csv
+from macwright.dse.csv_file import check_names, quoted, read_csv, trimmed
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["OptionTable"]
@@ -77,7 +77,11 @@ class OptionTable:
                     f"not {len(column)}"
                 )
         if not self.values:
-            raise RefusedInput("Options must have one column of numbers or more, not none")
+            seen = "".join(
+                f"; {name!r} of {self.where(0)} is {quoted(texts[0])}, without a decimal point"
+                for name, texts in list(self.labels.items())[:1]
+            )
+            raise RefusedInput(f"Options must have one column of numbers or more, not none{seen}")
         for name, column in self.values.items():
             for wrong, what in (
                 (~np.isfinite(column), "a finite number"),
@@ -110,7 +114,7 @@ class OptionTable:
     def where(self, row: int) -> str:
         """Words that name a row in a message."""
         layer = self.layers[int(np.searchsorted(self.start, row, side="right")) - 1]
-        return f"option {self.options[row]!r} of layer {layer!r}"
+        return f"option {quoted(self.options[row])} of layer {quoted(layer)}"
 
     def column(self, name: str) -> Floats:
         """Values of a column of numbers, shape (n_rows,).
@@ -120,6 +124,11 @@ class OptionTable:
         ValueError
             If there is no such column.
         """
+        if name in self.labels:
+            raise RefusedInput(
+                f"{name!r} of {self.where(0)} must be a number with a decimal point, "
+                f"not {quoted(self.labels[name][0])}"
+            )
         if name not in self.values:
             known = ", ".join(self.values)
             raise RefusedInput(f"Column must be one of {known}, not {name!r}")
@@ -144,8 +153,8 @@ class OptionTable:
     def from_frame(cls, frame: pd.DataFrame) -> "OptionTable":
         """Make a table from a DataFrame with columns `layer`, `option` and numbers or labels.
 
-        Rows of a layer need not be adjacent; layers keep the order of their first rows.
-        A column of which no entry is a number is a label.
+        Rows of a layer need not be adjacent; layers keep the order of their first rows. Blanks
+        around names are taken off. A column of which no entry is a number is a label.
 
         Raises
         ------
@@ -169,10 +178,13 @@ class OptionTable:
                 raise RefusedInput(
                     f"{needed.capitalize()} of row {row + 1} must be a name, not empty"
                 )
-        codes, layers = pd.factorize(frame["layer"].astype(str))
+        names = [frame[column].astype(str).map(trimmed) for column in ("layer", "option")]
+        check_names(names[0], "Layers")
+        check_names(names[1], "Options")
+        codes, layers = pd.factorize(names[0])
         order = np.argsort(codes, kind="stable")
         frame = frame.iloc[order]
-        options = frame["option"].astype(str).tolist()
+        options = names[1].iloc[order].tolist()
         counts = np.bincount(codes, minlength=len(layers))
         start = np.concatenate(([0], np.cumsum(counts)))
         values: dict[str, Floats] = {}
@@ -188,8 +200,8 @@ class OptionTable:
                 row = int(np.flatnonzero(unread)[0])
                 layer = layers[codes[order[row]]]
                 raise RefusedInput(
-                    f"{str(name)!r} of option {options[row]!r} of layer {layer!r} must be "
-                    f"a finite number, not {text.iloc[row]!r}"
+                    f"{str(name)!r} of option {quoted(options[row])} of layer {quoted(layer)} "
+                    f"must be a finite number, not {quoted(text.iloc[row])}"
                 )
             values[str(name)] = numbers
         return cls(layers.tolist(), start, options, values, labels)

@@ -1,6 +1,8 @@
 """Files of a run: whole, the same for the same data, and refused early."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -36,7 +38,74 @@ def test_run_json_comes_last(tmp_path):
     with pytest.raises(OSError, match=r"front\.csv"):
         write_run(run, {"run.json": "{}\n", "front.csv": "a\n"})
     assert not (run / "run.json").exists()
-    assert not [p for p in run.iterdir() if p.name.startswith(".")], "a temporary file was left"
+    # The mark of an unfinished run stays, so that the next one knows the folder.
+    assert [p.name for p in run.iterdir() if p.name.startswith(".")] == [".macwright-writes"]
+    (run / "front.csv").rmdir()
+    check_writable(run)
+    write_run(run, {"run.json": "{}\n", "front.csv": "a\n"})
+    assert sorted(p.name for p in run.iterdir()) == ["front.csv", "run.json"]
+
+
+def test_files_of_others_are_kept_or_the_folder_is_refused(tmp_path):
+    run = tmp_path / "run"
+    (run / "allocations").mkdir(parents=True)
+    (run / "allocations" / "notes.json").write_text("mine")
+    (run / "notes.txt").write_text("mine")
+    check_writable(run)
+    for n in range(2):
+        write_run(run, {"run.json": "{}\n", f"allocations/{n}.json": "{}\n"})
+    left = sorted(str(p.relative_to(run)) for p in run.rglob("*.*"))
+    assert left == ["allocations/1.json", "allocations/notes.json", "notes.txt", "run.json"]
+    for name in ("front.csv", "allocations/7.json", "pairs.csv", "report.html"):
+        other = tmp_path / name.replace("/", "-")
+        (other / name).parent.mkdir(parents=True)
+        (other / name).write_text("mine")
+        with pytest.raises(ValueError, match=rf"new, empty or of an earlier run.*{name} of others"):
+            check_writable(other)
+
+
+def test_what_cannot_be_replaced_is_refused_early(tmp_path):
+    (tmp_path / "a" / "front.csv").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError, match=r"front.csv' must be a file, not a folder"):
+        check_writable(tmp_path / "a")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "allocations").write_text("")
+    with pytest.raises(NotADirectoryError, match=r"allocations' must be a folder, not a file"):
+        check_writable(tmp_path / "b")
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from macwright.dse.run.folder import write_run
+for turn in range(int(sys.argv[3])):
+    me, count = sys.argv[2], 3 + 4 * (sys.argv[2] == "a")
+    files = {f"allocations/{n}.json": me for n in range(count)}
+    write_run(Path(sys.argv[1]), {**files, "front.csv": me, "run.json": f'["{me}"]'})
+"""
+
+
+def write_together(folder, turns):
+    """Two processes write their runs into one folder, again and again."""
+    command = [sys.executable, "-c", WRITER, str(folder)]
+    writers = [
+        subprocess.Popen([*command, who, str(turns)], stderr=subprocess.PIPE) for who in "ab"
+    ]
+    assert [(w.communicate()[1], w.returncode) for w in writers] == [(b"", 0)] * 2
+    texts = {p.relative_to(folder).as_posix(): p.read_text() for p in folder.rglob("*.*")}
+    (who,) = json.loads(texts.pop("run.json"))
+    assert set(texts.values()) == {who}
+    assert len(texts) == 1 + 3 + 4 * (who == "a")
+
+
+def test_two_writers_never_mix(tmp_path):
+    write_together(tmp_path / "run", 40)
+
+
+@pytest.mark.slow
+def test_two_hundred_pairs_of_writers_never_mix(tmp_path):
+    for n in range(200):
+        write_together(tmp_path / str(n), 5)
 
 
 def test_output_folder_that_is_a_file_is_refused(tmp_path):

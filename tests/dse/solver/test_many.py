@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from macwright.dse.solver import Budget, Count, OptionTable, Solution, front, solve
 from macwright.dse.solver.front3 import front_of_three
+from macwright.dse.solver.model.solution import ROUNDING_GAP
 
 NAMES = ("int2", "int4", "int8", "e2m1")
 COLUMNS = ("loss", "bops", "area")
@@ -135,7 +136,8 @@ def compare(
         return
     found = solve(table, budgets=budgets, **arguments)  # pyright: ignore
     best = float(min(losses.values()))
-    assert found.status == "optimal"
+    # Beside losses near 1, those near 1e-200 are lost in the rounding, and it is said so.
+    assert found.status == ("optimal" if found.gap <= ROUNDING_GAP else "feasible")
     assert found.objective == pytest.approx(best, rel=1e-9, abs=1e-9)
     assert found.bound <= best + 1e-9
     chosen = tuple(found.allocation[layer] for layer in table.layers)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from macwright.dse.solver import Budget, Count, OptionTable, confirm, front, solve
+from macwright.dse.solver.model.solution import ROUNDING_GAP
 
 NAMES = ("int2", "int4", "int8", "e2m1")
 COLUMNS = ("loss", "bops", "area")
@@ -65,7 +66,8 @@ def check(
         return
     solution = solve(table, **arguments)  # pyright: ignore
     best = min(total["loss"] for _, total in ok)
-    assert solution.status == "optimal"
+    # Beside losses near 1, those near 1e-200 are lost in the rounding, and it is said so.
+    assert solution.status == ("optimal" if solution.gap <= ROUNDING_GAP else "feasible")
     assert solution.objective == pytest.approx(best, rel=1e-9, abs=1e-9)
     assert solution.bound <= best + 1e-9
     assert any(allocation == solution.allocation for allocation, _ in ok)
