@@ -55,7 +55,7 @@ def scale(
     Raises
     ------
     ValueError
-        If whole totals do not fit into 64 bits, or numbers are too small to be scaled.
+        If whole totals do not fit into 64 bits.
 
     Examples
     --------
@@ -80,11 +80,8 @@ def scale(
         integers = np.rint(values * power)
         if np.array_equal(integers / power, values):
             return Scaled(integers.astype(np.int64), power, 0.0)
-    exponent = bits - int(np.frexp(total)[1]) if total else 0
-    if exponent > 1000:
-        raise ValueError(
-            f"Total of {name!r} must be 0 or above 1e-280, not {total:.3g}; use a smaller unit"
-        )
+    # Below 2**-968, the factor would be beyond a double: rounding leaves a larger gap.
+    exponent = bits - max(int(np.frexp(total)[1]), -968) if total else 0
     scaled = np.rint(np.ldexp(values, exponent))
     exact = bool(np.array_equal(np.ldexp(scaled, -exponent), values))
     error = 0.0 if exact else float(np.ldexp(0.5, -exponent)) * groups

@@ -1,0 +1,64 @@
+"""Tables of users as spreadsheets and scripts write them."""
+
+import pytest
+
+from macwright.dse.csv_file import read_csv
+from macwright.dse.solver import OptionTable
+
+TEXT = 'layer,option,loss,cost\nconv,int4,0.5,1\nconv,int8,0.25,2\n"de\nnse",int4,1,1\n'
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        TEXT.encode(),
+        TEXT.encode("utf-8-sig"),
+        TEXT.encode("utf-16"),
+        TEXT.replace("\n", "\r\n").encode(),
+        TEXT.replace("conv,", " conv\u00a0,").replace("loss", " loss\t").encode(),
+        TEXT.replace("\nconv", "\n\n\nconv").encode(),
+    ],
+)
+def test_the_same_table_however_it_is_written(tmp_path, raw):
+    path = tmp_path / "options.csv"
+    path.write_bytes(raw)
+    table = OptionTable.from_csv(path)
+    assert [name.replace("\r", "") for name in table.layers] == ["conv", "de\nnse"]
+    assert table.options == ["int4", "int8", "int4"]
+    assert table.column("loss").tolist() == [0.5, 0.25, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("layer;option;loss\na;x;0,5\n", "must have commas between entries .*, not semicolons"),
+        ("layer\toption\tloss\na\tx\t1\n", "must have commas between entries .*, not tabs"),
+        ('layer,option,loss\na,x,"0,5"\na,y,"0,7"\n', "a number with a decimal point, not '0,5'"),
+        ('layer,option,loss\na,x,0.5\na,y,"0,7"\n', "must be a finite number, not '0,7'"),
+        ("layer,option,loss\na,x,\n", "must be a finite number, not ''"),
+        ("layer,option,loss\na,x,1e400\n", "must be a finite number, not inf"),
+        ("layer,option,loss,loss \na,x,1,2\n", "Column 'loss' must be given once, not twice"),
+        ("layer,option,loss\na,x,1\na ,x,2\n", "'x' of layer 'a' must be given once, not twice"),
+        ("layer,option,loss\na b,x,1\na  b,x,2\n", "differ by more than blanks, not 'a b' and"),
+        ("layer,option,loss\na,x,1\na\u200b1,x,2\na1,x,2\n", "differ by more than blanks, not"),
+        ("layer,option,loss\na,x\n", "as many entries in each row as names .*, 3, not 2 in line 2"),
+        ("layer,option,loss\na,x,1,2\n", "as many entries in each row as names"),
+        ('layer,option,loss\na,"x,1\n', "must be a CSV file, and .* is not one: unexpected end"),
+        ("", "is not one: it is empty"),
+        (f"layer,option,loss\na,x,{'z' * 9000}\n", "must be a number .*not 'z{60}…'$"),
+        ("layer,option,loss\na,x,1\x00\n", "must be"),
+    ],
+)
+def test_what_is_wrong_is_said(tmp_path, text, message):
+    path = tmp_path / "options.csv"
+    path.write_bytes(text.encode())
+    with pytest.raises(ValueError, match=message):
+        OptionTable.from_csv(path).column("loss")
+
+
+def test_what_is_no_text_is_refused(tmp_path):
+    path = tmp_path / "options.csv"
+    for raw in (b"\xff\xfea", b"layer,\xcb", "layer\u00e9".encode("latin-1")):
+        path.write_bytes(raw)
+        with pytest.raises(ValueError, match="must be a CSV file, and .* is not one: "):
+            read_csv(path, "Options")
