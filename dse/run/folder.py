@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from macwright.hw.errors import RefusedInput
 from macwright.hw.files import write_atomic
 
 __all__ = ["check_writable", "csv_text", "json_text", "write_run"]
@@ -35,7 +36,7 @@ def check_writable(folder: Path) -> None:
     OSError
         If the folder, or the nearest one above that exists, takes no files, or one of the files
         cannot be replaced.
-    ValueError
+    RefusedInput
         If the folder holds files of the names of a run's, but no run.
     """
     nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
@@ -54,7 +55,7 @@ def check_writable(folder: Path) -> None:
         if path.is_dir() and not path.is_symlink():
             raise IsADirectoryError(f"{str(path)!r} must be a file, not a folder")
     if theirs and not _is_ours(folder):
-        raise ValueError(
+        raise RefusedInput(
             f"Output folder must be new, empty or of an earlier run, not {str(folder)!r} with a "
             f"{theirs[0].relative_to(folder)} of others"
         )
