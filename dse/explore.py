@@ -30,6 +30,7 @@ from macwright.dse.validation.ranking import Ranking, rank_allocations
 from macwright.dse.validation.refine import Correction, corrected, fit_correction, split_held_out
 from macwright.dse.validation.units import Verification, verify_units
 from macwright.dse.workload import Workload, load_workload
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["Exploration", "explore"]
 
@@ -159,6 +160,12 @@ def explore(
     settings = settings or Settings()
     sensitivity = None if sensitivity is None else Path(sensitivity)
     technology = technology or find_technology(settings.technology)
+    if technology.name != settings.technology:
+        raise RefusedInput(
+            f"Technology must be that of the settings, {settings.technology}, not {technology.name}"
+        )
+    if settings.pairs and sensitivity is not None:
+        raise RefusedInput("Pairs of layers must come without a table of losses, not with both")
     chip = settings.architecture
     node_nm = memory_node(technology.record) if isinstance(chip, Temporal) else None
     if not model.is_file():

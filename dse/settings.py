@@ -1,11 +1,17 @@
 """What a run may choose from: formats, hardware, limits, and how much of the front it reports."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from macwright.costmodel.tables.default_units import SWITCHED, WEIGHTS, switched_unit
+from macwright.costmodel.technology.catalogue import RECORDS
+from macwright.costmodel.technology.record import TechnologyRecord
+from macwright.dse.cost_columns import known_columns, throughput_limits
 from macwright.dse.solver import Budget
-from macwright.hw.errors import RefusedInput
+from macwright.dse.studies import Execution, Reporting, SensitivityStudy
+from macwright.hw.errors import RefusedInput, RefusedType
+from macwright.hw.formats import parse_format
 
 __all__ = ["ACTIVATIONS", "Dataflow", "Settings", "Temporal"]
 
@@ -89,18 +95,21 @@ def _positive(value: float, what: str, *, whole: bool = False) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(SensitivityStudy, Reporting, Execution):
     """What a run may choose from and how much of the front it reports.
 
     Parameters
     ----------
     technology : str
         Name of a technology.
+    library : TechnologyRecord or None
+        Record of a library of the user's own, whose name `technology` then is.
     weights, activations : tuple of str
         Formats that each layer may use. A signed integer stands for the unsigned one of the same
         width where a layer's activations are never negative.
     objective : str
-        Cost column that the front trades against the predicted loss.
+        Cost column that the front trades against the predicted loss; empty for `area_time` or,
+        with an architecture, `area`.
     second : str or None
         Another cost column to trade at the same time: a front of three objectives.
     budgets : tuple of Budget
@@ -110,32 +119,19 @@ class Settings:
         no hardware.
     dsp : bool
         Whether units use the hard multipliers of an FPGA.
-    points : int
-        Points of the front to report, besides those at the costs of uniform allocations.
-    measured : int
-        Reported points to measure on data, besides the same.
-    metric : str
-        What losses are, one of :data:`macwright.dse.sensitivity.metrics.METRICS`.
-    images : int
-        Calibration samples for the sensitivities.
-    pairs : int
-        Neighbouring layers whose losses together are measured, as many pairs.
-    rank : int
-        Random allocations to measure, to see how well the losses rank them.
-    refine : int
-        Times to search again with losses corrected by the measured points.
-    held_out : float
-        Share of the evaluation data that nothing is chosen by; the knee is measured on it at last.
-    layer_energy : bool
-        Whether energies are measured with the operands of each layer, for the points reported.
     time_limit_s : float or None
         Wall-clock seconds for the search.
-    verify : bool
-        Whether to simulate the units of the front, if there is a simulator.
-    jobs : int or None
-        Processes; None: one for each processor.
-    scheduler : str or None
-        Address of a Dask cluster that characterises units and evaluates allocations.
+    metric, images, pairs, rank, refine
+        As of :class:`~macwright.dse.studies.SensitivityStudy`.
+    points, measured, held_out, layer_energy
+        As of :class:`~macwright.dse.studies.Reporting`.
+    verify, jobs, scheduler
+        As of :class:`~macwright.dse.studies.Execution`.
+
+    Raises
+    ------
+    RefusedInput
+        If a value will not do, or values do not go together.
 
     Examples
     --------
@@ -145,23 +141,78 @@ class Settings:
     """
 
     technology: str = "gates"
+    library: TechnologyRecord | None = None
     weights: tuple[str, ...] = WEIGHTS
     activations: tuple[str, ...] = ACTIVATIONS
-    objective: str = "area_time"
+    objective: str = ""
     second: str | None = None
     budgets: tuple[Budget, ...] = ()
     architecture: Temporal | Dataflow | None = None
     dsp: bool = False
-    points: int = 32
-    measured: int = 10
-    metric: str = "logit_mse"
-    images: int = 64
-    pairs: int = 0
-    rank: int = 0
-    refine: int = 0
-    held_out: float = 0.0
-    layer_energy: bool = False
     time_limit_s: float | None = None
-    verify: bool = True
-    jobs: int | None = None
-    scheduler: str | None = None
+
+    def __post_init__(self) -> None:
+        self.check_study()
+        self.check_reporting()
+        self.check_execution()
+        if self.library is None and self.technology not in RECORDS:
+            raise RefusedInput(
+                f"Technology must be one of {', '.join(RECORDS)}, or have a library, not "
+                f"{self.technology!r}"
+            )
+        if self.library is not None and self.library.name != self.technology:
+            raise RefusedInput(
+                f"Technology must be the library's, {self.library.name!r}, not {self.technology!r}"
+            )
+        for name in ("weights", "activations"):
+            object.__setattr__(self, name, _formats(name, getattr(self, name)))
+        self._settle_columns()
+        if self.time_limit_s is not None and not self.time_limit_s > 0:
+            raise RefusedInput(f"Time limit must be above 0 seconds, not {self.time_limit_s}")
+        if self.pairs and self.architecture is not None:
+            raise RefusedInput("Pairs of layers must come without an architecture, not with both")
+
+    @property
+    def record(self) -> TechnologyRecord:
+        """What is known of the technology."""
+        return RECORDS[self.technology] if self.library is None else self.library
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Names of cost columns, and the column that each stands for."""
+        kinds = {Temporal: "temporal", Dataflow: "dataflow"}
+        chip = self.architecture
+        if chip is not None and type(chip) not in kinds:
+            raise RefusedType(f"Architecture must be Temporal, Dataflow or None, not {chip!r}")
+        return known_columns(
+            self.record, architecture=None if chip is None else kinds[type(chip)], dsp=self.dsp
+        )
+
+    def _settle_columns(self) -> None:
+        """Give objectives and budgets the columns that their names stand for."""
+        columns = self.columns
+        default = "area_time" if self.architecture is None else "area"
+        for field, name in (("objective", self.objective or default), ("second", self.second)):
+            if name is None:
+                continue
+            if name not in columns:
+                raise RefusedInput(f"Objective must be one of {', '.join(columns)}, not {name!r}")
+            object.__setattr__(self, field, columns[name])
+        if self.second == self.objective:
+            raise RefusedInput(f"Objectives must be different, not {self.objective!r} twice")
+        known = {"loss": "loss", **columns}
+        for budget in self.budgets:
+            if budget.column not in known:
+                raise RefusedInput(
+                    f"Budget column must be one of {', '.join(known)}, not {budget.column!r}"
+                )
+        limits = throughput_limits(self.budgets, columns.get("throughput_fps", ""))
+        limits = tuple(replace(budget, column=known[budget.column]) for budget in limits)
+        object.__setattr__(self, "budgets", limits)
+
+
+def _formats(what: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Names of formats as they print, each once."""
+    if isinstance(names, str) or not names:
+        raise RefusedInput(f"Formats of {what} must be one name or more, not {names!r}")
+    return tuple(dict.fromkeys(str(parse_format(name)) for name in names))

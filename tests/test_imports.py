@@ -13,7 +13,8 @@ ROOMS = {
         *("technology", "characterize", "tables"),
     ),
     "dse": (
-        *("csv_file", "models", "workload", "solver", "data", "recipe", "settings", "quantizer"),
+        *("csv_file", "models", "workload", "solver", "data", "recipe", "cost_columns"),
+        *("studies", "settings", "quantizer"),
         *("accuracy", "bitexact", "sensitivity", "architecture", "search", "validation"),
         *("explore", "run", "report", "cli"),
     ),

@@ -11,16 +11,14 @@ from macwright.costmodel.system.array import Engine, Schedule, TemporalArray
 from macwright.costmodel.system.memory import DRAM_PJ_PER_BIT, Sram, sram
 from macwright.costmodel.technology.record import TechnologyRecord
 from macwright.dse.architecture.mapping import placements
+from macwright.dse.cost_columns import FRAME, LATENCY
 from macwright.dse.settings import Dataflow, Temporal
 from macwright.dse.solver import ArrayShape, OptionTable
 from macwright.dse.workload import Layer
 from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import parse_format
 
-__all__ = ["FRAME", "LATENCY", "dataflow_table", "memory_node", "temporal_problem"]
-
-#: Columns of the time of a sample: from layer to layer, and between two samples.
-LATENCY, FRAME = "latency_ms", "frame_ms"
+__all__ = ["dataflow_table", "memory_node", "temporal_problem"]
 
 #: Memory outside of the chip, and bits of an access to a buffer.
 DRAM, BUFFER_BITS = "lpddr4", 64

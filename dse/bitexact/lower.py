@@ -331,8 +331,8 @@ class _Lowering:
             )
         return tuple(int(n) for n in self.workload.shapes[tensor][1:])
 
-    def _refusal(self, node: onnx.NodeProto, what: str) -> ValueError:
-        return ValueError(
+    def _refusal(self, node: onnx.NodeProto, what: str) -> RefusedInput:
+        return RefusedInput(
             f"Node {node.name} ({node.op_type}) cannot be part of an integer network: it has no "
             f"integers for {what}"
         )

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from macwright.costmodel.technology.catalogue import RECORDS
 from macwright.dse.cli.arguments.architecture import (
     add_architecture_arguments,
     architecture,
@@ -14,6 +15,7 @@ from macwright.dse.cli.arguments.architecture import (
 )
 from macwright.dse.cli.arguments.loss import add_loss_arguments, loss_settings
 from macwright.dse.cli.arguments.technology import add_technology_arguments, given_technology
+from macwright.dse.studies import Reporting
 from macwright.hw.errors import RefusedInput
 
 HELP = "Find the front of accuracy against hardware cost for a network."
@@ -55,12 +57,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", metavar="F,F,...", help="formats that weights may take")
     parser.add_argument("--activations", metavar="F,F,...", help="formats of activations")
     parser.add_argument(
-        "--points", type=int, default=32, metavar="N", help="points to report (%(default)s)"
+        "--points",
+        type=int,
+        default=Reporting.points,
+        metavar="N",
+        help="points to report (%(default)s)",
     )
     parser.add_argument(
         "--measure",
         type=int,
-        default=10,
+        default=Reporting.measured,
         metavar="N",
         help="points to measure on the evaluation data, besides those at the costs of uniform "
         "formats (%(default)s)",
@@ -101,14 +107,9 @@ def run(args: argparse.Namespace) -> None:
     from macwright.dse.run.folder import check_writable, write_run
     from macwright.dse.run.summary import run_summary, run_table
     from macwright.dse.settings import Settings
-    from macwright.hw.formats import parse_format
 
-    for name in ("points", "measure", "images", "jobs"):
-        value = getattr(args, name)
-        if value is not None and value < (0 if name == "measure" else 1):
-            raise RefusedInput(f"Option --{name} must be at least 1, not {value}")
     formats: dict[str, Any] = {
-        key: tuple(str(parse_format(name.strip())) for name in value.split(","))
+        key: tuple(name.strip() for name in value.split(","))
         for key, value in (("weights", args.weights), ("activations", args.activations))
         if value is not None
     }
@@ -122,14 +123,12 @@ def run(args: argparse.Namespace) -> None:
     name = "-".join(filter(None, (model.stem, technology.name, args.architecture)))
     out = args.out or Path("out") / name
     chip = architecture(args)
-    objective, second = objectives(args, technology.record)
     settings = Settings(
         technology=technology.name,
+        library=None if technology.name in RECORDS else technology.record,
         architecture=chip,
         dsp=args.dsp,
-        objective=objective,
-        second=second,
-        budgets=budgets(args, technology.record),
+        budgets=budgets(args),
         layer_energy=args.layer_energy,
         time_limit_s=args.time_limit,
         points=args.points,
@@ -137,6 +136,7 @@ def run(args: argparse.Namespace) -> None:
         verify=not args.no_verify,
         jobs=args.jobs,
         scheduler=args.scheduler,
+        **objectives(args),
         **loss_settings(args),
         **formats,
     )

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from macwright.dse.architecture.hardware import FRAME, LATENCY, dataflow_table, temporal_problem
+from macwright.dse.architecture.hardware import dataflow_table, temporal_problem
+from macwright.dse.cost_columns import FRAME, LATENCY
 from macwright.dse.search.joint import joint_points
 from macwright.dse.search.joint_problem import JointProblem
 from macwright.dse.search.options import cost_columns
@@ -16,7 +17,6 @@ from macwright.dse.search.points import Point
 from macwright.dse.search.selection import baseline_points, baselines, choose_points, spread_points
 from macwright.dse.settings import Settings, Temporal
 from macwright.dse.solver import (
-    Budget,
     OptionTable,
     Solution,
     confirm,
@@ -29,7 +29,7 @@ from macwright.dse.solver.reduce.merge_pairs import coupled_parts
 from macwright.dse.workload import Layer, Workload
 from macwright.hw.errors import RefusedInput
 
-__all__ = ["Found", "search", "throughput_limits"]
+__all__ = ["Found", "search"]
 
 Progress = Callable[[str, int, int], None]
 
@@ -255,22 +255,3 @@ def _point(name: str, solution: Solution) -> Point:
         status=solution.status,
         gap=solution.gap,
     )
-
-
-def throughput_limits(budgets: Sequence[Budget], column: str) -> tuple[Budget, ...]:
-    """Budgets with a least frame rate turned into a longest time.
-
-    Examples
-    --------
-    >>> throughput_limits([Budget("throughput_fps", min=200.0)], "frame_ms")
-    (Budget(column='frame_ms', min=None, max=5.0),)
-    """
-    found = []
-    for budget in budgets:
-        if budget.column == "throughput_fps":
-            if budget.max is not None or not budget.min or budget.min <= 0:
-                raise RefusedInput("Limit of 'throughput_fps' must be a min above 0, not a max")
-            found.append(Budget(column, max=1e3 / budget.min))
-        else:
-            found.append(budget)
-    return tuple(found)

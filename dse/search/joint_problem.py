@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from macwright.dse.architecture.hardware import FRAME, LATENCY
 from macwright.dse.architecture.mapping import NO_MODE
+from macwright.dse.cost_columns import FRAME, LATENCY
 from macwright.dse.search.points import Point
 from macwright.dse.solver import (
     ArrayShape,

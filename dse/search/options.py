@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from macwright.costmodel.tables.default_units import mac_spec
+from macwright.dse.cost_columns import COSTS
 from macwright.dse.quantizer import layer_formats
 from macwright.dse.workload import FixedTensor, Layer, Workload
 from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import parse_format
 
 __all__ = [
-    "COSTS",
     "cost_columns",
     "fixed_formats",
     "needed_units",
@@ -25,13 +25,6 @@ __all__ = [
     "terms_for",
 ]
 
-#: Cost columns of a network before an architecture is chosen, and their units.
-COSTS = {
-    "area_time": "area unit of the technology x mega-cycles",
-    "bops": "bit operations",
-    "weight_bytes": "bytes",
-    "energy_uj": "uJ, products of one sample",
-}
 #: Formats that a model prescribes, by layer.
 Fixed = Mapping[str, tuple[FixedTensor | None, FixedTensor | None]]
 _NONE: Fixed = {}

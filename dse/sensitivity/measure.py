@@ -1,5 +1,6 @@
 """How much each tensor's format matters: measured one tensor at a time."""
 
+import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -42,6 +43,35 @@ _Progress = Callable[[str, int, int], None]
 _Arrays = dict[str, np.ndarray]
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Study:
+    """What is measured, on what and how."""
+
+    workload: Workload
+    dataset: Dataset
+    weight_formats: Sequence[str]
+    act_formats: Sequence[str]
+    metric: str = "logit_mse"
+    images: int = 64
+    options: QuantOptions = QuantOptions()  # noqa: RUF009 (a frozen value)
+    jobs: int | None = None
+    progress: _Progress | None = None
+
+    @property
+    def tasks(self) -> list[tuple[Layer, str, str]]:
+        """Layer, tensor and format of each question."""
+        return [
+            (layer, tensor, name)
+            for layer in self.workload.layers
+            for tensor, names in zip(
+                ("weight", "activation"),
+                layer_formats(layer, self.weight_formats, self.act_formats, self.workload.fixed),
+                strict=True,
+            )
+            for name in names
+        ]
+
+
 def measure_sensitivity(
     workload: Workload,
     dataset: Dataset,
@@ -72,7 +102,7 @@ def measure_sensitivity(
         Formats to be tried. Integers get the sign that the activations need, and tensors whose
         format the model prescribes get no other: see `macwright.dse.quantizer.layer_formats`.
     metric : str
-        One of :data:`macwright.dse.sensitivity.metrics.METRICS`: ``logit_mse``, ``kl``, ``loss``,
+        One of :data:`macwright.dse.studies.METRICS`: ``logit_mse``, ``kl``, ``loss``,
         ``layer_mse``, ``distance`` or ``hessian``.
     images : int
         Samples.
@@ -95,11 +125,20 @@ def measure_sensitivity(
     ValueError
         If a format is unknown or cannot hold values of such activations.
     """
-    questions, found = _measured(
-        workload, dataset, weight_formats, act_formats, metric, images, options, jobs, progress
+    study = _Study(
+        workload=workload,
+        dataset=dataset,
+        weight_formats=weight_formats,
+        act_formats=act_formats,
+        metric=metric,
+        images=images,
+        options=options or QuantOptions(),
+        jobs=jobs,
+        progress=progress,
     )
+    questions, answers = _measured(study)
     table = pd.DataFrame(questions, columns=["layer", "tensor", "format"])
-    return table.assign(loss=np.array(found["losses"], np.float64))
+    return table.assign(loss=np.array(answers["losses"], np.float64))
 
 
 def measure_coherence(
@@ -121,64 +160,44 @@ def measure_coherence(
 
     Parameters and errors are those of :func:`measure_sensitivity`.
     """
-    questions, found = _measured(
-        workload, dataset, weight_formats, act_formats, "logit_mse", images, options, jobs, progress
+    study = _Study(
+        workload=workload,
+        dataset=dataset,
+        weight_formats=weight_formats,
+        act_formats=act_formats,
+        images=images,
+        options=options or QuantOptions(),
+        jobs=jobs,
+        progress=progress,
     )
-    return Coherence.from_text([(x, y, z) for x, y, z in questions], found["products"])
+    questions, answers = _measured(study)
+    return Coherence.from_text([(x, y, z) for x, y, z in questions], answers["products"])
 
 
-def _measured(
-    workload: Workload,
-    dataset: Dataset,
-    weight_formats: Sequence[str],
-    act_formats: Sequence[str],
-    metric: str,
-    images: int,
-    options: QuantOptions | None,
-    jobs: int | None,
-    progress: _Progress | None,
-) -> tuple[list[list[str]], dict[str, Any]]:
+def _measured(study: _Study) -> tuple[list[list[str]], dict[str, Any]]:
     """Tensors and formats, and what is known of them, from the cache or by measurement."""
-    options = options or QuantOptions()
-    tasks = [
-        (layer, tensor, name)
-        for layer in workload.layers
-        for tensor, names in zip(
-            ("weight", "activation"),
-            layer_formats(layer, weight_formats, act_formats, workload.fixed),
-            strict=True,
-        )
-        for name in names
-    ]
-    questions = [[layer.name, tensor, name] for layer, tensor, name in tasks]
+    questions = [[layer.name, tensor, name] for layer, tensor, name in study.tasks]
     cache = Cache("sensitivity")
     key = content_key(
         version=VERSION,
-        model=workload.sha256,
-        data=dataset.sha256,
+        model=study.workload.sha256,
+        data=study.dataset.sha256,
         questions=questions,
-        images=images,
-        metric=metric,
-        options=options.to_fields(),
+        images=study.images,
+        metric=study.metric,
+        options=study.options.to_fields(),
     )
-    found = cache.get(key)
-    if found is None:
-        found = _measure(workload, dataset, tasks, metric, images, options, jobs, progress)
-        cache.put(key, found)
-    return questions, found
+    answers = cache.get(key)
+    if answers is None:
+        answers = _measure(study)
+        cache.put(key, answers)
+    return questions, answers
 
 
-def _measure(
-    workload: Workload,
-    dataset: Dataset,
-    tasks: list[tuple[Layer, str, str]],
-    metric: str,
-    images: int,
-    options: QuantOptions,
-    jobs: int | None,
-    progress: _Progress | None,
-) -> dict[str, Any]:
-    workload = prepare(workload, dataset, options)
+def _measure(study: _Study) -> dict[str, Any]:
+    dataset, options, metric, images = study.dataset, study.options, study.metric, study.images
+    tasks, progress = study.tasks, study.progress
+    workload = prepare(study.workload, dataset, options)
     feeds = dataset.first(dataset.x_calib, images)
     outputs = [layer.out for layer in workload.layers] if metric == "distance" else []
     outputs = [name for name in dict.fromkeys(outputs) if name != workload.output]
@@ -193,18 +212,18 @@ def _measure(
     final = reference[workload.output].astype(np.float64).ravel()
     few = np.random.default_rng(0).permutation(final.size)[:ENTRIES]
 
-    def study_one(study: LayerStudy, question: tuple[str, str]) -> tuple[float, np.ndarray]:
+    def answer(layer: LayerStudy, question: tuple[str, str]) -> tuple[float, np.ndarray]:
         if metric != "logit_mse":
-            return study.loss(question), np.zeros(0)
-        output = study.network_output(question)
+            return layer.loss(question), np.zeros(0)
+        output = layer.network_output(question)
         return measure(output), (output.ravel()[few] - final[few]).astype(np.float32)
 
-    with ThreadPoolExecutor(jobs or len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(study.jobs or len(os.sched_getaffinity(0))) as pool:
         for layer in workload.layers:
             stepper.advance([layer.act, layer.out] + ([layer.weight] if layer.dynamic else []))
-            study = LayerStudy(workload, layer, stepper, options, metric, measure, reference)
+            layer_study = LayerStudy(workload, layer, stepper, options, metric, measure, reference)
             mine = [(tensor, name) for other, tensor, name in tasks if other.name == layer.name]
-            for loss, change in pool.map(partial(study_one, study), mine):
+            for loss, change in pool.map(partial(answer, layer_study), mine):
                 losses.append(loss)
                 changes.append(change)
                 if progress:

@@ -7,19 +7,11 @@ from numpy.typing import NDArray
 
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.data.task import log_softmax
+from macwright.dse.studies import METRICS
 from macwright.hw.errors import RefusedInput
 
-__all__ = ["METRICS", "output_metric", "relative_error"]
+__all__ = ["output_metric", "relative_error"]
 
-#: Metrics of :func:`macwright.dse.sensitivity.measure.measure_sensitivity`, and what they are.
-METRICS = {
-    "logit_mse": "mean squared change of the outputs",
-    "kl": "mean Kullback-Leibler divergence of the float network's classes from the changed ones",
-    "loss": "growth of the cross entropy to the calibration labels, at least zero",
-    "layer_mse": "mean squared change of the layer's own outputs, relative to their mean square",
-    "distance": "the same of the outputs of later layers and of the network, their mean",
-    "hessian": "mean curvature of the squared change of the outputs x squared error of the tensor",
-}
 _Array = NDArray[np.floating]
 
 

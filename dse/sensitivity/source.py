@@ -11,8 +11,8 @@ import pandas as pd
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.sensitivity.factors import tensor_factors
 from macwright.dse.sensitivity.measure import measure_sensitivity, read_sensitivity
-from macwright.dse.sensitivity.metrics import METRICS
 from macwright.dse.settings import Settings
+from macwright.dse.studies import METRICS
 from macwright.dse.workload import Workload
 
 __all__ = ["Losses", "find_losses"]

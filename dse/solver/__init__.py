@@ -5,7 +5,6 @@ choose the hardware with them, and the functions named sequential choose it afte
 """
 
 from macwright.dse.solver.confirm import confirm
-from macwright.dse.solver.exact.infeasible import Infeasible
 from macwright.dse.solver.front import Front, front
 from macwright.dse.solver.front3 import front_of_three
 from macwright.dse.solver.joint.dataflow import choose_dataflow
@@ -16,6 +15,7 @@ from macwright.dse.solver.model.problem import Budget, Count
 from macwright.dse.solver.model.solution import Solution
 from macwright.dse.solver.model.table import OptionTable
 from macwright.dse.solver.solve import solve
+from macwright.hw.errors import Infeasible
 
 __all__ = [
     "ArrayShape",

@@ -8,7 +8,7 @@ import numpy as np
 
 from macwright.dse.solver.backends.cp_sat import Pair, solve_cpsat
 from macwright.dse.solver.backends.mip import SOLVERS, solve_linear
-from macwright.dse.solver.exact.infeasible import Infeasible, explain
+from macwright.dse.solver.exact.infeasible import explain
 from macwright.dse.solver.exact.optimise import optimise, why_infeasible
 from macwright.dse.solver.exact.pairs import optimise_pairs, share_of_pairs
 from macwright.dse.solver.exact.type_sets import TypeLimit, optimise_types
@@ -17,7 +17,7 @@ from macwright.dse.solver.model.problem import Groups
 from macwright.dse.solver.model.solution import Outcome
 from macwright.dse.solver.reduce.dominance import keep_undominated
 from macwright.dse.solver.reduce.merge_pairs import merge_coupled
-from macwright.hw.errors import RefusedInput
+from macwright.hw.errors import Infeasible, RefusedInput
 
 __all__ = ["Chooser", "chooser_of"]
 

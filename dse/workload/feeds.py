@@ -44,7 +44,7 @@ class Feeds:
     def __init__(self, model: onnx.ModelProto, path: Path, dataset: Samples | None) -> None:
         for value in model.graph.input:
             if value.type.tensor_type.elem_type not in _TAKEN:
-                raise ValueError(
+                raise RefusedInput(
                     f"Input {value.name!r} of {path.name} must be a tensor of floating-point "
                     "numbers, integers of at least 8 bits, or truth values; convert it beforehand"
                 )

@@ -65,9 +65,9 @@ class Lowering:
         """Let the names of new tensors begin with the node's result."""
         self._prefix, self._count = node.output[0], 0
 
-    def refusal(self, node: onnx.NodeProto, text: str) -> ValueError:
+    def refusal(self, node: onnx.NodeProto, text: str) -> RefusedInput:
         """Error that says what a node must be, not what it is."""
-        return ValueError(f"Node {node.name or node.output[0]} of {self.path.name} {text}")
+        return RefusedInput(f"Node {node.name or node.output[0]} of {self.path.name} {text}")
 
     def add(self, op: str, inputs: Sequence[str], result: str = "", **attributes: Any) -> str:
         """Add a node, or compute its result if all its operands are constants."""

@@ -36,7 +36,7 @@ def check_support(model: onnx.ModelProto, constants: Constants, path: Path) -> N
                 f"not {node.op_type}; {operator.remedy}"
             )
         if _trains(node, constants):
-            raise ValueError(
+            raise RefusedInput(
                 f"Node {name} of {path.name} must be a {node.op_type} that does not train; "
                 "export the model in evaluation mode"
             )

@@ -1,13 +1,10 @@
 """Arguments of `macwright dse` that say what hardware and which costs."""
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from macwright.dse.cli.arguments.limits import parse_limit
 from macwright.hw.errors import RefusedInput
-
-if TYPE_CHECKING:
-    from macwright.costmodel.technology.record import TechnologyRecord
 
 __all__ = ["add_architecture_arguments", "architecture", "budgets", "objectives"]
 
@@ -76,59 +73,25 @@ def architecture(args: argparse.Namespace) -> Any:
         if args.architecture is None:
             raise RefusedInput("Option --clock-mhz must come with --architecture")
         given["clock_mhz"] = args.clock_mhz
-    if args.time_limit is not None and not args.time_limit > 0:
-        raise RefusedInput(f"Time limit must be above 0 seconds, not {args.time_limit}")
     if args.architecture is None:
         return None
     return Temporal(**given) if args.architecture == "temporal" else Dataflow(**given)
 
 
-def _columns(args: argparse.Namespace, technology: "TechnologyRecord") -> dict[str, str]:
-    """Names of cost columns that a run of this architecture can have, and what they stand for."""
-    from macwright.dse.architecture.hardware import FRAME, LATENCY
-    from macwright.dse.search.options import COSTS
-
-    gone = {"energy_uj"} if not technology.energy else set()
-    if args.architecture is None:
-        return {name: name for name in COSTS if name not in gone}
-    rate = LATENCY if args.architecture == "temporal" else FRAME
-    area = "luts" if technology.area_unit == "luts" else "area"
-    names = ["bops", "weight_bytes", "energy_uj", "area", "luts", LATENCY]
-    if args.architecture == "dataflow":
-        names += [FRAME, "dsps"] if args.dsp else [FRAME]
-    known = {name: name for name in names if name not in gone} | {"throughput_fps": rate}
-    # An FPGA's area is its LUTs.
-    return known | {"area": area}
-
-
-def objectives(args: argparse.Namespace, technology: "TechnologyRecord") -> tuple[str, str | None]:
-    """Cost columns, checked before anything takes long."""
-    columns = _columns(args, technology)
-    default = "area" if args.architecture else "area_time"
-    names = args.objective or [default]
+def objectives(args: argparse.Namespace) -> dict[str, str]:
+    """Settings of the objectives."""
+    names = args.objective or []
     if len(names) > 2:
         raise RefusedInput(f"Objectives must be one or two costs, not {len(names)}")
-    for name in names:
-        if name not in columns:
-            raise RefusedInput(f"Objective must be one of {', '.join(columns)}, not {name!r}")
-    names = [columns[name] for name in names]
-    if len(set(names)) < len(names):
-        raise RefusedInput(f"Objectives must be different, not {names[0]!r} twice")
-    return names[0], names[1] if len(names) > 1 else None
+    return dict(zip(("objective", "second"), names, strict=False))
 
 
-def budgets(args: argparse.Namespace, technology: "TechnologyRecord") -> tuple[Any, ...]:
-    """Budgets, checked before anything takes long."""
-    from macwright.dse.search.front import throughput_limits
+def budgets(args: argparse.Namespace) -> tuple[Any, ...]:
+    """Limits that the arguments give."""
     from macwright.dse.solver import Budget
 
-    columns = _columns(args, technology) | {"loss": "loss"}
-    found = []
+    limits = []
     for text in args.budget:
         name, sign, value = parse_limit(text, "Budget")
-        if name not in columns:
-            raise RefusedInput(f"Budget column must be one of {', '.join(columns)}, not {name!r}")
-        column = name if name == "throughput_fps" else columns[name]
-        one = Budget(column, max=value) if sign == "<=" else Budget(column, min=value)
-        found.append(one)
-    return throughput_limits(found, columns.get("throughput_fps", ""))
+        limits.append(Budget(name, max=value) if sign == "<=" else Budget(name, min=value))
+    return tuple(limits)

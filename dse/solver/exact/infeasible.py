@@ -1,4 +1,12 @@
-"""Why no allocation is within the limits, and what would help."""
+"""Why no allocation is within the limits, and what would help.
+
+>>> from macwright.dse.solver import Budget, OptionTable, solve
+>>> table = OptionTable.from_arrays(["fc"], [["int4", "int8"]], loss=[[2, 1]], bits=[[4, 8]])
+>>> solve(table, budgets=[Budget("bits", max=3)])  # doctest: +ELLIPSIS
+Traceback (most recent call last):
+...
+macwright.hw.errors.Infeasible: 'bits' must be at least 4, not 3: ...
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +19,7 @@ from ortools.sat.python import cp_model
 from macwright.dse.solver.model.problem import Groups, Row
 from macwright.hw.errors import Infeasible
 
-__all__ = ["Infeasible", "explain"]
+__all__ = ["explain"]
 
 Choose = Callable[[Groups], NDArray[np.int64] | None]
 

@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 
 from macwright.dse.solver.backends.cp_sat import solve_cpsat
 from macwright.dse.solver.exact.gap_search import deepen
-from macwright.dse.solver.exact.infeasible import Infeasible, explain
+from macwright.dse.solver.exact.infeasible import explain
 from macwright.dse.solver.exact.lagrangian import Dual, lagrangian_dual
 from macwright.dse.solver.exact.rounding import round_choices
 from macwright.dse.solver.model.problem import Groups
 from macwright.dse.solver.model.solution import Outcome
 from macwright.dse.solver.reduce.dominance import keep_undominated
+from macwright.hw.errors import Infeasible
 
 __all__ = ["optimise", "why_infeasible"]
 

@@ -8,7 +8,6 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from macwright.dse.solver.exact.infeasible import Infeasible
 from macwright.dse.solver.exact.lagrangian import lagrangian_dual
 from macwright.dse.solver.exact.optimise import optimise, why_infeasible
 from macwright.dse.solver.joint.least_area import first_limit_as_loss
@@ -17,7 +16,7 @@ from macwright.dse.solver.model.scaling import Scaled
 from macwright.dse.solver.model.solution import Outcome, Solution, gap_of, make_solution
 from macwright.dse.solver.model.table import OptionTable
 from macwright.dse.solver.reduce.dominance import keep_undominated
-from macwright.hw.errors import RefusedInput
+from macwright.hw.errors import Infeasible, RefusedInput
 
 __all__ = ["best_dataflow", "choose_dataflow"]
 

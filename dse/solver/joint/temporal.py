@@ -8,7 +8,6 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from macwright.dse.solver.exact.infeasible import Infeasible
 from macwright.dse.solver.exact.lagrangian import lagrangian_dual
 from macwright.dse.solver.exact.type_sets import search_sets, set_bounds
 from macwright.dse.solver.joint.least_area import least_area
@@ -23,7 +22,7 @@ from macwright.dse.solver.joint.subproblems import Place, place_on
 from macwright.dse.solver.model.problem import Budget, Count, Groups
 from macwright.dse.solver.model.solution import Outcome, make_solution
 from macwright.dse.solver.model.table import OptionTable
-from macwright.hw.errors import RefusedInput
+from macwright.hw.errors import Infeasible, RefusedInput
 
 __all__ = ["best_temporal", "choose_temporal"]
 

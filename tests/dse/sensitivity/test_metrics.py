@@ -11,8 +11,9 @@ from macwright.dse.data.task import log_softmax
 from macwright.dse.quantizer import QuantOptions, act_format, quantise
 from macwright.dse.quantizer.plan import quantised_model
 from macwright.dse.sensitivity.measure import measure_sensitivity, read_sensitivity
-from macwright.dse.sensitivity.metrics import METRICS, output_metric, relative_error
+from macwright.dse.sensitivity.metrics import output_metric, relative_error
 from macwright.dse.sensitivity.pairs import measure_pairs
+from macwright.dse.studies import METRICS
 from macwright.dse.workload import load_workload
 
 PLAIN = QuantOptions(rounding="nearest", bias_correction=False, equalise=False)

@@ -73,7 +73,7 @@ def test_losses_are_measured_by_the_metric_that_is_asked_for(model, work, capsys
 
 REFUSALS = {
     "both": (["--sensitivity", "mine.csv", "--metric", "kl"], "--sensitivity or measured by"),
-    "no such metric": (["--metric", "odd"], "--metric must be one of logit_mse, kl"),
+    "no such metric": (["--metric", "odd"], "Metric of sensitivities must be one of logit_mse, kl"),
     "no such file": (["--sensitivity", "none.csv"], "none.csv is not a file"),
     "no labels": (["--metric", "loss"], "must have labels of the calibration samples"),
     "not all formats": (["--sensitivity", "mine.csv", "--weights", "int3"], "loss of int3"),

@@ -92,4 +92,4 @@ def test_command_refines_and_holds_out(tmp_path, monkeypatch, capsys):
     )
     assert row["loss"] == pytest.approx(before * correction["factors"]["conv"])
     assert cli.main(["dse", str(model), "--held-out", "0.7", "-o", str(tmp_path / "no")]) == 1
-    assert "--held-out from 0 to 0.5, not 0 and 0.7" in capsys.readouterr().err
+    assert "Share held out must be from 0 to 0.5, not 0.7" in capsys.readouterr().err
