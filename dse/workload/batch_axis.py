@@ -2,14 +2,15 @@
 
 import numpy as np
 import onnx
+from onnx import numpy_helper
 
-from macwright.dse.workload.constants import Constants
+from macwright.dse.workload.nodes import rename_tensors
 from macwright.dse.workload.samples import Samples
 
 __all__ = ["with_batch_axis"]
 
 
-def with_batch_axis(model: onnx.ModelProto, constants: Constants, dataset: Samples | None) -> None:
+def with_batch_axis(model: onnx.ModelProto, dataset: Samples | None) -> None:
     """Give inputs whose data have one axis more than the model a first axis, of size 1.
 
     Sizes of 0 and less, with which some exporters mean any, become open.
@@ -25,12 +26,11 @@ def with_batch_axis(model: onnx.ModelProto, constants: Constants, dataset: Sampl
             continue
         sizes = [1, *(dim.dim_value or dim.dim_param or None for dim in dims)]
         kind = value.type.tensor_type.elem_type
-        name, inner, axis = value.name, f"{value.name}::sample", f"{value.name}::axis"
+        name, inner, first = value.name, f"{value.name}::sample", f"{value.name}::first"
         value.CopyFrom(onnx.helper.make_tensor_value_info(name, kind, sizes))
         for node in model.graph.node:
-            for i, tensor in enumerate(node.input):
-                if tensor == name:
-                    node.input[i] = inner
-        squeeze = onnx.helper.make_node("Squeeze", [name, axis], [inner], name=inner)
-        model.graph.node.insert(0, squeeze)
-        constants.values[axis] = np.array([0])
+            rename_tensors(node, {name: inner})
+        # Gather is spelt alike in all opsets.
+        only = onnx.helper.make_node("Gather", [name, first], [inner], name=inner)
+        model.graph.node.insert(0, only)
+        model.graph.initializer.append(numpy_helper.from_array(np.array(0), first))

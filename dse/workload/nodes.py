@@ -5,7 +5,7 @@ from typing import Any
 import onnx
 from onnx import helper
 
-__all__ = ["attribute", "attributes"]
+__all__ = ["attribute", "attributes", "rename_tensors"]
 
 
 def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
@@ -24,3 +24,18 @@ def attributes(node: onnx.NodeProto) -> dict[str, Any]:
 def _plain(item: onnx.AttributeProto) -> Any:
     value = helper.get_attribute_value(item)
     return value.decode() if isinstance(value, bytes) else value
+
+
+def rename_tensors(node: onnx.NodeProto, names: dict[str, str]) -> None:
+    """Rename tensors of a node, and those that graphs in it read."""
+    for tensors in (node.input, node.output):
+        for i, name in enumerate(tensors):
+            tensors[i] = names.get(name, name)
+    for item in node.attribute:
+        for graph in (*item.graphs, item.g):
+            inside = {x for inner in graph.node for x in inner.output}
+            outer = {key: value for key, value in names.items() if key not in inside}
+            for inner in graph.node:
+                rename_tensors(inner, outer)
+            for value in graph.output:
+                value.name = outer.get(value.name, value.name)

@@ -150,7 +150,6 @@ OPERATORS: dict[str, Operator] = {
     },
     "ConvInteger": Operator(remedy=_PLAIN),
     "DeformConv": Operator(remedy="replace it by Conv"),
-    "If": Operator(remedy="export the model with constant conditions"),
     "Loop": Operator(remedy="unroll it when exporting"),
     "MatMulInteger": Operator(remedy=_PLAIN),
     "QLinearConv": Operator(remedy=_QDQ.format("Conv")),

@@ -13,6 +13,9 @@ _NO_NUMBERS = {
     TensorProto.STRING, TensorProto.BOOL, TensorProto.COMPLEX64, TensorProto.COMPLEX128,
 }  # fmt: skip
 
+#: Elements of a constant that may be exponents; larger ones are weights.
+MOST_EXPONENTS = 4096
+
 
 def non_negative(model: onnx.ModelProto, dataset: Samples | None) -> set[str]:
     """Tensors that are proved to be at least zero.
@@ -34,7 +37,7 @@ def non_negative(model: onnx.ModelProto, dataset: Samples | None) -> set[str]:
     even = {
         name
         for name, values in constants.items()
-        if np.isfinite(values).all() and (values % 2 == 0).all()
+        if values.size <= MOST_EXPONENTS and np.isfinite(values).all() and (values % 2 == 0).all()
     }
     if dataset is not None:
         positive |= {
