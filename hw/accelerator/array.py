@@ -247,14 +247,16 @@ class Reducer(wiring.Component):
         m.d.sync += clear.eq(self.start)
         results = []
         for lane, code in enumerate(spec.words.split(self.data)):
-            level = Signal(Shape(spec.bits, spec.signed), name=f"level{lane}")
-            result = Signal(signed(spec.sums), name=f"result{lane}", reset_less=True)
-            m.d.comb += level.eq(code)
+            shape = Shape(spec.bits, spec.signed)
+            level, wide = Signal(shape, name=f"level{lane}"), Signal(spec.sums, name=f"x{lane}")
+            shape = signed(spec.sums) if spec.operation == "sum" else shape
+            result = Signal(shape, name=f"result{lane}", reset_less=True)
+            m.d.comb += [level.eq(code), wide.eq(result)]
             if spec.operation == "sum":
                 m.d.sync += result.eq(Mux(clear, 0, result) + level)
             else:
                 with m.If(clear | (level > result)):
                     m.d.sync += result.eq(level)
-            results.append(result)
+            results.append(wide)
         m.d.comb += self.x.eq(Cat(*results))
         return m

@@ -132,7 +132,10 @@ class Engine(wiring.Component):
             (array, "array", describe_array(spec.array)),
             (drain, "drain", describe_drain(spec.drain)),
         ):
-            m.submodules[what] = Part(part, name=f"{self.name}_{what}", header=text)
+            # A drain that only passes on has no clock, and is no module of its own.
+            whole = part is not drain or drain.spec.latency
+            name = f"{self.name}_{what}"
+            m.submodules[what] = Part(part, name=name, header=text) if whole else part
         connect_sink(m, self, 0, window)
         take = window.finish
         for cycle in range(array.spec.latency):

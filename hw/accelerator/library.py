@@ -9,7 +9,7 @@ from amaranth.lib import wiring
 
 from macwright.hw.errors import RefusedInput
 from macwright.hw.pe.spec import UnitSpec
-from macwright.hw.verilog import to_verilog, unit_verilog
+from macwright.hw.verilog import part_rtlil, parts_verilog, unit_verilog
 
 __all__ = ["Library", "Part", "Unit"]
 
@@ -34,20 +34,27 @@ class Library:
     modules: dict[str, str] = field(default_factory=dict)
     images: dict[str, str] = field(default_factory=dict)
     targets: set[str] = field(default_factory=set)
+    _parts: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def add(self, name: str, component: Any, header: str) -> None:
-        """Write a component as a module of its own, under a comment that says what it is.
+        """Take in a component as a module of its own, under a comment that says what it is.
 
         Raises
         ------
         ValueError
             If another module has that name.
         """
-        if name in self.modules:
+        if name in self._parts:
             raise RefusedInput(f"Name of a module must be used once, not again for {name!r}")
-        text = to_verilog(component, name=name, platform=self)
-        comment = "".join(f"// {line}".rstrip() + "\n" for line in header.splitlines())
-        self.modules[name] = comment + text.lstrip("\n")
+        text = part_rtlil(component, name=name, platform=self)
+        self._parts[name] = text, "".join(f"// {line}\n" for line in header.splitlines())
+
+    def finish(self) -> None:
+        """Write the Verilog of all that was taken in."""
+        texts = parts_verilog({name: text for name, (text, _) in self._parts.items()})
+        for name, (_, comment) in self._parts.items():
+            self.modules[name] = comment + texts[name].lstrip("\n")
+        self._parts.clear()
 
     def add_unit(self, spec: UnitSpec) -> None:
         """Write a unit, if it is not there."""

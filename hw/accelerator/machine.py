@@ -28,7 +28,6 @@ from macwright.hw.accelerator.fifo import FifoSpec
 from macwright.hw.accelerator.library import Library, Part
 from macwright.hw.accelerator.stream import Words, check_count, counter
 from macwright.hw.errors import RefusedInput
-from macwright.hw.verilog import to_verilog
 
 __all__ = ["INPUT", "Machine", "MachineSpec", "Stage", "machine_library"]
 
@@ -248,10 +247,10 @@ def stage_text(stage: Stage) -> str:
 def machine_library(spec: MachineSpec) -> Library:
     """All modules and memories of a machine as Verilog, the top module the last of them."""
     library = Library()
-    text = to_verilog(Machine(spec), name=spec.name, platform=library)
-    head = (
-        f"// {spec.name}: {len(spec.stages)} stages, a frame of {spec.frame_words} words every "
-        f"{spec.interval} cycles.\n// Made by macwright {version('macwright')}.\n"
+    header = (
+        f"{spec.name}: {len(spec.stages)} stages, a frame of {spec.frame_words} words every "
+        f"{spec.interval} cycles.\nMade by macwright {version('macwright')}."
     )
-    library.modules[spec.name] = head + text.lstrip("\n")
+    library.add(spec.name, Machine(spec), header)
+    library.finish()
     return library

@@ -109,7 +109,11 @@ def _drawn_engine(chance: random.Random, kind: str) -> tuple[EngineSpec, dict[st
             passes=1,
         )
         array: Any = ReducerSpec(
-            operation=kind, lanes=lanes, bits=act.width, signed=act.signed, sums=act.width + 5
+            operation=kind,
+            lanes=lanes,
+            bits=act.width,
+            signed=act.signed,
+            sums=act.width + (5 if kind == "sum" else 0),
         )
         weights = {}
     else:

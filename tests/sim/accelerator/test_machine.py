@@ -1,0 +1,110 @@
+"""Whole machines: bits against the integer network, cycles against the control twin."""
+
+import numpy as np
+import pytest
+from helpers.machines import frames_of, run_machine, small_network
+from helpers.random_network import networks
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from macwright.hw.accelerator.compose import compose, layer_shapes
+from macwright.hw.accelerator.folding import Folding
+from macwright.hw.accelerator.machine import machine_library
+from macwright.hw.errors import RefusedInput
+from macwright.sim.accelerator.control import Control, buffer_names
+from macwright.sim.accelerator.simulate import MachineBench
+from macwright.sim.accelerator.sizing import size_buffers, with_depths
+
+FRAMES = 4
+FOLDINGS = {
+    "small": {},
+    "wide": {
+        "c1": Folding(pe=4, simd=2), "c2": Folding(pe=2, simd=4), "dw": Folding(groups=2),
+        "fc": Folding(pe=3, simd=2), "max": Folding(groups=4),
+    },
+}  # fmt: skip
+
+
+def sized(foldings):
+    network = small_network()
+    shapes = layer_shapes(network)
+    given = {"c1": Folding(pe=2), "c2": Folding(pe=4, simd=2)} | FOLDINGS[foldings]
+    interval = max(given.get(n, Folding()).cycles(shape) for n, shape in shapes.items())
+    spec = compose(network, interval=interval, foldings=given)
+    sizing = size_buffers(spec)
+    return network, with_depths(spec, sizing.depths), sizing
+
+
+@pytest.mark.parametrize("foldings", FOLDINGS)
+def test_bits_and_cycles_of_a_machine_with_least_buffers(foldings):
+    network, spec, sizing = sized(foldings)
+    words, want = frames_of(network, spec, FRAMES, seed=1)
+    seen = run_machine(spec, words, len(want))
+    assert seen.words == want
+    assert seen.lasts == [spec.out_words * (k + 1) - 1 for k in range(FRAMES)]
+    control = Control(spec, frames=FRAMES)
+    timing = control.timing()
+    ends = [seen.given[k] - seen.taken[0] for k in seen.lasts]
+    assert ends == timing.ends.tolist()
+    assert [cycle - seen.taken[0] for cycle in seen.taken] == control.times["input"].tolist()
+    # The slowest layer of the formula, to the cycle; no buffer deeper than what it would hold.
+    assert np.diff(ends).tolist()[-2:] == [spec.interval] * 2
+    assert spec.interval == max(stage.spec.cycles for stage in spec.stages)
+    for name, buffer in buffer_names(spec).items():
+        least = getattr(buffer, "least_depth", 1)
+        assert least <= sizing.depths[name] <= max(least, sizing.unbounded.peaks[name])
+
+
+@pytest.mark.parametrize(("offer", "accept"), [(0.3, 1.0), (1.0, 0.05), (0.6, 0.2)])
+def test_bits_under_stalls(offer, accept):
+    network, spec, _ = sized("wide")
+    words, want = frames_of(network, spec, 3, seed=2)
+    assert run_machine(spec, words, len(want), offer=offer, accept=accept).words == want
+
+
+def test_one_word_less_in_a_buffer_costs_cycles_or_is_not_possible():
+    _, spec, sizing = sized("small")
+    for name, buffer in buffer_names(spec).items():
+        if sizing.depths[name] * buffer.stored.width <= 256:
+            continue
+        least = getattr(buffer, "least_depth", 1)
+        if sizing.depths[name] > least:
+            control = Control(spec, frames=4)
+            control.set_depths({name: sizing.depths[name] - 1})
+            done = control.run(limit=40 * spec.interval)
+            assert not done or control.timing().interval > spec.interval, name
+
+
+def test_its_verilog_in_a_simulator(tmp_path):
+    network, spec, _ = sized("small")
+    words, want = frames_of(network, spec, 2, seed=3)
+    bench = MachineBench(spec, machine_library(spec), tmp_path, simulator="icarus")
+    full = bench.run(words, len(want))
+    assert full.words == want
+    ends = [full.given[k] - full.taken[0] for k in full.lasts]
+    assert ends == Control(spec, frames=2).timing().ends.tolist()
+    assert bench.run(words, len(want), offer=0.4, accept=0.1, seed=5).words == want
+
+
+@given(network=networks(), seed=st.integers(0, 1000), share=st.sampled_from([1, 3, 8]))
+@settings(
+    max_examples=8,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+def test_random_networks(network, seed, share):
+    try:
+        full = max([s.positions for s in layer_shapes(network).values()], default=1)
+        full = max([full, *(Folding().cycles(shape) for shape in layer_shapes(network).values())])
+        spec = compose(network, interval=max(full // share, network.edge(network.input).size))
+    except RefusedInput:
+        assume(False)
+    assume(sum(stage.spec.cycles for stage in spec.stages) < 3000)
+    words, want = frames_of(network, spec, 3, seed)
+    seen = run_machine(spec, words, len(want))
+    assert seen.words == want
+    ends = [seen.given[k] - seen.taken[0] for k in seen.lasts]
+    assert ends == Control(spec, frames=3).timing().ends.tolist()
+    assert run_machine(spec, words, len(want), offer=0.5, accept=0.3, seed=seed).words == want
