@@ -45,6 +45,8 @@ class Exploration:
     ----------
     losses : Losses
         What each tensor loses in each format.
+    units : mapping of str to UnitSpec
+        Units that could be chosen, by name.
     technology : Technology
         What units are mapped to.
     pairs : list of PairTerm
@@ -84,6 +86,7 @@ class Exploration:
     workload: Workload
     dataset: Dataset
     losses: Losses
+    units: Mapping[str, Any]
     technology: Technology
     pairs: list[PairTerm]
     costs: pd.DataFrame
@@ -244,6 +247,7 @@ def explore(
         workload=workload,
         dataset=dataset,
         losses=losses,
+        units={spec.name: spec for spec in (*units.values(), *switched)},
         technology=technology,
         pairs=pairs,
         costs=rows,

@@ -18,7 +18,7 @@ from macwright.dse.workload import Layer
 from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import parse_format
 
-__all__ = ["dataflow_table", "memory_node", "temporal_problem"]
+__all__ = ["array_sizes", "dataflow_table", "memory_node", "temporal_problem"]
 
 #: Memory outside of the chip, and bits of an access to a buffer.
 DRAM, BUFFER_BITS = "lpddr4", 64
@@ -38,6 +38,20 @@ def memory_node(record: TechnologyRecord) -> float | None:
             "energy depend on it"
         )
     return record.node_nm
+
+
+def array_name(rows: int, columns: int, buffer_kib: float | None) -> str:
+    """Name of an array in reports."""
+    return f"{rows}x{columns}" + ("" if buffer_kib is None else f", 2 x {buffer_kib:g} KiB")
+
+
+def array_sizes(chip: Temporal, node_nm: float | None) -> dict[str, dict[str, Any]]:
+    """Rows, columns and capacity of a buffer (None without buffers) of each array, by its name."""
+    buffers = chip.buffers_kib if node_nm else (None,)
+    return {
+        array_name(rows, columns, kib): {"rows": rows, "columns": columns, "buffer_kib": kib}
+        for rows, columns, kib in product(chip.rows, chip.columns, buffers)
+    }
 
 
 def temporal_problem(
@@ -144,7 +158,7 @@ def temporal_problem(
                         memory,
                     )
                     columns["energy_uj"] = columns["energy_uj"] + moved
-            name = f"{n_rows}x{n_columns}" + (f", 2 x {kib:g} KiB" if node_nm else "")
+            name = array_name(n_rows, n_columns, kib if node_nm else None)
             areas = {unit: n_rows * n_columns * each for unit, each in area.items()}
             arrays.append(ArrayShape(name=name, area=areas, fixed_area=fixed, columns=columns))
     return table, arrays

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from macwright.dse.run.allocation import read_allocation
 from macwright.hw.errors import RefusedInput
-from macwright.hw.formats import parse_format
 
 __all__ = ["Choice", "Point", "Run", "Uniform", "load_run"]
 
@@ -221,30 +221,26 @@ def _choices(run_dir: Path, file: str, names: list[str]) -> tuple[tuple[Choice, 
     path = next((p for p in paths if p.is_file() and p.is_relative_to(folder)), None)
     if path is None:
         raise RefusedInput(f"front.csv must name allocation files of the run folder, not {file!r}")
-    data = _json(path)
-    layers, hardware = data.get("layers"), data.get("hardware")
-    if not isinstance(layers, dict):
-        raise RefusedInput(f"{path.name} must hold an object named layers")
+    allocation = read_allocation(path)
     result = []
     for name in names:
-        entry = layers.get(name)
-        if not isinstance(entry, dict) or not {"weight", "activation", "unit"} <= entry.keys():
+        if name not in allocation.layers:
             raise RefusedInput(
                 f"{path.name} must give weight, activation and unit of the layer {name!r}"
             )
-        weight, activation = str(entry["weight"]), str(entry["activation"])
+        choice = allocation.layers[name]
+        weight, activation = choice.formats
         result.append(
             Choice(
-                weight=weight,
-                activation=activation,
-                unit=str(entry["unit"]),
-                weight_bits=parse_format(weight).bits_per_value,
-                activation_bits=parse_format(activation).bits_per_value,
-                mode=str(entry.get("mode", "")),
+                weight=choice.weight,
+                activation=choice.activation,
+                unit=choice.unit,
+                weight_bits=weight.bits_per_value,
+                activation_bits=activation.bits_per_value,
+                mode=choice.mode,
             )
         )
-    array = str(hardware.get("array", "")) if isinstance(hardware, dict) else ""
-    return tuple(result), array
+    return tuple(result), "" if allocation.array is None else allocation.array.name
 
 
 def _uniforms(path: Path, columns: tuple[str, ...]) -> list[Uniform]:

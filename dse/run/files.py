@@ -8,11 +8,15 @@ from typing import Any
 
 import pandas as pd
 
+from macwright.dse.architecture.hardware import array_sizes
 from macwright.dse.explore import Exploration
+from macwright.dse.quantizer.options import QuantOptions
+from macwright.dse.run.allocation import Allocation, ArrayChoice, LayerChoice
 from macwright.dse.run.folder import csv_text, json_text
 from macwright.dse.run.whole_front import whole_front_csv
 from macwright.dse.search.options import fixed_formats
 from macwright.dse.search.points import Point
+from macwright.dse.settings import Temporal
 from macwright.hw.formats import parse_format
 
 __all__ = ["run_files"]
@@ -55,7 +59,9 @@ def run_files(found: Exploration) -> dict[str, str]:
     if found.found.sequential:
         files["sequential.csv"] = _sequential_csv(found)
     for point in found.found.front:
-        files[f"allocations/{point.name}.json"] = json_text(_allocation(point, units, found))
+        files[f"allocations/{point.name}.json"] = json_text(
+            _allocation(point, units, found).to_fields()
+        )
     return files
 
 
@@ -109,34 +115,44 @@ def _uniform_csv(found: Exploration) -> str:
     )
 
 
-def _allocation(point: Point, units: Mapping[str, str], found: Exploration) -> dict[str, Any]:
+def _allocation(point: Point, units: Mapping[str, str], found: Exploration) -> Allocation:
+    """Allocation of a point; `units` is the unit of each option that is its formats' own."""
+    hardware, chip = point.hardware, found.settings.architecture
+    folding, modes = hardware.get("folding", {}), hardware.get("modes", {})
     layers = {}
-    hardware = dict(point.hardware)
-    folding, modes = hardware.pop("folding", {}), hardware.pop("modes", {})
     for layer in found.workload.layers:
         pair = point.pairs[layer.name]
         weight, act = pair.split("/")
-        unit = point.units.get(layer.name, units[pair])
-        layers[layer.name] = {"weight": weight, "activation": act, "unit": unit}
-        if layer.name in point.layer_energy:
-            layers[layer.name]["energy_fj_per_mac"] = point.layer_energy[layer.name]
-        if layer.name in modes:
-            layers[layer.name]["mode"] = modes[layer.name]
-        if layer.name in folding:
-            layers[layer.name] |= folding[layer.name]
-    return {
-        "point": int(point.name),
-        "model_sha256": found.workload.sha256,
-        "technology": found.settings.technology,
-        "status": point.status,
-        "gap": point.gap,
-        "predicted_loss": point.totals["loss"],
-        "predicted_accuracy": point.predicted,
-        "measured_accuracy": point.accuracy,
-        "costs": _costs(found, point),
-        "layers": layers,
-        **({"hardware": hardware} if hardware else {}),
-    }
+        layers[layer.name] = LayerChoice(
+            weight=weight,
+            activation=act,
+            unit=point.units.get(layer.name, units[pair]),
+            mode=modes.get(layer.name, ""),
+            energy_fj_per_mac=point.layer_energy.get(layer.name),
+            **folding.get(layer.name, {}),
+        )
+    kind = "" if chip is None else "temporal" if isinstance(chip, Temporal) else "dataflow"
+    array = None
+    if isinstance(chip, Temporal):
+        name = hardware["array"]
+        array = ArrayChoice(name=name, **array_sizes(chip, found.settings.record.node_nm)[name])
+    return Allocation(
+        point=int(point.name),
+        model_sha256=found.workload.sha256,
+        technology=found.settings.technology,
+        layers=layers,
+        units={name: found.units[name] for name in sorted({c.unit for c in layers.values()})},
+        architecture=kind,
+        array=array,
+        clock_mhz=None if chip is None else chip.clock_mhz,
+        quantiser=QuantOptions().to_fields(),
+        status=point.status,
+        gap=point.gap,
+        predicted_loss=point.totals["loss"],
+        predicted_accuracy=point.predicted,
+        measured_accuracy=point.accuracy,
+        costs=_costs(found, point),
+    )
 
 
 def _costs(found: Exploration, point: Point) -> dict[str, float]:

@@ -10,6 +10,7 @@ from macwright.dse.workload.feeds import Feeds
 from macwright.dse.workload.nodes import rename_tensors
 from macwright.dse.workload.samples import Samples
 from macwright.dse.workload.session import run_error, session
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["without_branches"]
 
@@ -42,7 +43,7 @@ def _taken(model: onnx.ModelProto, path: Path, dataset: Samples | None) -> onnx.
     by_data = _decided_by_data(graph, {value.name for value in inputs})
     for node in choices:
         if node.input[0] in by_data:
-            raise ValueError(
+            raise RefusedInput(
                 f"Node {node.name or node.output[0]} of {path.name} must be an If with a constant "
                 f"condition, not {node.input[0]!r}, which data decide; export the branch that "
                 "is wanted"
@@ -113,12 +114,12 @@ def _conditions(
             if runs:
                 break
             reason = " ".join(str(error).split())[:300]
-            raise ValueError(
+            raise RefusedInput(
                 f"{path.name} must run in onnxruntime, not fail with: {reason}"
             ) from error
         runs.append(fixed | dict(zip(computed, results, strict=True)))
     if any(bool(np.all(runs[0][name])) != bool(np.all(runs[-1][name])) for name in names):
-        raise ValueError(
+        raise RefusedInput(
             f"{path.name} must compute the same for every number of samples, not have an If that "
             "depends on it; export it with a fixed batch"
         )

@@ -66,5 +66,5 @@ def test_what_is_no_text_is_refused(tmp_path):
     path = tmp_path / "options.csv"
     for raw in (b"\xff\xfea", b"layer,\xcb", "layer\u00e9".encode("latin-1")):
         path.write_bytes(raw)
-        with pytest.raises(ValueError, match="must be a CSV file, and .* is not one: "):
+        with pytest.raises(ValueError, match=r"must be a CSV file, and .* is not one: "):
             read_csv(path, "Options")

@@ -3,8 +3,13 @@
 import csv
 import hashlib
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from macwright.costmodel.tables.default_units import mac_spec
+from macwright.dse.run.allocation import Allocation, LayerChoice
+from macwright.hw.pe import UnitSpec
 
 #: Name, operator, M, K, N, groups.
 LAYERS = [
@@ -56,12 +61,17 @@ def write_run(
         for index, choice in enumerate(_sweep(rows))
     ]
     for point, choice in zip(points, _sweep(rows), strict=True):
-        layers_of = {
-            row["layer"]: {"weight": w, "activation": a, "unit": _name(w, a)}
-            for row, (w, a) in zip(rows, choice, strict=True)
-        }
-        data = {"point": point["point"], "layers": layers_of}
-        (folder / point["allocation"]).write_text(json.dumps(data))
+        allocation = Allocation(
+            point=point["point"],
+            model_sha256=hashlib.sha256(b"model").hexdigest(),
+            technology="gates",
+            layers={
+                row["layer"]: LayerChoice(weight=w, activation=a, unit=_name(w, a))
+                for row, (w, a) in zip(rows, choice, strict=True)
+            },
+            units={_name(w, a): _unit_spec(w, a) for w, a in choice},
+        )
+        (folder / point["allocation"]).write_text(json.dumps(allocation.to_fields()))
     _write(folder / "front.csv", points)
     uniforms = []
     for name in WIDTHS:
@@ -102,8 +112,13 @@ def _write(path: Path, rows: list[dict[str, Any]]) -> None:
         writer.writerows(rows)
 
 
+@cache
+def _unit_spec(weight: str, act: str) -> UnitSpec:
+    return mac_spec(act=act, weight=weight)
+
+
 def _name(weight: str, act: str) -> str:
-    return f"mac_{weight}_{act}"
+    return _unit_spec(weight, act).name
 
 
 def _area(weight: str, act: str) -> float:

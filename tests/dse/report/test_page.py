@@ -139,7 +139,8 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
         ("front.csv", "point,status\n1,optimal\n", "front.csv must have the columns "),
         ("layers.csv", "layer,op,macs,weights\nx,Conv,1,1\n", "must give weight, activation and "),
         ("costs.csv", b"\xff\xfe", "costs.csv must be a CSV file in UTF-8"),
-        ("allocations/point_01.json", '{"layers": 3}', "must hold an object named layers"),
+        ("allocations/point_01.json", '{"layers": 3}', "must be of version 2, not 1: make the run"),
+        ("allocations/point_01.json", "[", "point_01.json must be an allocation: "),
         ("allocations/point_01.json", None, "front.csv must name allocation files of the run "),
     ],
 )

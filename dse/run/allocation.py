@@ -1,0 +1,228 @@
+"""The allocation document: what a point chose, with all that building it needs.
+
+One JSON file for each reported point, ``allocations/N.json``, with a version: the reader takes
+this one and refuses others in one sentence. Nothing but this module knows its keys.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from macwright.hw.errors import RefusedInput
+from macwright.hw.formats import Format, parse_format
+from macwright.hw.pe import UnitSpec, spec_from_fields
+
+__all__ = ["KIND", "VERSION", "Allocation", "ArrayChoice", "LayerChoice", "read_allocation"]
+
+#: What the document says that it is, and the version that is written and read.
+KIND, VERSION = "macwright allocation", 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerChoice:
+    """What one layer was given.
+
+    Parameters
+    ----------
+    weight, activation : str
+        Formats.
+    unit : str
+        Name of the unit, a key of :attr:`Allocation.units`.
+    mode : str
+        Mode of a unit that has several.
+    pe, simd : int or None
+        Folding of the layer's own engine: outputs and inputs at once.
+    energy_fj_per_mac : float or None
+        Energy of a product with the layer's own operands, if measured, fJ.
+    """
+
+    weight: str
+    activation: str
+    unit: str
+    mode: str = ""
+    pe: int | None = None
+    simd: int | None = None
+    energy_fj_per_mac: float | None = None
+
+    @property
+    def formats(self) -> tuple[Format, Format]:
+        """Formats of weight and activation."""
+        return parse_format(self.weight), parse_format(self.activation)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrayChoice:
+    """The array that all layers share.
+
+    Parameters
+    ----------
+    name : str
+        As reports show it.
+    rows, columns : int
+        Processing elements.
+    buffer_kib : float or None
+        Capacity of each of the two buffers, KiB; None where buffers were not counted.
+    """
+
+    name: str
+    rows: int
+    columns: int
+    buffer_kib: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Allocation:
+    """A point of a front: formats, units and hardware, and what is known of it.
+
+    Parameters
+    ----------
+    point : int
+        Number of the point.
+    model_sha256 : str
+        Hash of the model file that it belongs to.
+    technology : str
+        What units are mapped to.
+    layers : mapping of str to LayerChoice
+        In network order.
+    units : mapping of str to UnitSpec
+        Spec of each unit by its name.
+    architecture : {"", "temporal", "dataflow"}
+        Hardware that was chosen with the formats, if any.
+    array : ArrayChoice or None
+        Of a temporal architecture.
+    clock_mhz : float or None
+        Clock that costs hold at; None where no architecture was chosen.
+    quantiser : mapping
+        Fields of :class:`~macwright.dse.quantizer.options.QuantOptions`: how scales are found.
+    status : str
+    gap, predicted_loss, predicted_accuracy, measured_accuracy : float or None
+        Of the proof, the prediction and the measurement, as in ``front.csv``.
+    costs : mapping of str to float
+        Totals by column.
+    """
+
+    point: int
+    model_sha256: str
+    technology: str
+    layers: Mapping[str, LayerChoice]
+    units: Mapping[str, UnitSpec]
+    architecture: str = ""
+    array: ArrayChoice | None = None
+    clock_mhz: float | None = None
+    quantiser: Mapping[str, Any] = field(default_factory=dict)
+    status: str | None = None
+    gap: float | None = None
+    predicted_loss: float | None = None
+    predicted_accuracy: float | None = None
+    measured_accuracy: float | None = None
+    costs: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, choice in self.layers.items():
+            if choice.unit not in self.units:
+                raise RefusedInput(f"Unit of layer {name!r} must have a spec, not {choice.unit!r}")
+        for name, spec in self.units.items():
+            if spec.name != name:
+                raise RefusedInput(f"Unit must have its own name, {spec.name}, not {name}")
+        if self.architecture not in ("", "temporal", "dataflow"):
+            raise RefusedInput(
+                f"Architecture must be temporal, dataflow or empty, not {self.architecture!r}"
+            )
+        if (self.architecture == "temporal") != (self.array is not None):
+            raise RefusedInput("An array must come with a temporal architecture, and with no other")
+
+    def to_fields(self) -> dict[str, Any]:
+        """The document as JSON values."""
+        layers = {name: _given(choice) for name, choice in self.layers.items()}
+        hardware: dict[str, Any] = {}
+        if self.architecture:
+            types = sorted({choice.unit for choice in self.layers.values()})
+            hardware = {"architecture": self.architecture, "unit_types": types}
+        if self.array is not None:
+            hardware |= {"array": self.array.name, "rows": self.array.rows}
+            hardware |= {"columns": self.array.columns, "buffer_kib": self.array.buffer_kib}
+        return {
+            "kind": KIND,
+            "version": VERSION,
+            **{name: getattr(self, name) for name in ("point", "model_sha256", "technology")},
+            **{name: getattr(self, name) for name in _KNOWN},
+            "costs": dict(self.costs),
+            "quantiser": dict(self.quantiser),
+            "units": {
+                name: {"family": spec.family, "fields": spec.to_fields()}
+                for name, spec in self.units.items()
+            },
+            "layers": layers,
+            **({"hardware": hardware} if hardware else {}),
+        }
+
+    @classmethod
+    def from_fields(cls, data: Mapping[str, Any]) -> "Allocation":
+        """The inverse of :meth:`to_fields`.
+
+        Raises
+        ------
+        RefusedInput
+            If it is no such document, of another version, or a value will not do.
+        """
+        if not isinstance(data, Mapping) or "layers" not in data:
+            raise RefusedInput("Allocation must be an object with layers")
+        version = data.get("version", 1)
+        if data.get("kind", KIND) != KIND or version != VERSION:
+            raise RefusedInput(
+                f"Allocation must be of version {VERSION}, not {version!r}: "
+                + ("make the run anew" if version == 1 else "this macwright is older than the file")
+            )
+        try:
+            return cls._from(data)
+        except (KeyError, AttributeError, TypeError) as error:
+            raise RefusedInput(f"Allocation must have all of its fields ({error})") from None
+
+    @classmethod
+    def _from(cls, data: Mapping[str, Any]) -> "Allocation":
+        hardware = data.get("hardware", {})
+        array = None
+        if "rows" in hardware:
+            size = {name: hardware[name] for name in ("rows", "columns", "buffer_kib")}
+            array = ArrayChoice(name=hardware["array"], **size)
+        return cls(
+            **{name: data[name] for name in ("point", "model_sha256", "technology", *_KNOWN)},
+            costs=data["costs"],
+            quantiser=data["quantiser"],
+            units={
+                name: spec_from_fields(unit["family"], unit["fields"])
+                for name, unit in data["units"].items()
+            },
+            layers={name: LayerChoice(**choice) for name, choice in data["layers"].items()},
+            architecture=hardware.get("architecture", ""),
+            array=array,
+        )
+
+
+_KNOWN = (
+    *("clock_mhz", "status", "gap", "predicted_loss", "predicted_accuracy"),
+    "measured_accuracy",
+)
+
+
+def _given(choice: LayerChoice) -> dict[str, Any]:
+    """Fields of a choice that say something."""
+    return {name: value for name, value in vars(choice).items() if value not in (None, "")}
+
+
+def read_allocation(path: Path) -> Allocation:
+    """Allocation of a file.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    RefusedInput
+        If it is no allocation, or one of another version.
+    """
+    try:
+        return Allocation.from_fields(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise RefusedInput(f"{path.name} must be an allocation: {error}") from None
