@@ -76,14 +76,17 @@ def picture(graph: nx.DiGraph) -> str:
 
 
 def main(*arguments: str) -> int:
-    """Compare or write, and give the exit status."""
-    text, drawn = PAGE.read_text(), picture(rooms(import_graph()))
-    fresh = _PICTURE.sub(lambda _: drawn, text)
-    if "--write" in arguments:
-        PAGE.write_text(fresh)
-    elif fresh != text:
-        print("docs/architecture.md is not what is imported: python .ci/rooms.py --write")
-        return 1
+    """Compare or write the page of that name, and give the exit status."""
+    pages = [Path(name) for name in arguments if name != "--write"] or [PAGE]
+    drawn = picture(rooms(import_graph()))
+    for page in pages:
+        text = page.read_text()
+        fresh = _PICTURE.sub(lambda _: drawn, text)
+        if "--write" in arguments:
+            page.write_text(fresh)
+        elif fresh != text:
+            print(f"{page.name} is not what is imported: python .ci/rooms.py --write")
+            return 1
     return 0
 
 
