@@ -56,15 +56,16 @@ def _float(build: Chain, fmt: FloatFormat) -> None:
     """Round a minifloat by adding a number whose last place is as large as the format's step.
 
     ``(x + big) - big`` rounds x to nearest even at the last place of `big`. With
-    ``big = abs(x) * 2**(23 - man_bits)`` that place is the format's step in x's binade, for
-    subnormals ``1.5 * 2**23`` smallest steps. The sum leaves the binade of `big` only where x is
-    so close to a power of two that it is rounded to it all the same.
+    ``big = abs(x) * (2**(23 - man_bits) - 1)`` that place is the format's step in x's binade, for
+    subnormals ``1.5 * 2**23`` smallest steps. It is less by one than the power of two, so that the
+    sum stays in the binade of `big`, even for an x just below a power of two; just above one,
+    `big` may be in the binade below, where x is rounded to that power of two all the same.
     """
     step = 2.0 ** (fmt.min_exponent - fmt.man_bits)
     top = min(fmt.max, 2.0 ** (127 - 24 + fmt.man_bits))
     rounded = build("Clip", -top if fmt.signed else 0.0, top)
     build("Abs")
-    build("Mul", 2.0 ** (23 - fmt.man_bits))
+    build("Mul", 2.0 ** (23 - fmt.man_bits) - 1)
     big = build("Max", 1.5 * 2.0**23 * step)
     build.node("Add", [rounded, big])
     build.node("Sub", [build.tensor, big])

@@ -59,6 +59,9 @@ def test_onnx_rounding_is_the_formats_own(name):
         middles = middles[:0]  # ties are even in the exponent, which no network meets
     spread = rng.standard_normal(20_000) * 10.0 ** rng.uniform(-6, 1, 20_000) * fmt.max
     x = np.concatenate([levels, middles, levels * 1.001, spread, [0.0]]).astype(np.float32)
+    # What a level becomes when it is multiplied and divided again.
+    beside = [x, *(np.nextafter(x, np.float32(end)) for end in (-np.inf, np.inf))]
+    x = np.concatenate([*beside, *(item * np.float32(0.1) / np.float32(0.1) for item in beside)])
     np.testing.assert_array_equal(run(proto, x=x), fmt.quantize(x))
 
 
