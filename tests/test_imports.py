@@ -9,7 +9,7 @@ PACKAGES = ("hw", "sim", "costmodel", "dse")
 #: Rooms in order: one imports only rooms before it. Files beside the rooms count as rooms.
 ROOMS = {
     "costmodel": (
-        *("system", "estimate", "cache", "stimulus", "liberty", "netlist", "power"),
+        *("npz", "system", "estimate", "cache", "stimulus", "liberty", "netlist", "power"),
         *("technology", "characterize", "tables"),
     ),
     "dse": (

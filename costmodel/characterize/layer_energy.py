@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from macwright.costmodel.cache import Cache
 from macwright.costmodel.characterize.unit import unit_netlist
+from macwright.costmodel.npz import Archive
 from macwright.costmodel.power.unit import energy_key
 from macwright.costmodel.stimulus import layer as layer_operands
 from macwright.costmodel.stimulus.layer import LayerOperands
@@ -131,13 +132,8 @@ def read_operands(path: Path) -> Callable[[Any], LayerOperands]:
     ValueError
         If the file is no such archive.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = [np.asarray(archive[name]) for name in ("activations", "weights")]
-    except (KeyError, ValueError, EOFError) as error:
-        raise RefusedInput(
-            f"Operand file {path} must be an .npz with arrays activations and weights: {error}"
-        ) from None
+    archive = Archive(path)
+    arrays = [archive[name] for name in ("activations", "weights")]
     if any(array.dtype.kind not in "iuf" or array.ndim != 2 for array in arrays):
         raise RefusedInput(f"Arrays of {path} must be matrices of numbers")
 

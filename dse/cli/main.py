@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ __all__ = ["main"]
 #: Exit status after a defect of macwright: EX_SOFTWARE of sysexits.h.
 DEFECT = 70
 
+#: Letters shown of a word of twice as many, and of a sentence.
+SHOWN, LONGEST = 60, 1000
 #: Shells that completion scripts are written for.
 SHELLS = ("bash", "zsh", "tcsh")
 #: Sub-commands, in the order of the help; each is a module of macwright.dse.cli with
@@ -97,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if os.environ.get("MACWRIGHT_TRACEBACK"):
             raise
         # The user's input is at fault: one line that says what to change, and no traceback.
-        print(f"macwright: error: {' '.join(_reason(error).split())}", file=sys.stderr)
+        print(f"macwright: error: {_short(' '.join(_reason(error).split()))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("macwright: interrupted; the same command resumes", file=sys.stderr)
@@ -116,3 +119,9 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.strerror}: {os.fspath(error.filename)!r}"
     return str(error if isinstance(error, OSError) or not error.args else error.args[0])
+
+
+def _short(sentence: str) -> str:
+    """A sentence with words that nobody reads to their end cut."""
+    cut = re.sub(rf"(\S{{{SHOWN}}})\S{{{SHOWN},}}", r"\1...", sentence)
+    return cut if len(cut) <= LONGEST else f"{cut[:LONGEST]}..."

@@ -2,16 +2,15 @@
 
 import io
 import itertools
-import zipfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from macwright.costmodel.npz import Archive
 from macwright.hw.errors import RefusedInput
 
-__all__ = ["Archive", "InputCodes", "input_codes", "model_inputs"]
+__all__ = ["InputCodes", "input_codes", "model_inputs"]
 
 _Inputs = dict[str, tuple[np.dtype, list[int]]]
 _KEYS = {
@@ -59,39 +58,6 @@ class InputCodes:
                 "Inputs must be those that the recipe computes from integers of 8 bits, not others"
             )
         return codes
-
-
-class Archive:
-    """NumPy archive that says what is wrong with it in one sentence.
-
-    Parameters
-    ----------
-    path : Path
-        The ``.npz`` file; nothing pickled is read from it.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                self.names = list(archive.files)
-        except (ValueError, OSError, zipfile.BadZipFile, EOFError, TypeError) as error:
-            raise RefusedInput(f"{path} must be a NumPy .npz archive, not another file") from error
-
-    def __getitem__(self, name: object) -> np.ndarray:
-        """Array of a name."""
-        if name not in self.names:
-            raise RefusedInput(
-                f"{self.path.name} must hold an array {name!r}, not only {', '.join(self.names)}"
-            )
-        try:
-            with np.load(self.path, allow_pickle=False) as archive:
-                return archive[name]
-        except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
-            raise RefusedInput(
-                f"Array {name!r} of {self.path.name} must be plain numbers, not damaged or "
-                "pickled objects"
-            ) from error
 
 
 def model_inputs(

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from macwright.dse.data.arrays import Archive, InputCodes, input_codes, model_inputs
+from macwright.costmodel.npz import Archive
+from macwright.dse.data.arrays import InputCodes, input_codes, model_inputs
 from macwright.dse.data.task import TASKS, Task
 from macwright.dse.workload.onnx_file import read_model
 from macwright.dse.workload.outputs import with_output
@@ -18,6 +19,9 @@ from macwright.dse.workload.precision import computed_dtype
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["Dataset", "load_recipe"]
+
+#: Largest input: squares of it, summed over a million terms, are far from the end of float32.
+LARGEST_INPUT = 1e15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,6 +227,12 @@ def _check(dataset: Dataset, inputs: dict[str, tuple[np.dtype, list[int]]], file
                 )
             if not len(values):
                 raise RefusedInput(f"{name} data of {file.name} must have samples, not none")
+            top = float(np.abs(values).max()) if values.dtype.kind == "f" else 0.0
+            if np.isfinite(top) and top > LARGEST_INPUT:
+                raise RefusedInput(
+                    f"{name} data of {file.name} must be within +-{LARGEST_INPUT:g}, not reach "
+                    f"{top:g}; check the recipe's scale, offset, mean and std"
+                )
             if not np.isfinite(values).all():
                 bad = int(np.argmax(~np.isfinite(values.reshape(len(values), -1)).all(axis=1)))
                 raise RefusedInput(

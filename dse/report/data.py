@@ -112,7 +112,13 @@ def load_run(run_dir: Path) -> Run:
         )
     info = _json(run_dir / "run.json")
     layers = _rows(run_dir / "layers.csv", ("layer", "op", "macs", "weights"))
+    for row in layers:
+        for name in ("macs", "weights"):
+            _number(row[name], f"layers.csv, layer {row['layer']!r}, {name},")
     units = _rows(run_dir / "costs.csv", ("unit", "technology", "area", "area_unit"))
+    for row in units:
+        for name in ("area", "macs_per_cycle", "energy_fj_per_mac"):
+            _optional(row, name, f"costs.csv, unit {row['unit']!r}")
     rows = _rows(run_dir / "front.csv", ("point", "status", "predicted_loss", "allocation"))
     if not rows:
         raise RefusedInput("front.csv must have at least one point, not only its header")
@@ -148,6 +154,8 @@ def _json(path: Path) -> dict[str, Any]:
         data = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise RefusedInput(f"{path.name} must be JSON, which it is not: {error}") from None
+    except RecursionError:
+        raise RefusedInput(f"{path.name} must be JSON that is nested less deeply") from None
     if not isinstance(data, dict):
         raise RefusedInput(f"{path.name} must hold a JSON object, not {type(data).__name__}")
     return data

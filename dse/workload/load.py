@@ -23,6 +23,7 @@ from macwright.dse.workload.samples import Samples
 from macwright.dse.workload.session import LARGEST_INLINE
 from macwright.dse.workload.shapes import find_layers
 from macwright.dse.workload.signs import non_negative
+from macwright.dse.workload.size import check_range, check_size
 from macwright.dse.workload.support import check_support
 from macwright.hw.errors import RefusedInput
 
@@ -76,6 +77,7 @@ def load_workload(
     _check_weights(constants, path)
     model = normalise(model, constants, path)
     _check(model, path)
+    check_size(model, path)
     seen = probe(model, path, dataset)
     if (plain := decomposed(model, constants, seen.shapes)) is not None:
         model = normalise(plain, constants, path)
@@ -87,6 +89,7 @@ def load_workload(
             "not only "
             f"{', '.join(sorted({node.op_type for node in model.graph.node})) or 'no node at all'}"
         )
+    check_range(layers, constants, seen.tops, path)
     return Workload(
         fixed=prescribed(layers, constants, path),
         path=path,

@@ -24,11 +24,17 @@ def read_model(path: Path, *, weights: bool = True) -> onnx.ModelProto:
         raise RefusedInput(f"{path} must be an ONNX model, not something else ({error})") from error
     if not model.ir_version or not model.graph.node:
         raise RefusedInput(f"{path} must be an ONNX model, not a file without a graph of nodes")
+    for item in model.graph.initializer:
+        if item.data_type not in onnx.TensorProto.DataType.values() or not item.data_type:
+            raise RefusedInput(
+                f"Weights {item.name!r} of {path} must be of a type that ONNX knows, not "
+                f"{item.data_type}"
+            )
     if not weights:
         return model
     try:
         onnx.load_external_data_for_model(model, str(path.parent))
-    except (onnx.checker.ValidationError, OSError) as error:
+    except (onnx.checker.ValidationError, OSError, ValueError) as error:
         name = next(
             (
                 entry.value

@@ -39,6 +39,8 @@ class Probe:
         Samples in such a run: `batch`, or 1 where the first axis holds something else.
     axes : dict of int
         See `Workload.batch_axes`.
+    tops : dict of float
+        Largest magnitude of each tensor of floats in a run of a sample.
     """
 
     shapes: dict[str, tuple[int, ...]]
@@ -47,6 +49,7 @@ class Probe:
     fixed: bool
     samples: int
     axes: dict[str, int]
+    tops: dict[str, float]
 
 
 def probe(model: onnx.ModelProto, path: Path, dataset: Samples | None) -> Probe:
@@ -106,6 +109,11 @@ def probe(model: onnx.ModelProto, path: Path, dataset: Samples | None) -> Probe:
         fixed=fixed,
         samples=samples,
         axes=axes,
+        tops={
+            name: float(np.abs(value).max())
+            for name, value in first.items()
+            if value.dtype.kind == "f" and value.size
+        },
     )
 
 

@@ -1,0 +1,217 @@
+"""Wrong, cut and hostile inputs through the command line: status 1, one sentence, nothing left."""
+
+import io
+import json
+import re
+import struct
+import warnings
+import zipfile
+
+import numpy as np
+import onnx
+import pytest
+from helpers.tiny import write_tiny_model
+from onnx import TensorProto
+
+from macwright.costmodel.npz import Archive
+from macwright.dse.cli import main as cli
+
+FAST = ["--no-verify", "--measure", "0", "--points", "2", "--weights", "int4"]
+FAST += ["--activations", "int8", "--jobs", "1", "-o", "out"]
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    """Folder with a network and its data, the working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MACWRIGHT_CACHE", str(tmp_path / "cache"))
+    return write_tiny_model(tmp_path)
+
+
+def refused(arguments, capsys):
+    """The sentence that a command is refused with."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert cli.main(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("macwright: error: ")
+    assert error.count("\n") == 1
+    assert len(error) < 1100
+    return error
+
+
+def member(shape, *, descr="'<f4'", data=b""):
+    """An .npy file that says it has a shape."""
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}".encode()
+    header += b" " * (63 - (10 + len(header)) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + data
+
+
+def archive(path, **members):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, data in members.items():
+            file.writestr(f"{name}.npy", data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (member(f"({10**20},)"), "as large as its shape"),
+        (member("(7, -1)", data=bytes(28)), "as large as its shape"),
+        (member("(2, 3)", data=bytes(23)), r"24 bytes, not 23"),
+        (member("(1,)", descr="'|O'", data=b"\x80\x04N."), "not damaged or pickled objects"),
+        (member("(1,)", descr="__import__('os')", data=bytes(4)), "not damaged or pickled"),
+        (member("(" * 200), "not damaged or pickled objects"),
+        (b"\x93NUMPY\x09\x00", "not damaged or pickled objects"),
+        (b"", "not damaged or pickled objects"),
+    ],
+)
+def test_arrays_that_are_not_what_they_say(data, message, tmp_path):
+    path = archive(tmp_path / "x.npz", x=data)
+    with pytest.raises(ValueError, match=rf"^Array 'x' of x\.npz must be .*{message}"):
+        Archive(path)["x"]
+
+
+def test_arrays_beyond_memory_are_refused_before_they_are_unpacked(tmp_path, monkeypatch):
+    path = archive(tmp_path / "x.npz", x=member("(5000000,)", data=bytes(20_000_000)))
+    assert path.stat().st_size < 100_000
+    assert Archive(path)["x"].shape == (5_000_000,)
+    monkeypatch.setenv("MACWRIGHT_MEMORY", "1000000")
+    with pytest.raises(ValueError, match="must fit into 1000000 bytes"):
+        Archive(path)["x"]
+    monkeypatch.setenv("MACWRIGHT_MEMORY", "-1")
+    with pytest.raises(ValueError, match="MACWRIGHT_MEMORY must be a positive whole number"):
+        Archive(path)["x"]
+
+
+@pytest.mark.parametrize("text", [b"", b"PK\x03\x04", b"not a zip" * 100])
+def test_what_is_no_archive(text, tiny, capsys):
+    (tiny.parent / "d.npz").write_bytes(text)
+    assert "must be a NumPy .npz archive" in refused(
+        ["dse", str(tiny), "--data", "d.npz", *FAST], capsys
+    )
+    arguments = ["characterize", "int_mac", "--technology", "ecp5", "--stream", "d.npz"]
+    assert "must be a NumPy .npz archive" in refused(arguments, capsys)
+
+
+@pytest.mark.parametrize("recipe", ["offset = 1e22", "scale = 1e30", "std = 1e-25"])
+def test_data_far_from_float32(recipe, tiny, capsys):
+    path = tiny.with_suffix(".toml")
+    path.write_text(path.read_text() + f"\n{recipe}\n")
+    sentence = refused(["dse", str(tiny), *FAST], capsys)
+    assert re.search(r"must be within \+-1e\+15, not reach|must be finite numbers", sentence)
+
+
+def changed(tiny, change):
+    model = onnx.load(tiny)
+    change(model.graph)
+    tiny.write_bytes(model.SerializeToString())
+
+
+def first_weights(graph):
+    return next(item for item in graph.initializer if len(item.dims) > 1)
+
+
+def test_weights_far_from_float32(tiny, capsys):
+    def change(graph):
+        item = first_weights(graph)
+        item.CopyFrom(
+            onnx.numpy_helper.from_array(1e36 * onnx.numpy_helper.to_array(item), item.name)
+        )
+
+    changed(tiny, change)
+    assert re.search(
+        r"Weights of layer \S+ of .* must be within \+-1e\+15",
+        refused(["dse", str(tiny), *FAST], capsys),
+    )
+
+
+def test_weights_of_no_type(tiny, capsys):
+    changed(tiny, lambda graph: setattr(first_weights(graph), "data_type", 77))
+    assert "must be of a type that ONNX knows, not 77" in refused(["dse", str(tiny), *FAST], capsys)
+
+
+@pytest.mark.parametrize("entry", [("offset", "far"), ("length", "x"), ("location", "a\0b")])
+def test_external_weights_that_cannot_be_read(entry, tiny, capsys):
+    def change(graph):
+        item = first_weights(graph)
+        item.ClearField("raw_data")
+        item.data_location = TensorProto.EXTERNAL
+        for key, value in (("location", "w.bin"), entry):
+            item.external_data.add(key=key, value=value)
+
+    (tiny.parent / "w.bin").write_bytes(bytes(4096))
+    changed(tiny, change)
+    assert "weights" in refused(["dse", str(tiny), *FAST], capsys)
+
+
+def test_tensors_that_no_memory_holds(tiny, capsys, monkeypatch):
+    monkeypatch.setenv("MACWRIGHT_MEMORY", "3000000000")
+
+    def change(graph):
+        node = next(node for node in graph.node if node.op_type == "Conv")
+        pads = next((a for a in node.attribute if a.name == "pads"), None)
+        if pads is None:
+            node.attribute.append(onnx.helper.make_attribute("pads", [0, 3_000_000, 0, 0]))
+        else:
+            pads.ints[1] = 3_000_000
+
+    changed(tiny, change)
+    assert "elements a sample" in refused(["dse", str(tiny), *FAST], capsys)
+
+
+def test_run_folders(tiny, capsys):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert cli.main(["dse", str(tiny), *FAST]) == 0
+    capsys.readouterr()
+    out = tiny.parent / "out"
+    layers = (out / "layers.csv").read_text()
+    names = layers.splitlines()[0].split(",")
+    for value in ("", "many", "nan", "9" * 4000):
+        rows = [line.split(",") for line in layers.splitlines()]
+        rows[1][names.index("macs")] = value
+        (out / "layers.csv").write_text("\n".join(",".join(row) for row in rows) + "\n")
+        sentence = refused(["report", "out"], capsys)
+        assert "layers.csv, layer " in sentence
+        assert "macs, must be a finite number" in sentence
+    (out / "layers.csv").write_text(layers)
+    path = next((out / "allocations").iterdir())
+    text = path.read_text()
+    path.write_text('{"layers":' * 100_000)
+    assert f"{path.name} must be JSON that is nested less deeply" in refused(
+        ["report", "out"], capsys
+    )
+    path.write_text(json.dumps([]))
+    refused(["report", "out"], capsys)
+    path.write_text(text)
+
+
+def test_long_entries_are_cut(tmp_path, capsys):
+    path = tmp_path / "o.csv"
+    path.write_text(f"layer,option,loss,bops\nl,a,{'z' * 9000},1\nl,b,2,3\n")
+    sentence = refused(["solve", str(path), "--front", "bops"], capsys)
+    assert "z" * 40 in sentence
+    assert len(sentence) < 400
+
+
+def test_archive_reads_what_numpy_writes(tmp_path):
+    arrays = {
+        "a": np.arange(6, dtype=np.uint8).reshape(2, 3),
+        "b": np.float32(3.5),
+        "c": np.asfortranarray(np.ones((3, 4))),
+        "d": np.zeros((0, 5), np.int16),
+    }
+    for save in (np.savez, np.savez_compressed):
+        save(tmp_path / "x.npz", **arrays)
+        read = Archive(tmp_path / "x.npz")
+        assert sorted(read.names) == sorted(arrays)
+        for name, value in arrays.items():
+            assert np.array_equal(read[name], value)
+            assert read[name].dtype == value.dtype
+    buffer = io.BytesIO()
+    np.save(buffer, arrays["a"])
+    (tmp_path / "y.npz").write_bytes(buffer.getvalue())
+    with pytest.raises(ValueError, match=r"must be a NumPy \.npz archive"):
+        Archive(tmp_path / "y.npz")
