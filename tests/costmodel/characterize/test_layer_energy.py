@@ -100,10 +100,10 @@ def test_operands_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"^Activation codes must be unsigned, fit 2 bits"):
         characterize([SPEC], technology, stimulus=read_operands(path))
     np.savez(path, activations=np.zeros((3, 4)))
-    with pytest.raises(ValueError, match=r"must be an \.npz with arrays activations and weights"):
+    with pytest.raises(ValueError, match=r"must hold an array 'weights', not only activations"):
         read_operands(path)
     path.write_bytes(b"PK, but not for long")
-    with pytest.raises(ValueError, match=r"must be an \.npz with arrays"):
+    with pytest.raises(ValueError, match=r"must be a NumPy \.npz archive"):
         read_operands(path)
     np.savez(path, activations=np.zeros(3), weights=np.zeros((4, 2)))
     with pytest.raises(ValueError, match=r"^Arrays of .* must be matrices of numbers$"):
