@@ -40,6 +40,7 @@ _HOMES = {
     "macwright.dse.data.recipe": ("Dataset", "load_recipe"),
     "macwright.dse.explore": ("Exploration", "explore"),
     "macwright.dse.models": ("embedded_model",),
+    "macwright.dse.run.allocation": ("Allocation", "LayerChoice", "read_allocation"),
     "macwright.dse.settings": ("Dataflow", "Settings", "Temporal"),
     "macwright.dse.solver": (
         *("Budget", "Count", "Front", "OptionTable", "Solution", "front", "solve"),

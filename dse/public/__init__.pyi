@@ -8,6 +8,9 @@ from macwright.dse.data.recipe import load_recipe as load_recipe
 from macwright.dse.explore import Exploration as Exploration
 from macwright.dse.explore import explore as explore
 from macwright.dse.models import embedded_model as embedded_model
+from macwright.dse.run.allocation import Allocation as Allocation
+from macwright.dse.run.allocation import LayerChoice as LayerChoice
+from macwright.dse.run.allocation import read_allocation as read_allocation
 from macwright.dse.settings import Dataflow as Dataflow
 from macwright.dse.settings import Settings as Settings
 from macwright.dse.settings import Temporal as Temporal
@@ -68,6 +71,7 @@ __version__: str
 __all__ = [
     "FAMILIES",
     "FORMAT_NAMES",
+    "Allocation",
     "ApotFormat",
     "BinaryFormat",
     "BitplaneDotSpec",
@@ -90,6 +94,7 @@ __all__ = [
     "IntFormat",
     "IntMacSpec",
     "Layer",
+    "LayerChoice",
     "MacwrightError",
     "MinifloatMacSpec",
     "NotSupported",
@@ -124,6 +129,7 @@ __all__ = [
     "load_workload",
     "parse_format",
     "plot_front",
+    "read_allocation",
     "registry",
     "save_run",
     "simulate",

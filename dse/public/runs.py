@@ -11,6 +11,7 @@ from macwright.hw.errors import RefusedInput
 
 if TYPE_CHECKING:
     from macwright.dse.explore import Exploration
+    from macwright.dse.run.allocation import Allocation
 
 __all__ = ["Run", "save_run"]
 
@@ -90,6 +91,21 @@ class Run:
         ]
         return pd.DataFrame(rows).set_index(["point", "layer"], drop=True)
 
+    def allocation(self, point: int) -> "Allocation":
+        """All that building a point needs, specs of its units among it.
+
+        Raises
+        ------
+        RefusedInput
+            If there is no such point, or its file is not of this version.
+        """
+        from macwright.dse.run.allocation import read_allocation
+
+        if point not in self.front.index:
+            known = ", ".join(map(str, self.front.index))
+            raise RefusedInput(f"Point must be one of {known}, not {point!r}")
+        return read_allocation(self.path / str(self.front.loc[point, "allocation"]))
+
     def table(self, name: str) -> pd.DataFrame:
         """Any table of the run, such as ``uniform``, ``whole_front`` or ``ranking``."""
         file = self.path / f"{name}.csv"
@@ -163,6 +179,8 @@ def save_run(exploration: "Exploration", folder: Path | str) -> Run:
     >>> run = macwright.save_run(found, folder / "run")
     >>> run.front["status"].tolist(), run.allocations["weight"].tolist()
     (['optimal', 'optimal'], ['int4', 'int8'])
+    >>> [choice.weight for choice in run.allocation(1).layers.values()]
+    ['int8']
     >>> sorted(path.name for path in run.path.iterdir())[:3]
     ['allocations', 'costs.csv', 'front.csv']
     """

@@ -7,8 +7,11 @@ this one and refuses others in one sentence. Nothing but this module knows its k
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import Format, parse_format
@@ -36,6 +39,12 @@ class LayerChoice:
         Folding of the layer's own engine: outputs and inputs at once.
     energy_fj_per_mac : float or None
         Energy of a product with the layer's own operands, if measured, fJ.
+
+    Examples
+    --------
+    >>> choice = LayerChoice(weight="int4", activation="uint8", unit="mine")
+    >>> [fmt.width for fmt in choice.formats]
+    [4, 8]
     """
 
     weight: str
@@ -101,6 +110,21 @@ class Allocation:
         Of the proof, the prediction and the measurement, as in ``front.csv``.
     costs : mapping of str to float
         Totals by column.
+
+    Examples
+    --------
+    >>> from macwright.hw.pe import IntMacSpec
+    >>> spec = IntMacSpec()
+    >>> choice = LayerChoice(weight="int8", activation="int8", unit=spec.name)
+    >>> allocation = Allocation(
+    ...     point=0,
+    ...     model_sha256="",
+    ...     technology="gates",
+    ...     layers={"fc": choice},
+    ...     units={spec.name: spec},
+    ... )
+    >>> Allocation.from_fields(allocation.to_fields()) == allocation
+    True
     """
 
     point: int
@@ -132,6 +156,16 @@ class Allocation:
             )
         if (self.architecture == "temporal") != (self.array is not None):
             raise RefusedInput("An array must come with a temporal architecture, and with no other")
+
+    def to_frame(self) -> pd.DataFrame:
+        """Choice of each layer, one row each, by `layer`; columns that say nothing are left out."""
+        rows = [{"layer": name, **_given(choice)} for name, choice in self.layers.items()]
+        return pd.DataFrame(rows).set_index("layer", drop=True)
+
+    def _repr_html_(self) -> str:
+        costs = ", ".join(f"{name} {value:.6g}" for name, value in self.costs.items())
+        words = f"Point {self.point} on {self.technology}: {self.status or 'no status'}; {costs}"
+        return f"<p>{escape(words)}</p>" + self.to_frame().to_html(max_rows=40)
 
     def to_fields(self) -> dict[str, Any]:
         """The document as JSON values."""
@@ -212,8 +246,17 @@ def _given(choice: LayerChoice) -> dict[str, Any]:
     return {name: value for name, value in vars(choice).items() if value not in (None, "")}
 
 
-def read_allocation(path: Path) -> Allocation:
+def read_allocation(path: Path | str) -> Allocation:
     """Allocation of a file.
+
+    Parameters
+    ----------
+    path : path
+        ``allocations/N.json`` of a run.
+
+    Returns
+    -------
+    Allocation
 
     Raises
     ------
@@ -221,7 +264,18 @@ def read_allocation(path: Path) -> Allocation:
         If it cannot be read.
     RefusedInput
         If it is no allocation, or one of another version.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "0.json"
+    >>> _ = file.write_text("{}")
+    >>> read_allocation(file)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    macwright.hw.errors.RefusedInput: 0.json must be an allocation: ...
     """
+    path = Path(path)
     try:
         return Allocation.from_fields(json.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:

@@ -115,6 +115,31 @@ def test_a_run_is_tables(tmp_path):
     assert "<table" in run._repr_html_()
 
 
+def test_a_point_that_is_not_there_is_refused(tmp_path):
+    run = macwright.Run(write_run(tmp_path / "run"))
+    with pytest.raises(macwright.RefusedInput, match=r"^Point must be one of 1, 2, .*, not 99$"):
+        run.allocation(99)
+
+
+def test_an_allocation_shows_itself_in_notebooks():
+    spec = macwright.IntMacSpec()
+    choice = macwright.LayerChoice(weight="int8", activation="int8", unit=spec.name)
+    allocation = macwright.Allocation(
+        point=3,
+        model_sha256="",
+        technology="<gates>",
+        layers={"conv&1": choice},
+        units={spec.name: spec},
+        costs={"area_time": 12.5},
+    )
+    html = allocation._repr_html_()
+    assert "&lt;gates&gt;" in html
+    assert "conv&amp;1" in html
+    assert "area_time 12.5" in html
+    assert allocation.to_frame().loc["conv&1", "unit"] == spec.name
+    assert "pe" not in allocation.to_frame()
+
+
 def test_what_is_no_run_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"^Run must be a folder with run\.json, and "):
         macwright.Run(tmp_path)
