@@ -179,11 +179,7 @@ def explore(
     if settings.held_out:
         dataset, last = split_held_out(dataset, settings.held_out)
     layers = workload.layers
-    # First of all, as it finds labels that the network has no outputs for.
-    reference = evaluate(workload, dataset, None, jobs=settings.jobs).metric
-    clock("read")
-    losses = find_losses(workload, dataset, settings, sensitivity, progress)
-    clock("sensitivity")
+    # Before anything is measured: it refuses formats that no unit takes.
     units = needed_units(
         layers,
         settings.weights,
@@ -192,6 +188,11 @@ def explore(
         dsp=settings.dsp,
         fixed=workload.fixed,
     )
+    # It finds labels that the network has no outputs for.
+    reference = evaluate(workload, dataset, None, jobs=settings.jobs).metric
+    clock("read")
+    losses = find_losses(workload, dataset, settings, sensitivity, progress)
+    clock("sensitivity")
     switched = chip.specs if isinstance(chip, Temporal) else ()
     wanted = [*units.values(), *priced(switched, technology)]
     rows = _costs(wanted, technology, settings, progress)

@@ -4,8 +4,16 @@ from itertools import product
 from typing import Any
 
 from macwright.costmodel.technology.catalogue import target_of_technology
-from macwright.hw.errors import RefusedInput
-from macwright.hw.formats import BinaryFormat, IntFormat, TernaryFormat, parse_format
+from macwright.hw.errors import NotSupported, RefusedInput
+from macwright.hw.formats import (
+    ApotFormat,
+    BinaryFormat,
+    FloatFormat,
+    IntFormat,
+    PotFormat,
+    TernaryFormat,
+    parse_format,
+)
 from macwright.hw.pe import spec_from_fields
 
 __all__ = [
@@ -41,9 +49,11 @@ SWITCHED = (
 
 
 def mac_spec(*, act: str, weight: str, terms: int = 4096, technology: str | None = None) -> Any:
-    """The MAC for two formats: ``int_mac`` if both are integers, ``minifloat_mac`` otherwise.
+    """The MAC for two formats.
 
-    The accumulator is exact for `terms` products, and the unit has neither enable nor reset.
+    ``int_mac`` if both are integers, ``minifloat_mac`` for minifloats and integers,
+    ``shift_add_mac`` (without scales of groups) for weights that are powers of two. The
+    accumulator is exact for `terms` products, and the unit has neither enable nor reset.
 
     Parameters
     ----------
@@ -53,11 +63,34 @@ def mac_spec(*, act: str, weight: str, terms: int = 4096, technology: str | None
         Products in the longest sum.
     technology : str or None
         Technology whose primitives the unit may use, if it gains from them; None for any.
+
+    Raises
+    ------
+    NotSupported
+        If no MAC computes such products exactly.
+
+    Examples
+    --------
+    >>> mac_spec(act="int8", weight="int4").name, mac_spec(act="uint8", weight="pot4").family
+    ('int_mac_int8_int4_int24', 'shift_add_mac')
     """
     integers = IntFormat | BinaryFormat | TernaryFormat
-    is_int = all(isinstance(parse_format(name), integers) for name in (act, weight))
-    fields = {"act": act, "weight": weight, "acc": "exact", "terms": terms}
-    spec = spec_from_fields("int_mac" if is_int else "minifloat_mac", fields)
+    formats = parse_format(act), parse_format(weight)
+    powers = isinstance(formats[1], PotFormat | ApotFormat)
+    if not isinstance(formats[0], integers | FloatFormat) or not (
+        powers or isinstance(formats[1], integers | FloatFormat)
+    ):
+        raise NotSupported(
+            "Formats of a layer must be integers, minifloats or, of weights, powers of two, for "
+            f"which there are exact units, not weights {weight} with activations {act}"
+        )
+    fields: dict[str, Any] = {"act": act, "weight": weight, "acc": "exact"}
+    if powers:
+        family, fields = "shift_add_mac", {**fields, "group": terms, "scale": "none"}
+    else:
+        family = "int_mac" if all(isinstance(f, integers) for f in formats) else "minifloat_mac"
+        fields["terms"] = terms
+    spec = spec_from_fields(family, fields)
     return spec if technology is None else spec.tuned(target_of_technology(technology))
 
 
