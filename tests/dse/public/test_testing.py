@@ -118,6 +118,13 @@ def test_units_of_the_families_pass(family, fields):
     assert ("reference" in report.checked) == (family in ("int_mac", "minifloat_mac", "dot"))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("spec", macwright.registry(), ids=lambda spec: spec.name)
+def test_units_of_the_registry_pass(spec):
+    report = check_unit(spec, cycles=60, bench=False)
+    assert ("simulation" in report.checked) == (spec.target == "generic")
+
+
 def test_the_bench_runs_too():
     assert check_unit(IntMacSpec(weight=IntFormat(2)), cycles=20).checked["bench"] == 5
 
