@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from macwright.dse.workload.nodes import attribute
 from macwright.dse.workload.rewriter import Rewriter
@@ -16,7 +17,8 @@ MOST_STEPS = 512
 #: Gates, activation functions, and states of each operator.
 _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 _FUNCTIONS = {"LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"], "RNN": ["Tanh"]}
-_Step = Callable[[str, str, str], tuple[str, str]]
+_State = tuple[str, str]
+_Step = Callable[[Rewriter, str, _State, NDArray, NDArray | None, tuple[int, int]], _State]
 
 
 def recurrent(new: Rewriter, node: onnx.NodeProto, shapes: Mapping[str, tuple[int, ...]]) -> bool:
@@ -151,7 +153,7 @@ def _rnn(new, part, state, r, bias, place) -> tuple[str, str]:
     return new.add("Tanh", [new.add("Add", [part, _product(new, state[0], r, place)])]), ""
 
 
-_STEPS = {"LSTM": _lstm, "GRU": _gru, "RNN": _rnn}
+_STEPS: dict[str, _Step] = {"LSTM": _lstm, "GRU": _gru, "RNN": _rnn}
 
 
 def _outputs(

@@ -31,14 +31,14 @@ class Case:
 
 def files() -> Iterator[Case]:
     """Models on disk."""
-    root = Path(onnx.__file__).parent / "backend" / "test" / "data"
+    root = Path(str(onnx.__file__)).parent / "backend" / "test" / "data"
     for folder in FOLDERS:
         for path in sorted((root / folder).glob("*/model.onnx")):
             sets = sorted(path.parent.glob("test_data_set_*"))
             if sets:
-                read = [_tensors(sets[0], kind) for kind in ("input", "output")]
-                if None not in read:
-                    yield _case(f"{folder}/{path.parent.name}", onnx.load(path), *read)
+                inputs, outputs = (_tensors(sets[0], kind) for kind in ("input", "output"))
+                if inputs is not None and outputs is not None:
+                    yield _case(f"{folder}/{path.parent.name}", onnx.load(path), inputs, outputs)
 
 
 def nodes() -> Iterator[Case]:
