@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-from helpers.onnx_corpus import files, nodes, verdict
+from helpers.onnx_corpus import files, nodes, verdict  # pyright: ignore[reportMissingImports]
 from section import write_section
 
 VERDICTS = ("equal", "as onnxruntime", "refused", "different", "fails")

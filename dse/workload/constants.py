@@ -200,7 +200,7 @@ class Constants:
         if node.op_type == "Tile":
             return int(operands[0].size * np.prod(operands[1].astype(object)))
         if node.op_type == "Range":
-            start, limit, delta = (float(value) for value in operands)
+            start, limit, delta = (float(value.reshape(-1)[0]) for value in operands)
             return int(abs(limit - start) / abs(delta)) if delta else 0
         return 0
 

@@ -73,6 +73,12 @@ def load_workload(
     with_batch_axis(model, dataset)
     model = without_branches(model, path, dataset)
     model, constants = strip_quantisers(model, path)
+    for value in model.graph.output:
+        if value.name in constants.values:
+            raise ValueError(
+                f"Output of {path.name} must be one that the inputs change, not {value.name!r}, "
+                "which is a constant"
+            )
     check_support(model, constants, path)
     _check_weights(constants, path)
     model = normalise(model, constants, path)

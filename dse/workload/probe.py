@@ -90,7 +90,7 @@ def probe(model: onnx.ModelProto, path: Path, dataset: Samples | None) -> Probe:
         samples = 1 if axes is None else feeds.batch
     else:
         second = _tried(run, feeds.sample(1))
-        axes = second and _joined(run, feeds, (first, second), important)
+        axes = None if second is None else _joined(run, feeds, (first, second), important)
         samples = 1
         if second and any(first[name].shape != second[name].shape for name in important):
             raise RefusedInput(

@@ -52,8 +52,10 @@ class Rewriter:
         inputs = [tensor]
         if size:
             inputs.append(self.constant(np.full(count, size // count)))
-        attributes = {} if size or self.constants.opset < 18 else {"num_outputs": count}
-        node = helper.make_node("Split", inputs, results, name=name, axis=axis, **attributes)
+        attributes: dict[str, Any] = {"axis": axis}
+        if not size and self.constants.opset >= 18:
+            attributes["num_outputs"] = count
+        node = helper.make_node("Split", inputs, results, name=name, **attributes)
         if not self.constants.fold(node):
             self.nodes.append(node)
         return results
