@@ -30,6 +30,7 @@ from macwright.dse.validation.ranking import Ranking, rank_allocations
 from macwright.dse.validation.refine import Correction, corrected, fit_correction, split_held_out
 from macwright.dse.validation.units import Verification, verify_units
 from macwright.dse.workload import Workload, load_workload
+from macwright.dse.workload.free import freed
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["Exploration", "explore"]
@@ -174,7 +175,7 @@ def explore(
     if not model.is_file():
         raise FileNotFoundError(f"Model must be an ONNX file, and {str(model)!r} is not a file")
     dataset = load_recipe(model, recipe, data, output=output)
-    workload = load_workload(model, dataset, output=output)
+    workload = freed(load_workload(model, dataset, output=output), settings.free)
     last = None
     if settings.held_out:
         dataset, last = split_held_out(dataset, settings.held_out)

@@ -104,6 +104,9 @@ class Settings(SensitivityStudy, Reporting, Execution):
         Name of a technology.
     library : TechnologyRecord or None
         Record of a library of the user's own, whose name `technology` then is.
+    free : tuple of str
+        Layers that the search gives formats although the model prescribes some, or ``all``; see
+        :func:`macwright.dse.workload.free.freed`.
     weights, activations : tuple of str
         Formats that each layer may use. A signed integer stands for the unsigned one of the same
         width where a layer's activations are never negative.
@@ -142,6 +145,7 @@ class Settings(SensitivityStudy, Reporting, Execution):
 
     technology: str = "gates"
     library: TechnologyRecord | None = None
+    free: tuple[str, ...] = ()
     weights: tuple[str, ...] = WEIGHTS
     activations: tuple[str, ...] = ACTIVATIONS
     objective: str = ""

@@ -76,6 +76,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="energy of the reported points with each layer's own operands (with --liberty)",
     )
+    parser.add_argument(
+        "--free",
+        action="append",
+        default=[],
+        metavar="LAYER",
+        help="choose the formats of a layer for which the model prescribes them; may be repeated; "
+        "'all' for all of them",
+    )
     add_loss_arguments(parser)
     add_architecture_arguments(parser)
     parser.add_argument(
@@ -134,6 +142,7 @@ def run(args: argparse.Namespace) -> None:
         points=args.points,
         measured=args.measure,
         verify=not args.no_verify,
+        free=tuple(args.free),
         jobs=args.jobs,
         scheduler=args.scheduler,
         **objectives(args),

@@ -93,7 +93,7 @@ def trunc(low: Lowering, node: onnx.NodeProto) -> None:
         step = low.scale(node, 4)
         factor = np.exp2(np.round(np.log2(step / scale))).astype(np.float32)
         signed, narrow = bool(attribute(node, "signed", 1)), bool(attribute(node, "narrow", 0))
-        least, most = _bounds(np.float32(bits), signed=signed, narrow=narrow)
+        least, most = _bounds(np.asarray(bits, np.float32), signed=signed, narrow=narrow)
         whole = low.to_grid(low.divide(codes, factor), least, most, mode, result=result)
     else:
         # Here the result is in units of the scale of what is read, and saturates nowhere.

@@ -14,6 +14,8 @@ from macwright.dse.cli import main as cli
 from macwright.dse.data.recipe import load_recipe
 from macwright.dse.sensitivity.measure import measure_sensitivity
 from macwright.dse.workload import load_workload
+from macwright.dse.workload.free import freed
+from macwright.dse.workload.session import session
 
 FORMATS = ["--weights", "int4,int8", "--activations", "int4,int8", "--no-verify"]
 
@@ -96,3 +98,47 @@ def test_prescribed_tensors_lose_nothing(tmp_path):
     # What the file computes is rounded to these formats already; other tensors change it.
     assert mine.loss.to_numpy() == pytest.approx(0, abs=1e-9)
     assert (table[table.layer == "conv"].loss > 1e-4).all()
+
+
+def test_freed_layers_are_searched(tmp_path, capsys):
+    model = quantised(tmp_path, "conv", "linear")
+    run = [str(model), *FORMATS, "-o", str(tmp_path / "run")]
+    assert cli.main(["dse", "--free", "linear", *run]) == 0
+    assert "fixed by the model: formats of 1 of 2 layers" in capsys.readouterr().out
+    options = read_rows(tmp_path / "run" / "options.csv")
+    assert len({row["option"] for row in options if row["layer"] == "linear"}) == 4
+    assert [row["option"] for row in options if row["layer"] == "conv"] == ["int5/int6"]
+    assert cli.main(["dse", "--free", "nothing", *run]) == 1
+    assert "must be layers whose formats the model prescribes (conv, linear), not 'nothing'" in (
+        capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("names", [["linear"], ["conv"], ["all"]])
+def test_freed_activations_saturate_and_are_not_rounded(tmp_path, names):
+    model = quantised(tmp_path, "conv", "linear")
+    dataset = load_recipe(model)
+    workload = load_workload(model, dataset)
+    x = dataset.first(dataset.x_calib, 8)["x"]
+    weights = {layer.name: workload.tensor(layer.weight) for layer in workload.layers}
+    bias = {
+        layer.name: workload.tensor(workload.node(layer).input[2])
+        for layer in workload.layers
+        if len(workload.node(layer).input) > 2
+    }
+    free = freed(workload, names)
+    assert set(free.fixed) == ({"conv", "linear"} - set(names) if "all" not in names else set())
+
+    def grid(values, layer, low, high):
+        fixed = workload.fixed[layer][1]
+        assert fixed is not None
+        codes = np.clip(values / fixed.scale, low, high)
+        return (codes if layer in names or "all" in names else np.rint(codes)) * fixed.scale
+
+    padded = np.pad(grid(x, "conv", -32, 31)[:, 0], ((0, 0), (1, 1), (1, 1)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
+    hidden = np.einsum("nyxij,oij->noyx", windows, weights["conv"][:, 0])
+    hidden = np.maximum(hidden + np.reshape(bias.get("conv", 0), (1, -1, 1, 1)), 0).reshape(8, -1)
+    theirs = grid(hidden, "linear", 0, 63) @ weights["linear"] + bias.get("linear", 0)
+    ours = session(free.model, optimise=False).run(None, {"x": x})[0]
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)

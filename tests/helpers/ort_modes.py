@@ -113,6 +113,7 @@ def quantised_by_onnxruntime(
             config = DefaultWeightOnlyQuantConfig(block_size=16, quant_format=form, **arguments)
             quantizer = MatMulNBitsQuantizer(onnx.load(source), algo_config=config)
             quantizer.process()
-            onnx.save(quantizer.model.model, target)
+            # An ONNXModel by now, whatever it was made from.
+            onnx.save(quantizer.model.model, target)  # pyright: ignore
     finally:
         logging.disable(logging.NOTSET)

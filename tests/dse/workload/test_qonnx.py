@@ -118,7 +118,7 @@ def test_widths_of_channels(tmp_path):
     values = {**VALUES, "four": widths.reshape(4, 1, 1, 1)}
     proto = network([*act(), *WEIGHT, *CONV], values)
     # The package itself takes one width only: channel by channel.
-    weight, scale = np.float32(values["w"]), np.float32(values["ws"])
+    weight, scale = (np.asarray(values[name], np.float32) for name in ("w", "ws"))
     rounded = [
         int_quant(w, s, np.float32(0), bits, True, True, "ROUND")
         for w, s, bits in zip(weight, scale, widths, strict=True)
