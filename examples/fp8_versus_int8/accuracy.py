@@ -8,7 +8,7 @@ the three distributions, so that nothing is sampled and the tails count in full.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import erf, exp, inf, log2, pi, sqrt
+from math import erfc, exp, inf, log2, pi, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,7 @@ def _uniform(x: float) -> tuple[float, float, float]:
 
 def _normal(x: float) -> tuple[float, float, float]:
     """Of variance 1."""
-    below = (1 + erf(x / sqrt(2))) / 2
+    below = erfc(-x / sqrt(2)) / 2
     density = exp(-x * x / 2) / sqrt(2 * pi)
     return below, -density, below - (x * density if density else 0.0)
 
@@ -55,7 +55,7 @@ def _student3(x: float) -> tuple[float, float, float]:
     if x in (inf, -inf):
         return (1.0, 0.0, 3.0) if x > 0 else (0.0, 0.0, 0.0)
     u = x / sqrt(3)
-    bell, angle = u / (1 + u * u), np.arctan(u) + pi / 2
+    bell, angle = u / (1 + u * u), np.arctan2(1.0, -u)
     return (angle + bell) / pi, -sqrt(3) / pi / (1 + u * u), 3 / pi * (angle - bell)
 
 
@@ -81,7 +81,12 @@ def mean_squared_error(
         Factor of the levels.
     """
     points = scale * levels
-    edges = [-inf, *(points[1:] + points[:-1]) / 2, inf]
+    return _negative_error(points, distribution) + _negative_error(-points[::-1], distribution)
+
+
+def _negative_error(points: NDArray[np.float64], distribution: Distribution) -> float:
+    """Share of the negative values, where the moments of the tail are not lost beside 1."""
+    edges = [-inf, *np.minimum((points[1:] + points[:-1]) / 2, 0.0), 0.0]
     zeroth, first, second = np.diff(np.array([distribution.moments(x) for x in edges]), axis=0).T
     return float((second - 2 * points * first + points**2 * zeroth).sum())
 
@@ -97,9 +102,13 @@ def bits_of_accuracy(levels: NDArray[np.float64], distribution: Distribution) ->
         Density of the data.
     """
     spread = sqrt(distribution.power) / levels[-1]
-    scales = spread * np.exp2(np.arange(-2, 8, 0.25))
-    for step in (0.25, 0.02, 0.002, 2e-4, 2e-5, 2e-6):
+    # The error over the scale has a valley for each power of two, all the way until the largest
+    # values are too few to matter, so that the deepest must be found before it is descended.
+    scales = spread * np.exp2(np.arange(-2, 24, 1 / 16))
+    errors = [mean_squared_error(levels, distribution, scale) for scale in scales]
+    best = scales[int(np.argmin(errors))]
+    for step in (1 / 16, 0.004, 5e-4, 6e-5, 7e-6, 1e-6):
+        scales = best * np.exp2(np.linspace(-step, step, 21))
         errors = [mean_squared_error(levels, distribution, scale) for scale in scales]
         best = scales[int(np.argmin(errors))]
-        scales = best * np.exp2(np.linspace(-step, step, 21))
     return log2(distribution.power / min(errors)) / 2

@@ -70,6 +70,34 @@ def test_bits_of_accuracy_are_the_published_ones_where_they_are_known():
     assert [name for _, name in order["Student-t(3)"]] == ["int8", "e2m5wp", "e5m2wp", "e4m3wp"]
 
 
+@pytest.mark.parametrize(
+    ("fmt", "name", "bits"),
+    # FP8 versus INT8 for efficient deep learning inference, arXiv 2303.17951, its table of bits.
+    [
+        ("e4m3wp", "uniform", 5.44),
+        ("e4m3wp", "Student-t(3)", 5.16),
+        ("e5m2wp", "Student-t(3)", 4.25),
+    ],
+)
+def test_bits_of_accuracy_are_those_of_the_whitepaper(fmt, name, bits):
+    from accuracy import DISTRIBUTIONS, bits_of_accuracy  # pyright: ignore
+
+    (data,) = (d for d in DISTRIBUTIONS if d.name == name)
+    assert bits_of_accuracy(parse_format(fmt).levels(), data) == pytest.approx(bits, abs=0.006)
+
+
+@pytest.mark.parametrize("name", DENSITIES)
+def test_no_scale_is_better_than_the_one_that_is_found(name):
+    from accuracy import DISTRIBUTIONS, bits_of_accuracy, mean_squared_error  # pyright: ignore
+
+    (data,) = (d for d in DISTRIBUTIONS if d.name == name)
+    levels = parse_format("e5m2wp").levels()
+    bits = bits_of_accuracy(levels, data)
+    for scale in np.random.default_rng(0).uniform(-30, 8, 300):
+        error = mean_squared_error(levels, data, 2.0**scale)
+        assert np.log2(data.power / error) / 2 <= bits + 1e-9
+
+
 def test_command_prints_tables_and_writes_them_with_a_picture(monkeypatch, capsys, tmp_path):
     import run  # pyright: ignore
 
