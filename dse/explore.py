@@ -57,7 +57,7 @@ class Exploration:
     found : Found
         Points, measured, and how they were found.
     prediction : AccuracyPrediction or None
-        How accuracy was predicted; None with fewer than three measured points of the front.
+        How accuracy was predicted; None with fewer than five measured points of the front.
     ranking : Ranking or None
         How well the losses rank random allocations, if asked for.
     corrections : list of Correction
@@ -94,6 +94,7 @@ class Exploration:
     options: pd.DataFrame
     found: Found
     reference: float
+    reference_error: float | None
     verification: Verification
     prediction: AccuracyPrediction | None
     ranking: Ranking | None
@@ -190,7 +191,8 @@ def explore(
         fixed=workload.fixed,
     )
     # It finds labels that the network has no outputs for.
-    reference = evaluate(workload, dataset, None, jobs=settings.jobs).metric
+    float_network = evaluate(workload, dataset, None, jobs=settings.jobs)
+    reference = float_network.metric
     clock("read")
     losses = find_losses(workload, dataset, settings, sensitivity, progress)
     clock("sensitivity")
@@ -256,6 +258,7 @@ def explore(
         options=options,
         found=found,
         reference=reference,
+        reference_error=float_network.standard_error,
         verification=verification,
         prediction=prediction,
         ranking=ranking,

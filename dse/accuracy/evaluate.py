@@ -23,7 +23,7 @@ from macwright.hw.errors import RefusedInput
 __all__ = ["Evaluation", "compare", "evaluate", "reference_outputs", "run_model"]
 
 #: Changes when the same question gets another answer, so that old results are not used.
-VERSION = 6
+VERSION = 7
 
 _Progress = Callable[[str, int, int], None]
 
@@ -45,6 +45,8 @@ class Evaluation:
         Share of samples whose largest output is the float network's too.
     images : int
         Evaluation samples.
+    standard_error : float or None
+        Of `metric`, as an estimate from so many samples.
     """
 
     metric: float
@@ -52,6 +54,7 @@ class Evaluation:
     logit_mse: float
     agreement: float | None
     images: int
+    standard_error: float | None = None
 
 
 def evaluate(
@@ -194,4 +197,5 @@ def compare(dataset: Dataset, outputs: np.ndarray, reference: np.ndarray) -> Eva
         logit_mse=float(np.mean((outputs.astype(np.float64) - reference) ** 2)),
         agreement=agreement,
         images=len(outputs) // dataset.rules.parts,
+        standard_error=dataset.standard_error(outputs),
     )

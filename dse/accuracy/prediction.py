@@ -8,7 +8,10 @@ from numpy.typing import NDArray
 
 from macwright.hw.errors import RefusedInput
 
-__all__ = ["AccuracyPrediction", "calibrate_accuracy"]
+__all__ = ["FEWEST_POINTS", "AccuracyPrediction", "calibrate_accuracy"]
+
+#: Different losses that a prediction needs: fewer say nothing of its error.
+FEWEST_POINTS = 5
 
 #: Exponents that are tried.
 _EXPONENTS = np.geomspace(0.2, 3.0, 272)
@@ -83,18 +86,18 @@ def calibrate_accuracy(
     Raises
     ------
     ValueError
-        If there are fewer than three different losses, or a number is negative or not finite.
+        If there are fewer than five different losses, or a number is negative or not finite.
 
     Examples
     --------
-    >>> fit = calibrate_accuracy([0, 1, 4, 9], [92, 91, 88, 83], 92)
+    >>> fit = calibrate_accuracy([0, 1, 2, 4, 9], [92, 91, 90, 88, 83], 92)
     >>> round(fit.metric(2), 1), round(fit.error, 1)
     (90.0, 0.0)
     """
     x, y = np.asarray(losses, np.float64), np.asarray(metrics, np.float64)
-    if x.shape != y.shape or np.unique(x).size < 3:
+    if x.shape != y.shape or np.unique(x).size < FEWEST_POINTS:
         raise RefusedInput(
-            f"Calibration needs at least three different losses with their metrics, "
+            f"Calibration needs at least five different losses with their metrics, "
             f"not {x.size} and {y.size}"
         )
     for what, values in (("Losses", x), ("Metrics", y), ("Reference", np.array([reference]))):

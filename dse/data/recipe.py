@@ -84,6 +84,11 @@ class Dataset:
         rows = len(outputs) // self.rules.parts
         return self.rules.metric(outputs, self.y_eval[:rows])
 
+    def standard_error(self, outputs: np.ndarray) -> float | None:
+        """Standard error of :meth:`metric` with so many samples; None where there is none."""
+        rows = len(outputs) // self.rules.parts
+        return self.rules.standard_error(outputs, self.y_eval[:rows])
+
     def first(self, x: dict[str, np.ndarray], count: int | None) -> dict[str, np.ndarray]:
         """First `count` samples (pairs, for a similarity task) of `x_calib` or `x_eval`."""
         parts = self.rules.parts

@@ -22,6 +22,9 @@ class Task:
         Whether a larger metric is a better one.
     metric : callable
         Takes outputs, shape (n_samples, ...), and labels; returns a number.
+    standard_error : callable
+        Takes the same; returns the standard error of `metric` as an estimate from a sample, None
+        where there is none.
     check_labels : callable
         Takes labels and the name of their file; raises ValueError for those that will not do.
     parts : int
@@ -33,6 +36,7 @@ class Task:
     metric_name: str
     higher_is_better: bool
     metric: Callable[[np.ndarray, np.ndarray], float]
+    standard_error: Callable[[np.ndarray, np.ndarray], float | None]
     check_labels: Callable[[np.ndarray, str], None]
     parts: int = 1
     probabilities: bool = False
@@ -100,6 +104,38 @@ def _mean_squared_error(outputs: np.ndarray, labels: np.ndarray) -> float:
     return float(np.mean((wide - labels.reshape(len(labels), -1)) ** 2))
 
 
+def _of_mean(scores: np.ndarray) -> float | None:
+    """Standard error of the mean of independent scores, shape (n,)."""
+    if len(scores) < 2:
+        return None
+    return float(scores.std(ddof=1) / np.sqrt(len(scores)))
+
+
+def _top_1_error(outputs: np.ndarray, labels: np.ndarray) -> float | None:
+    return _of_mean(100.0 * (outputs.argmax(axis=1) == labels))
+
+
+def _pair_spearman_error(outputs: np.ndarray, labels: np.ndarray) -> float | None:
+    """Of a rank correlation r of n pairs: (1 + r**2 / 2) / (n - 3) in Fisher's z (Bonett, 2000)."""
+    if len(labels) < 4:
+        return None
+    r = _pair_spearman(outputs, labels) / 100
+    error = 100 * (1 - r**2) * np.sqrt((1 + r**2 / 2) / (len(labels) - 3))
+    return float(error) if np.isfinite(error) else None
+
+
+def _perplexity_error(outputs: np.ndarray, labels: np.ndarray) -> float | None:
+    """Of the exponential of a mean, to first order; sequences are independent, tokens are not."""
+    chosen = np.take_along_axis(log_softmax(outputs), labels[..., None], axis=-1)
+    error = _of_mean(chosen.reshape(len(chosen), -1).mean(axis=1))
+    return None if error is None else float(np.exp(-chosen.mean())) * error
+
+
+def _squared_error_error(outputs: np.ndarray, labels: np.ndarray) -> float | None:
+    wide = outputs.reshape(len(outputs), -1).astype(np.float64)
+    return _of_mean(((wide - labels.reshape(len(labels), -1)) ** 2).mean(axis=1))
+
+
 def _check_classes(labels: np.ndarray, file: str) -> None:
     if labels.dtype.kind not in "iu" or (labels.size and labels.min() < 0):
         what = labels.min() if labels.dtype.kind == "i" else labels.dtype
@@ -116,6 +152,7 @@ TASKS = {
         metric_name="top-1 accuracy (%)",
         higher_is_better=True,
         metric=_top_1,
+        standard_error=_top_1_error,
         check_labels=_check_classes,
         probabilities=True,
     ),
@@ -123,6 +160,7 @@ TASKS = {
         metric_name="Spearman correlation x 100",
         higher_is_better=True,
         metric=_pair_spearman,
+        standard_error=_pair_spearman_error,
         check_labels=_check_numbers,
         parts=2,
     ),
@@ -130,6 +168,7 @@ TASKS = {
         metric_name="perplexity",
         higher_is_better=False,
         metric=_perplexity,
+        standard_error=_perplexity_error,
         check_labels=_check_classes,
         probabilities=True,
     ),
@@ -137,6 +176,7 @@ TASKS = {
         metric_name="mean squared error",
         higher_is_better=False,
         metric=_mean_squared_error,
+        standard_error=_squared_error_error,
         check_labels=_check_numbers,
     ),
 }

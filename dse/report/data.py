@@ -20,6 +20,7 @@ _PLAIN = (
     "predicted_loss",
     "predicted_accuracy",
     "measured_accuracy",
+    "measured_standard_error",
     "mean_weight_bits",
     "mean_activation_bits",
     "throughput_fps",
@@ -57,6 +58,7 @@ class Point:
     loss: float
     predicted: float | None
     accuracy: float | None
+    standard_error: float | None
     costs: dict[str, float]
     weight_bits: float | None
     activation_bits: float | None
@@ -73,6 +75,7 @@ class Uniform:
     loss: float | None
     predicted: float | None
     accuracy: float | None
+    standard_error: float | None
     costs: dict[str, float]
 
 
@@ -213,6 +216,7 @@ def _point(run_dir: Path, row: dict[str, str], columns: tuple[str, ...], names: 
         loss=_number(row["predicted_loss"], f"{where}, predicted_loss,"),
         predicted=_optional(row, "predicted_accuracy", where),
         accuracy=_optional(row, "measured_accuracy", where),
+        standard_error=_optional(row, "measured_standard_error", where),
         costs={name: _number(row[name], f"{where}, {name},") for name in columns},
         weight_bits=_optional(row, "mean_weight_bits", where),
         activation_bits=_optional(row, "mean_activation_bits", where),
@@ -262,6 +266,7 @@ def _uniforms(path: Path, columns: tuple[str, ...]) -> list[Uniform]:
                 loss=_optional(row, "predicted_loss", where),
                 predicted=_optional(row, "predicted_accuracy", where),
                 accuracy=_optional(row, "measured_accuracy", where),
+                standard_error=_optional(row, "measured_standard_error", where),
                 costs={name: value for name, value in costs.items() if value is not None},
             )
         )

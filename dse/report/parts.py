@@ -5,6 +5,7 @@ from html import escape
 from pathlib import PurePath
 from typing import Any
 
+from macwright.dse.accuracy.standard_error import decimals, with_error
 from macwright.dse.report.axis import human
 from macwright.dse.report.data import Point, Run, Uniform
 from macwright.dse.report.words import (
@@ -41,7 +42,9 @@ def tiles_html(run: Run) -> str:
     if isinstance(base, int | float):
         images = run.info.get("evaluation_samples")
         note = f"{images:,} evaluation samples" if isinstance(images, int) else ""
-        tiles.append((f"FP32 {metric_label(run)}", f"{base:.2f}", escape(note)))
+        error = run.info.get("fp32_standard_error")
+        error = float(error) if isinstance(error, int | float) else None
+        tiles.append((f"FP32 {metric_label(run)}", with_error(float(base), error), escape(note)))
         tiles.extend(_near_tile(run, float(base)))
     best = knee(run.points, run.objective)
     if best is not None:
@@ -87,7 +90,7 @@ def _point_note(run: Run, point: Point) -> str:
     cost = (
         f"{human(point.costs[run.objective])} {escape(cost_label(run, run.objective, unit=False))}"
     )
-    return cost if point.accuracy is None else f"{point.accuracy:.2f} at {cost}"
+    return cost if point.accuracy is None else f"{_measured(point)} at {cost}"
 
 
 def _near_tile(run: Run, base: float) -> list[tuple[str, str, str]]:
@@ -124,7 +127,7 @@ def points_html(run: Run) -> str:
     for point in run.points:
         extra = " (knee)" if point is best else ""
         cells = [status_text(point) + extra, human(point.loss)]
-        cells += [_fixed(point.predicted), _fixed(point.accuracy)]
+        cells += [_predicted(point), _measured(point)]
         cells += [human(point.costs[name]) for name in run.columns]
         cells += [_fixed(point.weight_bits), _fixed(point.activation_bits)]
         cells += [point.array] if arrays else []
@@ -134,7 +137,7 @@ def points_html(run: Run) -> str:
         )
     for uniform in run.uniforms:
         cells = ["for comparison", "" if uniform.loss is None else human(uniform.loss)]
-        cells += [_fixed(uniform.predicted), _fixed(uniform.accuracy)]
+        cells += [_predicted(uniform), _measured(uniform)]
         cells += [human(uniform.costs[n]) if n in uniform.costs else "" for n in run.columns]
         rows.append(
             f'<tr><th scope="row">uniform {escape(uniform.name)}</th>'
@@ -171,6 +174,16 @@ def sequential_html(run: Run) -> str:
 
 def _float(text: str | None) -> float | None:
     return float(text) if text else None
+
+
+def _measured(point: Point | Uniform) -> str:
+    return "" if point.accuracy is None else with_error(point.accuracy, point.standard_error)
+
+
+def _predicted(point: Point | Uniform) -> str:
+    if point.predicted is None:
+        return ""
+    return f"{point.predicted:.{decimals(point.standard_error)}f}"
 
 
 def _fixed(value: float | None) -> str:

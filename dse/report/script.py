@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any
 
+from macwright.dse.accuracy.standard_error import with_error
 from macwright.dse.report.axis import human
 from macwright.dse.report.data import Choice, Point, Run
 from macwright.dse.report.words import cost_label, knee, metric_label, status_text
@@ -45,7 +46,9 @@ def _point(run: Run, point: Point, is_knee: bool) -> dict[str, Any]:
     if point.predicted is not None:
         stats.append([f"predicted {metric_label(run)}", f"{point.predicted:.2f}"])
     if point.accuracy is not None:
-        stats.append([f"measured {metric_label(run)}", f"{point.accuracy:.2f}"])
+        stats.append(
+            [f"measured {metric_label(run)}", with_error(point.accuracy, point.standard_error)]
+        )
     stats += [[cost_label(run, name), human(point.costs[name])] for name in run.columns[1:]]
     for name, value in (("weight", point.weight_bits), ("activation", point.activation_bits)):
         if value is not None:

@@ -1,5 +1,6 @@
 """What the report calls things: costs, metric, points, and the knee of a front."""
 
+from macwright.dse.accuracy.standard_error import with_error
 from macwright.dse.report.axis import human
 from macwright.dse.report.data import Point, Run, Uniform
 from macwright.dse.search.knee import knee_index
@@ -76,7 +77,9 @@ def point_title(run: Run, point: Point, column: str) -> str:
     if point.predicted is not None:
         said.append(f"predicted {metric_label(run)}: {point.predicted:.2f}")
     if point.accuracy is not None:
-        said.append(f"measured {metric_label(run)}: {point.accuracy:.2f}")
+        said.append(
+            f"measured {metric_label(run)}: {with_error(point.accuracy, point.standard_error)}"
+        )
     said.append(status_text(point))
     return "; ".join(said)
 
@@ -94,5 +97,7 @@ def uniform_title(run: Run, uniform: Uniform, column: str) -> str:
     if uniform.loss is not None:
         said.append(f"predicted loss: {human(uniform.loss)}")
     if uniform.accuracy is not None:
-        said.append(f"measured {metric_label(run)}: {uniform.accuracy:.2f}")
+        said.append(
+            f"measured {metric_label(run)}: {with_error(uniform.accuracy, uniform.standard_error)}"
+        )
     return "; ".join(said)

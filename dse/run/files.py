@@ -91,6 +91,7 @@ def _front_csv(found: Exploration) -> str:
                 "predicted_loss": point.totals["loss"],
                 "predicted_accuracy": point.predicted,
                 "measured_accuracy": point.accuracy,
+                "measured_standard_error": point.standard_error,
                 **_costs(found, point),
                 "mean_weight_bits": weight_bits,
                 "mean_activation_bits": act_bits,
@@ -108,6 +109,7 @@ def _uniform_csv(found: Exploration) -> str:
                 "predicted_loss": point.totals["loss"],
                 "predicted_accuracy": point.predicted,
                 "measured_accuracy": point.accuracy,
+                "measured_standard_error": point.standard_error,
                 **_costs(found, point),
             }
             for point in found.found.uniforms
@@ -192,6 +194,7 @@ def _info(found: Exploration) -> dict[str, Any]:
         "cost_units": found.found.columns,
         "metric": found.dataset.metric_name,
         "fp32_accuracy": found.reference,
+        "fp32_standard_error": found.reference_error,
         "calibration_samples": _samples(found.dataset.x_calib),
         "losses": found.losses.source,
         "evaluation_samples": _samples(found.dataset.x_eval),

@@ -1,12 +1,15 @@
 """What `macwright dse` prints of a run: a table, or JSON for scripts."""
 
 from collections import Counter
+from collections.abc import Sequence
 from math import exp
 from pathlib import Path
 from typing import Any
 
+from macwright.dse.accuracy.standard_error import decimals, with_error, within_error
 from macwright.dse.explore import Exploration
 from macwright.dse.search.options import fixed_formats
+from macwright.dse.search.points import Point
 
 __all__ = ["run_summary", "run_table"]
 
@@ -18,6 +21,7 @@ def run_summary(found: Exploration, out: Path) -> dict[str, Any]:
         "run": str(out),
         "metric": found.dataset.metric_name,
         "fp32_accuracy": found.reference,
+        "fp32_standard_error": found.reference_error,
         "losses": found.losses.source,
         "fixed_formats": fixed_formats(found.workload),
         "front_size": found.found.size,
@@ -30,6 +34,7 @@ def run_summary(found: Exploration, out: Path) -> dict[str, Any]:
                 "predicted_loss": point.totals["loss"],
                 "predicted_accuracy": point.predicted,
                 "measured_accuracy": point.accuracy,
+                "measured_standard_error": point.standard_error,
                 objective: point.totals[objective],
                 **({second: point.totals[second]} if second else {}),
                 **({"hardware": point.hardware} if point.hardware else {}),
@@ -65,15 +70,20 @@ def run_table(found: Exploration, out: Path) -> str:
     lines = [
         f"{found.workload.path.name} on {found.settings.technology}: {_size(found)}, "
         f"{len(found.found.front)} reported: {_statuses(found)}; "
-        f"FP32 {metric} {found.reference:.2f}",
-        f"{'point':>{width}} {objective:>14} {'loss':>10} {'predicted':>9} {'measured':>9}",
+        f"FP32 {metric} {with_error(found.reference, found.reference_error)}",
+        f"{'point':>{width}} {objective:>14} {'loss':>10} {'predicted':>9} {'measured':>14}",
     ]
-    for cost, name, point in sorted(rows, key=lambda row: (row[0], row[1])):
-        predicted = "" if point.predicted is None else f"{point.predicted:.2f}"
+    for cost, name, point in sorted(rows, key=_row):
+        digits = decimals(point.standard_error)
+        predicted = "" if point.predicted is None else f"{point.predicted:.{digits}f}"
+        measured = with_error(point.accuracy, point.standard_error)
         lines.append(
             f"{name:>{width}} {cost:>14.5g} {point.totals['loss']:>10.4g} {predicted:>9} "
-            f"{point.accuracy:>9.2f}"
+            f"{measured:>14}"
         )
+    lines += _within_error_lines(
+        found, [(name, point) for _, name, point in sorted(rows, key=_row)]
+    )
     if found.prediction:
         lines.append(
             f"predicted: from the loss, by the {found.prediction.points} measured points of the "
@@ -114,6 +124,25 @@ def run_table(found: Exploration, out: Path) -> str:
     )
     lines.append(f"report: {out / 'report.html'}")
     return "\n".join(lines)
+
+
+def _row(row: tuple[float, str, Point]) -> tuple[float, str]:
+    return row[:2]
+
+
+def _within_error_lines(found: Exploration, points: Sequence[tuple[str, Point]]) -> list[str]:
+    """Which measured points differ from the float network by no more than chance."""
+    equal = [
+        name
+        for name, point in points
+        if point.accuracy is not None
+        and within_error(
+            point.accuracy, point.standard_error, found.reference, found.reference_error
+        )
+    ]
+    if not equal:
+        return []
+    return [f"within the standard error of the difference to FP32: {', '.join(equal)}"]
 
 
 def _held_out(data: Any) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from macwright.costmodel.characterize.executors import dask_client
 from macwright.dse.accuracy.evaluate import Evaluation, evaluate
+from macwright.dse.accuracy.prediction import FEWEST_POINTS
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.search.front import Found
 from macwright.dse.search.knee import knee_index
@@ -89,17 +90,24 @@ def measure_points(
     Returns
     -------
     prediction : AccuracyPrediction or None
-        None with fewer than three measured points of the front.
+        None with fewer than five measured points of the front.
     found : Found
         The same points with their accuracies.
     """
     chosen = [point for point in found.front if point.name in found.measured]
     chosen += found.uniforms
     results = evaluate_all(workload, dataset, [p.pairs for p in chosen], settings, progress)
-    accuracies = {p.name: one.metric for p, one in zip(chosen, results, strict=True)}
+    by_name = {p.name: result for p, result in zip(chosen, results, strict=True)}
 
     def measured(points: list[Point]) -> list[Point]:
-        return [dataclasses.replace(p, accuracy=accuracies.get(p.name)) for p in points]
+        return [
+            dataclasses.replace(
+                p, accuracy=by_name[p.name].metric, standard_error=by_name[p.name].standard_error
+            )
+            if p.name in by_name
+            else p
+            for p in points
+        ]
 
     found = dataclasses.replace(
         found, front=measured(found.front), uniforms=measured(found.uniforms)
@@ -113,7 +121,7 @@ def _predict(
     """Points with the accuracy that the measured ones of the front predict for their loss."""
     known = [point for point in found.front if point.accuracy is not None]
     losses = [point.totals["loss"] for point in known]
-    if len(set(losses)) < 3:
+    if len(set(losses)) < FEWEST_POINTS:
         return None, found
     fit = calibrate_accuracy(
         losses,

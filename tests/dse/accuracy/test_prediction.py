@@ -37,12 +37,12 @@ def test_noise_of_small_drops_does_not_decide():
 
 def test_error_is_that_of_points_left_out():
     # The last point alone is off the line: a fit without it misses it by its whole distance.
-    losses, metrics = [1, 2, 3, 4], [99, 98, 97, 90]
+    losses, metrics = [1, 2, 3, 4, 5, 6], [99, 98, 97, 96, 95, 85]
     fit = calibrate_accuracy(losses, metrics, 100)
-    alone = calibrate_accuracy(losses[:3], metrics[:3], 100)
-    misses = [abs(alone.metric(4) - 90)]
-    for i in range(3):
-        rest = [k for k in range(4) if k != i]
+    alone = calibrate_accuracy(losses[:5], metrics[:5], 100)
+    misses = [abs(alone.metric(6) - 85)]
+    for i in range(5):
+        rest = [k for k in range(6) if k != i]
         other = calibrate_accuracy([losses[k] for k in rest], [metrics[k] for k in rest], 100)
         misses.append(abs(other.metric(losses[i]) - metrics[i]))
     assert fit.error == pytest.approx(np.mean(misses))
@@ -50,23 +50,25 @@ def test_error_is_that_of_points_left_out():
 
 
 def test_perplexity_rises():
-    fit = calibrate_accuracy([1, 2, 3], [6.1, 6.2, 6.3], 6.0, higher_is_better=False)
-    assert fit.metric(4) == pytest.approx(6.4, abs=0.01)
+    fit = calibrate_accuracy(
+        [1, 2, 3, 4, 5], [6.1, 6.2, 6.3, 6.4, 6.5], 6.0, higher_is_better=False
+    )
+    assert fit.metric(6) == pytest.approx(6.6, abs=0.01)
 
 
 def test_networks_that_lose_nothing():
-    fit = calibrate_accuracy([1, 2, 3], [92, 92, 92], 92)
+    fit = calibrate_accuracy([1, 2, 3, 4, 5], [92] * 5, 92)
     assert fit.metric(1e6) == 92
-    better = calibrate_accuracy([1, 2, 3], [93, 93, 94], 92)
+    better = calibrate_accuracy([1, 2, 3, 4, 5], [93, 93, 94, 93, 93], 92)
     assert better.metric(3) == 92
 
 
 def test_calibrations_that_are_refused():
-    with pytest.raises(ValueError, match=r"at least three different losses .* not 3 and 3"):
-        calibrate_accuracy([1, 1, 2], [90, 90, 90], 91)
-    with pytest.raises(ValueError, match=r"at least three different losses .* not 3 and 2"):
-        calibrate_accuracy([1, 3, 2], [90, 90], 91)
+    with pytest.raises(ValueError, match=r"at least five different losses .* not 5 and 5"):
+        calibrate_accuracy([1, 1, 2, 3, 4], [90] * 5, 91)
+    with pytest.raises(ValueError, match=r"at least five different losses .* not 5 and 4"):
+        calibrate_accuracy([1, 3, 2, 4, 5], [90] * 4, 91)
     with pytest.raises(ValueError, match="Metrics must be finite"):
-        calibrate_accuracy([1, 2, 3], [90, np.nan, 89], 91)
+        calibrate_accuracy([1, 2, 3, 4, 5], [90, np.nan, 89, 88, 87], 91)
     with pytest.raises(ValueError, match="at least zero, not -1"):
-        calibrate_accuracy([1, 2, -1], [90, 89, 92], 91)
+        calibrate_accuracy([1, 2, 3, 4, -1], [90, 89, 88, 87, 92], 91)
