@@ -9,6 +9,7 @@ and without wires.
 """
 
 import argparse
+import gzip
 import re
 import subprocess
 import tempfile
@@ -35,10 +36,8 @@ link_design {top}
 set_cmd_units -time ns -capacitance fF
 create_clock -name clk -period {period} [get_ports clk]
 set_clock_transition {slew} [get_clocks clk]
-foreach port [all_inputs -no_clocks] {{
-  set_input_delay 0 -clock clk $port
-  set_input_transition {slew} $port
-}}
+set_input_delay 0 -clock clk [all_inputs]
+set_input_transition {slew} [all_inputs]
 puts "slack [get_property [lindex [find_timing_paths -path_delay max] 0] slack]"
 exit
 """
@@ -74,7 +73,16 @@ def sta_period_ns(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "unit.v").write_text(structural(netlist, top))
-        reads = "\n".join(f"read_liberty {{{path.resolve()}}}" for path in paths)
+        reads = ""
+        for n, path in enumerate(paths):
+            raw = path.read_bytes()
+            text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode(
+                errors="replace"
+            )
+            # OpenSTA takes the default wire-load model, resistance and all.
+            text = re.sub(r"\bdefault_wire_load\w*\s*:[^;]*;", "", text)
+            (folder / f"{n}.lib").write_text(text)
+            reads += f"read_liberty {n}.lib\n"
         script = STA.format(reads=reads, top=top, period=period, slew=slew)
         (folder / "run.tcl").write_text(script)
         done = subprocess.run(
