@@ -25,6 +25,7 @@ from macwright.dse.sensitivity.source import Losses, find_losses
 from macwright.dse.settings import Settings, Temporal
 from macwright.dse.solver.model.pairs import PairTerm
 from macwright.dse.validation.accuracy import evaluate_all, held_out_results, measure_points
+from macwright.dse.validation.exact import measure_exact
 from macwright.dse.validation.layer_energy import with_layer_energy
 from macwright.dse.validation.ranking import Ranking, rank_allocations
 from macwright.dse.validation.refine import Correction, corrected, fit_correction, split_held_out
@@ -64,6 +65,8 @@ class Exploration:
         Of the losses, one for each time they were refined.
     held_out : dict or None
         What was measured on the data kept back: number of samples and accuracies.
+    not_exact : dict
+        Why a measured point has no integer network, by its name.
     seconds : dict
         Wall-clock time of each stage.
 
@@ -100,6 +103,7 @@ class Exploration:
     ranking: Ranking | None
     corrections: list[Correction]
     held_out: dict[str, Any] | None
+    not_exact: dict[str, str]
     seconds: dict[str, float]
 
     def __repr__(self) -> str:
@@ -241,6 +245,9 @@ def explore(
         )
         clock("layer energy")
     prediction, found = measure_points(workload, dataset, found, reference, settings, progress)
+    not_exact = {}
+    if settings.exact:
+        found, not_exact = measure_exact(workload, dataset, found, settings, progress)
     ranking = None
     if settings.rank:
         ranking = rank_allocations(workload, dataset, options, pairs, settings, progress)
@@ -264,6 +271,7 @@ def explore(
         ranking=ranking,
         corrections=corrections,
         held_out=held_out,
+        not_exact=not_exact,
         seconds=clock.seconds,
     )
 

@@ -82,12 +82,15 @@ class Reporting:
         measured on it at last.
     layer_energy : bool
         Whether energies are measured with the operands of each layer, for the points reported.
+    exact : bool
+        Whether points that are measured are measured as integer networks, too.
     """
 
     points: int = 32
     measured: int = 10
     held_out: float = 0.0
     layer_energy: bool = False
+    exact: bool = False
 
     def check_reporting(self) -> None:
         """Refuse what cannot be reported."""

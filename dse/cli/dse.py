@@ -84,6 +84,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="choose the formats of a layer for which the model prescribes them; may be repeated; "
         "'all' for all of them",
     )
+    parser.add_argument(
+        "--exact",
+        action="store_true",
+        help="measure the measured points as hardware computes them, too: in integers, bit by bit",
+    )
     add_loss_arguments(parser)
     add_architecture_arguments(parser)
     parser.add_argument(
@@ -138,6 +143,7 @@ def run(args: argparse.Namespace) -> None:
         dsp=args.dsp,
         budgets=budgets(args),
         layer_energy=args.layer_energy,
+        exact=args.exact,
         time_limit_s=args.time_limit,
         points=args.points,
         measured=args.measure,

@@ -21,6 +21,7 @@ _PLAIN = (
     "predicted_accuracy",
     "measured_accuracy",
     "measured_standard_error",
+    "exact_accuracy",
     "mean_weight_bits",
     "mean_activation_bits",
     "throughput_fps",
@@ -49,7 +50,8 @@ class Choice:
 class Point:
     """One row of front.csv with its allocation, layers in network order.
 
-    `predicted` and `accuracy` are in the run's metric, predicted from the loss and measured.
+    `predicted`, `accuracy` and `exact` are in the run's metric: predicted from the loss, measured
+    with fake quantisation, and measured as an integer network.
     """
 
     number: int
@@ -65,6 +67,7 @@ class Point:
     file: str
     choices: tuple[Choice, ...]
     array: str = ""
+    exact: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,6 +226,7 @@ def _point(run_dir: Path, row: dict[str, str], columns: tuple[str, ...], names: 
         file=row["allocation"],
         choices=choices,
         array=array,
+        exact=_optional(row, "exact_accuracy", where) if "exact_accuracy" in row else None,
     )
 
 

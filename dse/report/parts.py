@@ -118,6 +118,8 @@ def points_html(run: Run) -> str:
     """Return the table of all points and uniform formats."""
     metric = metric_label(run)
     heads = ["Point", "Status", "Predicted loss", f"Predicted {metric}", f"Measured {metric}"]
+    exact = any(point.exact is not None for point in run.points)
+    heads += [f"Exact {metric}"] if exact else []
     heads += [cost_label(run, name, unit=False) for name in run.columns]
     heads += ["Weight bits", "Activation bits"]
     arrays = any(point.array for point in run.points)
@@ -128,6 +130,7 @@ def points_html(run: Run) -> str:
         extra = " (knee)" if point is best else ""
         cells = [status_text(point) + extra, human(point.loss)]
         cells += [_predicted(point), _measured(point)]
+        cells += [_fixed(point.exact)] if exact else []
         cells += [human(point.costs[name]) for name in run.columns]
         cells += [_fixed(point.weight_bits), _fixed(point.activation_bits)]
         cells += [point.array] if arrays else []
@@ -137,7 +140,7 @@ def points_html(run: Run) -> str:
         )
     for uniform in run.uniforms:
         cells = ["for comparison", "" if uniform.loss is None else human(uniform.loss)]
-        cells += [_predicted(uniform), _measured(uniform)]
+        cells += [_predicted(uniform), _measured(uniform), *[""] * exact]
         cells += [human(uniform.costs[n]) if n in uniform.costs else "" for n in run.columns]
         rows.append(
             f'<tr><th scope="row">uniform {escape(uniform.name)}</th>'

@@ -49,6 +49,8 @@ def _point(run: Run, point: Point, is_knee: bool) -> dict[str, Any]:
         stats.append(
             [f"measured {metric_label(run)}", with_error(point.accuracy, point.standard_error)]
         )
+    if point.exact is not None:
+        stats.append([f"exact {metric_label(run)}", f"{point.exact:.2f}"])
     stats += [[cost_label(run, name), human(point.costs[name])] for name in run.columns[1:]]
     for name, value in (("weight", point.weight_bits), ("activation", point.activation_bits)):
         if value is not None:

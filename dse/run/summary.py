@@ -35,6 +35,7 @@ def run_summary(found: Exploration, out: Path) -> dict[str, Any]:
                 "predicted_accuracy": point.predicted,
                 "measured_accuracy": point.accuracy,
                 "measured_standard_error": point.standard_error,
+                **({"exact_accuracy": point.exact} if found.settings.exact else {}),
                 objective: point.totals[objective],
                 **({second: point.totals[second]} if second else {}),
                 **({"hardware": point.hardware} if point.hardware else {}),
@@ -89,6 +90,14 @@ def run_table(found: Exploration, out: Path) -> str:
             f"predicted: from the loss, by the {found.prediction.points} measured points of the "
             f"front; mean error of a point left out {found.prediction.error:.2f}"
         )
+    exact = [(p.name, p.accuracy, p.exact) for p in found.found.front if p.exact is not None]
+    if exact:
+        worst = max(abs(one - other) for _, one, other in exact if one is not None)
+        lines.append(
+            f"exact: {len(exact)} points as integer networks, at most {worst:.2f} from measured "
+            "with fake quantisation"
+        )
+    lines += [f"not exact: point {name}: {why}" for name, why in found.not_exact.items()]
     if found.ranking:
         ranks = [f"{n} {r:.3f}" for n, r in found.ranking.spearman.items() if r is not None]
         lines.append(
