@@ -1,28 +1,43 @@
-"""``macwright simulate``: run the bench of a generated unit."""
+"""``macwright simulate``: run the bench of a generated unit, or a machine on images."""
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from macwright.sim.runner import SimResult
 
+from macwright.hw.errors import RefusedInput
+
 __all__ = ["EXAMPLE", "HELP", "add_arguments", "run"]
 
-HELP = "Simulate a generated unit, as its Verilog is now, against the golden model."
+HELP = "Simulate a generated unit or machine, as its Verilog is now, against its golden model."
 EXAMPLE = "macwright simulate out/w4a8 --waves"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
-    parser.add_argument("folder", type=Path, metavar="DIR", help="what `macwright generate` wrote")
+    parser.add_argument(
+        "folder",
+        type=Path,
+        metavar="DIR",
+        help="what `macwright generate` or `macwright build` wrote",
+    )
     parser.add_argument(
         "--simulator",
         choices=("icarus", "verilator"),
         help="which to use [the first of them that is installed]",
     )
     parser.add_argument("--waves", action="store_true", help="leave a waveform file")
+    parser.add_argument(
+        "--images", type=int, metavar="N", help="images that a machine is given (default: 4)"
+    )
+    parser.add_argument(
+        "--stalls", action="store_true", help="words of a machine are offered and taken at random"
+    )
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: all cores)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random vectors")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -30,8 +45,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the bench and say what came of it."""
     from macwright.dse.cli.progress import TerminalProgress
+    from macwright.sim.accelerator.record import BUILD_FILE
     from macwright.sim.runner import simulate
 
+    if (args.folder / BUILD_FILE).is_file():
+        return _run_machine(args)
+    for name in ("images", "stalls", "jobs"):
+        if getattr(args, name):
+            raise RefusedInput(
+                f"Option --{name} must come with a machine that macwright build wrote, and "
+                f"{args.folder} holds none"
+            )
     progress = TerminalProgress()
     progress(f"simulating {args.folder}", 0, 1)
     try:
@@ -40,6 +64,49 @@ def run(args: argparse.Namespace) -> int:
         progress.close()
     print(json.dumps(_as_json(result), indent=2) if args.json else _as_text(result))
     return 0 if result.passed else 1
+
+
+def _run_machine(args: argparse.Namespace) -> int:
+    """Simulate a machine on images; 1 if a bit of its results differs from its network."""
+    from macwright.dse.build.emit import read_images
+    from macwright.dse.cli.progress import TerminalProgress
+    from macwright.sim.accelerator.built import compare_images
+    from macwright.sim.accelerator.record import read_build
+
+    if args.waves:
+        raise RefusedInput("Option --waves must come with a unit, not with a machine")
+    for name in ("images", "jobs"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise RefusedInput(f"Option --{name} must be at least 1, not {value}")
+    read_build(args.folder)  # refuses a folder that is damaged
+    levels = read_images(args.folder, args.images or 4)
+    progress = TerminalProgress()
+    try:
+        result = compare_images(
+            args.folder,
+            levels,
+            simulator=args.simulator,
+            stalls=args.stalls,
+            seed=args.seed + 1,
+            jobs=args.jobs,
+            progress=progress,
+        )
+    finally:
+        progress.close()
+    failed = result.difference is not None
+    if args.json:
+        print(json.dumps({"passed": not failed, **asdict(result)}, indent=2))
+    elif failed:
+        print(f"FAILED on {result.simulator}: {result.difference}")
+    else:
+        stalled = " with random stalls" if args.stalls else ""
+        print(
+            f"passed: {result.images} images equal bit for bit on {result.simulator}{stalled}; "
+            f"a frame every {result.interval} cycles (predicted {result.predicted_interval}), "
+            f"latency {result.latency} ({result.predicted_latency})"
+        )
+    return int(failed)
 
 
 def _as_json(result: "SimResult") -> dict[str, object]:

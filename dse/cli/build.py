@@ -1,0 +1,121 @@
+"""``macwright build``: a machine from an allocation."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from macwright.hw.errors import RefusedInput
+
+__all__ = ["EXAMPLE", "HELP", "add_arguments", "run"]
+
+HELP = "Build the machine of an allocation: Verilog of the whole network, with --place a bitstream."
+EXAMPLE = "macwright build out/run/allocations/8.json --model net.onnx -o out/chip --place"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command."""
+    parser.add_argument(
+        "allocation", type=Path, metavar="ALLOCATION.json", help="a point that macwright dse wrote"
+    )
+    parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="default: under out/")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        metavar="MODEL.onnx",
+        help="the network that it is of; without it the small one that comes with macwright",
+    )
+    parser.add_argument(
+        "--recipe", type=Path, metavar="R.toml", help="where its data is (default: MODEL.toml)"
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="D.npz", help="data instead: x_calib, x_eval, y_eval"
+    )
+    parser.add_argument(
+        "--interval",
+        type=int,
+        metavar="CYCLES",
+        help="between frames (default: those of the allocation's foldings)",
+    )
+    parser.add_argument(
+        "--place",
+        action="store_true",
+        help="synthesise, place and route, and write a bitstream ([fpga])",
+    )
+    parser.add_argument(
+        "--device",
+        default="lfe5u-85f",
+        metavar="D",
+        help="lfe5u-25f, lfe5u-45f, lfe5u-85f, ice40-up5k or ice40-hx8k (default: %(default)s)",
+    )
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the placement")
+    parser.add_argument(
+        "--clock-mhz", type=float, default=100.0, metavar="F", help="that the placer aims at"
+    )
+    parser.add_argument("--json", action="store_true", help="print build.json")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Build, and say what came of it."""
+    from macwright.dse.build.emit import write_machine
+    from macwright.dse.build.machine import lower
+    from macwright.dse.build.place import DEVICES, place
+    from macwright.dse.cli.progress import TerminalProgress
+    from macwright.dse.data.recipe import load_recipe
+    from macwright.dse.models import embedded_model
+    from macwright.dse.run.allocation import read_allocation
+    from macwright.dse.run.folder import check_writable
+    from macwright.dse.workload import load_workload
+
+    if args.interval is not None and args.interval < 1:
+        raise RefusedInput(f"Option --interval must be at least 1, not {args.interval}")
+    if args.device not in DEVICES:
+        raise RefusedInput(f"Device must be one of {', '.join(DEVICES)}, not {args.device!r}")
+    if not 0 < args.clock_mhz < float("inf"):
+        raise RefusedInput(f"Option --clock-mhz must be above 0, not {args.clock_mhz}")
+    allocation = read_allocation(args.allocation)
+    model = args.model or embedded_model()
+    out = args.out or Path("out") / f"{model.stem}-machine-{args.allocation.stem}"
+    check_writable(out)
+    dataset = load_recipe(model, args.recipe, args.data)
+    workload = load_workload(model, dataset)
+    progress = TerminalProgress()
+    try:
+        lowered = lower(workload, dataset, allocation, interval=args.interval, progress=progress)
+        fields = write_machine(lowered, allocation, out)
+        if args.place:
+            fields = place(
+                out, args.device, seed=args.seed, clock_mhz=args.clock_mhz, progress=progress
+            )
+    finally:
+        progress.close()
+    print(json.dumps(fields, indent=1) if args.json else _as_text(fields, out))
+    return 0
+
+
+def _as_text(fields: dict[str, Any], out: Path) -> str:
+    """What a person wants to know."""
+    accuracy, predicted = fields["accuracy"], fields["predicted"]
+    stages = fields["machine"]["stages"]
+    slowest = max(stages, key=lambda stage: stage["cycles"])
+    lines = [
+        f"machine of {len(stages)} stages: a frame every {predicted['interval_cycles']} "
+        f"cycles (slowest: {slowest['node']}), latency {predicted['latency_cycles']} cycles",
+        f"{accuracy['metric']} of {accuracy['images']} samples: exact {accuracy['exact']:.2f}, "
+        f"fake-quantised {accuracy['fake_quantised']:.2f}, FP32 "
+        f"{accuracy['float_network']:.2f}",
+    ]
+    if placed := fields.get("placed"):
+        sites = ", ".join(
+            f"{site['used']} of {site['available']} {name}"
+            for name, site in placed["sites"].items()
+            if site
+        )
+        lines += [
+            f"placed on {placed['device']} (seed {placed['seed']}): {placed['clock_mhz']:.1f} MHz, "
+            f"{placed['frames_per_s']:.0f} frames/s, latency {placed['latency_us']:.1f} us",
+            f"sites: {sites}",
+            f"bitstream: {out / placed['bitstream']}",
+        ]
+    lines.append(f"written: {out}; check it with macwright simulate {out} --images 4")
+    return "\n".join(lines)

@@ -1,0 +1,364 @@
+"""Simulates the machine in a folder, as its files are now, on images, against its network."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from macwright.hw.accelerator.network import Network, read_network
+from macwright.hw.errors import ToolError
+from macwright.hw.files import write_atomic
+from macwright.sim.accelerator.golden import from_words, to_words
+from macwright.sim.accelerator.integer_network import IntegerModel
+from macwright.sim.accelerator.record import MachineRecord, WordRecord, read_build
+from macwright.sim.simulators import Simulator, find_simulator
+
+__all__ = ["BuiltMachine", "Comparison", "Run", "compare_images"]
+
+#: Images for which it is not worth to compile.
+FEW = 4
+_Levels = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Run:
+    """What a machine gave for some frames.
+
+    Parameters
+    ----------
+    levels : ndarray of int64, shape (frames, *shape of the output)
+        Results.
+    ends : tuple of int
+        Cycle in which the last word of each frame went out, the first word going in being taken in
+        cycle 0.
+    """
+
+    levels: _Levels
+    ends: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A machine beside its network.
+
+    Parameters
+    ----------
+    images : int
+        Images compared, all equal if there is no difference.
+    simulator : str
+        Its name.
+    interval : int or None
+        Cycles between the last two frames of a run; None of one frame.
+    latency : int
+        Cycles from the first word of the first frame to its last result.
+    predicted_interval, predicted_latency : int
+        What the machine was said to take.
+    difference : str or None
+        The first difference, naming image, layer, channel and position.
+    """
+
+    images: int
+    simulator: str
+    interval: int | None
+    latency: int
+    predicted_interval: int
+    predicted_latency: int
+    difference: str | None
+
+
+@dataclass
+class BuiltMachine:
+    """A machine that is compiled for a simulator; a compiled one is used again.
+
+    Parameters
+    ----------
+    folder : Path
+        What `macwright build` wrote.
+    simulator : {"icarus", "verilator"}, optional
+        By default the first that is installed.
+    probed : bool
+        Whether words of all stages are written, too.
+
+    Raises
+    ------
+    ToolError
+        If there is no simulator, or it does not take the Verilog.
+    """
+
+    folder: Path
+    simulator: str | None = None
+    probed: bool = False
+    record: MachineRecord = field(init=False)
+    network: Network = field(init=False)
+    tool: Simulator = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.folder = self.folder.resolve()
+        self.record = MachineRecord.of(read_build(self.folder)["machine"])
+        self.network = read_network(self.folder / "network.json")
+        self.tool = find_simulator(self.simulator)
+        self._compile()
+
+    def _bench(self) -> str:
+        text = (files("macwright.sim.accelerator") / "bench.v").read_text()
+        for name, words in (("IN_BITS", self.record.source), ("OUT_BITS", self.record.result)):
+            text = text.replace(name, str(-(-words.lanes * words.bits // 8) * 8))
+        text = text.replace("TOP", self.record.top)
+        if not self.probed:
+            return text
+        lines = ['  integer probe;\n  initial probe = $fopen("probe.txt", "w");\n']
+        for number, stage in enumerate(self.record.stages):
+            shown = ", ".join(f"machine.{stage.name}.out{k}" for k in range(len(stage.outputs)))
+            codes = " %h" * len(stage.outputs)
+            lines.append(
+                f"  always @(posedge clk) if (!rst && machine.{stage.name}.valid)\n"
+                f'    $fwrite(probe, "{number}{codes}\\n", {shown});\n'
+            )
+        return text.replace("endmodule", "".join(lines) + "endmodule")
+
+    def _compile(self) -> None:
+        bench = self._bench()
+        digest = hashlib.sha256(f"{self.tool.name} {bench}".encode())
+        for name in self.record.verilog:
+            path = self.folder / name
+            if not path.is_file():
+                raise FileNotFoundError(f"{self.folder} must hold {name}, which is missing")
+            digest.update(path.read_bytes())
+        self.work = self.folder / "simulation" / f"{self.tool.name}{'_probed' * self.probed}"
+        mark = self.work / "compiled.sha256"
+        verilator = self.tool.name == "verilator"
+        self.command = (
+            [str(self.work / "verilated" / "Vbench")]
+            if verilator
+            else ["vvp", "-n", str(self.work / "bench.vvp")]
+        )
+        if mark.is_file() and mark.read_text() == digest.hexdigest():
+            return
+        shutil.rmtree(self.work, ignore_errors=True)
+        write_atomic(self.work / "bench.v", bench)
+        sources = [str(self.work / "bench.v"), *self.record.verilog]
+        if verilator:
+            program = shutil.which("verilator", path=self.tool.env.get("PATH")) or "verilator"
+            options = ["--binary", "--timing", "-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style"]
+            options += ["--top-module", "bench", "--Mdir", str(self.work / "verilated"), "-j", "2"]
+            options += ["-CFLAGS", "-std=gnu++20 -fcoroutines", "--output-split", "20000"]
+            self._do([program, *options, *sources], self.folder)
+        else:
+            target = str(self.work / "bench.vvp")
+            self._do(["iverilog", "-g2005", "-o", target, "-s", "bench", *sources], self.folder)
+        write_atomic(mark, digest.hexdigest())
+
+    def _do(self, command: Sequence[str], cwd: Path) -> None:
+        log = self.work / "simulate.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as stream:
+            done = subprocess.run(
+                command, cwd=cwd, env={**os.environ, **self.tool.env}, stdin=subprocess.DEVNULL,
+                stdout=stream, stderr=subprocess.STDOUT, check=False,
+            )  # fmt: skip
+        if done.returncode:
+            raise ToolError(f"Simulator {self.tool.name} failed; see {log}")
+
+    def run(
+        self, levels: _Levels, *, offer: float = 1.0, accept: float = 1.0, seed: int = 1
+    ) -> tuple[Run, dict[str, list[list[int]]]]:
+        """Give the machine frames one after the other.
+
+        Parameters
+        ----------
+        levels : ndarray of int64, shape (frames, *shape of the input)
+            Levels of the input.
+        offer, accept : float
+            Share of the cycles in which a word is offered, and taken.
+        seed : int
+            Of the chances, at least 1.
+
+        Returns
+        -------
+        run : Run
+            What came out.
+        probes : dict
+            Words of each output of each stage, by the stage's name; empty if not `probed`.
+
+        Raises
+        ------
+        ToolError
+            If the machine hangs, or the simulator fails.
+        """
+        record = self.record
+        words = _words(levels, record.source)
+        results = len(levels) * record.result.words
+        digits = -(-record.source.lanes * record.source.bits // 4)
+        self.work.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.work) as name:
+            place = Path(name)
+            for memory in self.folder.glob("*.hex"):
+                (place / memory.name).symlink_to(memory)
+            text = "".join(f"{word:0{digits}x}\n" for word in words)
+            (place / "input.hex").write_text(text)
+            numbers = {
+                "words": len(words), "results": results, "seed": seed,
+                "offer": round(offer * 65536), "accept": round(accept * 65536),
+            }  # fmt: skip
+            self._do([*self.command, *(f"+{key}={n}" for key, n in numbers.items())], place)
+            lines = (place / "output.txt").read_text().split("\n")
+            probes = self._probes(place / "probe.txt") if self.probed else {}
+        taken = next((int(line.split()[1]) for line in lines if line.startswith("i")), 0)
+        out = [line.split() for line in lines if line.startswith("o")]
+        if len(out) < results:
+            raise ToolError(
+                f"Machine {record.top} hangs after {len(out)} of {results} words; the network "
+                "gives them"
+            )
+        edge = self.network.edge(record.result.edge)
+        found = _levels([int(line[3], 16) for line in out], record.result, self.network)
+        ends = [
+            int(line[1]) - taken for line in out[record.result.words - 1 :: record.result.words]
+        ]
+        return Run(levels=found.reshape(len(levels), *edge.shape), ends=tuple(ends)), probes
+
+    def _probes(self, path: Path) -> dict[str, list[list[int]]]:
+        result = {stage.name: [[] for _ in stage.outputs] for stage in self.record.stages}
+        for line in path.read_text().splitlines():
+            number, *codes = line.split()
+            for words, code in zip(
+                result[self.record.stages[int(number)].name], codes, strict=True
+            ):
+                words.append(int(code, 16) if set(code) <= set("0123456789abcdef") else -1)
+        return result
+
+
+def compare_images(
+    folder: Path,
+    levels: _Levels,
+    *,
+    simulator: str | None = None,
+    stalls: bool = False,
+    seed: int = 1,
+    jobs: int | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Comparison:
+    """Simulate a machine on images and compare its results with its network's, bit by bit.
+
+    Parameters
+    ----------
+    folder : Path
+        What `macwright build` wrote; the files are simulated as they are.
+    levels : ndarray of int64, shape (images, *shape of the input)
+        Levels of the input.
+    simulator : {"icarus", "verilator"}, optional
+        By default Verilator for more than a few images, else the first that is installed.
+    stalls : bool
+        Whether words are offered and taken in random cycles only.
+    seed : int
+        Of the stalls.
+    jobs : int, optional
+        Processes; as many as cores if absent.
+    progress : callable, optional
+        Called with ``("simulation", images done, images)``.
+    """
+    machine = BuiltMachine(folder, simulator or _default_simulator(len(levels)))
+    expected = IntegerModel(machine.network).run(levels)
+    jobs = min(jobs or len(os.sched_getaffinity(0)), len(levels))
+    # Parts of several frames, as frames overlap; small enough for progress and an early stop.
+    size = max(2, min(16, -(-len(levels) // jobs)))
+    starts = range(0, len(levels), size)
+    share = 0.6 if stalls else 1.0
+
+    def part(start: int) -> Run:
+        frames = levels[start : start + size]
+        return machine.run(frames, offer=share, accept=share, seed=seed + start)[0]
+
+    runs: dict[int, Run] = {}
+    wrong: int | None = None
+    with ThreadPoolExecutor(jobs) as pool:
+        running = {pool.submit(part, start): start for start in starts}
+        for done in as_completed(running):
+            start = running[done]
+            if done.cancelled():
+                continue
+            runs[start] = run = done.result()
+            if progress:
+                progress("simulation", min(len(runs) * size, len(levels)), len(levels))
+            equal = (run.levels == expected[start : start + size]).reshape(len(run.levels), -1)
+            if not equal.all():
+                bad = start + int(np.argmin(equal.all(axis=1)))
+                wrong = bad if wrong is None else min(wrong, bad)
+                for other in running:
+                    other.cancel()
+    first = runs[min(runs)]
+    ends = first.ends
+    return Comparison(
+        images=len(levels) if wrong is None else wrong,
+        simulator=machine.tool.name,
+        interval=ends[-1] - ends[-2] if len(ends) > 1 else None,
+        latency=ends[0],
+        predicted_interval=machine.record.interval,
+        predicted_latency=machine.record.latency,
+        difference=None if wrong is None else _difference(machine, levels[wrong], wrong),
+    )
+
+
+def _default_simulator(images: int) -> str | None:
+    """Verilator for many images, where it is installed: it compiles long and runs fast."""
+    if images <= FEW:
+        return None
+    try:
+        return find_simulator("verilator").name
+    except ToolError:
+        return None
+
+
+def _difference(machine: BuiltMachine, levels: _Levels, image: int) -> str:
+    """Where the words of a machine first differ from its network, stage by stage."""
+    probed = BuiltMachine(machine.folder, machine.tool.name, probed=True)
+    run, words = probed.run(levels[None])
+    network, record = probed.network, probed.record
+    traced = IntegerModel(network).trace(levels[None])
+    for stage in record.stages:
+        for output, given in zip(stage.outputs, words[stage.name], strict=True):
+            found = _levels(given[: output.words], output, network)
+            where = _first(found, traced[output.edge])
+            if where:
+                return f"image {image}, layer {stage.node}, {where}"
+    where = _first(run.levels, traced[record.result.edge])
+    return f"image {image}, output {record.result.edge}, {where or 'only after other images'}"
+
+
+def _first(found: _Levels, expected: _Levels) -> str | None:
+    if found.size != expected.size:
+        return f"{found.size} codes where the network has {expected.size}"
+    found = found.reshape(expected.shape)
+    if (found == expected).all():
+        return None
+    # Position by position, as they are computed.
+    moved = np.moveaxis(found != expected, 1, -1)
+    index = np.unravel_index(int(np.argmax(moved)), moved.shape)
+    _, *position, channel = (int(i) for i in index)
+    at = (0, channel, *position)
+    place = f", position {tuple(position)}" if position else ""
+    return f"channel {channel}{place}: {found[at]}, where the network has {expected[at]}"
+
+
+def _words(levels: _Levels, words: WordRecord) -> list[int]:
+    return to_words(np.moveaxis(levels, 1, -1), lanes=words.lanes, bits=words.bits)
+
+
+def _levels(given: Sequence[int], words: WordRecord, network: Network) -> _Levels:
+    """Levels of words, shape (frames, *shape of the edge)."""
+    edge = network.edge(words.edge)
+    channels, *rest = edge.shape
+    codes = from_words(list(given), lanes=words.lanes, bits=words.bits)
+    codes = codes[: len(codes) // edge.size * edge.size].reshape(-1, *rest, channels)
+    if len(codes) == 0:
+        return np.zeros(0, np.int64)
+    return edge.levels(np.moveaxis(codes, -1, 1))

