@@ -10,6 +10,7 @@ from macwright.dse.quantizer.grid import Grid
 from macwright.dse.quantizer.scales import candidates, on_grid, to_power_of_two
 
 __all__ = [
+    "ENOUGH",
     "Moments",
     "best_scale",
     "descend",
@@ -27,8 +28,9 @@ BLOCK = 64
 DAMPING = 0.02
 #: Energy of a token, as a multiple of the median's, from which on all count alike.
 LARGEST_ENERGY = 4.0
-#: Columns for each product of a sum from which on they are not scarce.
-PLENTY = 64
+#: Columns for each term of a sum from which on they are not scarce: tokens of a text resemble each
+#: other more than images do, and what a transformer's layers are fitted to adds up.
+ENOUGH, ENOUGH_TOKENS = 4, 64
 #: Times that columns are rounded again.
 SWEEPS = 3
 
@@ -81,7 +83,7 @@ class Moments:
 
         count, k = columns.shape[1:]
         self.columns = count
-        self.scarce = count < PLENTY * k
+        self.scarce = count < (ENOUGH if weights is None else ENOUGH_TOKENS) * k
         # Of each half, as the second texts of pairs, which resemble the first, come last.
         held = (np.arange(count) * 8 // count) % 4 == 3
         parts = [~held, held if held.any() else ~held]

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from macwright.dse.quantizer.gptq import DAMPING, Half, Moments, descend, gptq, retarget
+from macwright.dse.quantizer.gptq import DAMPING, ENOUGH, Half, Moments, descend, gptq, retarget
 from macwright.dse.quantizer.grid import Grid
 
 __all__ = ["gated_gptq"]
@@ -14,8 +14,6 @@ _Array = NDArray[np.float32]
 DAMPINGS = (DAMPING, 10 * DAMPING, 100 * DAMPING)
 #: Columns below which those held out, a quarter, tell nothing and weights are rounded to nearest.
 FEWEST = 32
-#: Columns for each term of a sum from which on weights other than the float ones are aimed at.
-RETARGET = 4
 
 
 def gated_gptq(weights: _Array, moments: Moments, grid: Grid) -> _Array:
@@ -26,7 +24,7 @@ def gated_gptq(weights: _Array, moments: Moments, grid: Grid) -> _Array:
     held out are the same in all layers: those that an earlier layer was made from look better
     quantised than others of their kind.
 
-    `retarget` is left out below `RETARGET` columns a term. There it still lowers the error of the
+    `retarget` is left out below `ENOUGH` columns a term. There it still lowers the error of the
     layer's outputs on samples held out, but not that of the network's: MiniLM with 4-bit weights
     and activations, squared change of the outputs with it and without, by number of calibration
     pairs: 32 (0.6 to 2.3 columns a term) .00192, .00174; 512 (9 to 37) .00115, .00157.
@@ -46,7 +44,7 @@ def gated_gptq(weights: _Array, moments: Moments, grid: Grid) -> _Array:
     """
     square, held = moments.fitted.square, moments.held
     goals = [weights] if moments.columns >= FEWEST else []
-    if moments.columns >= max(FEWEST, RETARGET * weights.shape[-1]):
+    if moments.columns >= max(FEWEST, ENOUGH * weights.shape[-1]):
         goals.append(retarget(weights, moments))
     best, least, how = grid.round(weights), _error(grid.round(weights), held), None
     for goal in goals:

@@ -19,7 +19,7 @@ from macwright.hw.formats import parse_format
 __all__ = ["tensor_factors"]
 
 #: Changes when the same question gets another answer, so that old results are not used.
-VERSION = 3
+VERSION = 4
 #: Bits of the formats that are tried, and a format that loses next to nothing.
 BITS, WIDE = 4, "int12"
 

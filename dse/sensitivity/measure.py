@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 #: Changes when the same question gets another answer, so that old results are not used.
-VERSION = 8
+VERSION = 9
 #: Entries of the outputs, drawn once, whose changes are compared.
 ENTRIES = 8192
 

@@ -21,7 +21,7 @@ from macwright.hw.formats import parse_format
 __all__ = ["measure_pairs"]
 
 #: Changes when the same question gets another answer, so that old results are not used.
-VERSION = 3
+VERSION = 4
 
 _Tensor = tuple[str, str, str]
 _Question = tuple[str, str]

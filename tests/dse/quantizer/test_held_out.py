@@ -30,7 +30,8 @@ def error(rounded, columns, outputs):
 def test_few_samples_never_make_it_worse_than_nearest_on_others(fitted):
     for seed in range(4):
         weights, columns, outputs, grid = problem(fitted + 4000, seed=seed)
-        moments = Moments(columns[:, :fitted], outputs[:, :fitted], centred=False)
+        tokens = np.ones(fitted, np.float32)
+        moments = Moments(columns[:, :fitted], outputs[:, :fitted], centred=False, weights=tokens)
         assert moments.scarce
         rounded = gated_gptq(weights, moments, grid)
         others = columns[:, fitted:], outputs[:, fitted:]
