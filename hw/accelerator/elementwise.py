@@ -8,7 +8,7 @@ from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, signed, unsigne
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 
-from macwright.hw.accelerator.describe import describe_drain
+from macwright.hw.accelerator.describe import describe_buffer, describe_drain
 from macwright.hw.accelerator.drain import Drain, DrainSpec
 from macwright.hw.accelerator.fifo import FifoSpec
 from macwright.hw.accelerator.library import Part
@@ -80,7 +80,9 @@ class _WordStage(wiring.Component):
         """Ends of the buffers that are read."""
         result = []
         for k, spec in enumerate(self.spec.fifos):
-            m.submodules[f"fifo{k}"] = fifo = spec.create()
+            fifo: Any = spec.create()
+            name, header = f"{self.name}_fifo{k}", describe_buffer(spec)
+            m.submodules[f"fifo{k}"] = Part(fifo, name=name, header=header)
             connect_sink(m, self, k, fifo)
             result.append(fifo.source)
         return result

@@ -11,6 +11,7 @@ from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from macwright.hw.accelerator.describe import describe_buffer
 from macwright.hw.accelerator.elementwise import (
     Add,
     AddSpec,
@@ -177,7 +178,9 @@ class Machine(wiring.Component):
             part = parts[stage.name]
             header = f"{stage.name}: {stage_text(stage)}"
             m.submodules[stage.name] = Part(part, name=part.name, header=header)
-        m.submodules.output_fifo = last = spec.fifo.create()
+        last: Any = spec.fifo.create()
+        name, header = f"{spec.name}_output_fifo", describe_buffer(spec.fifo)
+        m.submodules.output_fifo = Part(last, name=name, header=header)
         rooms: dict[str, list[Value]] = {INPUT: [], **{name: [] for name in parts}}
         taken = Signal(name="taken")
         for stage in spec.stages:

@@ -1,8 +1,14 @@
 """Whole machines: bits against the integer network, cycles against the control twin."""
 
+import os
+import re
+import subprocess
+from functools import cache
+
 import numpy as np
 import pytest
 from helpers.machines import frames_of, run_machine, small_network
+from helpers.paths import ROOT
 from helpers.random_network import networks
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -10,10 +16,11 @@ from hypothesis import strategies as st
 from macwright.hw.accelerator.compose import compose, layer_shapes
 from macwright.hw.accelerator.folding import Folding
 from macwright.hw.accelerator.machine import machine_library
-from macwright.hw.errors import RefusedInput
+from macwright.hw.errors import RefusedInput, ToolError
 from macwright.sim.accelerator.control import Control, buffer_names
-from macwright.sim.accelerator.simulate import MachineBench
+from macwright.sim.accelerator.simulate import MachineBench, write_library
 from macwright.sim.accelerator.sizing import size_buffers, with_depths
+from macwright.sim.simulators import find_simulator
 
 FRAMES = 4
 FOLDINGS = {
@@ -25,6 +32,7 @@ FOLDINGS = {
 }  # fmt: skip
 
 
+@cache
 def sized(foldings):
     network = small_network()
     shapes = layer_shapes(network)
@@ -84,6 +92,23 @@ def test_its_verilog_in_a_simulator(tmp_path):
     ends = [full.given[k] - full.taken[0] for k in full.lasts]
     assert ends == Control(spec, frames=2).timing().ends.tolist()
     assert bench.run(words, len(want), offer=0.4, accept=0.1, seed=5).words == want
+
+
+def test_verilator_warns_of_nothing_but_what_the_docs_waive(tmp_path):
+    try:
+        tool = find_simulator("verilator")
+    except ToolError as error:
+        pytest.skip(str(error))
+    text = (ROOT / "docs" / "verilog.md").read_text()
+    waivers = re.findall(r"^\| `(-Wno-[A-Z]+)` \|", text, re.MULTILINE)
+    _, spec, _ = sized("small")
+    names = [path.name for path in write_library(machine_library(spec), tmp_path)]
+    command = ["verilator", "--lint-only", "-Wall", *waivers, "--top-module", spec.name, *names]
+    env = {**os.environ, **tool.env}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @given(network=networks(), seed=st.integers(0, 1000), share=st.sampled_from([1, 3, 8]))
