@@ -14,7 +14,7 @@ LATENCY, FRAME = "latency_ms", "frame_ms"
 
 #: Cost columns of a network before an architecture is chosen, and their units.
 COSTS = {
-    "area_time": "area unit of the technology x mega-cycles",
+    "area_time": "area unit of the technology x mega-cycles, or x ms at a clock",
     "bops": "bit operations",
     "weight_bytes": "bytes",
     "energy_uj": "uJ, products of one sample",

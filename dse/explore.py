@@ -10,14 +10,19 @@ import pandas as pd
 
 from macwright.costmodel.characterize.executors import cluster, local_executor
 from macwright.costmodel.characterize.priced import priced
+from macwright.costmodel.characterize.structures import built_spec
+from macwright.costmodel.tables.clock import built, modules
 from macwright.costmodel.tables.lookup import costs
+from macwright.costmodel.tables.points import points
 from macwright.costmodel.technology.catalogue import find_technology
 from macwright.costmodel.technology.technology import Technology
 from macwright.dse.accuracy.evaluate import evaluate
+from macwright.dse.architecture.clocks import Clocked, check_clocks, clocked_costs, too_fast
 from macwright.dse.architecture.hardware import memory_node
 from macwright.dse.data.recipe import Dataset, load_recipe
 from macwright.dse.models import embedded_model
-from macwright.dse.search.front import Found, search
+from macwright.dse.search.found import Found
+from macwright.dse.search.front import search
 from macwright.dse.search.options import needed_units, option_name, option_table
 from macwright.dse.sensitivity.measure import AccuracyPrediction
 from macwright.dse.sensitivity.pair_terms import pair_terms
@@ -53,8 +58,13 @@ class Exploration:
         What units are mapped to.
     pairs : list of PairTerm
         Losses that options of two layers add together.
+    costs : DataFrame
+        Cost rows of all units, each at its smallest.
+    clocked : list of Clocked
+        What units cost at each clock.
     options : DataFrame
-        One row for each layer and option: see :func:`macwright.dse.search.options.option_table`.
+        One row for each clock, layer and option: see
+        :func:`macwright.dse.search.options.option_table`.
     found : Found
         Points, measured, and how they were found.
     prediction : AccuracyPrediction or None
@@ -94,6 +104,7 @@ class Exploration:
     technology: Technology
     pairs: list[PairTerm]
     costs: pd.DataFrame
+    clocked: list[Clocked]
     options: pd.DataFrame
     found: Found
     reference: float
@@ -176,6 +187,7 @@ def explore(
     if settings.pairs and sensitivity is not None:
         raise RefusedInput("Pairs of layers must come without a table of losses, not with both")
     chip = settings.architecture
+    check_clocks(settings, technology)
     node_nm = memory_node(technology.record) if isinstance(chip, Temporal) else None
     if not model.is_file():
         raise FileNotFoundError(f"Model must be an ONNX file, and {str(model)!r} is not a file")
@@ -202,27 +214,42 @@ def explore(
     clock("sensitivity")
     switched = chip.specs if isinstance(chip, Temporal) else ()
     wanted = [*units.values(), *priced(switched, technology)]
-    rows = _costs(wanted, technology, settings, progress)
+    rows, curves = _costs(wanted, technology, settings, progress)
+    clocked = clocked_costs(rows, curves, settings, technology)
+    if not any(len(at.costs) for at in clocked):
+        raise too_fast(clocked, units)
     clock("characterise")
-    single = option_table(
-        layers,
-        settings.weights,
-        settings.activations,
-        sensitivity=losses.table,
-        units=units,
-        costs=rows,
-        factors=losses.factors,
-        fixed=workload.fixed,
+    losses = find_losses(workload, dataset, settings, sensitivity, progress)
+    clock("sensitivity")
+    single = pd.concat(
+        [
+            option_table(
+                layers,
+                settings.weights,
+                settings.activations,
+                sensitivity=losses.table,
+                units=units,
+                costs=at.costs,
+                factors=losses.factors,
+                fixed=workload.fixed,
+                clock_mhz=None if at.assumed else at.clock_mhz,
+                refused=at.refused,
+            )
+            for at in (clocked[:1] if clocked[0].assumed else clocked)
+        ],
+        ignore_index=True,
     )
+    # Losses know no clock.
+    distinct = single.drop_duplicates(["layer", "option"])
 
     pairs: list[PairTerm] = []
     if settings.pairs:
-        pairs = pair_terms(workload, dataset, single, losses, settings, progress)
+        pairs = pair_terms(workload, dataset, distinct, losses, settings, progress)
         clock("pairs")
 
     def searched(options: pd.DataFrame) -> Found:
         return search(
-            workload, options, units, rows, settings, progress, pairs=pairs, node_nm=node_nm
+            workload, options, units, clocked, settings, progress, pairs=pairs, node_nm=node_nm
         )
 
     def measured(chosen: Sequence[Mapping[str, str]]) -> list[float]:
@@ -232,8 +259,8 @@ def explore(
     options, found, corrections = _refined(single, settings.refine, searched, measured)
     clock("solve")
     verification = verify_units(
-        _used_units(found, units, switched),
-        rows,
+        _used_units(found, units, switched, clocked, technology),
+        pd.concat([built(at.costs) for at in clocked if len(at.costs)]),
         simulating=settings.verify,
         jobs=settings.jobs,
         progress=progress,
@@ -250,7 +277,14 @@ def explore(
         found, not_exact = measure_exact(workload, dataset, found, settings, progress)
     ranking = None
     if settings.rank:
-        ranking = rank_allocations(workload, dataset, options, pairs, settings, progress)
+        ranking = rank_allocations(
+            workload,
+            dataset,
+            options.drop_duplicates(["layer", "option"]),
+            pairs,
+            settings,
+            progress,
+        )
     held_out = None if last is None else held_out_results(workload, last, found, settings)
     clock("measure")
     return Exploration(
@@ -262,6 +296,7 @@ def explore(
         technology=technology,
         pairs=pairs,
         costs=rows,
+        clocked=clocked,
         options=options,
         found=found,
         reference=reference,
@@ -278,19 +313,18 @@ def explore(
 
 def _costs(
     specs: list[Any], technology: Technology, settings: Settings, progress: Progress | None
-) -> pd.DataFrame:
-    """Cost rows of units; energies are computed in processes of their own."""
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Cost rows and points of units; energies are computed in processes of their own."""
     energies = 0 if technology.energy is None else len(specs)
     local = local_executor(energies, settings.jobs)
     with local if settings.scheduler is None else cluster(settings.scheduler) as executor:
-        return costs(
-            specs,
-            technology,
-            dsp=settings.dsp,
-            jobs=settings.jobs,
-            executor=executor,
-            progress=progress,
-        )
+        given = {
+            "dsp": settings.dsp,
+            "jobs": settings.jobs,
+            "executor": executor,
+            "progress": progress,
+        }
+        return costs(specs, technology, **given), points(specs, technology, **given)
 
 
 def _refined(
@@ -315,15 +349,23 @@ def _refined(
 
 
 def _used_units(
-    found: Found, units: Mapping[tuple[str, str], Any], switched: Sequence[Any]
+    found: Found,
+    units: Mapping[tuple[str, str], Any],
+    switched: Sequence[Any],
+    clocked: Sequence[Clocked],
+    technology: Technology,
 ) -> list[Any]:
-    """Specs of the units of a front."""
-    used = {unit for point in found.front for unit in point.units.values()}
-    pairs = {pair for point in found.front if not point.units for pair in point.pairs.values()}
-    plain = [
-        spec for pair, spec in units.items() if spec.name in used or option_name(*pair) in pairs
-    ]
-    return [*plain, *(spec for spec in switched if spec.name in used)]
+    """Specs of the units of a front, in the structures that are built at its points' clocks."""
+    specs = {spec.name: spec for spec in (*units.values(), *switched)}
+    of_pair = {option_name(*pair): spec.name for pair, spec in units.items()}
+    rows = {at.clock_mhz: modules(at.costs) for at in clocked}
+    used: dict[Any, None] = {}
+    for point in found.front:
+        names = point.units.values() if point.units else map(of_pair.get, point.pairs.values())
+        for name in dict.fromkeys(names):
+            module = rows[point.clock_mhz].get(name, name)
+            used[built_spec(specs[name], module, technology.name)] = None
+    return list(used)
 
 
 class _Clock:

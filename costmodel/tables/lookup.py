@@ -1,7 +1,7 @@
 """Cost tables: rows that ship with the package, and the look-up that trusts them."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import cache
 from importlib.resources import files
@@ -26,9 +26,12 @@ __all__ = [
     "SHIPPED_COLUMNS",
     "costs",
     "current_rows",
+    "format_csv",
     "format_table",
     "load_table",
+    "parse_csv",
     "parse_table",
+    "stamp",
 ]
 
 #: Columns of a shipped table: all but `source`, which says where a row was found.
@@ -65,7 +68,7 @@ def _shipped(technology: str) -> pd.DataFrame:
     return rows.assign(source="shipped")
 
 
-def _stamp(technology: str) -> str:
+def stamp(technology: str) -> str:
     """Digest of the generator of which all rows of a shipped table are known to be current."""
     path = files("macwright.costmodel.tables").joinpath(f"{technology}.stamp")
     return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
@@ -76,12 +79,7 @@ def format_table(rows: pd.DataFrame) -> str:
 
     It is CSV after lines such as ``# flow 1 = "..."``: texts that many rows share.
     """
-    ordered, heads = pd.DataFrame(rows.sort_values("unit")[list(SHIPPED_COLUMNS)]), []
-    for column in _SHARED:
-        numbers = {text: n for n, text in enumerate(sorted(ordered[column].dropna().unique()), 1)}
-        heads += [f"# {column} {n} = {json.dumps(text)}\n" for text, n in numbers.items()]
-        ordered[column] = pd.array([numbers.get(text) for text in ordered[column]], dtype="Int64")
-    return "".join(heads) + ordered.to_csv(index=False, lineterminator="\n")
+    return format_csv(rows.sort_values("unit"), SHIPPED_COLUMNS, _SHARED)
 
 
 def parse_table(text: str) -> pd.DataFrame:
@@ -92,21 +90,43 @@ def parse_table(text: str) -> pd.DataFrame:
     ValueError
         If the text is not such a table.
     """
+    return parse_csv(text, {name: COLUMNS[name] for name in SHIPPED_COLUMNS}, _SHARED)
+
+
+def format_csv(rows: pd.DataFrame, columns: Sequence[str], shared: Sequence[str]) -> str:
+    """CSV of rows, after a comment line for each text of the columns `shared`.
+
+    Numbers stand for those texts in the rows.
+    """
+    ordered, heads = pd.DataFrame(rows[list(columns)]), []
+    for column in shared:
+        numbers = {text: n for n, text in enumerate(sorted(ordered[column].dropna().unique()), 1)}
+        heads += [f"# {column} {n} = {json.dumps(text)}\n" for text, n in numbers.items()]
+        ordered[column] = pd.array([numbers.get(text) for text in ordered[column]], dtype="Int64")
+    return "".join(heads) + ordered.to_csv(index=False, lineterminator="\n")
+
+
+def parse_csv(text: str, columns: Mapping[str, str], shared: Sequence[str]) -> pd.DataFrame:
+    """Rows of a text that `format_csv` made; `columns` maps each column to its kind.
+
+    Raises
+    ------
+    ValueError
+        If the text has other columns.
+    """
     lines = text.splitlines(keepends=True)
     heads = [line for line in lines if line.startswith("# ")]
-    shared: dict[str, dict[int, str]] = {column: {} for column in _SHARED}
+    texts: dict[str, dict[int, str]] = {column: {} for column in shared}
     for line in heads:
         key, _, value = line[2:].partition(" = ")
         column, number = key.split()
-        shared[column][int(number)] = json.loads(value)
-    kinds: Any = {name: "Int64" if name in _SHARED else COLUMNS[name] for name in SHIPPED_COLUMNS}
+        texts[column][int(number)] = json.loads(value)
+    kinds: Any = {name: "Int64" if name in shared else kind for name, kind in columns.items()}
     rows = pd.read_csv(StringIO("".join(lines[len(heads) :])), dtype=kinds)
-    if tuple(rows.columns) != SHIPPED_COLUMNS:
-        raise RefusedInput(
-            f"columns must be {', '.join(SHIPPED_COLUMNS)}, not {list(rows.columns)}"
-        )
-    for column, texts in shared.items():
-        rows[column] = pd.Series([texts.get(n) for n in rows[column].fillna(0)], dtype="str")
+    if tuple(rows.columns) != tuple(columns):
+        raise RefusedInput(f"columns must be {', '.join(columns)}, not {list(rows.columns)}")
+    for column, names in texts.items():
+        rows[column] = pd.Series([names.get(n) for n in rows[column].fillna(0)], dtype="str")
     return rows
 
 
@@ -186,7 +206,7 @@ def current_rows(
         if (row["flow"] in flows or not technology.mappable)
         and (stimulus is None or row["stimulus"] in (stimulus, None) or pd.isna(row["stimulus"]))
     }
-    trusted = _stamp(technology.name) == generator_sha256()
+    trusted = stamp(technology.name) == generator_sha256()
     rows = [shipped.get(spec.row) for spec in specs]
     return [
         row

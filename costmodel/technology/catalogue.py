@@ -18,6 +18,7 @@ from macwright.hw.arith.hard_multipliers import MULTIPLIER_CELLS
 from macwright.hw.errors import RefusedInput, RefusedType
 
 __all__ = [
+    "CELL_CLOCKS_MHZ",
     "LIBERTY_NAMES",
     "RECORDS",
     "find_technology",
@@ -25,6 +26,9 @@ __all__ = [
     "technology_help",
     "technology_names",
 ]
+
+#: Clocks that a search on cells chooses from.
+CELL_CLOCKS_MHZ = (100.0, 200.0, 500.0, 1000.0)
 
 
 def _dsp(target: str, levels: int | None) -> DspBlock:
@@ -115,6 +119,8 @@ _XC7 = TechnologyRecord(
     ),
 )
 
+# `clk_to_q_ns` is by how much the period of INT8 and E4M3 MACs grows, at most, when a register of
+# the library stands in front of their operands.
 # Cells not to use: fillers, clock gates and buffers, scan and reset flip-flops, latches, and drive
 # strengths too weak to be routed (OpenROAD flow scripts' lists).
 _NANGATE45 = TechnologyRecord(
@@ -125,6 +131,8 @@ _NANGATE45 = TechnologyRecord(
     target="asic",
     energy=True,
     node_nm=45.0,
+    clocks_mhz=CELL_CLOCKS_MHZ,
+    clk_to_q_ns=0.11,
     dont_use=(
         *("TAPCELL*", "FILLCELL*", "AOI211_X1", "OAI211_X1", "CLK*", "T*", "SDFF*"),
         *("DFFR*", "DFFS*", "LOGIC*", "DL*"),
@@ -139,6 +147,8 @@ _SKY130HD = TechnologyRecord(
     target="asic",
     energy=True,
     node_nm=130.0,
+    clocks_mhz=CELL_CLOCKS_MHZ,
+    clk_to_q_ns=0.4,
     dont_use=(
         *("*probe*", "*lpflow*", "*_0", "*dlx*", "*dlc*", "*sdf*", "*edf*", "*dfr*"),
         *("*dfs*", "*dfb*", "*clk*", "*einv*", "*ebuf*"),
@@ -153,6 +163,8 @@ _ASAP7 = TechnologyRecord(
     target="asic_inverting",
     energy=True,
     node_nm=7.0,
+    clocks_mhz=CELL_CLOCKS_MHZ,
+    clk_to_q_ns=0.12,
     dont_use=("*x1p*", "*xp*", "SDF*", "ICG*", "DLL*", "DHL*"),
     # An assumption, as the library has no wire-load model: the one of the reference figures that
     # the energies were checked with.
@@ -167,6 +179,8 @@ _IHP130 = TechnologyRecord(
     target="asic",
     energy=True,
     node_nm=130.0,
+    clocks_mhz=CELL_CLOCKS_MHZ,
+    clk_to_q_ns=0.38,
     dont_use=("*lgcp*", "*sighold*", "*sdf*", "*dlh*", "*dll*", "*einv*", "*ebuf*"),
     shipped=True,
 )

@@ -16,7 +16,7 @@ from typing import Any
 from macwright.costmodel.cache import content_key
 from macwright.costmodel.netlist import lut_cells
 from macwright.costmodel.power import lut_activity
-from macwright.costmodel.power.lut_activity import activity_index
+from macwright.costmodel.power.lut_activity import activity_index, lut_netlist
 from macwright.costmodel.technology.levels import count_cells, logic_depth, mapped_module
 from macwright.costmodel.technology.record import Primitives, TechnologyRecord
 from macwright.costmodel.technology.technology import Technology
@@ -42,6 +42,8 @@ def fpga_technology(record: TechnologyRecord) -> Technology:
         dsp_synthesis=cells.dsp_synthesis + "\n",
         measure=partial(_measure, record.name, cells),
         activity=activity_index,
+        simulable=lut_netlist,
+        wires="placed",
         activity_code=(lut_activity.__name__, lut_cells.__name__),
         code=_counted_sha256(cells),
     )

@@ -41,7 +41,7 @@ from macwright.costmodel.netlist.build import from_yosys_json
 from macwright.costmodel.netlist.netlist import Netlist
 from macwright.costmodel.netlist.timing import analyse
 from macwright.costmodel.power.unit import unit_energy
-from macwright.costmodel.technology.catalogue import RECORDS, target_of_technology
+from macwright.costmodel.technology.catalogue import CELL_CLOCKS_MHZ, RECORDS, target_of_technology
 from macwright.costmodel.technology.cells import (
     adder_modules,
     check_logic,
@@ -64,6 +64,16 @@ _ABC = {
     "amap_again": "strash; dch; amap -m; strash; dch; amap -m",
     "amap_dc2": "strash; ifraig; scorr; dc2; dc2; rewrite -z; dch -f; amap -m",
 }
+
+#: For speed: mapped by delay, then buffered and sized for the shortest period.
+_ABC_FAST = {
+    "nf": "strash; ifraig; scorr; dc2; dch -f; &get -n; &nf; &put",
+    "map": "strash; ifraig; scorr; dc2; dch -f; map -B 0.9; topo",
+    "map_sized": "strash; ifraig; scorr; dc2; dch -f; map -B 0.9; topo; buffer -c -N 16; topo; "
+    "upsize; dnsize",
+    "nf_sized": "strash; &get -n; &dch -f; &nf; &put; buffer -c -N 16; topo; upsize; dnsize",
+}
+_SCRIPTS = {**_ABC, **_ABC_FAST}
 
 
 def liberty_technology(
@@ -129,12 +139,18 @@ def liberty_technology(
         measure=partial(_measure, key, record.wire_ff),
         size=partial(_size, key),
         energy=partial(_energy, key, record.wire_ff),
+        curve={
+            script: f"abc{dont_use} {every} -script {script}.abc\nopt_clean -purge"
+            for script in _ABC_FAST
+        },
+        simulable=partial(_simulable, key),
+        wires="liberty" if record.wire_ff is None else "formula",
         assumptions=_assumptions(record.wire_ff),
         code=modules_sha256(__name__, *(module.__name__ for module in _MEASURING)),
         files={
             "macwright_asic.v": _without(behaviour, own),
             "macwright_cells.v": "\n".join(own.values()),
-            **{f"{k}.abc": text.replace("; ", "\n") + "\n" for k, text in _ABC.items()},
+            **{f"{k}.abc": text.replace("; ", "\n") + "\n" for k, text in _SCRIPTS.items()},
         },
         libraries=tuple((file.removesuffix(".gz"), sha) for file, sha in library.sources),
         library_texts=partial(_texts, key, avoid),
@@ -174,6 +190,7 @@ def _record(name: str, node_nm: float | None) -> TechnologyRecord:
             target=target_of_technology(name),
             energy=True,
             node_nm=node_nm,
+            clocks_mhz=CELL_CLOCKS_MHZ,
         )
     record = RECORDS[name]
     if record.kind != "cells":
@@ -262,15 +279,18 @@ def _measure(
 ) -> dict[str, Any]:
     try:
         mapped = from_yosys_json(found, _library(key), top=top)
-        period = analyse(mapped, wire_ff=_wires(mapped, wire_ff)).input_period_ns
+        wires = _wires(mapped, wire_ff)
+        delay = analyse(mapped, wire_ff=wires).input_period_ns
+        period = analyse(mapped, wire_ff=wires, registered_inputs=True).input_period_ns
     except ValueError as error:
         raise ToolError(f"Unit cannot be mapped to the library: {error}") from None
     return {
         "area": round(mapped.area, 6),
         "ffs": len(mapped.flops),
         "depth": int(mapped.level.max(initial=0)),
-        "delay_ns": round(period, 6) if np.isfinite(period) else None,
-        "fmax_mhz": round(1000 / period, 3) if np.isfinite(period) else None,
+        "delay_ns": round(delay, 6) if np.isfinite(delay) else None,
+        "fmax_mhz": round(1000 / delay, 3) if np.isfinite(delay) else None,
+        "period_ns": round(period, 6) if np.isfinite(period) else None,
     }
 
 
@@ -280,6 +300,10 @@ def _size(key: _Key, found: Mapping[str, Any], top: str) -> float:
     if unknown := sorted(set(cells) - known):
         raise ToolError(f"Unit cannot be mapped to the library: it has cells {', '.join(unknown)}")
     return round(sum(library.cell(kind).area * count for kind, count in cells.items()), 6)
+
+
+def _simulable(key: _Key, found: Mapping[str, Any], top: str) -> Netlist:
+    return from_yosys_json(found, _library(key), top=top)
 
 
 def _energy(

@@ -100,6 +100,11 @@ class TechnologyRecord:
     wire_ff : float or None
         Wire capacitance of a net, fF for each pin that it drives; None for the library's own
         wire-load model.
+    clocks_mhz : tuple of float
+        Clocks that a search chooses from unless others are given; none where units have no
+        periods.
+    clk_to_q_ns : float
+        Of a register in front of an operand, for cost rows whose delays do not count it.
     primitives : Primitives or None
         Of an FPGA.
     shipped : bool
@@ -117,6 +122,8 @@ class TechnologyRecord:
     node_nm: float | None = None
     dont_use: tuple[str, ...] = ()
     wire_ff: float | None = None
+    clocks_mhz: tuple[float, ...] = ()
+    clk_to_q_ns: float = 0.0
     primitives: Primitives | None = field(default=None, repr=False)
     shipped: bool = False
     benched: bool = False

@@ -51,6 +51,13 @@ class Technology:
         The same, of a figure that only compares: an index in place of an energy.
     activity_code : tuple of str
         Names of the modules that `activity` depends on.
+    curve : mapping of str to str
+        Further endings, for speed rather than for area.
+    simulable : callable or None
+        ``simulable(netlist, top)`` gives the mapped netlist to be simulated; None where cells have
+        no functions.
+    wires : str
+        Where the wires that periods count come from: "placed", "formula", "liberty" or "none".
     assumptions : str
         What the figures take for granted, for the record of the flow.
     code : str
@@ -70,6 +77,9 @@ class Technology:
     size: Callable[[Mapping[str, Any], str], float] | None = None
     dsp_synthesis: str = ""
     endings: Mapping[str, str] = field(default_factory=dict)
+    curve: Mapping[str, str] = field(default_factory=dict)
+    simulable: Callable[[Mapping[str, Any], str], Any] | None = None
+    wires: str = "none"
     files: Mapping[str, str] = field(default_factory=dict)
     libraries: tuple[tuple[str, str], ...] = ()
     library_texts: Callable[[], Sequence[str]] | None = None
@@ -109,17 +119,21 @@ class Technology:
             )
         return self.dsp_synthesis if dsp else self.synthesis
 
-    def script(self, top: str, *, dsp: bool) -> tuple[str, dict[str, str]]:
-        """Yosys script for a unit in ``unit.v``, and the netlist file that each ending writes."""
+    def script(self, top: str, *, dsp: bool, curve: bool = False) -> tuple[str, dict[str, str]]:
+        """Yosys script for a unit in ``unit.v``, and the netlist file that each ending writes.
+
+        With `curve` also the endings for speed.
+        """
+        endings = {**self.endings, **(self.curve if curve else {})}
         places = {f"lib{n}": f"lib{n}.lib" for n in range(len(self.libraries))}
         lines = ["read_verilog unit.v", self.flow(dsp=dsp).format(top=top, **places)]
-        if not self.endings:
+        if not endings:
             return "\n".join([*lines, "write_json netlist.json\n"]), {"": "netlist.json"}
         lines.append("design -save begun")
-        for name, commands in self.endings.items():
+        for name, commands in endings.items():
             lines += ["design -load begun", commands.format(top=top, **places)]
             lines.append(f"write_json {name}.json")
-        return "\n".join([*lines, ""]), {name: f"{name}.json" for name in self.endings}
+        return "\n".join([*lines, ""]), {name: f"{name}.json" for name in endings}
 
     def texts(self) -> dict[str, str]:
         """Text of each file that the script reads, besides the unit, by the name it has there."""
@@ -149,7 +163,9 @@ class Technology:
             Which of the endings made the netlist.
         """
         parts = [self.flow(dsp=dsp)]
-        if self.endings:
+        if ending in self.curve:
+            parts.append(f"{ending}: {self.curve[ending]}")
+        elif self.endings:
             parts.append(f"smallest of {', '.join(self.endings)}: {self.endings.get(ending, '')}")
         text = "\n".join(parts).replace(" -top {top}", "")
         for name, script in self.files.items():

@@ -10,6 +10,7 @@ import pandas as pd
 from macwright.costmodel.system.array import Engine, Schedule, TemporalArray
 from macwright.costmodel.system.memory import DRAM_PJ_PER_BIT, Sram, sram
 from macwright.costmodel.technology.record import TechnologyRecord
+from macwright.dse.architecture.clocks import ClockTooFastError
 from macwright.dse.architecture.mapping import placements
 from macwright.dse.cost_columns import FRAME, LATENCY
 from macwright.dse.settings import Dataflow, Temporal
@@ -95,22 +96,18 @@ def temporal_problem(
     Memory outside (8 pJ a bit, LPDDR4) gives the weights once and takes activations that do not fit
     into their buffer; a layer of which neither fits reads one of them again.
     """
-    rows = _unit_rows(costs, chip.clock_mhz)
+    rows = _unit_rows(costs)
     every = [spec.operating_modes() for spec in (*units.values(), *chip.specs)]
     usable = [modes for modes in every if modes[0].row in rows]
     if not usable:
-        raise RefusedInput(
-            f"Clock must suit one unit or more, not {chip.clock_mhz:g} MHz: all are slower"
-        )
+        raise ClockTooFastError(f"No unit meets {chip.clock_mhz:g} MHz")
     of_layer = {layer.name: layer for layer in layers}
     places = placements(options, usable, {layer.name: layer.k for layer in layers})
     entries = [entry for entry, _ in places]
     modes = {(entry["layer"], entry["option"]): mode for entry, mode in places}
     lacking = sorted(set(of_layer) - {entry["layer"] for entry in entries})
     if lacking:
-        raise RefusedInput(
-            f"Layer {lacking[0]!r} must have a unit for {chip.clock_mhz:g} MHz, not only slower"
-        )
+        raise ClockTooFastError(f"Layer {lacking[0]!r} has no unit for {chip.clock_mhz:g} MHz")
     table = OptionTable.from_frame(pd.DataFrame(entries))
     names = [str(table.layers[int(i)]) for i in table.layer_of_row]
     area = {unit[0].name: float(rows[unit[0].row]["area"]) for unit in usable}
@@ -123,7 +120,7 @@ def temporal_problem(
     per_mac = np.array(fj) * 1e-9
     macs = np.array([of_layer[name].macs for name in names])
     ways = [
-        (name, (mode.lanes, mode.passes, 1 + mode.spec.pipeline))
+        (name, (mode.lanes, mode.passes, _latency(rows[mode.spec.name], mode.spec)))
         for name, mode in zip(names, chosen, strict=True)
     ]
     arrays = []
@@ -208,7 +205,7 @@ def dataflow_table(
     chip : Dataflow
         Clock.
     """
-    rows = _unit_rows(costs, chip.clock_mhz)
+    rows = _unit_rows(costs)
     area = _area_column(costs)
     entries = []
     foldings = {layer.name: _foldings(layer) for layer in layers}
@@ -238,7 +235,7 @@ def dataflow_table(
             )
     frame = pd.DataFrame(entries)
     if not entries or set(frame["layer"]) != set(of_layer):
-        raise RefusedInput(f"Clock must suit a unit for each layer, not {chip.clock_mhz:g} MHz")
+        raise ClockTooFastError(f"A layer has no unit for {chip.clock_mhz:g} MHz")
     if not any(frame["dsps"]):
         frame = frame.drop(columns="dsps")
     if np.isnan(np.asarray(frame["energy_uj"], np.float64)).any():
@@ -269,10 +266,12 @@ def _area_column(costs: pd.DataFrame) -> str:
     return "luts" if set(costs["area_unit"]) == {"luts"} else "area"
 
 
-def _unit_rows(costs: pd.DataFrame, clock_mhz: float) -> dict[str, dict[str, Any]]:
-    """Cost rows by unit, without those that are known to be too slow."""
-    return {
-        row["unit"]: row
-        for row in costs.to_dict("records")
-        if not row["delay_ns"] > 1e3 / clock_mhz
-    }
+def _unit_rows(costs: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Cost rows by unit."""
+    return {row["unit"]: row for row in costs.to_dict("records")}
+
+
+def _latency(row: Mapping[str, Any], spec: Any) -> int:
+    """Cycles from operands to the accumulator, of the structure that is built."""
+    latency = row.get("latency")
+    return 1 + spec.pipeline if latency is None or pd.isna(latency) else int(latency)

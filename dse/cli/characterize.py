@@ -22,14 +22,19 @@ HELP = "Cost rows of units: area, look-up tables, flip-flops, logic depth, delay
 EXAMPLE = "macwright characterize int_mac --weight int4 --activation int8 --technology ecp5"
 
 _SHOWN = (
+    "point",
+    "module",
     "area",
     "luts",
+    "placed_luts",
     "carries",
     "ffs",
     "dsps",
     "depth",
     "delay_ns",
     "fmax_mhz",
+    "period_ns",
+    "latency",
     "energy_fj_per_mac",
     "zero_delay_fj_per_mac",
     "glitch_fj_per_mac",
@@ -37,6 +42,8 @@ _SHOWN = (
     "leakage_nw",
     "activity_index",
     "stimulus",
+    "wires",
+    "checked",
 )
 
 
@@ -72,6 +79,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="give each unit the multiplier and adders that suit the technology",
     )
+    add(
+        "--place",
+        action="store_true",
+        help="ecp5, ice40: place and route each unit with registered operands (nextpnr, [fpga])",
+    )
+    add(
+        "--curve",
+        action="store_true",
+        help="points of each unit that no other beats in period, area and energy: final adders, "
+        "register stages, mappings for speed (FPGAs: placed)",
+    )
     add("--jobs", type=int, metavar="N", help="synthesiser processes at once (default: processors)")
     add("--scheduler", metavar="tcp://HOST:PORT", help="run on a Dask cluster ([distributed])")
     add("--json", action="store_true", help="print JSON instead of a table")
@@ -98,7 +116,6 @@ def run(args: argparse.Namespace) -> None:
     from macwright.costmodel.characterize.many import characterize
     from macwright.costmodel.tables.lookup import costs
     from macwright.dse.cli.progress import TerminalProgress
-    from macwright.hw.files import write_atomic
 
     if args.jobs is not None and args.jobs < 1:
         raise RefusedInput(f"Number of jobs must be at least 1, not {args.jobs}")
@@ -118,6 +135,12 @@ def run(args: argparse.Namespace) -> None:
         operands = args.stimulus or "gauss"
         if args.stream is not None:
             operands = read_operands(args.stream)
+        if args.place or args.curve:
+            with _executor(args, len(specs)) as executor:
+                rows = _points(args, specs, technology, executor, progress)
+            progress.close()
+            _print(args, rows)
+            return
         with _executor(args, len(specs)) as executor:
             # Where nothing can be mapped the shipped rows are all there is.
             rows = (characterize if technology.mappable else costs)(
@@ -131,12 +154,56 @@ def run(args: argparse.Namespace) -> None:
             )
     finally:
         progress.close()
+    _print(args, rows)
+
+
+def _print(args: argparse.Namespace, rows: "pd.DataFrame") -> None:
+    """Print rows, and write them where the arguments say."""
+    from macwright.hw.files import write_atomic
+
     if args.output is not None:
         write_atomic(args.output, rows.to_csv(index=False, lineterminator="\n"))
     if args.json:
         print(json.dumps(json.loads(rows.to_json(orient="records") or "[]"), indent=2))
     else:
         print(_table(rows))
+
+
+def _points(
+    args: argparse.Namespace,
+    specs: list[Any],
+    technology: "Technology",
+    executor: Executor | None,
+    progress: Any,
+) -> "pd.DataFrame":
+    """Points of units, each unit alone or with its other structures."""
+    from macwright.costmodel.characterize.points import characterize_points
+    from macwright.costmodel.placement.nextpnr import PLACERS
+    from macwright.costmodel.tables.points import points
+    from macwright.hw.errors import ToolError
+
+    placer = PLACERS.get(technology.name)
+    if args.place and placer is None:
+        raise RefusedInput(f"Option --place must come with ecp5 or ice40, not {technology.name}")
+    if placer is not None and placer.version is None:
+        raise ToolError(placer.missing())
+    if technology.energy is None and placer is None and technology.mappable:
+        raise RefusedInput(f"Units of {technology.name} have no periods, and so no points")
+    if args.stream is not None:
+        raise RefusedInput("Option --stream must come without --place and --curve")
+    given = {"dsp": args.dsp, "jobs": args.jobs, "executor": executor, "progress": progress}
+    if technology.mappable:
+        rows = characterize_points(
+            specs, technology, curve=args.curve, stimulus=args.stimulus or "gauss", **given
+        )
+    else:
+        rows = points(specs, technology, **given)
+    if rows.empty:
+        raise ToolError(
+            f"Points of {specs[0].name} must ship for {technology.name}, or be made with the "
+            "library's Liberty files (--liberty FILE)"
+        )
+    return rows
 
 
 def _executor(args: argparse.Namespace, count: int) -> AbstractContextManager[Executor | None]:
@@ -174,6 +241,7 @@ def _specs(args: argparse.Namespace) -> list[Any]:
 def _ship(args: argparse.Namespace, progress: Any) -> None:
     from macwright.costmodel.characterize.executors import MANY
     from macwright.costmodel.tables.lookup import format_table
+    from macwright.costmodel.tables.points import POINTED
     from macwright.costmodel.tables.ship import SHIPPED, shipped_rows
     from macwright.hw.files import write_atomic
     from macwright.hw.verilog import generator_sha256
@@ -184,6 +252,8 @@ def _ship(args: argparse.Namespace, progress: Any) -> None:
             rows, made, lacking = shipped_rows(
                 technology, jobs=args.jobs, executor=executor, progress=progress
             )
+            if name in POINTED:
+                _ship_points(args, technology, executor, progress)
         path = args.shipped / f"{name}.csv"
         write_atomic(path, format_table(rows))
         write_atomic(path.with_suffix(".stamp"), generator_sha256() + "\n")
@@ -191,6 +261,20 @@ def _ship(args: argparse.Namespace, progress: Any) -> None:
         print(f"{path}: {len(rows)} units, {made} of them made anew")
         if lacking:
             print(f"  {len(lacking)} units left out, which need the library (--liberty-dir)")
+
+
+def _ship_points(
+    args: argparse.Namespace, technology: "Technology", executor: Executor | None, progress: Any
+) -> None:
+    from macwright.costmodel.tables.points import format_points, shipped_points
+    from macwright.hw.files import write_atomic
+
+    points, made = shipped_points(technology, jobs=args.jobs, executor=executor, progress=progress)
+    path = args.shipped / f"{technology.name}_points.csv"
+    write_atomic(path, format_points(points))
+    progress.close()
+    units = points["unit"].nunique()
+    print(f"{path}: {len(points)} points of {units} units, {made} of them made anew")
 
 
 def _shipped_technology(args: argparse.Namespace, name: str) -> "Technology":
@@ -210,7 +294,7 @@ def _shipped_technology(args: argparse.Namespace, name: str) -> "Technology":
 
 def _table(rows: "pd.DataFrame") -> str:
     """Text table of the columns that hold anything, and what made it."""
-    shown = [name for name in _SHOWN if bool(rows[name].notna().any())]
+    shown = [name for name in _SHOWN if name in rows and bool(rows[name].notna().any())]
     shown = [name for name in shown if name != "luts" or not rows["luts"].equals(rows["area"])]
     heads = ["unit", *(f"area [{rows['area_unit'].iloc[0]}]" if n == "area" else n for n in shown)]
     lines = [[*heads, "source"]]

@@ -11,6 +11,7 @@ from macwright.dse.cli.arguments.architecture import (
     add_architecture_arguments,
     architecture,
     budgets,
+    clock_settings,
     objectives,
 )
 from macwright.dse.cli.arguments.loss import add_loss_arguments, loss_settings
@@ -152,6 +153,7 @@ def run(args: argparse.Namespace) -> None:
         jobs=args.jobs,
         scheduler=args.scheduler,
         **objectives(args),
+        **clock_settings(args),
         **loss_settings(args),
         **formats,
     )

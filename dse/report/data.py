@@ -22,6 +22,10 @@ _PLAIN = (
     "measured_accuracy",
     "measured_standard_error",
     "exact_accuracy",
+    "clock_mhz",
+    "clock",
+    "unit_types",
+    "shared_area_time",
     "mean_weight_bits",
     "mean_activation_bits",
     "throughput_fps",
@@ -52,6 +56,8 @@ class Point:
 
     `predicted`, `accuracy` and `exact` are in the run's metric: predicted from the loss, measured
     with fake quantisation, and measured as an integer network.
+    `clock` is the clock in words, empty where costs know none; `unit_types` counts the units on
+    chip, `shared_area_time` is the area x time on one array that all layers share.
     """
 
     number: int
@@ -68,6 +74,10 @@ class Point:
     choices: tuple[Choice, ...]
     array: str = ""
     exact: float | None = None
+    clock: str = ""
+    clock_mhz: float | None = None
+    unit_types: int | None = None
+    shared_area_time: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,6 +222,7 @@ def _point(run_dir: Path, row: dict[str, str], columns: tuple[str, ...], names: 
     where = f"front.csv, point {row['point']}"
     number = _number(row["point"], "front.csv, point,")
     choices, array = _choices(run_dir, row["allocation"], names)
+    types = _optional(row, "unit_types", where)
     return Point(
         number=int(number),
         status=row["status"],
@@ -227,7 +238,19 @@ def _point(run_dir: Path, row: dict[str, str], columns: tuple[str, ...], names: 
         choices=choices,
         array=array,
         exact=_optional(row, "exact_accuracy", where) if "exact_accuracy" in row else None,
+        clock=_clock_text(row),
+        clock_mhz=_optional(row, "clock_mhz", where),
+        unit_types=None if types is None else int(types),
+        shared_area_time=_optional(row, "shared_area_time", where),
     )
+
+
+def _clock_text(row: dict[str, str]) -> str:
+    """Return the clock of a row, such as ``500 MHz`` or ``200 MHz (assumed)``."""
+    if not row.get("clock_mhz"):
+        return ""
+    rate = _number(row["clock_mhz"], "front.csv, clock_mhz,")
+    return f"{rate:g} MHz" + (" (assumed)" if row.get("clock") == "assumed" else "")
 
 
 def _choices(run_dir: Path, file: str, names: list[str]) -> tuple[tuple[Choice, ...], str]:

@@ -10,12 +10,32 @@ __all__ = ["lead_html"]
 
 def lead_html(run: Run) -> str:
     """Return what the page shows."""
+    machine = run.info.get("stands_for")
+    first = f"{escape(machine)} " if isinstance(machine, str) else ""
     return (
-        f"{len(run.points)} allocations of number formats to {len(run.layers)} layers, each with "
-        f"the least predicted loss at its {escape(cost_label(run, run.objective))}. "
-        "Costs are those of generated, synthesised Verilog."
+        f"{first}{len(run.points)} allocations of number formats to {len(run.layers)} layers, each "
+        f"with the least predicted loss at its {escape(cost_label(run, run.objective))}. "
+        f"They are figures of generated, synthesised Verilog{_clocks(run)}."
         f"{_fixed_formats(run)}{_losses(run)}{_prediction(run)}{_ranking(run)}"
     )
+
+
+def _clocks(run: Run) -> str:
+    """Return at which clocks costs hold, if they know one."""
+    clocks = run.info.get("clocks")
+    if not isinstance(clocks, list) or not clocks:
+        return ""
+    rates = [f"{c['clock_mhz']:g}" for c in clocks if c.get("points")]
+    if clocks[0].get("assumed"):
+        return f", times are those at {' or '.join(rates)} MHz, which is assumed and not proved"
+    margin = clocks[0].get("margin", 0.0)
+    text = f" at the clock of each point ({' or '.join(rates)} MHz), which every unit meets with "
+    text += f"{margin:.0%} to spare"
+    fewer = [c for c in clocks if c.get("too_fast_for")]
+    if fewer:
+        said = [f"{len(c['too_fast_for'])} at {c['clock_mhz']:g} MHz" for c in fewer]
+        text += f"; pairs of formats that are left out as their units are slower: {', '.join(said)}"
+    return text
 
 
 def _fixed_formats(run: Run) -> str:

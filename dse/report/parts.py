@@ -121,6 +121,12 @@ def points_html(run: Run) -> str:
     exact = any(point.exact is not None for point in run.points)
     heads += [f"Exact {metric}"] if exact else []
     heads += [cost_label(run, name, unit=False) for name in run.columns]
+    clocks = any(point.clock for point in run.points)
+    types = any(point.unit_types is not None for point in run.points)
+    shared = any(point.shared_area_time is not None for point in run.points)
+    heads += ["Unit types"] if types else []
+    heads += ["Area \N{MULTIPLICATION SIGN} time on one shared array"] if shared else []
+    heads += ["Clock"] if clocks else []
     heads += ["Weight bits", "Activation bits"]
     arrays = any(point.array for point in run.points)
     heads += ["Array"] if arrays else []
@@ -132,6 +138,9 @@ def points_html(run: Run) -> str:
         cells += [_predicted(point), _measured(point)]
         cells += [_fixed(point.exact)] if exact else []
         cells += [human(point.costs[name]) for name in run.columns]
+        cells += [_count(point.unit_types)] if types else []
+        cells += [_human(point.shared_area_time)] if shared else []
+        cells += [point.clock] if clocks else []
         cells += [_fixed(point.weight_bits), _fixed(point.activation_bits)]
         cells += [point.array] if arrays else []
         rows.append(
@@ -144,7 +153,7 @@ def points_html(run: Run) -> str:
         cells += [human(uniform.costs[n]) if n in uniform.costs else "" for n in run.columns]
         rows.append(
             f'<tr><th scope="row">uniform {escape(uniform.name)}</th>'
-            f"{_cells([*cells, '', '', *[''] * arrays])}</tr>"
+            f"{_cells([*cells, '', '', *[''] * (arrays + clocks + types + shared)])}</tr>"
         )
     return _table(heads, rows, first_number=2)
 
@@ -191,6 +200,14 @@ def _predicted(point: Point | Uniform) -> str:
 
 def _fixed(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
+
+
+def _count(value: int | None) -> str:
+    return "" if value is None else str(value)
+
+
+def _human(value: float | None) -> str:
+    return "" if value is None else human(value)
 
 
 def _cells(cells: list[str]) -> str:

@@ -52,6 +52,13 @@ def _point(run: Run, point: Point, is_knee: bool) -> dict[str, Any]:
     if point.exact is not None:
         stats.append([f"exact {metric_label(run)}", f"{point.exact:.2f}"])
     stats += [[cost_label(run, name), human(point.costs[name])] for name in run.columns[1:]]
+    if point.clock:
+        stats.append(["clock", point.clock])
+    if point.unit_types is not None:
+        stats.append(["unit types", str(point.unit_types)])
+    if point.shared_area_time is not None:
+        label = "area \N{MULTIPLICATION SIGN} time on one shared array"
+        stats.append([label, human(point.shared_area_time)])
     for name, value in (("weight", point.weight_bits), ("activation", point.activation_bits)):
         if value is not None:
             stats.append([f"mean {name} bits", f"{value:.2f}"])
@@ -86,7 +93,12 @@ def _kind(name: str) -> str:
 
 def _shares(run: Run, point: Point) -> dict[str, list[float]]:
     """Return each layer's part of the costs that add up over layers, by column."""
-    units = {row["unit"]: row for row in reversed(run.units)}
+    rows = [
+        row
+        for row in run.units
+        if not row.get("clock_mhz") or float(row["clock_mhz"]) == point.clock_mhz
+    ]
+    units = {row["unit"]: row for row in reversed(rows)}
     result: dict[str, list[float]] = {}
     for name in run.columns:
         try:

@@ -36,7 +36,9 @@ def cost_label(run: Run, column: str, *, unit: bool = True) -> str:
     label = _COSTS.get(column, column.replace("_", " "))
     if column in ("area", "area_time") and unit:
         area = {row["area_unit"] for row in run.units if row["area_unit"]}
-        time = f" {_TIMES} Mcycles" if column == "area_time" else ""
+        timed = any(point.clock for point in run.points)
+        unit_of_time = "ms" if timed else "Mcycles"
+        time = f" {_TIMES} {unit_of_time}" if column == "area_time" else ""
         return f"{label} ({area.pop()}{time})" if len(area) == 1 else label
     return label
 
@@ -80,6 +82,8 @@ def point_title(run: Run, point: Point, column: str) -> str:
         said.append(
             f"measured {metric_label(run)}: {with_error(point.accuracy, point.standard_error)}"
         )
+    if point.clock:
+        said.append(f"at {point.clock}")
     said.append(status_text(point))
     return "; ".join(said)
 

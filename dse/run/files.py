@@ -8,11 +8,15 @@ from typing import Any
 
 import pandas as pd
 
+from macwright.costmodel.characterize.structures import built_spec
+from macwright.costmodel.tables.clock import modules
 from macwright.dse.architecture.hardware import array_sizes
 from macwright.dse.explore import Exploration
 from macwright.dse.quantizer.options import QuantOptions
 from macwright.dse.run.allocation import Allocation, ArrayChoice, LayerChoice
+from macwright.dse.run.clocks import clock_info, clock_rows, option_tables
 from macwright.dse.run.folder import csv_text, json_text
+from macwright.dse.run.machine import machine_columns, machine_text
 from macwright.dse.run.whole_front import whole_front_csv
 from macwright.dse.search.options import fixed_formats
 from macwright.dse.search.points import Point
@@ -35,12 +39,13 @@ def run_files(found: Exploration) -> dict[str, str]:
         {"layer" if k == "name" else k: getattr(layer, k) for k in _LAYER}
         for layer in found.workload.layers
     ]
+    options = option_tables(found)
     # The source (shipped, cached, ...) differs between the first run and the second.
-    costs = found.costs.drop(columns="source")
+    costs = clock_rows(found.clocked).drop(columns="source")
     files = {
         "layers.csv": csv_text(layers),
         "sensitivity.csv": csv_text(found.losses.table),
-        "options.csv": csv_text(found.options),
+        **{name: csv_text(table) for name, table in options.items()},
         "costs.csv": csv_text(costs),
         "front.csv": _front_csv(found),
         "run.json": json_text(_info(found)),
@@ -52,9 +57,9 @@ def run_files(found: Exploration) -> dict[str, str]:
         files["pairs.csv"] = csv_text(pd.DataFrame(found.pairs, columns=columns))
     if found.ranking:
         files["ranking.csv"] = csv_text(found.ranking.table)
-    if found.found.whole:
+    if found.found.wholes:
         files["whole_front.csv"] = whole_front_csv(
-            found.found.whole, found.options, found.found.front
+            found.found.wholes, options["options.csv"], found.found.front
         )
     if found.found.sequential:
         files["sequential.csv"] = _sequential_csv(found)
@@ -93,7 +98,9 @@ def _front_csv(found: Exploration) -> str:
                 "measured_accuracy": point.accuracy,
                 "measured_standard_error": point.standard_error,
                 **({"exact_accuracy": point.exact} if found.settings.exact else {}),
+                **_clock(found, point),
                 **_costs(found, point),
+                **machine_columns(found, point),
                 "mean_weight_bits": weight_bits,
                 "mean_activation_bits": act_bits,
                 "allocation": f"allocations/{point.name}.json",
@@ -111,6 +118,7 @@ def _uniform_csv(found: Exploration) -> str:
                 "predicted_accuracy": point.predicted,
                 "measured_accuracy": point.accuracy,
                 "measured_standard_error": point.standard_error,
+                **_clock(found, point),
                 **_costs(found, point),
             }
             for point in found.found.uniforms
@@ -122,14 +130,18 @@ def _allocation(point: Point, units: Mapping[str, str], found: Exploration) -> A
     """Allocation of a point; `units` is the unit of each option that is its formats' own."""
     hardware, chip = point.hardware, found.settings.architecture
     folding, modes = hardware.get("folding", {}), hardware.get("modes", {})
-    layers = {}
+    built = next((modules(at.costs) for at in found.clocked if at.clock_mhz == point.clock_mhz), {})
+    layers, specs = {}, {}
     for layer in found.workload.layers:
         pair = point.pairs[layer.name]
         weight, act = pair.split("/")
+        unit = point.units.get(layer.name, units[pair])
+        spec = built_spec(found.units[unit], built.get(unit, unit), found.technology.name)
+        specs[spec.name] = spec
         layers[layer.name] = LayerChoice(
             weight=weight,
             activation=act,
-            unit=point.units.get(layer.name, units[pair]),
+            unit=spec.name,
             mode=modes.get(layer.name, ""),
             energy_fj_per_mac=point.layer_energy.get(layer.name),
             **folding.get(layer.name, {}),
@@ -144,10 +156,10 @@ def _allocation(point: Point, units: Mapping[str, str], found: Exploration) -> A
         model_sha256=found.workload.sha256,
         technology=found.settings.technology,
         layers=layers,
-        units={name: found.units[name] for name in sorted({c.unit for c in layers.values()})},
+        units=dict(sorted(specs.items())),
         architecture=kind,
         array=array,
-        clock_mhz=None if chip is None else chip.clock_mhz,
+        clock_mhz=point.clock_mhz,
         quantiser=QuantOptions().to_fields(),
         status=point.status,
         gap=point.gap,
@@ -156,6 +168,21 @@ def _allocation(point: Point, units: Mapping[str, str], found: Exploration) -> A
         measured_accuracy=point.accuracy,
         costs=_costs(found, point),
     )
+
+
+def _architecture(found: Exploration) -> str | None:
+    chip = found.settings.architecture
+    return None if chip is None else type(chip).__name__.lower()
+
+
+def _clock(found: Exploration, point: Point) -> dict[str, Any]:
+    """Clock of a point, where costs know one, and whether it is only assumed."""
+    if point.clock_mhz is None:
+        return {}
+    return {
+        "clock_mhz": point.clock_mhz,
+        "clock": "assumed" if found.clocked[0].assumed else "met by every unit",
+    }
 
 
 def _costs(found: Exploration, point: Point) -> dict[str, float]:
@@ -171,6 +198,7 @@ def _sequential_csv(found: Exploration) -> str:
             {
                 "predicted_loss": point.totals["loss"],
                 "predicted_accuracy": point.predicted,
+                **_clock(found, point),
                 **_costs(found, point),
                 "joint_point": int(joint.name),
                 "joint_predicted_loss": joint.totals["loss"],
@@ -193,6 +221,8 @@ def _info(found: Exploration) -> dict[str, Any]:
         "liberty_notes": list(found.technology.notes),
         "objective": found.settings.objective,
         "cost_units": found.found.columns,
+        "clocks": clock_info(found),
+        "stands_for": machine_text(_architecture(found)),
         "metric": found.dataset.metric_name,
         "fp32_accuracy": found.reference,
         "fp32_standard_error": found.reference_error,

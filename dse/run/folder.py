@@ -85,6 +85,7 @@ def _is_ours(folder: Path) -> bool:
 def _old_files(folder: Path) -> Iterator[Path]:
     """Files of an earlier run, or of their names."""
     names = [folder / name for name in (*_ALWAYS, *SOMETIMES, "run.json")]
+    names += list(folder.glob("options_*_mhz.csv"))
     allocations = [p for p in folder.glob("allocations/*") if re.fullmatch(r"\d+\.json", p.name)]
     yield from (path for path in (*names, *allocations) if path.exists() or path.is_symlink())
 

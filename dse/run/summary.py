@@ -8,6 +8,7 @@ from typing import Any
 
 from macwright.dse.accuracy.standard_error import decimals, with_error, within_error
 from macwright.dse.explore import Exploration
+from macwright.dse.run.clocks import clock_info, clock_lines
 from macwright.dse.search.options import fixed_formats
 from macwright.dse.search.points import Point
 
@@ -26,6 +27,7 @@ def run_summary(found: Exploration, out: Path) -> dict[str, Any]:
         "fixed_formats": fixed_formats(found.workload),
         "front_size": found.found.size,
         "complete": found.found.complete,
+        "clocks": clock_info(found),
         "points": [
             {
                 "point": int(point.name),
@@ -36,6 +38,7 @@ def run_summary(found: Exploration, out: Path) -> dict[str, Any]:
                 "measured_accuracy": point.accuracy,
                 "measured_standard_error": point.standard_error,
                 **({"exact_accuracy": point.exact} if found.settings.exact else {}),
+                **({} if point.clock_mhz is None else {"clock_mhz": point.clock_mhz}),
                 objective: point.totals[objective],
                 **({second: point.totals[second]} if second else {}),
                 **({"hardware": point.hardware} if point.hardware else {}),
@@ -67,12 +70,14 @@ def run_table(found: Exploration, out: Path) -> str:
         if point.accuracy is not None
     ]
     metric = found.dataset.metric_name
+    timed = any(point.clock_mhz is not None for _, _, point in rows)
     width = max([14, *(len(name) for _, name, _ in rows)])
     lines = [
         f"{found.workload.path.name} on {found.settings.technology}: {_size(found)}, "
         f"{len(found.found.front)} reported: {_statuses(found)}; "
         f"FP32 {metric} {with_error(found.reference, found.reference_error)}",
-        f"{'point':>{width}} {objective:>14} {'loss':>10} {'predicted':>9} {'measured':>14}",
+        f"{'point':>{width}} {objective:>14} {'loss':>10} {'predicted':>9} {'measured':>14}"
+        f"{' MHz'.rjust(8) if timed else ''}",
     ]
     for cost, name, point in sorted(rows, key=_row):
         digits = decimals(point.standard_error)
@@ -80,7 +85,7 @@ def run_table(found: Exploration, out: Path) -> str:
         measured = with_error(point.accuracy, point.standard_error)
         lines.append(
             f"{name:>{width}} {cost:>14.5g} {point.totals['loss']:>10.4g} {predicted:>9} "
-            f"{measured:>14}"
+            f"{measured:>14}{f'{point.clock_mhz:>8g}' if timed else ''}"
         )
     lines += _within_error_lines(
         found, [(name, point) for _, name, point in sorted(rows, key=_row)]
@@ -104,6 +109,7 @@ def run_table(found: Exploration, out: Path) -> str:
             f"ranking: Spearman of {len(found.ranking.table)} random allocations, predicted loss "
             f"with measured {', '.join(ranks) or 'values: all are equal'}"
         )
+    lines += clock_lines(found)
     lines += _sequential_lines(found)
     if fixed := fixed_formats(found.workload):
         lines.append(

@@ -1,21 +1,24 @@
 """The front of a run: of formats alone, or of formats and hardware together."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from macwright.dse.architecture.clocks import Clocked, ClockTooFastError, too_fast
 from macwright.dse.architecture.hardware import dataflow_table, temporal_problem
 from macwright.dse.cost_columns import FRAME, LATENCY
+from macwright.dse.search.found import Found
 from macwright.dse.search.joint import joint_points
 from macwright.dse.search.joint_problem import JointProblem
 from macwright.dse.search.options import cost_columns
+from macwright.dse.search.over_clocks import over_clocks
 from macwright.dse.search.points import Point
 from macwright.dse.search.selection import baseline_points, baselines, choose_points, spread_points
-from macwright.dse.settings import Settings, Temporal
+from macwright.dse.settings import Dataflow, Settings, Temporal
 from macwright.dse.solver import (
     OptionTable,
     Solution,
@@ -23,79 +26,39 @@ from macwright.dse.solver import (
     front,
     front_of_three,
 )
-from macwright.dse.solver.front import Front
 from macwright.dse.solver.model.pairs import PairTerm
 from macwright.dse.solver.reduce.merge_pairs import coupled_parts
 from macwright.dse.workload import Layer, Workload
 from macwright.hw.errors import RefusedInput
 
-__all__ = ["Found", "search"]
+__all__ = ["search"]
 
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """Points to report.
-
-    Attributes
-    ----------
-    front, uniforms : list of Point
-        Points of the front by rising cost, and baselines.
-    measured : set of str
-        Names of the points of the front to measure.
-    size : int
-        Points of the whole front, of which `front` is a selection.
-    columns : dict from str to str
-        Cost columns and their units.
-    solver : str
-        What found and proved the front.
-    confirmed : int
-        Points that OR-Tools proved again, on its own.
-    complete : bool
-        False if the time was too short for some point.
-    whole : Front or None
-        The whole front, where it was found.
-    sequential, beside : list of Point
-        Best choice of hardware after the formats, and the joint choice at the same cost.
-    """
-
-    front: list[Point]
-    uniforms: list[Point]
-    measured: set[str]
-    size: int
-    columns: dict[str, str]
-    solver: str
-    confirmed: int = 0
-    complete: bool = True
-    whole: Front | None = None
-    sequential: list[Point] = field(default_factory=list)
-    beside: list[Point] = field(default_factory=list)
 
 
 def search(
     workload: Workload,
     options: pd.DataFrame,
     units: Mapping[tuple[str, str], Any],
-    costs: pd.DataFrame,
+    clocked: Sequence[Clocked],
     settings: Settings,
     progress: Progress | None = None,
     *,
     pairs: Sequence[PairTerm] = (),
     node_nm: float | None = None,
 ) -> Found:
-    """Find the points of a run.
+    """Find the points of a run, at whatever clock is best for each.
 
     Parameters
     ----------
     workload : Workload
         The network.
     options : DataFrame
-        Of :func:`macwright.dse.search.options.option_table`.
+        Of :func:`macwright.dse.search.options.option_table`, at each clock.
     units : mapping
         Spec of the unit of each pair of formats.
-    costs : DataFrame
-        Cost rows of the units.
+    clocked : sequence of Clocked
+        Costs of the units at each clock.
     settings : Settings
         Objectives, limits, architecture.
     progress : callable, optional
@@ -108,18 +71,75 @@ def search(
     Raises
     ------
     ValueError
-        If an objective is unknown or nothing is within the limits.
+        If an objective is unknown, nothing is within the limits, or no clock is met.
     TimeoutError
         If the time passed before any point was found.
     """
+    found, limited = [], None
+    for at in clocked:
+        mine = options
+        if "clock_mhz" in options:
+            mine = options[options["clock_mhz"] == at.clock_mhz].drop(columns="clock_mhz")
+        try:
+            one = _search_at(
+                workload, mine, units, at, settings, progress, pairs=pairs, node_nm=node_nm
+            )
+        except ClockTooFastError:
+            continue
+        except RefusedInput as error:
+            # Limits that no choice keeps at this clock may be kept at another one.
+            if len(clocked) == 1:
+                raise
+            limited = error
+            continue
+        found.append((at, one))
+    if not found:
+        raise limited or too_fast(clocked, units)
+    return over_clocks(
+        found, settings, lambda points: {p.name for p in spread_points(points, settings)}
+    )
+
+
+def _search_at(
+    workload: Workload,
+    options: pd.DataFrame,
+    units: Mapping[tuple[str, str], Any],
+    at: Clocked,
+    settings: Settings,
+    progress: Progress | None,
+    *,
+    pairs: Sequence[PairTerm],
+    node_nm: float | None,
+) -> Found:
+    """Points at one clock.
+
+    Raises
+    ------
+    ClockTooFastError
+        If some layer has no unit that meets the clock.
+    """
+    costs = at.costs
+    if not len(costs):
+        raise ClockTooFastError(f"No unit meets {at.label}")
     deadline = float("inf")
     if settings.time_limit_s is not None:
         deadline = perf_counter() + settings.time_limit_s
     layers, same = workload.layers, baselines(workload, settings)
     if settings.architecture is not None:
-        return _joint(layers, options, units, costs, settings, same, deadline, progress, node_nm)
+        chip = replace(settings.architecture, clock_mhz=at.clock_mhz)
+        return _joint(
+            layers, options, units, costs, chip, settings, same, deadline, progress, node_nm
+        )
+    options = options[options["area_time"].notna()]
+    if set(options["layer"]) != {layer.name for layer in layers}:
+        raise ClockTooFastError(f"A layer has no unit for {at.label}")
+    same = {
+        name: formats
+        for name, formats in same.items()
+        if {*formats.items()} <= {*zip(options["layer"], options["option"], strict=True)}
+    }
     table = OptionTable.from_frame(options)
-    columns = cost_columns(options, costs)
+    columns = cost_columns(options, costs, timed=at.clock_mhz is not None)
     _check(columns, settings)
     uniforms = baseline_points(options, same, settings, pairs)
     if settings.second is not None:
@@ -145,11 +165,14 @@ def search(
         )
     sizes = {str(name): len(rows) for name, rows in options.groupby("layer")}
     few = coupled_parts(sizes, {(first, second) for first, _, second, _, _ in pairs}) is not None
+    limited = None if settings.types is None else ("unit", settings.types)
+    few = few and limited is None
     whole = front(
         table,
         cost=settings.objective,
         budgets=settings.budgets,
         points=None if few else settings.points,
+        types=limited,
         pairs=pairs,
         time_limit_s=settings.time_limit_s,
         progress=progress,
@@ -157,7 +180,7 @@ def search(
     kept, to_measure = choose_points(whole.costs, whole.objectives, uniforms, settings)
     reported = whole.at(kept)
     # With pairs CP-SAT takes its time for each point.
-    proved = [] if pairs else confirm(table, reported, len(kept))
+    proved = [] if pairs or limited else confirm(table, reported, len(kept))
     points = [_point(str(n), solution) for n, solution in enumerate(reported)]
     return Found(
         front=points,
@@ -177,6 +200,7 @@ def _joint(
     options: pd.DataFrame,
     units: Mapping[tuple[str, str], Any],
     costs: pd.DataFrame,
+    chip: Temporal | Dataflow,
     settings: Settings,
     same: Mapping[str, Mapping[str, str]],
     deadline: float,
@@ -184,17 +208,14 @@ def _joint(
     node_nm: float | None,
 ) -> Found:
     """Points of formats and hardware together."""
-    chip = settings.architecture
     unit = str(costs["area_unit"].iloc[0])
     area = "luts" if unit == "luts" else "area"
     if isinstance(chip, Temporal):
         table, arrays = temporal_problem(layers, options, units, costs, chip, node_nm)
         problem = JointProblem(table=table, arrays=arrays, types=chip.types, area=area)
-    elif chip is not None:
+    else:
         table = dataflow_table(layers, options, units, costs, chip)
         problem = JointProblem(table=table, area=area)
-    else:
-        raise RefusedInput("Architecture must be given for a joint choice, not None")
     known = {
         **{area: unit, "dsps": "DSP blocks", "energy_uj": "uJ, one sample"},
         **{LATENCY: "ms, one sample", FRAME: "ms between two samples"},

@@ -1,6 +1,6 @@
 """Options of each layer: format pairs, the unit of each, and what they cost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -122,12 +122,15 @@ def needed_units(
     return units
 
 
-def cost_columns(options: pd.DataFrame, costs: pd.DataFrame) -> dict[str, str]:
-    """Cost columns of a table of options, and their units."""
+def cost_columns(
+    options: pd.DataFrame, costs: pd.DataFrame, *, timed: bool = False
+) -> dict[str, str]:
+    """Cost columns of a table of options, and their units; `timed` says that there is a clock."""
     areas = costs["area_unit"].unique()
     unit = areas[0] if len(areas) == 1 else "area unit of the technology"
     columns = {name: text for name, text in COSTS.items() if name in options}
-    return columns | {"area_time": f"{unit} x mega-cycles"}
+    time = "ms" if timed else "mega-cycles"
+    return columns | {"area_time": f"{unit} x {time}"}
 
 
 def option_table(
@@ -140,6 +143,8 @@ def option_table(
     costs: pd.DataFrame,
     factors: Mapping[str, float] | None = None,
     fixed: Fixed = _NONE,
+    clock_mhz: float | None = None,
+    refused: Container[str] = (),
 ) -> pd.DataFrame:
     """One row for each layer and format pair.
 
@@ -160,12 +165,16 @@ def option_table(
         them.
     fixed : mapping
         Of the workload: formats that the model prescribes, the only ones of their tensors.
+    clock_mhz : float or None
+        Clock that `costs` hold at; None for costs that know no clock.
+    refused : container of str
+        Units that do not meet it: their rows have no `area_time`.
 
     Returns
     -------
     DataFrame
-        Columns ``layer, option, weight, activation, unit, loss`` and those of :data:`COSTS`,
-        `energy_uj` only if all units have one.
+        Columns ``layer, option, weight, activation, unit, loss``, with a clock `clock_mhz`, and
+        those of :data:`COSTS`, `energy_uj` only if all units have one.
 
     Raises
     ------
@@ -180,12 +189,16 @@ def option_table(
     per_mac = dict(zip(costs["unit"], costs["area"] / costs["macs_per_cycle"], strict=True))
     energy = dict(zip(costs["unit"], costs["energy_fj_per_mac"], strict=True))
     bits = {name: parse_format(name).bits_per_value for pair in units for name in pair}
+    # Cycles in a time unit: millions, or those of a millisecond.
+    scale = 1e6 if clock_mhz is None else clock_mhz * 1e3
     rows = []
     for layer in layers:
         for weight, act in product(*layer_formats(layer, weights, activations, fixed)):
             unit = units[weight, act].name
             area = per_mac.get(unit)
-            if area is None or not area > 0:
+            if unit in refused:
+                area = None
+            elif area is None or not area > 0:
                 raise RefusedInput(f"Cost table must have an area for unit {unit!r}, not {area}")
             rows.append(
                 {
@@ -196,12 +209,14 @@ def option_table(
                     "unit": unit,
                     "loss": lost[layer.name, "weight", weight]
                     + lost[layer.name, "activation", act],
-                    "area_time": layer.macs * area / 1e6,
+                    **({} if clock_mhz is None else {"clock_mhz": clock_mhz}),
+                    "area_time": None if area is None else layer.macs * area / scale,
                     "bops": layer.macs * bits[weight] * bits[act],
                     "weight_bytes": layer.weights * bits[weight] / 8,
-                    "energy_uj": layer.macs * energy[unit] * 1e-9,
+                    "energy_uj": layer.macs * energy.get(unit, np.nan) * 1e-9,
                 }
             )
-    frame = pd.DataFrame(rows)
-    lacking = np.isnan(np.asarray(frame["energy_uj"], np.float64)).any()
+    frame = pd.DataFrame(rows).astype({"area_time": "float64"})
+    usable = frame["area_time"].notna()
+    lacking = frame.loc[usable, "energy_uj"].isna().any()
     return frame.drop(columns="energy_uj") if lacking else frame

@@ -11,7 +11,7 @@ from macwright.costmodel.characterize.executors import dask_client
 from macwright.dse.accuracy.evaluate import Evaluation, evaluate
 from macwright.dse.accuracy.prediction import FEWEST_POINTS
 from macwright.dse.data.recipe import Dataset
-from macwright.dse.search.front import Found
+from macwright.dse.search.found import Found
 from macwright.dse.search.knee import knee_index
 from macwright.dse.search.options import split_pairs
 from macwright.dse.search.points import Point

@@ -15,7 +15,7 @@ from macwright.dse.quantizer.layer import plan_layer
 from macwright.dse.quantizer.options import QuantOptions
 from macwright.dse.quantizer.partial_run import Stepper
 from macwright.dse.quantizer.quantise import prepare
-from macwright.dse.search.front import Found
+from macwright.dse.search.found import Found
 from macwright.dse.search.options import split_pairs
 from macwright.dse.search.points import Point
 from macwright.dse.settings import Settings

@@ -6,7 +6,13 @@ from typing import Any
 from macwright.dse.cli.arguments.limits import parse_limit
 from macwright.hw.errors import RefusedInput
 
-__all__ = ["add_architecture_arguments", "architecture", "budgets", "objectives"]
+__all__ = [
+    "add_architecture_arguments",
+    "architecture",
+    "budgets",
+    "clock_settings",
+    "objectives",
+]
 
 
 def add_architecture_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +24,11 @@ def add_architecture_arguments(parser: argparse.ArgumentParser) -> None:
         "for each",
     )
     parser.add_argument(
-        "--types", type=int, metavar="K", help="temporal: unit types on chip at most (default: 2)"
+        "--types",
+        type=int,
+        metavar="K",
+        help="unit types at most: on the array (temporal, default: 2), or of an allocation without "
+        "an architecture (default: any)",
     )
     for side in ("rows", "columns"):
         parser.add_argument(
@@ -41,7 +51,17 @@ def add_architecture_arguments(parser: argparse.ArgumentParser) -> None:
         "--dsp", action="store_true", help="units use the hard multipliers of an FPGA"
     )
     parser.add_argument(
-        "--clock-mhz", type=float, metavar="F", help="of the architecture (default: 200)"
+        "--clock-mhz",
+        metavar="F,F,...",
+        help="clocks to choose from: each unit counts at its cheapest point that meets the clock "
+        "(default: 100,200,500,1000 for cells, 25,50,100,200 for ecp5 and ice40; where units have "
+        "no periods, as in gates and xc7, times are counted at an assumed 200)",
+    )
+    parser.add_argument(
+        "--clock-margin",
+        type=float,
+        metavar="SHARE",
+        help="of its period that a unit must have left (default: 0.05)",
     )
 
 
@@ -60,22 +80,35 @@ def architecture(args: argparse.Namespace) -> Any:
             except ValueError:
                 flag = f"--{option.replace('_', '-')}"
                 raise RefusedInput(f"Option {flag} must be N,N,..., not {text!r}") from None
-    if args.types is not None:
+    if args.types is not None and args.architecture is not None:
         given["types"] = args.types
     if args.switched is not None:
         given["switched"] = () if args.switched == ["none"] else tuple(args.switched)
     if given and args.architecture != "temporal":
         raise RefusedInput(
-            "Options --types, --array-rows, --array-columns, --buffers-kib and --switched must "
-            "come with --architecture temporal"
+            "Options --array-rows, --array-columns, --buffers-kib and --switched must come with "
+            "--architecture temporal, and --types not with dataflow"
         )
-    if args.clock_mhz is not None:
-        if args.architecture is None:
-            raise RefusedInput("Option --clock-mhz must come with --architecture")
-        given["clock_mhz"] = args.clock_mhz
     if args.architecture is None:
         return None
     return Temporal(**given) if args.architecture == "temporal" else Dataflow(**given)
+
+
+def clock_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Settings of the clock, checked before anything takes long."""
+    found: dict[str, Any] = {}
+    if args.types is not None and args.architecture is None:
+        found["types"] = args.types
+    if args.clock_mhz is not None:
+        try:
+            found["clocks_mhz"] = tuple(float(part) for part in args.clock_mhz.split(","))
+        except ValueError:
+            raise RefusedInput(
+                f"Option --clock-mhz must be F,F,..., not {args.clock_mhz!r}"
+            ) from None
+    if args.clock_margin is not None:
+        found["margin"] = args.clock_margin
+    return found
 
 
 def objectives(args: argparse.Namespace) -> dict[str, str]:

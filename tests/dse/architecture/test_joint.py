@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from helpers.tiny import write_tiny_model
 
 from macwright.costmodel.system.memory import sram
 from macwright.costmodel.tables.default_units import mac_spec, switched_unit
+from macwright.dse.architecture.clocks import ClockTooFastError
 from macwright.dse.architecture.hardware import temporal_problem
 from macwright.dse.architecture.mapping import placements, runs_on
 from macwright.dse.cli import main as cli
@@ -304,9 +306,9 @@ def test_energy_and_area_count_buffers_and_memory_outside(kib):
         outside += acts + results
     expected = layer.macs * 100e-9 + (inside + 8 * outside) * 1e-6
     assert array.columns["energy_uj"][0] == pytest.approx(expected)
-    slow = Temporal(rows=(16,), columns=(8,), clock_mhz=1100)
-    with pytest.raises(ValueError, match="must suit one unit or more, not 1100 MHz"):
-        temporal_problem(layers, options, units, costs, slow, 45.0)
+    none = costs.iloc[:0]
+    with pytest.raises(ClockTooFastError, match="No unit meets 1100 MHz"):
+        temporal_problem(layers, options, units, none, replace(chip, clock_mhz=1100), 45.0)
 
 
 @pytest.mark.parametrize(("terms", "fits"), [(126, True), (127, False)])
@@ -340,7 +342,8 @@ def test_runs_on(pair, unit, expected):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--types", "2"], "must come with --architecture temporal"),
+        (["--architecture", "dataflow", "--types", "2"], "and --types not with dataflow"),
+        (["--types", "0"], "Number of unit types must be a whole number of at least 1, not 0"),
         (["--switched", "none"], "and --switched must come with --architecture temporal"),
         (
             ["--architecture", "temporal", "--switched", "int_mac"],
@@ -350,7 +353,9 @@ def test_runs_on(pair, unit, expected):
             ["--architecture", "temporal", "--switched", "serial_mac step=3"],
             "serial_mac step must be 1 or 2, not 3",
         ),
-        (["--clock-mhz", "100"], "Option --clock-mhz must come with --architecture"),
+        (["--clock-mhz", "100"], "Clock must come with a technology whose units have periods"),
+        (["--clock-mhz", "fast"], "Option --clock-mhz must be F,F,..., not 'fast'"),
+        (["--clock-margin", "1"], "Margin of the period must be from 0 to below 1, not 1.0"),
         (["--architecture", "temporal", "--types", "0"], "Number of unit types must be a whole"),
         (["--architecture", "temporal", "--array-rows", "4,x"], "--array-rows must be N,N,..."),
         (["--architecture", "temporal", "--array-rows", "0"], "Rows of the array must be a whole"),

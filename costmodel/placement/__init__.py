@@ -1,0 +1,1 @@
+"""Placement: nextpnr for FPGAs."""

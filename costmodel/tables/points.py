@@ -1,0 +1,181 @@
+"""Shipped points of units, and the look-up that trusts them: the curves that a search reads."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import pandas as pd
+
+from macwright.costmodel.characterize.points import (
+    POINT_COLUMNS,
+    characterize_points,
+    point_frame,
+)
+from macwright.costmodel.characterize.structures import structures
+from macwright.costmodel.characterize.unit import unit_hashes
+from macwright.costmodel.placement.nextpnr import PLACERS, find_placer
+from macwright.costmodel.tables.default_units import SWITCHED, default_units, switched_unit
+from macwright.costmodel.tables.lookup import format_csv, parse_csv, stamp
+from macwright.costmodel.technology.technology import Technology
+from macwright.hw.errors import RefusedInput
+from macwright.hw.verilog import generator_sha256
+
+__all__ = [
+    "POINTED",
+    "current_points",
+    "format_points",
+    "load_points",
+    "pointed_units",
+    "points",
+    "shipped_points",
+]
+
+#: Technologies whose units have periods, and so points.
+POINTED = ("ecp5", "ice40", "nangate45", "sky130hd", "asap7", "ihp130")
+_COLUMNS = {name: kind for name, kind in POINT_COLUMNS.items() if name != "source"}
+_SHARED = ("flow", "tool_versions")
+
+Progress = Callable[[str, int, int], None]
+
+
+def load_points(technology: str) -> pd.DataFrame:
+    """Points that ship with the package; no rows where none ship.
+
+    Parameters
+    ----------
+    technology : str
+        Such as ``"ecp5"``.
+
+    Returns
+    -------
+    DataFrame
+        Columns of :data:`macwright.costmodel.characterize.points.POINT_COLUMNS`, `source` being
+        "shipped".
+    """
+    return _shipped(technology).copy()
+
+
+@cache
+def _shipped(technology: str) -> pd.DataFrame:
+    path = files("macwright.costmodel.tables").joinpath(f"{technology}_points.csv")
+    if not path.is_file():
+        return point_frame([])
+    try:
+        rows = parse_csv(path.read_text(encoding="utf-8"), _COLUMNS, _SHARED)
+    except ValueError as error:
+        raise RefusedInput(f"Table {technology}_points.csv must be intact: {error}") from None
+    return rows.fillna({"point": ""}).assign(source="shipped")
+
+
+def format_points(rows: pd.DataFrame) -> str:
+    """Text of a table of points, the same for the same points."""
+    return format_csv(rows.sort_values(["unit", "area", "point"]), tuple(_COLUMNS), _SHARED)
+
+
+def pointed_units(technology: str) -> list[Any]:
+    """Units whose points ship: those of the default search, and the units with several modes.
+
+    Where there are energies, these come in each of their modes.
+    """
+    switched = [switched_unit(text).operating_modes() for text in SWITCHED]
+    units: list[Any] = [*default_units(technology), *(modes[0].spec for modes in switched)]
+    if technology not in PLACERS:
+        units += [mode for modes in switched for mode in modes[1:]]
+    return list(dict.fromkeys(units))
+
+
+def points(
+    specs: Sequence[Any],
+    technology: Technology,
+    *,
+    dsp: bool = False,
+    jobs: int | None = None,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Points of units: from the shipped table where they are current, else made.
+
+    A unit has none where the technology has no periods, where nothing can be mapped and no points
+    ship, or where the placer is not installed.
+
+    Parameters
+    ----------
+    specs, technology, dsp, jobs, executor, progress
+        As for `macwright.costmodel.characterize.points.characterize_points`.
+
+    Returns
+    -------
+    DataFrame
+        Columns of :data:`macwright.costmodel.characterize.points.POINT_COLUMNS`.
+    """
+    known = current_points(specs, technology, dsp=dsp)
+    lacking = [spec for spec in specs if spec.row not in known]
+    able = technology.mappable and (
+        technology.energy is not None or find_placer(technology.name) is not None
+    )
+    rows = [row for found in known.values() for row in found]
+    if lacking and able:
+        made = characterize_points(
+            lacking, technology, dsp=dsp, jobs=jobs, executor=executor, progress=progress
+        )
+        rows += made.to_dict("records")
+    return point_frame(rows)
+
+
+def current_points(
+    specs: Sequence[Any], technology: Technology, *, dsp: bool = False
+) -> dict[str, list[dict[str, Any]]]:
+    """Shipped points by unit, of the units whose points are current.
+
+    They are if the flow is that of today (of a technology that is not mappable, any) and each
+    point's module gives the Verilog that it was made from.
+    """
+    begin = technology.flow(dsp=dsp) and technology.describe(dsp=dsp, ending="").split(";")[0]
+    table: dict[str, list[dict[str, Any]]] = {}
+    wanted = {spec.row: getattr(spec, "spec", spec) for spec in specs}
+    for row in _shipped(technology.name).to_dict("records"):
+        if row["unit"] in wanted and row["flow"].startswith(begin or ""):
+            table.setdefault(row["unit"], []).append(row)
+    if stamp(technology.name) == generator_sha256():
+        return table
+    return {
+        unit: rows
+        for unit, rows in table.items()
+        if _is_current(rows, wanted[unit], technology.name)
+    }
+
+
+def _is_current(rows: Sequence[dict[str, Any]], spec: Any, technology: str) -> bool:
+    """Whether each point was made from the Verilog that its structure of the unit gives now."""
+    family = {each.name: each for each in structures(spec, technology).values()}
+    hashes = {name: unit_hashes(family[name]) for name in {r["module"] for r in rows} & set(family)}
+    return all(
+        row["module"] in hashes
+        and (row["rtlil_sha256"], row["verilog_sha256"]) == hashes[row["module"]]
+        for row in rows
+    )
+
+
+def shipped_points(
+    technology: Technology,
+    *,
+    specs: Sequence[Any] | None = None,
+    jobs: int | None = None,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> tuple[pd.DataFrame, int]:
+    """Table of points to ship: those that are current stay, the others are made.
+
+    Returns
+    -------
+    points : DataFrame
+    made : int
+        Units whose points are new.
+    """
+    specs = pointed_units(technology.name) if specs is None else specs
+    known = current_points(specs, technology)
+    lacking = [spec for spec in specs if spec.row not in known]
+    rows = points(specs, technology, jobs=jobs, executor=executor, progress=progress)
+    return rows, len({spec.row for spec in lacking} & set(rows["unit"]))

@@ -1,0 +1,47 @@
+"""What machine a point of a front stands for, and what it would cost as another one."""
+
+from typing import Any
+
+from macwright.dse.explore import Exploration
+from macwright.dse.search.points import Point
+
+__all__ = ["machine_columns", "machine_text"]
+
+
+def machine_columns(found: Exploration, point: Point) -> dict[str, Any]:
+    """Number of unit types of a point and, without an architecture, its cost on one shared array.
+
+    `area_time` is that of a machine with an engine for each layer. A shared array has one of each
+    unit type in every processing element, so that each product occupies all of them:
+    ``shared_area_time`` = sum over layers of MACs / (products a cycle x clock) x (sum of the areas
+    of the unit types).
+    """
+    if point.units:
+        return {"unit_types": len(set(point.units.values()))}
+    unit_of = dict(zip(found.options["option"], found.options["unit"], strict=True))
+    at = next(at for at in found.clocked if at.clock_mhz == point.clock_mhz)
+    rows = at.costs.set_index("unit")
+    used = {layer: unit_of[pair] for layer, pair in point.pairs.items()}
+    types = sorted(set(used.values()))
+    area = float(rows.loc[types, "area"].sum())
+    scale = 1e6 if at.clock_mhz is None else at.clock_mhz * 1e3
+    cycles = sum(
+        layer.macs / float(rows.loc[used[layer.name], "macs_per_cycle"])
+        for layer in found.workload.layers
+    )
+    return {"unit_types": len(types), "shared_area_time": cycles / scale * area}
+
+
+def machine_text(architecture: str | None) -> str:
+    """The machine that costs stand for, as a sentence."""
+    if architecture == "temporal":
+        return (
+            "Costs are those of one array of processing elements that computes all layers one "
+            "after the other."
+        )
+    if architecture == "dataflow":
+        return "Costs are those of a machine with an engine for each layer, all at work at once."
+    return (
+        "Costs are those of a machine with an engine for each layer, made of the unit for its "
+        "formats alone."
+    )

@@ -1,0 +1,136 @@
+"""Points of several clocks as one front: the clock is part of the choice."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from macwright.dse.architecture.clocks import Clocked
+from macwright.dse.search.found import Found
+from macwright.dse.search.points import Point
+from macwright.dse.settings import Settings
+from macwright.dse.solver.front3 import undominated_rows
+
+__all__ = ["over_clocks"]
+
+
+def over_clocks(
+    found: Sequence[tuple[Clocked, Found]],
+    settings: Settings,
+    to_measure: Callable[[Sequence[Point]], set[str]],
+) -> Found:
+    """What is found at each clock, as one.
+
+    A point stays if no point of any clock, reported or not, has less loss at no more cost; where
+    clocks tie the lower one stays. Each baseline counts at the clock where it costs least.
+
+    Parameters
+    ----------
+    found : sequence of (Clocked, Found)
+        By rising clock.
+    settings : Settings
+        Objectives.
+    to_measure : callable
+        Names of the points to measure, given those of the front.
+    """
+    names = ["loss", settings.objective]
+    names += [settings.second] if settings.second is not None else []
+    marked = [(at, _marked(at, one)) for at, one in found]
+    if len(marked) == 1:
+        return marked[0][1]
+    best = _pareto(np.concatenate([_rivals(one, names) for _, one in marked]))
+    points: list[Point] = []
+    for _, one in marked:
+        for point in one.front:
+            values = np.array([point.totals[name] for name in names])
+            known = [[other.totals[name] for name in names] for other in points]
+            if not _beaten(best, values) and not any(np.allclose(values, k, 1e-9) for k in known):
+                points.append(point)
+    points.sort(key=lambda p: (p.totals[settings.objective], p.totals["loss"]))
+    measured = {(at.clock_mhz, name) for at, one in marked for name in one.measured}
+    numbered = [replace(point, name=str(n)) for n, point in enumerate(points)]
+    kept = {
+        after.name
+        for after, point in zip(numbered, points, strict=True)
+        if (point.clock_mhz, point.name) in measured
+    }
+    first = marked[0][1]
+    sequential, beside = _sequential(marked, numbered, settings.objective)
+    return replace(
+        first,
+        front=numbered,
+        uniforms=_cheapest([p for _, one in marked for p in one.uniforms], settings.objective),
+        measured=kept | to_measure(numbered),
+        size=len(best) if all(one.whole is not None for _, one in marked) else len(numbered),
+        confirmed=min(sum(one.confirmed for _, one in marked), len(numbered)),
+        complete=all(one.complete for _, one in marked),
+        wholes=[(at.clock_mhz, one.whole) for at, one in marked if one.whole is not None],
+        sequential=sequential,
+        beside=beside,
+    )
+
+
+def _marked(at: Clocked, found: Found) -> Found:
+    """The same with the clock in each point."""
+
+    def mark(points: Sequence[Point]) -> list[Point]:
+        return [replace(point, clock_mhz=at.clock_mhz) for point in points]
+
+    return replace(
+        found,
+        front=mark(found.front),
+        uniforms=mark(found.uniforms),
+        sequential=mark(found.sequential),
+        beside=mark(found.beside),
+        wholes=[] if found.whole is None else [(at.clock_mhz, found.whole)],
+    )
+
+
+def _rivals(found: Found, names: Sequence[str]) -> np.ndarray:
+    """Totals of all points that are known, shape (n_points, n_names)."""
+    rows = [[point.totals[name] for name in names] for point in found.front]
+    totals = np.array(rows, np.float64).reshape(-1, len(names))
+    if found.whole is None:
+        return totals
+    return np.concatenate([totals, np.column_stack([found.whole.objectives, found.whole.costs])])
+
+
+def _pareto(totals: np.ndarray) -> np.ndarray:
+    """Rows that no other is at most as large as in all columns, without repetitions."""
+    if totals.shape[1] > 2:
+        return totals[undominated_rows(totals)]
+    ordered = totals[np.lexsort((totals[:, 1], totals[:, 0]))]
+    least = np.minimum.accumulate(np.concatenate([[np.inf], ordered[:-1, 1]]))
+    return ordered[ordered[:, 1] < least]
+
+
+def _beaten(best: np.ndarray, values: np.ndarray) -> bool:
+    """Whether some total is as good everywhere and better somewhere, beyond rounding."""
+    as_good = (best <= values * (1 + 1e-9)).all(axis=1)
+    better = (best < values * (1 - 1e-6)).any(axis=1)
+    return bool((as_good & better).any())
+
+
+def _cheapest(points: Sequence[Point], objective: str) -> list[Point]:
+    best: dict[str, Point] = {}
+    for point in points:
+        if point.name not in best or point.totals[objective] < best[point.name].totals[objective]:
+            best[point.name] = point
+    return sorted(best.values(), key=lambda point: (point.totals[objective], point.name))
+
+
+def _sequential(
+    marked: Sequence[tuple[Clocked, Found]], front: Sequence[Point], cost: str
+) -> tuple[list[Point], list[Point]]:
+    """Best sequential points of all clocks, and for each the joint one within its cost."""
+    every = [point for _, one in marked for point in one.sequential]
+    if not every:
+        return [], []
+    totals = np.array([[p.totals["loss"], p.totals[cost]] for p in every])
+    best = sorted((every[i] for i in undominated_rows(totals)), key=lambda p: p.totals[cost])
+    pairs = []
+    for point in best:
+        inside = [p for p in front if p.totals[cost] <= point.totals[cost] * (1 + 1e-12)]
+        if inside:
+            pairs.append((point, min(inside, key=lambda p: p.totals["loss"])))
+    return [s for s, _ in pairs], [b for _, b in pairs]
