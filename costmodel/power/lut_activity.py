@@ -1,6 +1,6 @@
 """Relative activity of units on FPGAs: an index to rank units by, not an energy.
 
-No vendor publishes the energy of a look-up table's transition, and no open measurement does. What
+No vendor publishes the energy of a LUT's transition, and no open measurement does. What
 moves is known: the index of a unit is the number of nets that change in a cycle, each weighted
 by 1 + the pins that it drives, for each MAC. Settled values are compared, glitches are not seen.
 """
@@ -28,7 +28,7 @@ def activity_index(
     Parameters
     ----------
     netlist : mapping
-        Parsed JSON of the netlist, mapped to look-up tables.
+        Parsed JSON of the netlist, mapped to LUTs.
     spec : unit spec
         As for `macwright.costmodel.power.unit.unit_streams`.
     operands : str or LayerOperands
@@ -55,7 +55,7 @@ def activity_index(
 
 
 def lut_netlist(netlist: Mapping[str, Any], top: str) -> Netlist:
-    """Take a netlist of look-up tables from what Yosys' `write_json` wrote.
+    """Take a netlist of LUTs from what Yosys' `write_json` wrote.
 
     Parameters
     ----------
@@ -82,4 +82,4 @@ def lut_netlist(netlist: Mapping[str, Any], top: str) -> Netlist:
             cells[name] = cell
             instances.append((name, name, nets))
     ports = {n: (p["direction"], p["bits"]) for n, p in module["ports"].items()}
-    return build_netlist(Library.of("look-up tables", cells), ports, instances, {})
+    return build_netlist(Library.of("LUTs", cells), ports, instances, {})

@@ -51,7 +51,7 @@ _GATES = TechnologyRecord(
     benched=True,
 )
 
-# Wide look-up tables are off (-nowidelut): on ECP5 they make arithmetic 60 % larger.
+# Wide LUTs are off (-nowidelut): on ECP5 they make arithmetic 60 % larger.
 _ECP5 = TechnologyRecord(
     name="ecp5",
     kind="fpga",

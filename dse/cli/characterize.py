@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EXAMPLE", "HELP", "add_arguments", "run"]
 
-HELP = "Cost rows of units: area, look-up tables, flip-flops, logic depth, delay, energy."
+HELP = "Cost rows of units: area, LUTs, flip-flops, logic depth, delay, energy."
 EXAMPLE = "macwright characterize int_mac --weight int4 --activation int8 --technology ecp5"
 
 _SHOWN = (
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--stimulus",
         metavar="NAME",
-        help="operands that energy (cell libraries) or the activity index (look-up tables) is "
+        help="operands that energy (cell libraries) or the activity index (LUTs) is "
         "measured with: uniform, gauss (the default), relu_gauss, laplace, sparse, "
         "weight_stationary or output_stationary",
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from html import escape
 
 from macwright.dse.report.axis import Axis, Labels, human, text_width
-from macwright.dse.report.data import Point, Run, Uniform
+from macwright.dse.report.data import ReportedPoint, Run, Uniform
 from macwright.dse.report.words import (
     cost_label,
     is_loss,
@@ -126,7 +126,7 @@ def _panel(run: Run, column: str, name: str, box: _Box, *, interactive: bool) ->
         if column in u.costs and (u.loss if name == "loss" else u.accuracy) is not None
     ]
 
-    def value(item: Point | Uniform) -> float:
+    def value(item: ReportedPoint | Uniform) -> float:
         return getattr(item, name)
 
     costs = [item.costs[column] for item in (*run.points, *uniforms)]

@@ -10,7 +10,7 @@ from typing import Any
 from macwright.dse.run.allocation import read_allocation
 from macwright.hw.errors import RefusedInput
 
-__all__ = ["Choice", "Point", "Run", "Uniform", "load_run"]
+__all__ = ["Choice", "ReportedPoint", "Run", "Uniform", "load_run"]
 
 #: Columns of front.csv that are no cost.
 _PLAIN = (
@@ -51,7 +51,7 @@ class Choice:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Point:
+class ReportedPoint:
     """One row of front.csv with its allocation, layers in network order.
 
     `predicted`, `accuracy` and `exact` are in the run's metric: predicted from the loss, measured
@@ -106,7 +106,7 @@ class Run:
     columns: tuple[str, ...]
     layers: tuple[dict[str, str], ...]
     units: tuple[dict[str, str], ...]
-    points: tuple[Point, ...]
+    points: tuple[ReportedPoint, ...]
     uniforms: tuple[Uniform, ...] = field(default=())
     sequential: tuple[dict[str, str], ...] = field(default=())
     whole: int = 0
@@ -218,12 +218,14 @@ def _is_cost(rows: list[dict[str, str]], name: str) -> bool:
         return False
 
 
-def _point(run_dir: Path, row: dict[str, str], columns: tuple[str, ...], names: list[str]) -> Point:
+def _point(
+    run_dir: Path, row: dict[str, str], columns: tuple[str, ...], names: list[str]
+) -> ReportedPoint:
     where = f"front.csv, point {row['point']}"
     number = _number(row["point"], "front.csv, point,")
     choices, array = _choices(run_dir, row["allocation"], names)
     types = _optional(row, "unit_types", where)
-    return Point(
+    return ReportedPoint(
         number=int(number),
         status=row["status"],
         gap=_optional(row, "gap", where),

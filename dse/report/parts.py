@@ -7,7 +7,7 @@ from typing import Any
 
 from macwright.dse.accuracy.standard_error import decimals, with_error
 from macwright.dse.report.axis import human
-from macwright.dse.report.data import Point, Run, Uniform
+from macwright.dse.report.data import ReportedPoint, Run, Uniform
 from macwright.dse.report.words import (
     cost_label,
     is_loss,
@@ -82,11 +82,11 @@ def _passed(row: dict[str, str]) -> bool:
     return "pass" in text and "fail" not in text
 
 
-def _button(point: Point) -> str:
+def _button(point: ReportedPoint) -> str:
     return f'<button type="button" data-select="{point.number}">Point {point.number}</button>'
 
 
-def _point_note(run: Run, point: Point) -> str:
+def _point_note(run: Run, point: ReportedPoint) -> str:
     cost = (
         f"{human(point.costs[run.objective])} {escape(cost_label(run, run.objective, unit=False))}"
     )
@@ -103,7 +103,7 @@ def _near_tile(run: Run, base: float) -> list[tuple[str, str, str]]:
         good = [i for i in good if run.objective in i.costs]
         return min(good, key=lambda item: item.costs[run.objective], default=None)
 
-    point: Point | None = cheapest(run.points)
+    point: ReportedPoint | None = cheapest(run.points)
     uniform: Uniform | None = cheapest(run.uniforms)
     if point is None:
         return []
@@ -188,11 +188,11 @@ def _float(text: str | None) -> float | None:
     return float(text) if text else None
 
 
-def _measured(point: Point | Uniform) -> str:
+def _measured(point: ReportedPoint | Uniform) -> str:
     return "" if point.accuracy is None else with_error(point.accuracy, point.standard_error)
 
 
-def _predicted(point: Point | Uniform) -> str:
+def _predicted(point: ReportedPoint | Uniform) -> str:
     if point.predicted is None:
         return ""
     return f"{point.predicted:.{decimals(point.standard_error)}f}"

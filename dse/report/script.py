@@ -6,7 +6,7 @@ from typing import Any
 
 from macwright.dse.accuracy.standard_error import with_error
 from macwright.dse.report.axis import human
-from macwright.dse.report.data import Choice, Point, Run
+from macwright.dse.report.data import Choice, ReportedPoint, Run
 from macwright.dse.report.words import cost_label, knee, metric_label, status_text
 from macwright.hw.formats import parse_format
 
@@ -37,7 +37,7 @@ def _layer(row: dict[str, str]) -> dict[str, str]:
     return {"name": row["layer"], "op": row["op"], "shape": shape + many, "macs": human(macs)}
 
 
-def _point(run: Run, point: Point, is_knee: bool) -> dict[str, Any]:
+def _point(run: Run, point: ReportedPoint, is_knee: bool) -> dict[str, Any]:
     badges = [["good" if point.status == "optimal" else "warn", status_text(point)]]
     if is_knee:
         badges.append(["knee-badge", "knee of the front"])
@@ -91,7 +91,7 @@ def _kind(name: str) -> str:
     return "float" if re.match(r"e\d|fp\d|bf\d", name) else "other"
 
 
-def _shares(run: Run, point: Point) -> dict[str, list[float]]:
+def _shares(run: Run, point: ReportedPoint) -> dict[str, list[float]]:
     """Return each layer's part of the costs that add up over layers, by column."""
     rows = [
         row

@@ -2,7 +2,7 @@
 
 from macwright.dse.accuracy.standard_error import with_error
 from macwright.dse.report.axis import human
-from macwright.dse.report.data import Point, Run, Uniform
+from macwright.dse.report.data import ReportedPoint, Run, Uniform
 from macwright.dse.search.knee import knee_index
 
 __all__ = [
@@ -60,7 +60,7 @@ def is_loss(run: Run) -> bool:
     return any(word in metric for word in ("perplexity", "error", "loss", "mse"))
 
 
-def knee(points: tuple[Point, ...], column: str) -> Point | None:
+def knee(points: tuple[ReportedPoint, ...], column: str) -> ReportedPoint | None:
     """Return the point farthest below the line between the front's ends, both axes logarithmic.
 
     None with fewer than three points, or where no point is below the line.
@@ -72,7 +72,7 @@ def knee(points: tuple[Point, ...], column: str) -> Point | None:
     return None if index is None else ordered[index]
 
 
-def point_title(run: Run, point: Point, column: str) -> str:
+def point_title(run: Run, point: ReportedPoint, column: str) -> str:
     """Return one point in words."""
     said = [f"Point {point.number}", f"{cost_label(run, column)}: {human(point.costs[column])}"]
     said.append(f"predicted loss: {human(point.loss)}")
@@ -88,7 +88,7 @@ def point_title(run: Run, point: Point, column: str) -> str:
     return "; ".join(said)
 
 
-def status_text(point: Point) -> str:
+def status_text(point: ReportedPoint) -> str:
     """Return what was proved about a point."""
     if point.status == "optimal":
         return "proved optimal"

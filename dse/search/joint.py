@@ -9,7 +9,7 @@ import numpy as np
 from macwright.dse.search.joint_problem import JointProblem
 from macwright.dse.search.points import Point
 from macwright.dse.solver import Budget, Infeasible, OptionTable, Solution, front
-from macwright.dse.solver.front3 import undominated_rows
+from macwright.dse.solver.front3 import non_dominated_rows
 from macwright.dse.solver.joint.sequential import restricted_table
 from macwright.hw.errors import RefusedInput
 
@@ -91,7 +91,7 @@ def joint_points(
             found += inner.points(np.geomspace(*inner.ends(), side)[::-1].tolist())
             search.complete &= inner.complete
     names = ("loss", cost) if second is None else ("loss", cost, second)
-    kept = _undominated(found, names)
+    kept = _non_dominated(found, names)
     kept.sort(key=lambda point: (point.totals[cost], point.totals["loss"]))
     kept = [replace(point, name=str(number)) for number, point in enumerate(kept)]
     tops = [_at(kept, cost, point.totals[cost]) for point in sequential]
@@ -110,9 +110,9 @@ def _at(points: Sequence[Point], cost: str, limit: float) -> Point | None:
     return min(inside, key=lambda p: p.totals["loss"], default=None)
 
 
-def _undominated(points: Sequence[Point], names: Sequence[str]) -> list[Point]:
+def _non_dominated(points: Sequence[Point], names: Sequence[str]) -> list[Point]:
     totals = np.array([[p.totals[name] for name in names] for p in points]).reshape(-1, len(names))
-    return [points[index] for index in undominated_rows(totals)]
+    return [points[index] for index in non_dominated_rows(totals)]
 
 
 class _Search:
@@ -141,10 +141,10 @@ class _Search:
         if cheap is None:
             self.problem.refuse(self.budgets)
             raise RefusedInput("Limits must allow some choice, not none")
-        dear = self._lexicographic(self.budgets)
-        if dear is None:
+        expensive = self._lexicographic(self.budgets)
+        if expensive is None:
             raise TimeoutError("A choice must be found within the time limit: allow more time")
-        return cheap[0].totals[self.cost], dear[0].totals[self.cost]
+        return cheap[0].totals[self.cost], expensive[0].totals[self.cost]
 
     def points(self, limits: Sequence[float]) -> list[Point]:
         """A point for each limit of the cost (falling), without repetitions."""
@@ -207,7 +207,7 @@ class _Search:
                 break
             if answer is not None:
                 found.append(part.point(f"{done}", *answer, None))
-        best = _undominated(found, ("loss", self.cost))
+        best = _non_dominated(found, ("loss", self.cost))
         best.sort(key=lambda point: point.totals[self.cost])
         return best
 

@@ -9,7 +9,7 @@ from macwright.dse.architecture.clocks import Clocked
 from macwright.dse.search.found import Found
 from macwright.dse.search.points import Point
 from macwright.dse.settings import Settings
-from macwright.dse.solver.front3 import undominated_rows
+from macwright.dse.solver.front3 import non_dominated_rows
 
 __all__ = ["over_clocks"]
 
@@ -98,7 +98,7 @@ def _rivals(found: Found, names: Sequence[str]) -> np.ndarray:
 def _pareto(totals: np.ndarray) -> np.ndarray:
     """Rows that no other is at most as large as in all columns, without repetitions."""
     if totals.shape[1] > 2:
-        return totals[undominated_rows(totals)]
+        return totals[non_dominated_rows(totals)]
     ordered = totals[np.lexsort((totals[:, 1], totals[:, 0]))]
     least = np.minimum.accumulate(np.concatenate([[np.inf], ordered[:-1, 1]]))
     return ordered[ordered[:, 1] < least]
@@ -127,7 +127,7 @@ def _sequential(
     if not every:
         return [], []
     totals = np.array([[p.totals["loss"], p.totals[cost]] for p in every])
-    best = sorted((every[i] for i in undominated_rows(totals)), key=lambda p: p.totals[cost])
+    best = sorted((every[i] for i in non_dominated_rows(totals)), key=lambda p: p.totals[cost])
     pairs = []
     for point in best:
         inside = [p for p in front if p.totals[cost] <= point.totals[cost] * (1 + 1e-12)]

@@ -15,7 +15,7 @@ from macwright.dse.solver.exact.type_sets import TypeLimit, optimise_types
 from macwright.dse.solver.model.pairs import PairTerm, scaled_pairs
 from macwright.dse.solver.model.problem import Groups
 from macwright.dse.solver.model.solution import Outcome
-from macwright.dse.solver.reduce.dominance import keep_undominated
+from macwright.dse.solver.reduce.dominance import keep_non_dominated
 from macwright.dse.solver.reduce.merge_pairs import merge_coupled
 from macwright.hw.errors import Infeasible, RefusedInput
 
@@ -80,7 +80,7 @@ class Chooser:
                 return optimise_types(groups, self.limit, deadline=deadline)
             return optimise(groups, deadline=deadline, known=known)
         classes = None if self.limit is None else self.limit.classes
-        kept = np.flatnonzero(keep_undominated(groups, classes))
+        kept = np.flatnonzero(keep_non_dominated(groups, classes))
         result = solve_linear(
             groups.restricted(kept),
             self.solver,
@@ -100,7 +100,7 @@ class Chooser:
         # An option may be dominated in its own loss and better in a pair.
         kept = np.arange(len(groups.loss))
         if not self.pairs:
-            kept = np.flatnonzero(keep_undominated(groups, classes))
+            kept = np.flatnonzero(keep_non_dominated(groups, classes))
         result = solve_cpsat(
             groups.restricted(kept),
             pairs=self.pairs,

@@ -9,7 +9,7 @@ from macwright.dse.solver.backends.cp_sat import solve_cpsat
 from macwright.dse.solver.front import Front
 from macwright.dse.solver.model.solution import Outcome, Solution, make_solution
 from macwright.dse.solver.model.table import OptionTable
-from macwright.dse.solver.reduce.dominance import keep_undominated
+from macwright.dse.solver.reduce.dominance import keep_non_dominated
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["confirm"]
@@ -55,7 +55,9 @@ def confirm(
         began = perf_counter()
         limited = replace(groups.rows[0], limit=int(some.scaled_cost[index]))
         one = replace(groups, rows=[limited, *groups.rows[1:]])
-        kept = np.arange(len(one.loss)) if pairs else np.flatnonzero(keep_undominated(one, classes))
+        kept = (
+            np.arange(len(one.loss)) if pairs else np.flatnonzero(keep_non_dominated(one, classes))
+        )
         result = solve_cpsat(
             one.restricted(kept),
             pairs=pairs,

@@ -49,10 +49,10 @@ def epsilon_outcomes(
         Called with a stage, the points done and their number (0 if not known).
     """
     search = _Search(groups, choose, deadline, known)
-    dearest = search.best_at(groups.rows[0].limit, points)
-    if dearest is None:
+    costliest = search.best_at(groups.rows[0].limit, points)
+    if costliest is None:
         return [], not search.missing
-    found = [dearest]
+    found = [costliest]
     if points is None:
         while (nxt := search.best_at(search.cost(found[-1]) - 1)) is not None:
             found.append(nxt)
@@ -60,8 +60,8 @@ def epsilon_outcomes(
                 progress("points of the front", len(found), 0)
     elif points > 1:
         least = search.least_cost()
-        most = search.cost(dearest)
-        # The dearest point is known; Python's integers, because the product may pass 64 bits.
+        most = search.cost(costliest)
+        # Python's integers, because the product may pass 64 bits; the costliest point is known.
         for index in range(points - 2, -1, -1):
             limit = least + (most - least) * index // (points - 1)
             if limit < search.cost(found[-1]):

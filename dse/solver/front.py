@@ -297,7 +297,7 @@ def evenly(costs: NDArray[np.float64], points: int) -> list[int]:
     if points == 1:
         return [len(costs) // 2]
     wanted = np.linspace(costs[0], costs[-1], points)
-    # The dearest point at most as dear as asked for: what a budget of that size would give.
+    # The costliest point within what was asked for: what a budget of that size would give.
     index = np.searchsorted(costs, wanted, side="right") - 1
     index[-1] = len(costs) - 1
     return sorted({int(i) for i in index})

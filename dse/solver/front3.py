@@ -16,7 +16,7 @@ from macwright.dse.solver.model.solution import Outcome, Solution, make_solution
 from macwright.dse.solver.model.table import OptionTable
 from macwright.hw.errors import RefusedInput
 
-__all__ = ["Points", "front_of_three", "undominated_rows"]
+__all__ = ["Points", "front_of_three", "non_dominated_rows"]
 
 Progress = Callable[[str, int, int], None]
 
@@ -99,7 +99,7 @@ def front_of_three(
             pair_terms=choose.terms,
             pair_error=choose.error,
         )
-        for outcome in _undominated(groups, found)
+        for outcome in _non_dominated(groups, found)
     ]
     solutions.sort(key=lambda point: [point.totals[name] for name in (*names[1:], names[0])])
     return Points(solutions, complete=complete)
@@ -180,7 +180,7 @@ def _limited(groups: Groups, level: int) -> Groups:
     return replace(groups, rows=[first, replace(second, limit=level), *others])
 
 
-def _undominated(groups: Groups, found: Sequence[Outcome]) -> list[Outcome]:
+def _non_dominated(groups: Groups, found: Sequence[Outcome]) -> list[Outcome]:
     """Outcomes that no other beats in all three; of equal ones the first."""
     totals = np.array(
         [
@@ -191,15 +191,15 @@ def _undominated(groups: Groups, found: Sequence[Outcome]) -> list[Outcome]:
             for o in found
         ]
     )
-    return [found[index] for index in undominated_rows(totals)]
+    return [found[index] for index in non_dominated_rows(totals)]
 
 
-def undominated_rows(totals: np.ndarray) -> list[int]:
+def non_dominated_rows(totals: np.ndarray) -> list[int]:
     """Indices of the rows that no other is at most as large as in all columns; of equals the first.
 
     Examples
     --------
-    >>> undominated_rows(np.array([[1, 3], [2, 3], [2, 1], [1, 3]]))
+    >>> non_dominated_rows(np.array([[1, 3], [2, 3], [2, 1], [1, 3]]))
     [0, 2]
     """
     kept = []

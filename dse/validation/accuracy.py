@@ -148,7 +148,7 @@ def _predict(
 def held_out_results(
     workload: Workload, dataset: Dataset, found: Found, settings: Settings
 ) -> dict[str, Any]:
-    """The knee, the float network and the dearest baseline within the knee's cost, once."""
+    """The knee, the float network and the most expensive baseline within the knee's cost, once."""
     cost = settings.objective
     knee = knee_index(
         [point.totals[cost] for point in found.front],

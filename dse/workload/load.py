@@ -75,7 +75,7 @@ def load_workload(
     model, constants = strip_quantisers(model, path)
     for value in model.graph.output:
         if value.name in constants.values:
-            raise ValueError(
+            raise RefusedInput(
                 f"Output of {path.name} must be one that the inputs change, not {value.name!r}, "
                 "which is a constant"
             )

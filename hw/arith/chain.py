@@ -1,4 +1,4 @@
-"""Carry chains of FPGAs: rows of adders whose look-up tables also form the partial products.
+"""Carry chains of FPGAs: rows of adders whose LUTs also form the partial products.
 
 A chain target makes products as an array of rows, each one carry chain, and adds the last of them
 to the accumulator. Per bit: ``sum = p ^ carry`` and ``carry = g if p == 0``, where the technology
@@ -33,7 +33,7 @@ def signed_of(bits: list[Value], *, signed: bool) -> Value:
 def digit_row(a: Value, b: Value) -> tuple[Value, Value]:
     """Product of a signed number of two bits and `b`: a row and the one to be added to it.
 
-    A look-up table of four inputs a bit: 0, b, -2b or -b as ``~(2b) + 1`` or ``~b + 1``.
+    A LUT of four inputs a bit: 0, b, -2b or -b as ``~(2b) + 1`` or ``~b + 1``.
     """
     wide = extend(b, len(b) + 2)
     low, minus = a[0], a[1]
@@ -170,7 +170,7 @@ class Ecp5(ChainTarget):
     def accumulate_signed(
         self, m: Module, q: Value, magnitude: Value, *, sign: Value, clear: Value
     ) -> Value:
-        """The complement by the sign is in the chain's own look-up tables."""
+        """The complement by the sign is in the chain's own LUTs."""
         wide = extend(magnitude, len(q))
         columns = [(self.ACC_SIGN, q[k], clear, wide[k], sign) for k in range(len(q))]
         return Cat(*self.chain(m, columns, sign))

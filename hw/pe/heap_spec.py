@@ -9,7 +9,7 @@ from macwright.hw.arith.target import check_target
 from macwright.hw.errors import RefusedInput, RefusedType
 from macwright.hw.formats import Format, IntFormat, parse_format
 from macwright.hw.pe.accumulator import parse_int_acc
-from macwright.hw.pe.operand import safe_terms, settle_acc
+from macwright.hw.pe.operand import resolve_acc, safe_terms
 from macwright.hw.pe.operating_mode import OperatingMode
 from macwright.hw.pe.spec import UnitSpec, parse_int
 
@@ -48,7 +48,7 @@ class HeapSpec(UnitSpec):
                 f"{self.family} target must be generic, asic or asic_inverting, not {self.target}"
             )
         what = "the sum of one cycle"
-        settle_acc(self, terms, sums=self.sum_range, what=what, signed=True)
+        resolve_acc(self, terms, sums=self.sum_range, what=what, signed=True)
 
     def check_int(self, role: str, *, most: int = 16, signed: bool | None = None) -> None:
         """Refuse operands that are not plain integers of up to `most` bits."""

@@ -25,8 +25,8 @@ from macwright.hw.pe.mac import Mac
 from macwright.hw.pe.operand import (
     check_operand,
     product_range,
+    resolve_acc,
     safe_terms,
-    settle_acc,
 )
 from macwright.hw.pe.spec import UnitSpec, parse_int
 
@@ -117,7 +117,7 @@ class IntMacSpec(UnitSpec):
                 f"int_mac adder must be ripple with multiplier infer, not {self.adder}"
             )
         what = f"one {self.act} x {self.weight} product"
-        settle_acc(self, terms, sums=self.product_range, what=what, signed=False)
+        resolve_acc(self, terms, sums=self.product_range, what=what, signed=False)
 
     @property
     def product_range(self) -> tuple[int, int]:

@@ -91,7 +91,7 @@ def raw_product(
 def aligned_product(m: Module, spec: Any, a: Value, w: Value, *, target: Target) -> Term:
     """Product aligned to the accumulator's grid, cut off toward zero below it.
 
-    On carry chains the magnitude is not complemented: the chain's look-up tables do that.
+    On carry chains the magnitude is not complemented: the chain's LUTs do that.
     """
     bits, shift, top, sign, special = raw_product(m, spec, a, w, target=target)
     low, high = spec.product_range

@@ -16,8 +16,8 @@ __all__ = [
     "lsb_exponent",
     "operand_shape",
     "product_range",
+    "resolve_acc",
     "safe_terms",
-    "settle_acc",
 ]
 
 
@@ -90,7 +90,7 @@ def _exact_acc(products: tuple[int, int], *, terms: int) -> IntFormat:
     return IntFormat(width)
 
 
-def settle_acc(
+def resolve_acc(
     spec: Any, terms: int | None, *, sums: tuple[int, int], what: str, signed: bool
 ) -> None:
     """Replace the accumulator None ("exact") of a spec that is being made, or check the one given.

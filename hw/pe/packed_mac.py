@@ -13,7 +13,7 @@ from macwright.hw.errors import RefusedInput, RefusedType
 from macwright.hw.formats import IntFormat, parse_format
 from macwright.hw.pe.accumulator import parse_int_acc
 from macwright.hw.pe.mac import Mac
-from macwright.hw.pe.operand import check_operand, product_range, safe_terms, settle_acc
+from macwright.hw.pe.operand import check_operand, product_range, resolve_acc, safe_terms
 from macwright.hw.pe.spec import UnitSpec, parse_int
 
 __all__ = ["PackedMac", "PackedMacSpec"]
@@ -94,7 +94,7 @@ class PackedMacSpec(UnitSpec):
         if self.target in CHAINS:
             self.packing.check_cell(self.target)
         what = f"one {self.act} x {self.weight} product"
-        settle_acc(self, terms, sums=self.product_range, what=what, signed=True)
+        resolve_acc(self, terms, sums=self.product_range, what=what, signed=True)
 
     @property
     def packing(self) -> Packing:

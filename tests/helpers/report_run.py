@@ -153,7 +153,7 @@ def _loss(layer: int, weight: str, act: str) -> float:
 
 
 def _sweep(rows: list[dict[str, Any]]) -> list[list[tuple[str, str]]]:
-    """Return allocations from cheap to dear: for each price of area, each layer's best option."""
+    """Return allocations by rising cost: for each price of area, each layer's best option."""
     pairs = [(w, a) for w in WIDTHS for a in WIDTHS]
     result: list[list[tuple[str, str]]] = []
     for step in range(26):

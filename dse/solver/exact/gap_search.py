@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from macwright.dse.solver.exact.lagrangian import Dual
 from macwright.dse.solver.model.problem import Groups
 
-__all__ = ["Found", "deepen"]
+__all__ = ["GapResult", "search_gap"]
 
 Ints = NDArray[np.int64]
 
@@ -18,7 +18,7 @@ FIRST_CHOICES = 10
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class GapResult:
     """Best choice found and what is proved.
 
     Parameters
@@ -36,14 +36,14 @@ class Found:
     infeasible: bool = False
 
 
-def deepen(
+def search_gap(
     groups: Groups,
     dual: Dual,
     incumbent: Ints | None,
     *,
     most_states: int = 100_000,
     deadline: float = float("inf"),
-) -> Found:
+) -> GapResult:
     """Look at all choices whose reduced losses sum to at most a gap, for growing gaps.
 
     A choice of loss `U` shows that none better has reduced losses above ``U - dual.bound``: when
@@ -74,16 +74,16 @@ def deepen(
         needed = all_gap if best_loss is None else best_loss - dual.bound
         gap = min(gap, max(needed, 0.0))
         if perf_counter() > deadline:
-            return Found(best, proved)
+            return GapResult(best, proved)
         result = search.best(gap + dual.margin, deadline)
         if result is None:
-            return Found(best, proved)
+            return GapResult(best, proved)
         loss, chosen = result
         if chosen is not None and (best_loss is None or loss <= best_loss):
             best, best_loss = chosen, loss
         needed = all_gap if best_loss is None else best_loss - dual.bound
         if gap >= needed:
-            return Found(best, None, infeasible=best is None)
+            return GapResult(best, None, infeasible=best is None)
         proved = dual.bound + gap
         gap = max(2 * gap, needed / 64)
 
@@ -132,7 +132,7 @@ class _Search:
                 cost[part[option]] + total[state]
                 for cost, total in zip(self.costs, totals, strict=True)
             ]
-            best = self._undominated(loss, totals)
+            best = self._non_dominated(loss, totals)
             if best is not None:
                 sums, loss = sums[best], loss[best]
                 totals = [total[best] for total in totals]
@@ -154,7 +154,7 @@ class _Search:
         return reached, chosen
 
     @staticmethod
-    def _undominated(loss: Ints, totals: list[Ints]) -> NDArray[np.intp] | None:
+    def _non_dominated(loss: Ints, totals: list[Ints]) -> NDArray[np.intp] | None:
         """States that no neighbour in the order of loss beats; all of them for one limit."""
         if loss.size < 32 or not totals:
             return None

@@ -1,4 +1,4 @@
-"""Lagrangian bound: limits moved into the objective at a price."""
+"""Lagrangian bound: limits moved into the objective, each with a Lagrange multiplier."""
 
 from dataclasses import dataclass
 from time import perf_counter
@@ -17,11 +17,11 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Dual:
-    """Best prices found, and what they prove.
+    """Best Lagrange multipliers found, and what they prove.
 
     Parameters
     ----------
-    prices : array of float, shape (n_rows,)
+    multipliers : array of float, shape (n_rows,)
         At least zero; scaled loss for each unit of the scaled cost of a row.
     bound : float
         No allocation within the limits has less scaled loss; infinite if there is none.
@@ -31,10 +31,10 @@ class Dual:
     margin : float
         Largest rounding error of `bound` plus such a sum.
     allocations : list of array of int, shape (n_groups,)
-        Options that were best at the prices tried, last ones last.
+        Options that were best at the multipliers tried, last ones last.
     """
 
-    prices: Floats
+    multipliers: Floats
     bound: float
     reduced: Floats
     margin: float
@@ -61,14 +61,14 @@ def lagrangian_dual(
     most_steps: int = 150,
     deadline: float = float("inf"),
 ) -> Dual:
-    """Maximise the Lagrangian bound over the prices, by Kelley's cutting planes.
+    """Maximise the Lagrangian bound over the multipliers, by Kelley's cutting planes.
 
     Parameters
     ----------
     groups : Groups
         The problem.
     tolerance : float, default=1e-9
-        Stop when the best bound is within this of what any prices can give, relative to the
+        Stop when the best bound is within this of what any multipliers can give, relative to the
         least loss found or, if none is known, to the range of the loss.
     most_steps : int, default=150
         Prices tried at most.
@@ -77,7 +77,8 @@ def lagrangian_dual(
 
     Notes
     -----
-    Every price gives a valid bound: the accuracy of the linear solver decides only how good it is.
+    All multipliers give a valid bound: the accuracy of the linear solver decides only how good it
+    is.
     """
     rows, start = groups.rows, groups.start
     loss = groups.loss.astype(np.float64)
@@ -96,22 +97,22 @@ def lagrangian_dual(
     costs = np.array(excess).reshape(len(rows), len(loss))
     limit, unit = np.array(limits, np.float64), np.array(worth, np.float64)
     most_loss = float(np.maximum.reduceat(loss, start[:-1]).sum())
-    box, best, best_price = 16.0, -np.inf, np.zeros(len(rows))
+    box, best, best_multiplier = 16.0, -np.inf, np.zeros(len(rows))
     allocations: list[Ints] = []
     cuts: dict[tuple[float, tuple[float, ...]], None] = {}
     least_loss = np.inf
-    price = np.zeros(len(rows))
+    multiplier = np.zeros(len(rows))
     for _ in range(most_steps):
-        priced = loss + (price * unit) @ costs
-        least, chosen = least_of_groups(priced, start)
-        value = float(least.sum() - (price * unit) @ limit)
+        penalised = loss + (multiplier * unit) @ costs
+        least, chosen = least_of_groups(penalised, start)
+        value = float(least.sum() - (multiplier * unit) @ limit)
         allocations.append(chosen)
         over = costs[:, chosen].sum(axis=1) - limit
         total = float(loss[chosen].sum())
         if (over <= 0).all():
             least_loss = min(least_loss, total)
         if value > best:
-            best, best_price = value, price
+            best, best_multiplier = value, multiplier
         if not rows or perf_counter() > deadline or best > most_loss * (1 + 1e-9) + 1:
             break
         cut = (total / loss_range, tuple((unit * over / loss_range).tolist()))
@@ -123,38 +124,38 @@ def lagrangian_dual(
             scale = least_loss if np.isfinite(least_loss) else loss_range
             if answer is None:
                 break  # numerically hard: the bound so far is as valid
-            price, ceiling = answer
+            multiplier, ceiling = answer
             settled = ceiling * loss_range - best <= tolerance * scale + 1e-12 * loss_range
         if settled:
-            if (price < box * 0.999).all() or box > 1e14:
+            if (multiplier < box * 0.999).all() or box > 1e14:
                 break
             box *= 64
             if (answer := _master(list(cuts), box)) is None:
                 break
-            price = answer[0]
-    prices = best_price * unit
-    priced = loss + prices @ costs
-    least, _ = least_of_groups(priced, start)
-    absolute = float((np.maximum.reduceat(np.abs(priced), start[:-1])).sum())
-    margin = 1e-15 * (len(start) + 8) ** 0.5 * 8 * (absolute + float(prices @ np.abs(limit)))
+            multiplier = answer[0]
+    multipliers = best_multiplier * unit
+    penalised = loss + multipliers @ costs
+    least, _ = least_of_groups(penalised, start)
+    absolute = float((np.maximum.reduceat(np.abs(penalised), start[:-1])).sum())
+    margin = 1e-15 * (len(start) + 8) ** 0.5 * 8 * (absolute + float(multipliers @ np.abs(limit)))
     bound = np.inf if best > most_loss * (1 + 1e-9) + 1 + margin else best
-    reduced = priced - np.repeat(least, np.diff(start))
-    return Dual(prices, bound, reduced, margin, allocations)
+    reduced = penalised - np.repeat(least, np.diff(start))
+    return Dual(multipliers, bound, reduced, margin, allocations)
 
 
 def _master(cuts: list[tuple[float, tuple[float, ...]]], box: float) -> tuple[Floats, float] | None:
     """Prices in a box that maximise the least of the cuts, and that maximum; None on failure."""
     solver = pywraplp.Solver.CreateSolver("GLOP")
     height = solver.NumVar(-solver.infinity(), solver.infinity(), "height")
-    prices = [solver.NumVar(0.0, box, "") for _ in cuts[0][1]]
+    multipliers = [solver.NumVar(0.0, box, "") for _ in cuts[0][1]]
     for total, over in cuts:
         cut = solver.Constraint(-solver.infinity(), total)
         cut.SetCoefficient(height, 1.0)
-        for price, amount in zip(prices, over, strict=True):
-            cut.SetCoefficient(price, -amount)
+        for multiplier, amount in zip(multipliers, over, strict=True):
+            cut.SetCoefficient(multiplier, -amount)
     solver.Objective().SetCoefficient(height, 1.0)
     solver.Objective().SetMaximization()
     if solver.Solve() != pywraplp.Solver.OPTIMAL:
         return None
-    found = np.array([price.solution_value() for price in prices])
+    found = np.array([multiplier.solution_value() for multiplier in multipliers])
     return np.clip(found, 0.0, box), float(solver.Objective().Value())

@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from macwright.dse.solver.backends.cp_sat import solve_cpsat
-from macwright.dse.solver.exact.gap_search import deepen
+from macwright.dse.solver.exact.gap_search import search_gap
 from macwright.dse.solver.exact.infeasible import explain
 from macwright.dse.solver.exact.lagrangian import Dual, lagrangian_dual
 from macwright.dse.solver.exact.rounding import round_choices
 from macwright.dse.solver.model.problem import Groups
 from macwright.dse.solver.model.solution import Outcome
-from macwright.dse.solver.reduce.dominance import keep_undominated
+from macwright.dse.solver.reduce.dominance import keep_non_dominated
 from macwright.hw.errors import Infeasible
 
 __all__ = ["optimise", "why_infeasible"]
@@ -55,7 +55,7 @@ def optimise(
         nearest = sum(extreme.reduceat(row.cost, start[:-1]).tolist())
         if (nearest > row.limit) if row.upper else (nearest < row.limit):
             return Outcome(None, 0, False, "limits", infeasible=True)
-    needed = keep_undominated(groups)
+    needed = keep_non_dominated(groups)
     if known is not None:
         needed[known] = True
     kept = np.flatnonzero(needed)
@@ -74,7 +74,7 @@ def optimise(
     # Of three limits lists grow long soon, and CP-SAT is quick if few options are left.
     quick = [(FEW_STATES, SHORT)] if len(groups.rows) > 2 else []
     for states, effort in (*quick, (MANY_STATES, None)):
-        found = deepen(small, dual, best, most_states=states, deadline=deadline)
+        found = search_gap(small, dual, best, most_states=states, deadline=deadline)
         if found.infeasible:
             return Outcome(None, 0, False, "list merging", infeasible=True)
         best = found.chosen

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from macwright.hw.errors import RefusedInput
 
-__all__ = ["MergedFront", "merge_front", "undominated"]
+__all__ = ["MergedFront", "merge_front", "non_dominated"]
 
 Ints = NDArray[np.int64]
 
@@ -42,14 +42,14 @@ class MergedFront:
     rounding: float
 
 
-def undominated(cost: Ints, loss: Ints) -> NDArray[np.intp]:
-    """Indices of points that no other is at most as dear and lossy as, by increasing cost.
+def non_dominated(cost: Ints, loss: Ints) -> NDArray[np.intp]:
+    """Indices of points that no other is at most as expensive and lossy as, by increasing cost.
 
     Of equal points the first is kept.
 
     Examples
     --------
-    >>> undominated(np.array([4, 1, 2, 2]), np.array([1, 9, 5, 5]))
+    >>> non_dominated(np.array([4, 1, 2, 2]), np.array([1, 9, 5, 5]))
     array([1, 2, 0])
     """
     order = np.argsort(cost, kind="stable")
@@ -95,7 +95,7 @@ def merge_front(
     rounding = 1.0
     steps: list[tuple[NDArray[np.int32], NDArray[np.int32]]] = []
     for index, (costs, losses) in enumerate(groups):
-        options = undominated(costs, losses)
+        options = non_dominated(costs, losses)
         # Loss above the least: what is thinned later is relative to this.
         above = losses - least_losses[index]
         room_cost = None if most_cost is None else most_cost - tails_cost[index + 1]
@@ -115,7 +115,7 @@ def merge_front(
             new_cost = np.concatenate((new_cost, part_cost[kept]))
             new_loss = np.concatenate((new_loss, part_loss[kept]))
             code = np.concatenate((code, kept + first * cost.size))
-            best = undominated(new_cost, new_loss)
+            best = non_dominated(new_cost, new_loss)
             new_cost, new_loss, code = new_cost[best], new_loss[best], code[best]
         if not code.size:
             raise RefusedInput("No allocation is within the limits")

@@ -1,4 +1,4 @@
-"""Good choices within the limits, from those that are best at some prices."""
+"""Good choices within the limits, from those that are best at some multipliers."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ __all__ = ["round_choices"]
 
 Ints = NDArray[np.int64]
 
-#: Last choices of the dual that are tried: they are near the best prices.
+#: Last choices of the dual that are tried: they are near the best multipliers.
 LAST = 8
 #: Rounds of single changes at the end.
 ROUNDS = 20

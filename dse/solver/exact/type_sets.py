@@ -13,7 +13,7 @@ from macwright.dse.solver.exact.lagrangian import lagrangian_dual
 from macwright.dse.solver.exact.optimise import optimise
 from macwright.dse.solver.model.problem import Groups
 from macwright.dse.solver.model.solution import Outcome
-from macwright.dse.solver.reduce.dominance import keep_undominated
+from macwright.dse.solver.reduce.dominance import keep_non_dominated
 
 __all__ = ["TypeLimit", "optimise_types", "search_sets", "set_bounds"]
 
@@ -42,9 +42,9 @@ class TypeLimit:
 def optimise_types(groups: Groups, limit: TypeLimit, *, deadline: float = float("inf")) -> Outcome:
     """Best choice that uses few types, by decomposition.
 
-    The Lagrangian bound of every set of types is a sum of minima, so one price bounds all sets at
-    once. The set with the least bound is solved exactly; its prices go into the pool; sets whose
-    bound is not below the best choice so far are done.
+    The Lagrangian bound of every set of types is a sum of minima, so the same multipliers bound
+    all sets at once. The set with the least bound is solved exactly; its multipliers go into the
+    pool; sets whose bound is not below the best choice so far are done.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def optimise_types(groups: Groups, limit: TypeLimit, *, deadline: float = float(
     deadline : float
         Value of `time.perf_counter` at which to stop.
     """
-    kept = np.flatnonzero(keep_undominated(groups, limit.classes))
+    kept = np.flatnonzero(keep_non_dominated(groups, limit.classes))
     small, (names, classes) = (
         groups.restricted(kept),
         np.unique(limit.classes[kept], return_inverse=True),
@@ -99,10 +99,10 @@ def search_sets(
     relaxed = lagrangian_dual(groups)
     if np.isinf(relaxed.bound):
         return Outcome(None, 0, False, "type sets", infeasible=True)
-    prices = [np.zeros(len(groups.rows)), relaxed.prices]
+    multipliers = [np.zeros(len(groups.rows)), relaxed.multipliers]
     bounds = np.full(len(sets), -np.inf)
-    for price in prices:
-        np.maximum(bounds, set_bounds(groups, classes, sets, n_types, price), out=bounds)
+    for multiplier in multipliers:
+        np.maximum(bounds, set_bounds(groups, classes, sets, n_types, multiplier), out=bounds)
     open_sets = np.ones(len(sets), bool)
     best, best_loss = None, below
     while open_sets.any():
@@ -125,7 +125,7 @@ def search_sets(
         if np.isinf(dual.bound):
             continue
         rest = np.flatnonzero(open_sets)
-        better = set_bounds(groups, classes, sets[rest], n_types, dual.prices)
+        better = set_bounds(groups, classes, sets[rest], n_types, dual.multipliers)
         bounds[rest] = np.maximum(bounds[rest], better)
         if best_loss is not None and ceil(dual.bound - dual.margin) >= best_loss:
             continue
@@ -155,18 +155,18 @@ def covering(groups: Groups, classes: Ints, sets: NDArray[np.int16], n: int) -> 
 
 
 def set_bounds(
-    groups: Groups, classes: Ints, sets: NDArray[np.int16], n: int, prices: Floats
+    groups: Groups, classes: Ints, sets: NDArray[np.int16], n: int, multipliers: Floats
 ) -> Floats:
-    """Lagrangian bound of each set of types at the same prices, shape (n_sets,)."""
-    priced = groups.loss.astype(np.float64)
+    """Lagrangian bound of each set of types at the same multipliers, shape (n_sets,)."""
+    penalised = groups.loss.astype(np.float64)
     constant = 0.0
-    for row, price in zip(groups.rows, prices.tolist(), strict=True):
-        sign = price if row.upper else -price
-        priced = priced + sign * row.cost
+    for row, multiplier in zip(groups.rows, multipliers.tolist(), strict=True):
+        sign = multiplier if row.upper else -multiplier
+        penalised = penalised + sign * row.cost
         constant -= sign * row.limit
     group_of = np.repeat(np.arange(groups.n_groups), np.diff(groups.start))
     least = np.full((groups.n_groups, n), np.inf)
-    np.minimum.at(least, (group_of, classes), priced)
+    np.minimum.at(least, (group_of, classes), penalised)
     total = np.full(len(sets), constant)
     for of_group in least:
         total += of_group[sets].min(axis=1)

@@ -15,7 +15,7 @@ from macwright.dse.solver.model.problem import LIMIT_ROUNDING, Budget, Count, Gr
 from macwright.dse.solver.model.scaling import Scaled
 from macwright.dse.solver.model.solution import Outcome, Solution, gap_of, make_solution
 from macwright.dse.solver.model.table import OptionTable
-from macwright.dse.solver.reduce.dominance import keep_undominated
+from macwright.dse.solver.reduce.dominance import keep_non_dominated
 from macwright.hw.errors import Infeasible, RefusedInput
 
 __all__ = ["best_dataflow", "choose_dataflow"]
@@ -122,7 +122,7 @@ def _least_time(groups: Groups, times: Floats, deadline: float) -> tuple[Ints | 
     # Of two options the one that is slower and no better in any limit is never needed.
     ranks = np.unique(times, return_inverse=True)[1].astype(np.int64)
     row = Row("time", ranks, 0, True, Scaled(ranks, 1.0, 0.0), Budget("time", max=0.0))
-    kept = np.flatnonzero(keep_undominated(replace(problem, rows=[*problem.rows, row])))
+    kept = np.flatnonzero(keep_non_dominated(replace(problem, rows=[*problem.rows, row])))
     small, times = problem.restricted(kept), times[kept]
     values = np.unique(times)
     floor = float(np.minimum.reduceat(times, small.start[:-1]).max())

@@ -75,8 +75,8 @@ def first_limit_as_loss(groups: Groups) -> tuple[Groups, int]:
 class _Check:
     """Whether the sets of one array have an allocation.
 
-    The first limit is what is minimised under the others: a price that shows that one set misses
-    it bounds all sets.
+    The first limit is what is minimised under the others: multipliers that show that one set misses
+    it bound all sets.
     """
 
     def __init__(self, groups: Groups, classes: Ints, sets: NDArray[np.int16]) -> None:
@@ -92,8 +92,8 @@ class _Check:
             least = set_bounds(alone, classes, sets, self.n_types, np.zeros(0))
             self.alive &= least <= (row.limit if row.upper else -row.limit)
 
-    def _bound(self, prices: NDArray[np.float64], margin: float) -> None:
-        bounds = set_bounds(self.groups, self.classes, self.sets, self.n_types, prices)
+    def _bound(self, multipliers: NDArray[np.float64], margin: float) -> None:
+        bounds = set_bounds(self.groups, self.classes, self.sets, self.n_types, multipliers)
         self.alive &= np.ceil(bounds - margin) <= self.limit
 
     def allocation(self, index: int, deadline: float) -> Ints | None:
@@ -106,7 +106,7 @@ class _Check:
         if np.isinf(dual.bound):
             return None
         if ceil(dual.bound - dual.margin) > self.limit:
-            self._bound(dual.prices, 2 * dual.margin)
+            self._bound(dual.multipliers, 2 * dual.margin)
             return None
         answer = optimise(one, deadline=deadline, below=self.limit + 1)
         if answer.chosen is not None and int(one.loss[answer.chosen].sum()) <= self.limit:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from macwright.dse.solver.exact.type_sets import MOST_SETS
 from macwright.dse.solver.joint.problem import ArrayShape
 from macwright.dse.solver.model.problem import LIMIT_ROUNDING, Groups
-from macwright.dse.solver.reduce.dominance import keep_undominated
+from macwright.dse.solver.reduce.dominance import keep_non_dominated
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["Place", "place_on"]
@@ -52,7 +52,7 @@ def place_on(
     small = groups.restricted(here)
     if _beyond(small):
         return None
-    better = np.flatnonzero(keep_undominated(small, all_classes[here]))
+    better = np.flatnonzero(keep_non_dominated(small, all_classes[here]))
     areas = np.array([array.area[name] for name in known])
     room = most_area - array.fixed_area + LIMIT_ROUNDING * abs(most_area)
     sets, total = _sets(areas, min(most, len(known)), room, every_set)

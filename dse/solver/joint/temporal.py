@@ -174,8 +174,12 @@ def _search(places: list[Place], deadline: float) -> tuple[Place | None, Outcome
             place.tight = True
             for other in waiting:
                 every = np.arange(int(other.classes.max()) + 1, dtype=np.int16)[None, :]
-                bound = set_bounds(other.groups, other.classes, every, every.shape[1], dual.prices)
-                other.bound = max(other.bound, float(bound[0]) - _margin(other.groups, dual.prices))
+                bound = set_bounds(
+                    other.groups, other.classes, every, every.shape[1], dual.multipliers
+                )
+                other.bound = max(
+                    other.bound, float(bound[0]) - _margin(other.groups, dual.multipliers)
+                )
             continue
         waiting.remove(place)
         outcome = search_sets(
@@ -192,15 +196,15 @@ def _search(places: list[Place], deadline: float) -> tuple[Place | None, Outcome
     return best_place, Outcome(best, bound, bound == best_loss, "arrays and type sets")
 
 
-def _margin(groups: Groups, prices: NDArray[np.float64]) -> float:
-    """Most that floats may be wrong by in a bound at these prices."""
+def _margin(groups: Groups, multipliers: NDArray[np.float64]) -> float:
+    """Most that floats may be wrong by in a bound at these multipliers."""
 
     def largest(values: Ints) -> float:
         return float(np.maximum.reduceat(np.abs(values), groups.start[:-1]).astype(float).sum())
 
     terms = [
-        price * (largest(row.cost) + abs(row.limit))
-        for row, price in zip(groups.rows, prices.tolist(), strict=True)
+        multiplier * (largest(row.cost) + abs(row.limit))
+        for row, multiplier in zip(groups.rows, multipliers.tolist(), strict=True)
     ]
     return 1e-14 * (groups.n_groups + 8) * (largest(groups.loss) + sum(terms))
 

@@ -5,16 +5,18 @@ from numpy.typing import NDArray
 
 from macwright.dse.solver.model.problem import Groups
 
-__all__ = ["keep_undominated"]
+__all__ = ["keep_non_dominated"]
 
 #: Comparisons made at once, to bound the memory.
 SLICE = 4_000_000
 
-#: Groups of more options than this are compared with the undominated ones only.
+#: Groups of more options than this are compared with the non-dominated ones only.
 MOST_PAIRWISE = 400
 
 
-def keep_undominated(groups: Groups, classes: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
+def keep_non_dominated(
+    groups: Groups, classes: NDArray[np.int64] | None = None
+) -> NDArray[np.bool_]:
     """Mark the options that no other of their group and class is at least as good as.
 
     An option is at least as good if its loss is at most as large, each cost with an upper limit

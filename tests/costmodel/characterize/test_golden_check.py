@@ -10,7 +10,7 @@ from macwright.costmodel.characterize.yosys import find_yosys, run_yosys
 from macwright.costmodel.power.lut_activity import lut_netlist
 from macwright.costmodel.tables.default_units import mac_spec
 from macwright.costmodel.technology.catalogue import find_technology
-from macwright.hw.files import ToolError
+from macwright.hw.errors import ToolError
 from macwright.hw.pe import spec_from_fields
 
 

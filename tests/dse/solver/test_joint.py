@@ -15,7 +15,7 @@ from macwright.dse.solver.joint.problem import ArrayShape
 from macwright.dse.solver.joint.sequential import sequential_dataflow, sequential_temporal
 from macwright.dse.solver.joint.temporal import choose_temporal
 from macwright.dse.solver.model.problem import group
-from macwright.dse.solver.reduce.dominance import keep_undominated
+from macwright.dse.solver.reduce.dominance import keep_non_dominated
 
 UNITS = ("u0", "u1", "u2", "u3")
 OPTIONS = ("int2/u0", "int4/u0", "int4/u1", "int8/u1", "int8/u2", "e4m3/u3")
@@ -243,7 +243,7 @@ def test_many_options_of_one_layer_lose_only_what_is_dominated(n_columns: int) -
         )
         for i, row in enumerate(rows)
     ]
-    assert keep_undominated(groups).tolist() == expected
+    assert keep_non_dominated(groups).tolist() == expected
 
 
 def two_arrays(**changes: Any) -> list[ArrayShape]:

@@ -1,7 +1,7 @@
 """The joint choice on hundreds of random chips whose limits bind, against all allocations at once.
 
 The chips of `test_dse_solver_joint` are small and of every kind; these are larger and all alike:
-good options are dear, so that bounds, sets of types and lists of candidates all have to be right.
+good options are costly, so that bounds, sets of types and lists of candidates have to be right.
 """
 
 from itertools import product
