@@ -17,7 +17,7 @@ from macwright.sim.golden.requant import RequantModel
 from macwright.sim.golden.serial_mac import SerialMacModel
 from macwright.sim.golden.shift_add_mac import ShiftAddMacModel
 
-__all__ = ["FAMILIES", "Verification", "verification"]
+__all__ = ["FAMILIES", "Verification", "golden_model", "verification"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,3 +105,29 @@ def verification(spec: Any) -> Verification:
     if family not in FAMILIES:
         raise RefusedType(f"Unit must be of family {', '.join(FAMILIES)}, not {family!r}")
     return FAMILIES[family]
+
+
+def golden_model(spec: Any) -> Any:
+    """Golden model of a unit.
+
+    Parameters
+    ----------
+    spec : UnitSpec
+        Of any family.
+
+    Returns
+    -------
+    MacModel, DotModel or PortModel
+        ``step(**codes, clear=…)`` is a clock edge; `acc` the accumulator as an unsigned code word,
+        None where the contract leaves it open.
+
+    Examples
+    --------
+    >>> from macwright.hw.pe import IntMacSpec
+    >>> model = golden_model(IntMacSpec())
+    >>> model.step(a=3, w=0xFE, clear=1)  # 3 x -2
+    >>> model.step(a=5, w=1, clear=0)
+    >>> hex(model.acc)
+    '0xffffffff'
+    """
+    return verification(spec).model(spec)

@@ -16,7 +16,7 @@ from macwright.costmodel.power.measure import with_controls
 from macwright.costmodel.power.unit import unit_streams
 from macwright.hw.errors import ToolError
 from macwright.hw.formats import FloatFormat
-from macwright.sim.golden import golden_model
+from macwright.sim.families import golden_model
 
 __all__ = ["LANES", "check_netlist"]
 

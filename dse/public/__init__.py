@@ -31,7 +31,7 @@ _HOMES = {
     ),
     "macwright.hw.registry": ("registry",),
     "macwright.hw.verilog": ("unit_verilog",),
-    "macwright.sim.golden": ("golden_model",),
+    "macwright.sim.families": ("golden_model",),
     "macwright.sim.runner": ("SimResult", "simulate"),
     "macwright.costmodel.characterize.many": ("characterize",),
     "macwright.costmodel.technology.catalogue": ("find_technology", "technology_names"),

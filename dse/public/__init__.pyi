@@ -61,7 +61,7 @@ from macwright.hw.verilog import unit_verilog as unit_verilog
 from macwright.plotting import plot_front as plot_front
 from macwright.runs import Run as Run
 from macwright.runs import save_run as save_run
-from macwright.sim.golden import golden_model as golden_model
+from macwright.sim.families import golden_model as golden_model
 from macwright.sim.runner import SimResult as SimResult
 from macwright.sim.runner import simulate as simulate
 from macwright.units import generate as generate

@@ -6,7 +6,8 @@ from cocotb.clock import Clock
 from cocotb.handle import Immediate
 from cocotb.triggers import FallingEdge, Timer
 
-from macwright.sim.golden import decode, golden_model, lane_codes
+from macwright.sim.families import golden_model
+from macwright.sim.golden import decode, lane_codes
 
 __all__ = ["Driver"]
 

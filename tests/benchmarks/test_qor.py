@@ -12,7 +12,7 @@ from helpers.paths import ROOT
 from macwright.hw.formats import IntFormat, parse_format
 from macwright.hw.pe import ComposableMacSpec, DotSpec, MinifloatMacSpec, RequantSpec
 from macwright.hw.pe.accumulator import FixedAcc
-from macwright.sim.golden import golden_model
+from macwright.sim.families import golden_model
 
 FOLDER = ROOT / "benchmarks"
 needs_icarus = pytest.mark.skipif(not shutil.which("iverilog"), reason="needs iverilog")

@@ -13,7 +13,7 @@ from macwright.costmodel.tables.default_units import SWITCHED, switched_unit
 from macwright.costmodel.tables.lookup import costs, load_table
 from macwright.costmodel.technology.catalogue import LIBERTY_NAMES
 from macwright.hw.pe import FAMILIES, SerialMacSpec, spec_from_fields
-from macwright.sim.golden import golden_model
+from macwright.sim.families import golden_model
 
 UNITS = [
     *SWITCHED,

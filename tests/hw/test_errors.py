@@ -10,7 +10,8 @@ from macwright.hw import errors
 from macwright.hw.errors import MacwrightError, RefusedInput, RefusedType, ToolError
 from macwright.hw.formats import parse_format
 from macwright.hw.pe import IntMacSpec
-from macwright.sim.golden import decode, golden_model
+from macwright.sim.families import golden_model
+from macwright.sim.golden import decode
 
 
 def test_docstring_draws_the_tree():

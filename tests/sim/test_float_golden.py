@@ -9,7 +9,7 @@ import pytest
 
 from macwright.hw.formats import parse_format
 from macwright.hw.pe import spec_from_fields
-from macwright.sim.golden import golden_model
+from macwright.sim.families import golden_model
 from macwright.sim.golden.rounding import round_to_code
 
 DTYPES = {

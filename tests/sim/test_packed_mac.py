@@ -12,8 +12,8 @@ import pytest
 from macwright.costmodel.power.unit import unit_streams
 from macwright.hw.formats import parse_format
 from macwright.hw.pe import PackedMac, PackedMacSpec, spec_from_fields
+from macwright.sim.families import golden_model
 from macwright.sim.generate import write_unit
-from macwright.sim.golden import golden_model
 from macwright.sim.golden.layer_numpy import layer_sums
 from macwright.sim.golden.packed_mac import LaneCodes
 from macwright.sim.golden.ports import fields as fields_of

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from macwright.hw.pe import Requant, spec_from_fields
+from macwright.sim.families import golden_model
 from macwright.sim.generate import write_unit
-from macwright.sim.golden import golden_model
 from macwright.sim.runner import simulate
 
 needs_icarus = pytest.mark.skipif(not shutil.which("iverilog"), reason="needs iverilog")

@@ -10,8 +10,8 @@ import pytest
 
 from macwright.hw.formats import parse_format
 from macwright.hw.pe import ShiftAddMac, spec_from_fields
+from macwright.sim.families import golden_model
 from macwright.sim.generate import write_unit
-from macwright.sim.golden import golden_model
 from macwright.sim.golden.shift_add_mac import weight_value
 from macwright.sim.runner import simulate
 

@@ -11,7 +11,8 @@ import pytest
 from macwright.hw.formats import FloatFormat, parse_format
 from macwright.hw.pe import spec_from_fields
 from macwright.hw.registry import registry
-from macwright.sim.golden import Special, decode, golden_model, legal_codes
+from macwright.sim.families import golden_model
+from macwright.sim.golden import Special, decode, legal_codes
 from macwright.sim.golden.float_mac import add_special
 from macwright.sim.golden.float_sums import rounded_sums
 from macwright.sim.golden.layer_numpy import acc_values, layer_sums

@@ -11,8 +11,9 @@ from macwright.hw.formats import FloatFormat
 from macwright.hw.pe import spec_from_fields
 from macwright.hw.registry import registry
 from macwright.hw.verilog import unit_verilog
+from macwright.sim.families import golden_model
 from macwright.sim.generate import describe, write_unit
-from macwright.sim.golden import decode, golden_model
+from macwright.sim.golden import decode
 from macwright.sim.runner import simulate
 
 needs_icarus = pytest.mark.skipif(not shutil.which("iverilog"), reason="needs iverilog")

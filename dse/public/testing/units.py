@@ -14,8 +14,8 @@ from macwright.hw.errors import ToolError
 from macwright.hw.pe import FAMILIES
 from macwright.hw.pe.spec import UnitSpec
 from macwright.hw.verilog import to_verilog, unit_verilog
+from macwright.sim.families import golden_model
 from macwright.sim.generate import describe, write_unit
-from macwright.sim.golden import golden_model
 from macwright.sim.runner import simulate
 from macwright.testing.products import exact_products
 from macwright.testing.report import Conformance, ConformanceError, require

@@ -11,8 +11,8 @@ from macwright.dse.quantizer import QuantOptions, act_format, quantise
 from macwright.dse.quantizer.partial_run import Stepper
 from macwright.dse.workload import load_workload
 from macwright.hw.pe import spec_from_fields
+from macwright.sim.families import golden_model
 from macwright.sim.generate import write_unit
-from macwright.sim.golden import golden_model
 from macwright.sim.golden.layer_numpy import layer_sums
 from macwright.sim.runner import simulate
 from macwright.sim.simulators import find_simulator
