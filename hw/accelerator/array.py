@@ -194,8 +194,8 @@ class ReducerSpec:
     signed: bool
     sums: int
 
-    #: Cycles from a beat's step to the one in which the results hold it.
-    latency = 2
+    #: Cycles from a beat's step to the one in which the results hold it: read, register, result.
+    latency = 3
 
     def __post_init__(self) -> None:
         for name in ("lanes", "bits", "sums"):
@@ -243,15 +243,19 @@ class Reducer(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         spec = self.spec
+        # The window's memory is slow: its words go to a register first.
+        early = Signal(name="clear_early", reset_less=True)
         clear = Signal(name="clear", reset_less=True)
-        m.d.sync += clear.eq(self.start)
+        m.d.sync += [early.eq(self.start), clear.eq(early)]
         results = []
         for lane, code in enumerate(spec.words.split(self.data)):
             shape = Shape(spec.bits, spec.signed)
-            level, wide = Signal(shape, name=f"level{lane}"), Signal(spec.sums, name=f"x{lane}")
+            level = Signal(shape, name=f"level{lane}", reset_less=True)
+            wide = Signal(spec.sums, name=f"x{lane}")
             shape = signed(spec.sums) if spec.operation == "sum" else shape
             result = Signal(shape, name=f"result{lane}", reset_less=True)
-            m.d.comb += [level.eq(code), wide.eq(result)]
+            m.d.sync += level.eq(code)
+            m.d.comb += wide.eq(result)
             if spec.operation == "sum":
                 m.d.sync += result.eq(Mux(clear, 0, result) + level)
             else:

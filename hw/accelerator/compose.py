@@ -39,9 +39,16 @@ from macwright.hw.accelerator.stream import Words
 from macwright.hw.accelerator.window_spec import WindowSpec
 from macwright.hw.arith.widths import range_width
 from macwright.hw.errors import RefusedInput
-from macwright.hw.formats import BinaryFormat, FloatFormat, IntFormat, TernaryFormat
+from macwright.hw.formats import (
+    ApotFormat,
+    BinaryFormat,
+    FloatFormat,
+    IntFormat,
+    PotFormat,
+    TernaryFormat,
+)
 from macwright.hw.formats.scaled import FixedFormat
-from macwright.hw.pe import IntMacSpec, MinifloatMacSpec
+from macwright.hw.pe import IntMacSpec, MinifloatMacSpec, ShiftAddMacSpec
 from macwright.hw.pe.accumulator import FixedAcc
 from macwright.hw.pe.operand import product_range
 
@@ -56,8 +63,10 @@ def default_unit(act: Any, weight: Any, sums: int, simd: int) -> Any:
         least = MinifloatMacSpec(act=act, weight=weight, terms=1).acc.width  # type: ignore[union-attr]
         acc = FixedAcc(max(sums, least))
         return MinifloatMacSpec(act=act, weight=weight, acc=acc, pipeline=1)
-    least = range_width(*product_range(act, weight))
-    return IntMacSpec(act=act, weight=weight, acc=IntFormat(max(sums, least)), pipeline=1)
+    acc = IntFormat(max(sums, range_width(*product_range(act, weight))))
+    if isinstance(weight, PotFormat | ApotFormat):
+        return ShiftAddMacSpec(act=act, weight=weight, acc=acc, group=1, scale=None, pipeline=1)
+    return IntMacSpec(act=act, weight=weight, acc=acc, pipeline=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -401,7 +410,8 @@ class _Composer:
         else:
             low, high = self.network.products(node)
             sums = range_width(int(low.min()), int(high.max()))
-            act, weight = _operand(node, source.edge.format), _operand(node, node.weight_format)
+            act = _operand(node, source.edge.format)
+            weight = _operand(node, node.weight_format, weight=True)
             unit = self.unit_of(act, weight, sums, folding.simd)
             array = MacArraySpec(
                 unit=unit,
@@ -514,13 +524,18 @@ class _Composer:
         )
 
 
-def _operand(node: Node, fmt: Any) -> Any:
+def _operand(node: Node, fmt: Any, *, weight: bool = False) -> Any:
     """Format of a unit's operand for codes of a format; fixed point is an integer with a scale."""
     if isinstance(fmt, FixedFormat):
         return fmt.integer
     if isinstance(fmt, IntFormat | BinaryFormat | TernaryFormat | FloatFormat):
         return fmt
-    raise RefusedInput(f"Node {node.name} must have integers or minifloats to be built, not {fmt}")
+    if weight and isinstance(fmt, PotFormat | ApotFormat):
+        return fmt
+    raise RefusedInput(
+        f"{'Weights' if weight else 'Activations'} of {node.name} must be integers or minifloats "
+        f"to be built, not {fmt}"
+    )
 
 
 def _is_signed(edge: Edge) -> bool:

@@ -17,6 +17,7 @@ from macwright.hw.accelerator.network import (
     Network,
     Requant,
     Reshape,
+    levels_of,
 )
 from macwright.hw.formats import parse_format
 from macwright.sim.accelerator.golden import to_words
@@ -86,8 +87,11 @@ def frames_of(network: Network, spec: MachineSpec, count: int, seed: int):
     )
 
 
-def small_network(seed: int = 0) -> Network:
-    """3x3 convolution, residual addition, depthwise, pools, fully connected layer."""
+def small_network(seed: int = 0, *, weights: str | None = None, output: str = "y") -> Network:
+    """3x3 convolution, residual addition, depthwise, pools, fully connected layer.
+
+    With a format of all weights, or up to another edge, if wanted.
+    """
     rng = np.random.default_rng(seed)
     edges, nodes = [], []
 
@@ -104,9 +108,11 @@ def small_network(seed: int = 0) -> Network:
 
     def conv(name, source, targets, *, kernel, groups=1, stride=1, pad=0, fmt="int4"):
         out, per_group = targets[0].shape[0], source.shape[0] // groups
-        weight = parse_format(fmt)
-        codes = weight.encode(rng.integers(weight.min, weight.max + 1, (out, per_group, *kernel)))
-        top = int(np.prod(codes.shape[1:])) * source.high
+        weight = parse_format(weights or fmt)
+        values = rng.uniform(weight.min, weight.max, (out, per_group, *kernel))
+        codes = weight.encode(values)
+        largest = int(np.abs(levels_of(weight, codes)).max())
+        top = max(1, int(np.sqrt(np.prod(codes.shape[1:])) * source.high * largest / 4))
         node = Conv(
             name=name, input=source.name, weight_format=weight, weights=codes, groups=groups,
             bias=rng.integers(-top, top, out), strides=(stride,) * 2, dilations=(1, 1),
@@ -142,7 +148,9 @@ def small_network(seed: int = 0) -> Network:
              weights=rng.integers(0, 16, (3, 4)), bias=rng.integers(-60, 60, 3),
              outputs=(requant(y, 300, 1),))
     )  # fmt: skip
+    made = next(k for k, node in enumerate(nodes) if output in node.produced) + 1
+    known = {"x"} | {name for node in nodes[:made] for name in node.produced}
     return Network(
-        name="small", model_sha256="00", input="x", output="y", edges=tuple(edges),
-        nodes=tuple(nodes),
+        name="small", model_sha256="00", input="x", output=output,
+        edges=tuple(e for e in edges if e.name in known), nodes=tuple(nodes[:made]),
     )  # fmt: skip

@@ -70,6 +70,15 @@ def test_bits_under_stalls(offer, accept):
     assert run_machine(spec, words, len(want), offer=offer, accept=accept).words == want
 
 
+@pytest.mark.parametrize("weights", ["pot4", "apot4", "e2m1fn", "e3m2fn", "binary", "int3q2"])
+def test_bits_of_weights_of_every_kind(weights):
+    network = small_network(weights=weights, output="c")
+    spec = compose(network, interval=1600)
+    words, want = frames_of(network, spec, 1, seed=4)
+    assert len(set(want)) > 8
+    assert run_machine(spec, words, len(want)).words == want
+
+
 def test_one_word_less_in_a_buffer_costs_cycles_or_is_not_possible():
     _, spec, sizing = sized("small")
     for name, buffer in buffer_names(spec).items():
