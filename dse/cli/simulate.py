@@ -100,12 +100,15 @@ def _run_machine(args: argparse.Namespace) -> int:
     elif failed:
         print(f"FAILED on {result.simulator}: {result.difference}")
     else:
-        stalled = " with random stalls" if args.stalls else ""
-        print(
-            f"passed: {result.images} images equal bit for bit on {result.simulator}{stalled}; "
-            f"a frame every {result.interval} cycles (predicted {result.predicted_interval}), "
-            f"latency {result.latency} ({result.predicted_latency})"
-        )
+        times = "random stalls at both ends"
+        if not args.stalls:
+            times = f"latency {result.latency} cycles (predicted {result.predicted_latency})"
+            if result.interval is not None:
+                times += (
+                    f", a frame every {result.interval} cycles "
+                    f"(predicted {result.predicted_interval})"
+                )
+        print(f"passed: {result.images} images equal bit for bit on {result.simulator}; {times}")
     return int(failed)
 
 

@@ -296,7 +296,7 @@ def compare_images(
                 for other in running:
                     other.cancel()
     first = runs[min(runs)]
-    ends = first.ends
+    ends = list(first.ends)
     return Comparison(
         images=len(levels) if wrong is None else wrong,
         simulator=machine.tool.name,
@@ -342,8 +342,7 @@ def _first(found: _Levels, expected: _Levels) -> str | None:
         return None
     # Position by position, as they are computed.
     moved = np.moveaxis(found != expected, 1, -1)
-    index = np.unravel_index(int(np.argmax(moved)), moved.shape)
-    _, *position, channel = (int(i) for i in index)
+    _, *position, channel = [int(i) for i in np.argwhere(moved)[0]]
     at = (0, channel, *position)
     place = f", position {tuple(position)}" if position else ""
     return f"channel {channel}{place}: {found[at]}, where the network has {expected[at]}"

@@ -33,7 +33,7 @@ def test_measured_points_are_measured_as_integers_or_say_why_not(tmp_path, monke
         workload, dataset, found, Settings(jobs=2), lambda *done: calls.append(done)
     )
     exact = [point.exact for point in found.front]
-    formats = {name: tuple(pair.split("/")) for name, pair in pairs["0"].items()}
+    formats = {name: ("int4", "int6") for name in pairs["0"]}
     assert exact == [evaluate_exact(workload, dataset, formats).metric, None, None]
     assert exact[0] == pytest.approx(evaluate(workload, dataset, formats).metric, abs=8)
     assert list(reasons) == ["1"]
