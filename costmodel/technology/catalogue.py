@@ -60,6 +60,7 @@ _ECP5 = TechnologyRecord(
     target="ecp5",
     shipped=True,
     benched=True,
+    clocks_mhz=(25.0, 50.0, 100.0, 200.0),
     primitives=Primitives(
         synthesis="synth_ecp5 -top {top} -nowidelut -nobram -nolutram -nodsp",
         dsp_synthesis="synth_ecp5 -top {top} -nowidelut -nobram -nolutram",

@@ -110,6 +110,8 @@ def run_table(found: Exploration, out: Path) -> str:
             f"with measured {', '.join(ranks) or 'values: all are equal'}"
         )
     lines += clock_lines(found)
+    if found.settings.layer_energy:
+        lines.append("layer energy: of the smallest netlist of each unit, whatever the clock")
     lines += _sequential_lines(found)
     if fixed := fixed_formats(found.workload):
         lines.append(

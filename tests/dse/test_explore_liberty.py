@@ -32,6 +32,7 @@ pytestmark = pytest.mark.usefixtures("own_cache")
 def run_dir(work, model):
     library = shutil.copy(SMALL_LIBERTY, work / "cells.lib")
     arguments = ["--liberty", str(library), "--layer-energy", "-o", str(work / "run")]
+    arguments += ["--clock-mhz", "1"]
     assert cli.main(["dse", str(model), *FORMATS, *arguments]) == 0
     return work / "run"
 
