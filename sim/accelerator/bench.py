@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from amaranth.sim import Simulator
+from amaranth.sim import Simulator  # pyright: ignore[reportMissingImports]
 
 __all__ = ["BenchResult", "StageBench"]
 

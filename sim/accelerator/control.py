@@ -53,7 +53,7 @@ class Timing:
 
 def buffer_names(spec: MachineSpec) -> dict[str, StorageSpec]:
     """Buffers of a machine: ``<stage>.<input>``, and `OUTPUT`."""
-    names = {
+    names: dict[str, StorageSpec] = {
         f"{stage.name}.{k}": buffer
         for stage in spec.stages
         for k, buffer in enumerate(stage.spec.buffers)

@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass, field
 
 import numpy as np
-from amaranth.sim import Simulator
+from amaranth.sim import Simulator  # pyright: ignore[reportMissingImports]
 
 from macwright.hw.accelerator.machine import Machine, MachineSpec
 from macwright.hw.accelerator.network import (

@@ -5,7 +5,7 @@ import random
 from fractions import Fraction
 
 import pytest
-from amaranth.sim import Simulator
+from amaranth.sim import Simulator  # pyright: ignore[reportMissingImports]
 from helpers.stages import random_drain, random_words
 
 from macwright.hw.accelerator.elementwise import (

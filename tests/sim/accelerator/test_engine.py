@@ -9,7 +9,7 @@ from helpers.stages import random_drain, random_engine, random_words
 from macwright.hw.accelerator.array import MacArraySpec
 from macwright.hw.accelerator.engine import Engine, EngineSpec
 from macwright.hw.accelerator.window_spec import WindowSpec
-from macwright.hw.formats import parse_format
+from macwright.hw.formats import IntFormat
 from macwright.hw.pe import IntMacSpec
 from macwright.sim.accelerator.bench import StageBench
 from macwright.sim.accelerator.golden import engine_words
@@ -38,7 +38,7 @@ def test_sums_follow_each_other_without_a_gap_when_all_is_there():
         bits=4, write_lanes=2, read_lanes=2, depth=200, height=5, width=4, channels=2,
         kernel=(3, 3), pads=(1, 1, 1, 1), passes=2,
     )  # fmt: skip
-    unit = IntMacSpec(act=parse_format("uint4"), weight=parse_format("int4"), pipeline=2)
+    unit = IntMacSpec(act=IntFormat(4, signed=False), weight=IntFormat(4), pipeline=2)
     array = MacArraySpec(unit=unit, pe=4, simd=2, groups=1, steps=18)
     chance = random.Random(5)
     drain, constants = random_drain(chance, results=4, rounds=2, sums=32, beats=9, outputs=1)
@@ -69,7 +69,7 @@ def test_parts_that_do_not_fit_are_refused(change, message):
         "bits": 4, "write_lanes": 2, "read_lanes": 2, "depth": 200, "height": 5, "width": 4,
         "channels": 2, "kernel": (3, 3), "passes": 2,
     }  # fmt: skip
-    unit = IntMacSpec(act=parse_format("uint4"), weight=parse_format("int4"))
+    unit = IntMacSpec(act=IntFormat(4, signed=False), weight=IntFormat(4))
     array = {"unit": unit, "pe": 4, "simd": 2, "groups": 1, "steps": 18}
     drain, _ = random_drain(random.Random(1), results=4, rounds=2, sums=32, beats=9, outputs=1)
     with pytest.raises(ValueError, match=message):

@@ -2,10 +2,11 @@
 
 import random
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import pytest
-from amaranth.sim import Simulator
+from amaranth.sim import Simulator  # pyright: ignore[reportMissingImports]
 from helpers.stages import WRONG_SHAPES, random_window, random_words
 
 from macwright.hw.accelerator.window_spec import WindowSpec
@@ -82,7 +83,14 @@ def test_window_gives_every_tap_of_every_position(seed):
 
 
 def test_less_than_the_least_depth_is_refused_for_it_would_hang():
-    fields = {"bits": 4, "write_lanes": 1, "read_lanes": 2, "height": 5, "width": 6, "channels": 4}
+    fields: dict[str, Any] = {
+        "bits": 4,
+        "write_lanes": 1,
+        "read_lanes": 2,
+        "height": 5,
+        "width": 6,
+        "channels": 4,
+    }
     fields |= {"kernel": (3, 3), "pads": (1, 1, 1, 1)}
     least = WindowSpec(**fields, depth=1000).least_depth
     # Two rows and three positions, of two words each.
@@ -109,7 +117,14 @@ def test_less_than_the_least_depth_is_refused_for_it_would_hang():
     ],
 )
 def test_what_cannot_be_is_refused(change, message):
-    fields = {"bits": 4, "write_lanes": 2, "read_lanes": 2, "height": 5, "width": 6, "channels": 4}
+    fields: dict[str, Any] = {
+        "bits": 4,
+        "write_lanes": 2,
+        "read_lanes": 2,
+        "height": 5,
+        "width": 6,
+        "channels": 4,
+    }
     with pytest.raises(ValueError, match=message):
         WindowSpec(**(fields | {"kernel": (3, 3), "depth": 1000} | change))
 
