@@ -131,7 +131,9 @@ class Requantiser(wiring.Component):
             m.d.sync += scale.eq(self.scale)
         else:
             scale = Const(spec.constant, spec.multiplier)
-        product = Signal(signed(spec.total + spec.multiplier), name="product", reset_less=True)
+        # At least the bits that are cut off, and the sign.
+        width = max(spec.total + spec.multiplier, spec.shift + 1)
+        product = Signal(signed(width), name="product", reset_less=True)
         m.d.sync += product.eq(total * scale)
         floor, up = self._rounding(m, product)
         value = Signal(signed(len(floor) + 1), name="value")
