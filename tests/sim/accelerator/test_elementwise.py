@@ -148,7 +148,8 @@ REQUANTISERS = [
     RequantiserSpec(
         sums=6, bias=4, multiplier=3, shift=shift, zero=zero, low=low, high=high, bits=5
     )
-    for shift, zero, (low, high) in itertools.product((0, 1, 4, 10, 16), (0, -3), ((-16, 15), (0, 9)))
+    for shift in (0, 1, 4, 10, 16)
+    for zero, (low, high) in itertools.product((0, -3), ((-16, 15), (0, 9)))
 ]
 
 
