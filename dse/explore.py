@@ -361,7 +361,8 @@ def _used_units(
     rows = {at.clock_mhz: modules(at.costs) for at in clocked}
     used: dict[Any, None] = {}
     for point in found.front:
-        names = point.units.values() if point.units else map(of_pair.get, point.pairs.values())
+        pairs = point.pairs.values()
+        names = point.units.values() if point.units else [of_pair[pair] for pair in pairs]
         for name in dict.fromkeys(names):
             module = rows[point.clock_mhz].get(name, name)
             used[built_spec(specs[name], module, technology.name)] = None

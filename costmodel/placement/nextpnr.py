@@ -121,10 +121,11 @@ class Placer:
         if not reports:
             raise ToolError(f"Place and route of {top} took longer than {timeout_s:g} s")
         rates = [next(iter(r["fmax"].values()), {}).get("achieved") for r in reports]
+        known = [float(rate) for rate in rates if rate is not None]
         luts = [report["utilization"][self.lut_key]["used"] for report in reports]
         taken = added if self.registers_take_luts else 0
         return {
-            "period_ns": None if None in rates else round(1e3 / median(rates), 4),
+            "period_ns": round(1e3 / median(known), 4) if len(known) == len(rates) else None,
             "placed_luts": int(median(luts)) - taken,
         }
 

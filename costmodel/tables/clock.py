@@ -73,8 +73,10 @@ def points_of_rows(costs: pd.DataFrame, points: pd.DataFrame, clk_to_q_ns: float
             "wires": "liberty",
             "latency": 1,
         }
-        for row in costs[costs["delay_ns"].notna()].to_dict("records")
-        if row["unit"] not in known and row["unit"].split("@")[0] not in known
+        for row in costs.to_dict("records")
+        if pd.notna(row["delay_ns"])
+        and row["unit"] not in known
+        and row["unit"].split("@")[0] not in known
     ]
     return point_frame([*points.to_dict("records"), *added])
 

@@ -36,7 +36,7 @@ def option_tables(found: Exploration) -> dict[str, pd.DataFrame]:
         if set(rows["layer"]) == layers:
             name = f"options_{clock:g}_mhz.csv" if tables else "options.csv"
             # Units of an array run formats whose own unit is too slow, and which so have no cost.
-            tables[name] = rows.drop(columns="clock_mhz").dropna(axis="columns")
+            tables[name] = pd.DataFrame(rows).drop(columns="clock_mhz").dropna(axis="columns")
     return tables
 
 

@@ -79,7 +79,8 @@ def search(
     for at in clocked:
         mine = options
         if "clock_mhz" in options:
-            mine = options[options["clock_mhz"] == at.clock_mhz].drop(columns="clock_mhz")
+            mine = pd.DataFrame(options[options["clock_mhz"] == at.clock_mhz])
+            mine = mine.drop(columns="clock_mhz")
         try:
             one = _search_at(
                 workload, mine, units, at, settings, progress, pairs=pairs, node_nm=node_nm
@@ -130,7 +131,7 @@ def _search_at(
         return _joint(
             layers, options, units, costs, chip, settings, same, deadline, progress, node_nm
         )
-    options = options[options["area_time"].notna()]
+    options = pd.DataFrame(options[options["area_time"].notna()])
     if set(options["layer"]) != {layer.name for layer in layers}:
         raise ClockTooFastError(f"A layer has no unit for {at.label}")
     same = {
