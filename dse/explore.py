@@ -118,7 +118,7 @@ class Exploration:
     seconds: dict[str, float]
 
     def __repr__(self) -> str:
-        statuses = {point.status for point in self.found.front}
+        statuses = {str(point.status) for point in self.found.front}
         said = f"all {statuses.pop()}" if len(statuses) == 1 else ", ".join(sorted(statuses))
         name, technology = self.workload.path.name, self.settings.technology
         return f"Exploration({name} on {technology}: {len(self.found.front)} points, {said})"

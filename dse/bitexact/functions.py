@@ -71,6 +71,7 @@ def function_values(
     model = session(cut(workload, [argument], [tensor]))
     step = shape[0] if workload.fixed_batch else rows
     parts = [
-        model.run(None, {argument: padded[i : i + step]})[0] for i in range(0, rows, step)
-    ]  # fmt: skip
+        np.asarray(model.run(None, {argument: padded[i : i + step]})[0])
+        for i in range(0, rows, step)
+    ]
     return np.concatenate(parts).reshape(-1)[: len(numbers)].astype(np.float64)

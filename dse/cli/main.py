@@ -42,7 +42,7 @@ class _Completion(argparse.Action):
         self, parser: argparse.ArgumentParser, namespace: Any, values: Any, *args: Any
     ) -> NoReturn:
         try:
-            import shtab
+            import shtab  # type: ignore[import-not-found]
         except ImportError:
             parser.exit(
                 1,

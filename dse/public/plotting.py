@@ -62,7 +62,7 @@ def plot_front(
     for column in (cost, value):
         if column not in frame:
             raise RefusedInput(f"Column must be one of {', '.join(frame)}, not {column!r}")
-    points = frame[[cost, value]].dropna()
+    points: Any = frame[[cost, value]].dropna()
     if points.empty:
         raise RefusedInput(f"Column {value!r} must have a number for one point or more, not none")
     axes = _new_axes() if ax is None else ax
@@ -75,7 +75,7 @@ def plot_front(
 
 def _new_axes() -> Any:
     try:
-        from matplotlib import pyplot
+        from matplotlib import pyplot  # type: ignore[import-not-found]
     except ImportError:
         raise ImportError(
             "Pictures need matplotlib: install it with pip install 'macwright[plot]'"

@@ -82,6 +82,7 @@ def run_table(found: Exploration, out: Path) -> str:
     for cost, name, point in sorted(rows, key=_row):
         digits = decimals(point.standard_error)
         predicted = "" if point.predicted is None else f"{point.predicted:.{digits}f}"
+        assert point.accuracy is not None
         measured = with_error(point.accuracy, point.standard_error)
         lines.append(
             f"{name:>{width}} {cost:>14.5g} {point.totals['loss']:>10.4g} {predicted:>9} "

@@ -29,8 +29,8 @@ def q_gemm(low: Lowering, node: onnx.NodeProto) -> None:
     operands = [centred(low, node, 0, 2), centred(low, node, 3, 5, axis=0 if turned else 1)]
     if len(node.input) > 6 and node.input[6]:
         operands.append(low.number(low.constant(node, 6)))
-    kept = {name: int(attribute(node, name, 0)) for name in ("transA", "transB")}  # type: ignore[call-overload]
-    total = low.add("Gemm", operands, **kept)
+    turns: dict[str, Any] = {name: attribute(node, name, 0) for name in ("transA", "transB")}
+    total = low.add("Gemm", operands, **turns)
     alpha = np.float32(attribute(node, "alpha", 1.0))  # type: ignore[arg-type]
     scales = alpha * low.scale(node, 1) * low.scale(node, 4)
     if len(node.input) > 7 and node.input[7]:
@@ -81,7 +81,11 @@ def matmul_n_bits(low: Lowering, node: onnx.NodeProto) -> None:
     spread = np.repeat(scales, block, axis=1)[:, :k].T
     weight = low.number(signed.T * spread)
     low.prescribe(
-        node, weight, IntFormat(bits, signed=False), np.ascontiguousarray(spread), np.float32(1)
+        node,
+        weight,
+        IntFormat(bits, signed=False),
+        np.ascontiguousarray(spread),
+        np.ones((), np.float32),
     )
     _with_bias(low, node, low.add("MatMul", [node.input[0], weight]), 5)
 

@@ -12,7 +12,7 @@ BENCHMARKS = ROOT / "benchmarks"
 @pytest.fixture
 def section(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    import section
+    import section  # type: ignore[import-not-found]
 
     yield section
     sys.modules.pop("section")

@@ -141,4 +141,4 @@ def test_freed_activations_saturate_and_are_not_rounded(tmp_path, names):
     hidden = np.maximum(hidden + np.reshape(bias.get("conv", 0), (1, -1, 1, 1)), 0).reshape(8, -1)
     theirs = grid(hidden, "linear", 0, 63) @ weights["linear"] + bias.get("linear", 0)
     ours = session(free.model, optimise=False).run(None, {"x": x})[0]
-    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(np.asarray(ours), theirs, rtol=1e-4, atol=1e-4)

@@ -27,7 +27,9 @@ def exact_products(spec: Any) -> Callable[..., Fraction | None] | None:
     act, weight, acc = (getattr(spec, name, None) for name in ("act", "weight", "acc"))
     plain = all(getattr(spec, name, value) == value for name, value in _OTHERWISE.items())
     blocks = isinstance(act, BlockFormat) or isinstance(weight, BlockFormat)
-    if None in (act, weight, acc) or isinstance(acc, FloatFormat) or blocks or not plain:
+    if act is None or weight is None or acc is None:
+        return None
+    if isinstance(acc, FloatFormat) or blocks or not plain:
         return None
     if _ports(spec) != {"a", "w"}:
         return None
@@ -39,7 +41,7 @@ def exact_products(spec: Any) -> Callable[..., Fraction | None] | None:
         for lane in range(lanes):
             x, y = (
                 float(fmt.decode((word >> (lane * fmt.width)) % (1 << fmt.width)))
-                for fmt, word in ((act, a), (weight, w))  # type: ignore[union-attr]
+                for fmt, word in ((act, a), (weight, w))
             )
             if not np.isfinite(x) or not np.isfinite(y):
                 return None

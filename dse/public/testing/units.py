@@ -102,8 +102,11 @@ def check_unit(
 def _spec_laws(spec: Any) -> int:
     """A specification is an immutable value that its fields make again."""
     name = getattr(spec, "name", spec)
-    frozen = dataclasses.is_dataclass(spec) and spec.__dataclass_params__.frozen  # type: ignore[attr-defined]
-    require(frozen, f"{name}: the specification must be a frozen dataclass")
+    made = dataclasses.is_dataclass(type(spec))
+    require(
+        made and type(spec).__dataclass_params__.frozen,
+        f"{name}: the specification must be a frozen dataclass",
+    )
     require(isinstance(spec, UnitSpec), f"{name}: the specification must be a UnitSpec")
     require(
         re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", spec.name) is not None,

@@ -27,7 +27,7 @@ def test_standard_error_is_the_scatter_of_many_samples(name):
     samples = [draw(name, rng, 200) for _ in range(400)]
     scatter = np.std([task.metric(*sample) for sample in samples])
     errors = [task.standard_error(*sample) for sample in samples]
-    assert np.mean(errors) == pytest.approx(scatter, rel=0.15)
+    assert np.mean(np.asarray(errors, np.float64)) == pytest.approx(scatter, rel=0.15)
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -1,4 +1,6 @@
 # amaranth: UnusedElaboratable=no
+# Amaranth makes members at run time.
+# pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false
 """The conformance suites: what comes with macwright passes, what is broken on purpose does not."""
 
 import dataclasses

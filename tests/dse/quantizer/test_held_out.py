@@ -17,9 +17,13 @@ def problem(samples, *, seed=0):
     weights = rng.normal(size=(1, N, K)).astype(np.float32)
     mixing = rng.normal(size=(K, K)) * (0.2 + rng.random(K)[:, None] ** 4)
     exact = (rng.normal(size=(samples, K)) @ mixing).astype(np.float32)
-    noisy = exact + 0.3 * rng.normal(size=exact.shape).astype(np.float32)
-    grid = Grid(format=parse_format("int4"), scale=np.abs(weights).max(axis=2, keepdims=True) / 7)
-    return weights, noisy[None], (exact @ weights[0].T)[None], grid
+    noisy = (exact + 0.3 * rng.normal(size=exact.shape)).astype(np.float32)
+    grid = Grid(
+        format=parse_format("int4"),
+        scale=np.abs(weights).max(axis=2, keepdims=True) / np.float32(7),
+    )
+    outputs = (exact @ weights[0].T).astype(np.float32)
+    return weights, noisy[None], outputs[None], grid
 
 
 def error(rounded, columns, outputs):

@@ -8,6 +8,7 @@ from helpers import networks
 from macwright.dse.accuracy.evaluate import evaluate
 from macwright.dse.bitexact import evaluate_exact
 from macwright.dse.data.recipe import load_recipe
+from macwright.dse.quantizer.quantise import Allocation
 from macwright.dse.search.front import Found
 from macwright.dse.search.points import Point
 from macwright.dse.settings import Settings
@@ -33,7 +34,7 @@ def test_measured_points_are_measured_as_integers_or_say_why_not(tmp_path, monke
         workload, dataset, found, Settings(jobs=2), lambda *done: calls.append(done)
     )
     exact = [point.exact for point in found.front]
-    formats = {name: ("int4", "int6") for name in pairs["0"]}
+    formats: Allocation = {name: ("int4", "int6") for name in pairs["0"]}
     assert exact == [evaluate_exact(workload, dataset, formats).metric, None, None]
     assert exact[0] == pytest.approx(evaluate(workload, dataset, formats).metric, abs=8)
     assert list(reasons) == ["1"]

@@ -34,7 +34,9 @@ def test_scales_of_output_and_input_channels(tmp_path, axis):
     workload = checked(
         tmp_path, X, network([*ACT, *weight, *CONV], VALUES), formats=[("int8", "uint8")]
     )
-    scale = next(iter(workload.fixed.values()))[0].scale
+    fixed, _ = next(iter(workload.fixed.values()))
+    assert fixed is not None
+    scale = fixed.scale
     assert np.squeeze(scale).tolist() == PER_CHANNEL.tolist()
     assert scale.shape[axis] == 3
 
@@ -97,6 +99,7 @@ def test_element_types(tmp_path, name, dtype, act):
     nodes = [*ACT, ("DequantizeLinear", ["w", "ws"], "v", {}), *CONV]
     workload = checked(tmp_path, X, network(nodes, values), bound=2e-5)
     _, fixed = next(iter(workload.fixed.values()))
+    assert fixed is not None
     assert str(fixed.format) == np.dtype(dtype).name.removeprefix("float8_")
 
 

@@ -142,4 +142,5 @@ def test_modes_of_the_quantiser(tmp_path, mode):
     else:
         weight, act = workload.fixed["m" if "m" in workload.fixed else next(iter(workload.fixed))]
         assert act is None
+        assert weight is not None
         assert weight.format.width >= MODES[mode]["bits"]
