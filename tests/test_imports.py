@@ -16,7 +16,7 @@ ROOMS = {
         *("csv_file", "models", "workload", "solver", "data", "recipe", "cost_columns"),
         *("studies", "settings", "quantizer"),
         *("accuracy", "bitexact", "sensitivity", "architecture", "search", "validation"),
-        *("explore", "run", "report", "build", "cli"),
+        *("explore", "run", "report", "build", "export", "cli"),
     ),
 }
 #: Circles that are still there.

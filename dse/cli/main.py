@@ -22,7 +22,10 @@ SHOWN, LONGEST = 60, 1000
 SHELLS = ("bash", "zsh", "tcsh")
 #: Sub-commands, in the order of the help; each is a module of macwright.dse.cli with
 #: ``add_arguments(parser)``, ``run(args)``, ``HELP`` and ``EXAMPLE``.
-COMMANDS = ("formats", "generate", "simulate", "characterize", "dse", "solve", "build", "report")
+COMMANDS = (
+    *("formats", "generate", "simulate", "characterize"),
+    *("dse", "solve", "build", "export", "report"),
+)
 
 
 class _Version(argparse.Action):

@@ -1,0 +1,65 @@
+"""``macwright export``: a point of a run in the files of other tools."""
+
+import argparse
+from pathlib import Path
+
+__all__ = ["EXAMPLE", "HELP", "add_arguments", "run"]
+
+HELP = "Write a point of a run as QONNX, as ONNX that onnxruntime runs, or as integer codes."
+EXAMPLE = "macwright export out/fashion_cnn-gates --point 8 --to qonnx -o out/qonnx"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command."""
+    parser.add_argument("run_dir", type=Path, metavar="RUN", help="folder that macwright dse wrote")
+    parser.add_argument(
+        "--point", type=int, required=True, metavar="N", help="number of the point, as in front.csv"
+    )
+    parser.add_argument(
+        "--to", required=True, metavar="KIND", help="qonnx, onnx (fake-quantised) or json (codes)"
+    )
+    parser.add_argument(
+        "-o", "--out", type=Path, metavar="DIR", help="default: export/ in the run's folder"
+    )
+    parser.add_argument(
+        "--model",
+        type=Path,
+        metavar="MODEL.onnx",
+        help="the network that the run is of, unless it is the one that comes with macwright",
+    )
+    parser.add_argument(
+        "--recipe", type=Path, metavar="R.toml", help="where its data is (default: MODEL.toml)"
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="D.npz", help="data instead: x_calib, x_eval, y_eval"
+    )
+    parser.add_argument("--output", metavar="NAME", help="result that counts, as given to dse")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Export, and say which files there are."""
+    from macwright.dse.cli.progress import TerminalProgress
+    from macwright.dse.export.exporters import EXPORTERS, export_point
+    from macwright.dse.export.source import open_run
+    from macwright.dse.run.folder import check_writable
+    from macwright.hw.errors import RefusedInput
+
+    if args.to not in EXPORTERS:
+        raise RefusedInput(f"Option --to must be one of {', '.join(EXPORTERS)}, not {args.to!r}")
+    folder = args.out or args.run_dir / "export"
+    progress = TerminalProgress()
+    try:
+        source = open_run(
+            args.run_dir,
+            model=args.model,
+            recipe=args.recipe,
+            data=args.data,
+            output=args.output,
+            progress=progress,
+        )
+        check_writable(folder)
+        paths = export_point(source, args.point, args.to, folder)
+    finally:
+        progress.close()
+    for path in paths:
+        print(path)
