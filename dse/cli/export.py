@@ -16,7 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--point", type=int, required=True, metavar="N", help="number of the point, as in front.csv"
     )
     parser.add_argument(
-        "--to", required=True, metavar="KIND", help="qonnx, onnx (fake-quantised) or json (codes)"
+        "--to",
+        required=True,
+        metavar="KIND",
+        help="qonnx, qdq, onnx (fake-quantised), json or csv (codes)",
     )
     parser.add_argument(
         "-o", "--out", type=Path, metavar="DIR", help="default: export/ in the run's folder"

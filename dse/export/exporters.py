@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from macwright.dse.export import fake_quantised, layer_codes, qonnx
+from macwright.dse.export import fake_quantised, layer_codes, qdq, qonnx, tables
 from macwright.dse.export.source import SourceRun
 from macwright.hw.errors import RefusedInput
 
@@ -22,8 +22,10 @@ class Exporter(Protocol):
 #: Exporters by the kind that they write.
 EXPORTERS: Mapping[str, Exporter] = {
     "qonnx": qonnx.export,
+    "qdq": qdq.export,
     "onnx": fake_quantised.export,
     "json": layer_codes.export,
+    "csv": tables.export,
 }
 
 

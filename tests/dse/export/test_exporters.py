@@ -5,7 +5,9 @@ import json
 import numpy as np
 import onnx
 import onnxruntime
+import pandas as pd
 import pytest
+from helpers.tiny import read_rows
 
 from macwright.dse.accuracy.evaluate import run_model
 from macwright.dse.cli.main import main
@@ -69,6 +71,31 @@ def test_json_is_all_that_the_network_needs(pair, write_run, tmp_path):
     assert np.allclose(theirs, outputs(run), rtol=1e-4, atol=1e-4)
 
 
+def test_csv_holds_what_json_holds(write_run, tmp_path):
+    run = write_run(("e2m1fn", "int5"), ("int4", "int8"))
+    *_, index = export_point(run, 3, "csv", tmp_path)
+    (document,) = export_point(run, 3, "json", tmp_path)
+    document = json.loads(document.read_text())
+    rows = {row["layer"]: row for row in read_rows(index)}
+    assert list(rows) == list(document["layers"])
+    for name, layer in document["layers"].items():
+        weights = pd.read_csv(tmp_path / rows[name]["weights"])
+        codes = np.array(layer["weight_codes"])
+        assert weights.filter(like="axis_").to_numpy().tolist() == [
+            *map(list, np.ndindex(codes.shape))
+        ]
+        assert weights["code"].tolist() == codes.reshape(-1).tolist()
+        values = np.array(document["formats"][layer["weight_format"]]["values"])[codes]
+        assert weights["level"].tolist() == values.reshape(-1).tolist()
+        scale = np.broadcast_to(layer["weight_scale"], codes.shape).reshape(-1)
+        assert np.allclose(weights["scale"], scale, rtol=1e-6)
+        assert pd.read_csv(tmp_path / rows[name]["biases"])["bias"].to_numpy() == pytest.approx(
+            layer["bias"], rel=1e-6
+        )
+        assert float(rows[name]["activation_scale"]) == layer["activation"]["scale"]
+        assert float(rows[name]["activation_zero"]) == layer["activation"]["zero"]
+
+
 def test_json_of_codes_that_are_no_numbers(write_run, tmp_path):
     (path,) = export_point(write_run(("e5m2", "int8")), 3, "json", tmp_path)
     (table,) = json.loads(path.read_text())["formats"].values()
@@ -84,7 +111,7 @@ def test_command_writes_every_kind(kind, tiny, write_run, tmp_path, capsys):
     run = write_run(("int4", "int8"))
     argv = ["export", str(run.folder), "--point", "3", "--to", kind, "--model", str(tiny)]
     assert main([*argv, "-o", str(tmp_path / "out")]) == 0
-    said = capsys.readouterr().out.split()
+    said = sorted(capsys.readouterr().out.split())
     assert said == [str(path) for path in sorted((tmp_path / "out").iterdir())]
 
 
