@@ -93,3 +93,13 @@ def test_inputs_of_other_shapes_or_levels_are_refused():
     ):
         with pytest.raises(ValueError, match=message):
             model.run(levels)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, object])
+@pytest.mark.parametrize("zero", [0, 3])
+def test_halves_go_to_the_even_level(dtype, zero):
+    edge = Edge(name="e", format=parse_format("int8"), scale=1.0, zero=zero, shape=(1,))
+    output = Requant(edge="e", multiplier=np.array([1]), shift=1, low=-128, high=127)
+    sums = list(range(-9, 10))
+    result = requantise(np.array(sums, dtype)[:, None], np.zeros(1, np.int64), output, edge, 9)
+    assert result[:, 0].tolist() == [round(t / 2 + zero) for t in sums]
