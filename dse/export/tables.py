@@ -1,6 +1,7 @@
 """CSV: a table of the codes of each layer's weights, one of its biases, and an index."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,8 +39,8 @@ def export(run: SourceRun, point: int, folder: Path) -> list[Path]:
     return [folder / name for name in texts]
 
 
-def _row(plan: LayerPlan) -> dict[str, object]:
-    row: dict[str, object] = {"layer": plan.layer.name, "op": plan.layer.op}
+def _row(plan: LayerPlan) -> dict[str, Any]:
+    row: dict[str, Any] = {"layer": plan.layer.name, "op": plan.layer.op}
     for name, operand in (("activation", plan.act), ("second", plan.second)):
         if operand is None:
             continue

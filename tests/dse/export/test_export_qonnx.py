@@ -69,9 +69,13 @@ def test_our_importer_reads_the_same_network(pair, write_run, tmp_path):
         # A fixed-point number is an integer with another scale.
         assert np.array_equal(weight.levels() / weight.max, element.levels() / element.max)
         assert act == plan.act.format
-        assert workload.fixed[plan.layer.name][1].scale == np.float32(plan.act.scale)
+        prescribed = workload.fixed[plan.layer.name][1]
+        assert prescribed is not None
+        assert prescribed.scale == np.float32(plan.act.scale)
     network, plans = quantise(workload, run.dataset, given)
     for again, plan in zip(plans, point.plans, strict=True):
+        assert again.weight is not None
+        assert plan.weight is not None
         assert np.allclose(again.weight, plan.weight, rtol=1e-6, atol=0)
     ours = run_model(run.workload, quantised_model(point.network, point.plans), run.dataset.x_eval)
     theirs = run_model(workload, quantised_model(network, plans), run.dataset.x_eval)
