@@ -23,7 +23,7 @@ from macwright.hw.errors import RefusedInput
 __all__ = ["Evaluation", "compare", "evaluate", "reference_outputs", "run_model"]
 
 #: Changes when the same question gets another answer, so that old results are not used.
-VERSION = 7
+VERSION = 8
 
 _Progress = Callable[[str, int, int], None]
 

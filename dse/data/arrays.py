@@ -221,6 +221,12 @@ def _pairs(
     recipe: dict[str, Any], archive: Archive, inputs: _Inputs
 ) -> tuple[dict[str, np.ndarray], np.ndarray, dict[str, np.ndarray], np.ndarray]:
     names, pair = recipe.get("inputs"), recipe.get("pair")
+    if names is None and pair is None:
+        raise RefusedInput(
+            'Recipe with task = "similarity" must name the model\'s inputs and pair, the arrays of '
+            "first and second samples; with a label for each sample it needs task = "
+            '"classification" or "regression"'
+        )
     if not isinstance(names, list) or set(names) != set(inputs):
         raise RefusedInput(f"Recipe's inputs must be {', '.join(inputs)}, not {names!r}")
     if not isinstance(pair, list) or [len(part) for part in pair] != [len(names)] * 2:

@@ -13,6 +13,7 @@ import numpy as np
 from macwright.costmodel.npz import Archive
 from macwright.dse.data.arrays import InputCodes, input_codes, model_inputs
 from macwright.dse.data.task import TASKS, Task
+from macwright.dse.data.task_fit import check_outputs
 from macwright.dse.workload.onnx_file import read_model
 from macwright.dse.workload.outputs import with_output
 from macwright.dse.workload.precision import computed_dtype
@@ -80,8 +81,14 @@ class Dataset:
         ----------
         outputs : ndarray, shape (n_samples, ...)
             For the first samples of `x_eval`, or for all.
+
+        Raises
+        ------
+        ValueError
+            If the outputs are not what the task scores.
         """
         rows = len(outputs) // self.rules.parts
+        check_outputs(self.task, outputs, self.y_eval[:rows])
         return self.rules.metric(outputs, self.y_eval[:rows])
 
     def standard_error(self, outputs: np.ndarray) -> float | None:

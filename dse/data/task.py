@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from macwright.dse.data.task_fit import other_task
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["TASKS", "Task", "rank", "spearman"]
@@ -74,11 +75,6 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def _top_1(outputs: np.ndarray, labels: np.ndarray) -> float:
-    if labels.max() >= outputs.shape[1]:
-        raise RefusedInput(
-            f"Labels must be from 0 to {outputs.shape[1] - 1}, the model's classes, "
-            f"not {labels.max()}"
-        )
     # One division, so that 92.6 is 92.6.
     return 100 * int((outputs.argmax(axis=1) == labels).sum()) / len(labels)
 
@@ -90,11 +86,6 @@ def _pair_spearman(outputs: np.ndarray, labels: np.ndarray) -> float:
 
 
 def _perplexity(outputs: np.ndarray, labels: np.ndarray) -> float:
-    if labels.max() >= outputs.shape[-1]:
-        raise RefusedInput(
-            f"Tokens must be from 0 to {outputs.shape[-1] - 1}, the model's vocabulary, "
-            f"not {labels.max()}"
-        )
     chosen = np.take_along_axis(log_softmax(outputs), labels[..., None], axis=-1)
     return float(np.exp(-chosen.mean()))
 
@@ -136,10 +127,14 @@ def _squared_error_error(outputs: np.ndarray, labels: np.ndarray) -> float | Non
     return _of_mean(((wide - labels.reshape(len(labels), -1)) ** 2).mean(axis=1))
 
 
-def _check_classes(labels: np.ndarray, file: str) -> None:
+def _check_tokens(labels: np.ndarray, file: str, remedy: str = "") -> None:
     if labels.dtype.kind not in "iu" or (labels.size and labels.min() < 0):
         what = labels.min() if labels.dtype.kind == "i" else labels.dtype
-        raise RefusedInput(f"Labels of {file} must be integers from 0, not {what}")
+        raise RefusedInput(f"Labels of {file} must be integers from 0, not {what}{remedy}")
+
+
+def _check_classes(labels: np.ndarray, file: str) -> None:
+    _check_tokens(labels, file, other_task("classification"))
 
 
 def _check_numbers(labels: np.ndarray, file: str) -> None:
@@ -169,7 +164,7 @@ TASKS = {
         higher_is_better=False,
         metric=_perplexity,
         standard_error=_perplexity_error,
-        check_labels=_check_classes,
+        check_labels=_check_tokens,
         probabilities=True,
     ),
     "regression": Task(
