@@ -1,8 +1,9 @@
 """Figures with the error that so many samples leave them."""
 
+from collections.abc import Sequence
 from math import floor, isfinite, log10
 
-__all__ = ["decimals", "with_error", "within_error"]
+__all__ = ["decimals", "first_alike", "predicted_decimals", "with_error", "within_error"]
 
 
 def decimals(error: float | None) -> int:
@@ -16,6 +17,17 @@ def decimals(error: float | None) -> int:
     if error is None or not isfinite(error) or error <= 0:
         return 2
     return min(max(1 - floor(log10(error)), 0), 2)
+
+
+def predicted_decimals(*errors: float | None) -> int:
+    """Decimals of a predicted figure: those that the largest of its known errors allows.
+
+    Examples
+    --------
+    >>> predicted_decimals(0.05, None, 1.4), predicted_decimals(None)
+    (1, 2)
+    """
+    return decimals(max((error for error in errors if error is not None), default=None))
 
 
 def with_error(value: float, error: float | None) -> str:
@@ -45,3 +57,27 @@ def within_error(
     if error is None or other_error is None:
         return False
     return (value - other) ** 2 <= error**2 + other_error**2
+
+
+def first_alike(figures: Sequence[tuple[float | None, float | None]], index: int) -> int | None:
+    """Position of the first figure before `index` that it does not differ from; None for none.
+
+    Parameters
+    ----------
+    figures : sequence of (value, standard error)
+        Such as those of a front, in order of rising cost; None where not measured.
+    index : int
+        Of the figure in question.
+
+    Examples
+    --------
+    >>> front = [(80.0, 1.0), (None, None), (83.0, 1.0), (84.2, 1.0)]
+    >>> first_alike(front, 3), first_alike(front, 2), first_alike(front, 1)
+    (2, None, None)
+    """
+    value, error = figures[index]
+    for position, (other, other_error) in enumerate(figures[:index]):
+        if value is not None and other is not None:
+            if within_error(value, error, other, other_error):
+                return position
+    return None

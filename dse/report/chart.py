@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from html import escape
 
 from macwright.dse.report.axis import Axis, Labels, human, text_width
+from macwright.dse.report.certainty import fp32_accuracy
 from macwright.dse.report.data import ReportedPoint, Run, Uniform
 from macwright.dse.report.words import (
     cost_label,
@@ -107,15 +108,10 @@ def _accuracy_limit(run: Run) -> float:
     """Return the worst metric that the panel shows; worse uniform points are drawn at its edge."""
     sign = -1 if is_loss(run) else 1
     front = [sign * p.accuracy for p in run.points if p.accuracy is not None]
-    base = _fp32(run)
+    base = fp32_accuracy(run)
     best = max([*front, sign * base] if base is not None else front)
     reach = max(1.15 * (best - min(front)), 0.02 * abs(best))
     return sign * (best - reach)
-
-
-def _fp32(run: Run) -> float | None:
-    value = run.info.get("fp32_accuracy")
-    return float(value) if isinstance(value, int | float) else None
 
 
 def _panel(run: Run, column: str, name: str, box: _Box, *, interactive: bool) -> str:
@@ -132,7 +128,7 @@ def _panel(run: Run, column: str, name: str, box: _Box, *, interactive: bool) ->
     costs = [item.costs[column] for item in (*run.points, *uniforms)]
     x = Axis(costs, box.left, box.right, log=min(costs) > 0 and max(costs) > 4 * min(costs))
     values = [value(p) for p in front]
-    base = _fp32(run) if name == "accuracy" else None
+    base = fp32_accuracy(run) if name == "accuracy" else None
     if name == "loss":
         y = Axis([*values, *(value(u) for u in uniforms)], box.bottom, box.top, log=True)
     else:

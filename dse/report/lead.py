@@ -17,6 +17,7 @@ def lead_html(run: Run) -> str:
         f"with the least predicted loss at its {escape(cost_label(run, run.objective))}. "
         f"They are figures of generated, synthesised Verilog{_clocks(run)}."
         f"{_fixed_formats(run)}{_losses(run)}{_prediction(run)}{_ranking(run)}"
+        f"{_errors(run)}"
     )
 
 
@@ -63,6 +64,16 @@ def _prediction(run: Run) -> str:
         f" Predicted {escape(metric_label(run))} is a power law of the predicted loss through "
         f"{escape(str(fit.get('points')))} measured points; one left out of it is missed by "
         f"{fit['error']:.2f} on average."
+    )
+
+
+def _errors(run: Run) -> str:
+    """Return what the figures behind measured ones are, if standard errors are known."""
+    if not any(point.standard_error is not None for point in run.points):
+        return ""
+    return (
+        f" After a measured {escape(metric_label(run))} stands its standard error from so many "
+        "samples; figures that differ by no more than that of their difference are called so."
     )
 
 

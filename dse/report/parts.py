@@ -7,6 +7,7 @@ from typing import Any
 
 from macwright.dse.accuracy.standard_error import decimals, with_error
 from macwright.dse.report.axis import human
+from macwright.dse.report.certainty import alike, fp32_accuracy, fp32_error, predicted_text
 from macwright.dse.report.data import ReportedPoint, Run, Uniform
 from macwright.dse.report.words import (
     cost_label,
@@ -38,14 +39,13 @@ def title(run: Run) -> str:
 def tiles_html(run: Run) -> str:
     """Return the headline figures as groups of a description list."""
     tiles = []
-    base = run.info.get("fp32_accuracy")
-    if isinstance(base, int | float):
+    base = fp32_accuracy(run)
+    if base is not None:
         images = run.info.get("evaluation_samples")
         note = f"{images:,} evaluation samples" if isinstance(images, int) else ""
-        error = run.info.get("fp32_standard_error")
-        error = float(error) if isinstance(error, int | float) else None
-        tiles.append((f"FP32 {metric_label(run)}", with_error(float(base), error), escape(note)))
-        tiles.extend(_near_tile(run, float(base)))
+        text = with_error(base, fp32_error(run))
+        tiles.append((f"FP32 {metric_label(run)}", text, escape(note)))
+        tiles.extend(_near_tile(run, base))
     best = knee(run.points, run.objective)
     if best is not None:
         tiles.append(("Knee of the front", _button(best), _point_note(run, best)))
@@ -127,6 +127,9 @@ def points_html(run: Run) -> str:
     heads += ["Unit types"] if types else []
     heads += ["Area \N{MULTIPLICATION SIGN} time on one shared array"] if shared else []
     heads += ["Clock"] if clocks else []
+    items = (*run.points, *run.uniforms)
+    equal = any(alike(run, item) for item in items)
+    heads += ["Within the standard error of"] if equal else []
     heads += ["Weight bits", "Activation bits"]
     arrays = any(point.array for point in run.points)
     heads += ["Array"] if arrays else []
@@ -135,12 +138,13 @@ def points_html(run: Run) -> str:
     for point in run.points:
         extra = " (knee)" if point is best else ""
         cells = [status_text(point) + extra, human(point.loss)]
-        cells += [_predicted(point), _measured(point)]
-        cells += [_fixed(point.exact)] if exact else []
+        cells += [predicted_text(run, point.predicted, point), _measured(point)]
+        cells += [_exact(point)] if exact else []
         cells += [human(point.costs[name]) for name in run.columns]
         cells += [_count(point.unit_types)] if types else []
         cells += [_human(point.shared_area_time)] if shared else []
         cells += [point.clock] if clocks else []
+        cells += [", ".join(alike(run, point))] if equal else []
         cells += [_fixed(point.weight_bits), _fixed(point.activation_bits)]
         cells += [point.array] if arrays else []
         rows.append(
@@ -149,12 +153,13 @@ def points_html(run: Run) -> str:
         )
     for uniform in run.uniforms:
         cells = ["for comparison", "" if uniform.loss is None else human(uniform.loss)]
-        cells += [_predicted(uniform), _measured(uniform), *[""] * exact]
+        predicted = predicted_text(run, uniform.predicted, uniform)
+        cells += [predicted, _measured(uniform), *[""] * exact]
         cells += [human(uniform.costs[n]) if n in uniform.costs else "" for n in run.columns]
-        rows.append(
-            f'<tr><th scope="row">uniform {escape(uniform.name)}</th>'
-            f"{_cells([*cells, '', '', *[''] * (arrays + clocks + types + shared)])}</tr>"
-        )
+        cells += [""] * (types + shared + clocks)
+        cells += [", ".join(alike(run, uniform))] if equal else []
+        cells += ["", "", *[""] * arrays]
+        rows.append(f'<tr><th scope="row">uniform {escape(uniform.name)}</th>{_cells(cells)}</tr>')
     return _table(heads, rows, first_number=2)
 
 
@@ -170,7 +175,10 @@ def sequential_html(run: Run) -> str:
         before, after = float(row["predicted_loss"]), float(row["joint_predicted_loss"])
         names = ("predicted_accuracy", "joint_predicted_accuracy")
         cells = [human(before), human(after), f"{1 - after / before:.0%}" if before else "0%"]
-        cells += [row["joint_point"], *(_fixed(_float(row.get(name))) for name in names)]
+        cells += [
+            row["joint_point"],
+            *(predicted_text(run, _float(row.get(name))) for name in names),
+        ]
         head = human(float(row[run.objective]))
         rows.append(f'<tr><th scope="row" class="number">{head}</th>{_cells(cells)}</tr>')
     return (
@@ -192,10 +200,8 @@ def _measured(point: ReportedPoint | Uniform) -> str:
     return "" if point.accuracy is None else with_error(point.accuracy, point.standard_error)
 
 
-def _predicted(point: ReportedPoint | Uniform) -> str:
-    if point.predicted is None:
-        return ""
-    return f"{point.predicted:.{decimals(point.standard_error)}f}"
+def _exact(point: ReportedPoint) -> str:
+    return "" if point.exact is None else f"{point.exact:.{decimals(point.standard_error)}f}"
 
 
 def _fixed(value: float | None) -> str:

@@ -4,8 +4,9 @@ import json
 import re
 from typing import Any
 
-from macwright.dse.accuracy.standard_error import with_error
+from macwright.dse.accuracy.standard_error import decimals, with_error
 from macwright.dse.report.axis import human
+from macwright.dse.report.certainty import alike_text, predicted_text
 from macwright.dse.report.data import Choice, ReportedPoint, Run
 from macwright.dse.report.words import cost_label, knee, metric_label, status_text
 from macwright.hw.formats import parse_format
@@ -41,16 +42,19 @@ def _point(run: Run, point: ReportedPoint, is_knee: bool) -> dict[str, Any]:
     badges = [["good" if point.status == "optimal" else "warn", status_text(point)]]
     if is_knee:
         badges.append(["knee-badge", "knee of the front"])
+    badges += [["", text] for text in [alike_text(run, point)] if text]
     stats = [[cost_label(run, run.objective), human(point.costs[run.objective])]]
     stats.append(["predicted loss", human(point.loss)])
     if point.predicted is not None:
-        stats.append([f"predicted {metric_label(run)}", f"{point.predicted:.2f}"])
+        text = predicted_text(run, point.predicted, point)
+        stats.append([f"predicted {metric_label(run)}", text])
     if point.accuracy is not None:
         stats.append(
             [f"measured {metric_label(run)}", with_error(point.accuracy, point.standard_error)]
         )
     if point.exact is not None:
-        stats.append([f"exact {metric_label(run)}", f"{point.exact:.2f}"])
+        digits = decimals(point.standard_error)
+        stats.append([f"exact {metric_label(run)}", f"{point.exact:.{digits}f}"])
     stats += [[cost_label(run, name), human(point.costs[name])] for name in run.columns[1:]]
     if point.clock:
         stats.append(["clock", point.clock])

@@ -2,6 +2,7 @@
 
 from macwright.dse.accuracy.standard_error import with_error
 from macwright.dse.report.axis import human
+from macwright.dse.report.certainty import alike_text, predicted_text
 from macwright.dse.report.data import ReportedPoint, Run, Uniform
 from macwright.dse.search.knee import knee_index
 
@@ -77,11 +78,14 @@ def point_title(run: Run, point: ReportedPoint, column: str) -> str:
     said = [f"Point {point.number}", f"{cost_label(run, column)}: {human(point.costs[column])}"]
     said.append(f"predicted loss: {human(point.loss)}")
     if point.predicted is not None:
-        said.append(f"predicted {metric_label(run)}: {point.predicted:.2f}")
+        text = predicted_text(run, point.predicted, point)
+        said.append(f"predicted {metric_label(run)}: {text}")
     if point.accuracy is not None:
         said.append(
             f"measured {metric_label(run)}: {with_error(point.accuracy, point.standard_error)}"
         )
+    if text := alike_text(run, point):
+        said.append(text)
     if point.clock:
         said.append(f"at {point.clock}")
     said.append(status_text(point))
@@ -104,4 +108,6 @@ def uniform_title(run: Run, uniform: Uniform, column: str) -> str:
         said.append(
             f"measured {metric_label(run)}: {with_error(uniform.accuracy, uniform.standard_error)}"
         )
+    if text := alike_text(run, uniform):
+        said.append(text)
     return "; ".join(said)

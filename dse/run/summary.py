@@ -6,7 +6,12 @@ from math import exp
 from pathlib import Path
 from typing import Any
 
-from macwright.dse.accuracy.standard_error import decimals, with_error, within_error
+from macwright.dse.accuracy.standard_error import (
+    first_alike,
+    predicted_decimals,
+    with_error,
+    within_error,
+)
 from macwright.dse.explore import Exploration
 from macwright.dse.run.clocks import clock_info, clock_lines
 from macwright.dse.search.options import fixed_formats
@@ -80,7 +85,8 @@ def run_table(found: Exploration, out: Path) -> str:
         f"{' MHz'.rjust(8) if timed else ''}",
     ]
     for cost, name, point in sorted(rows, key=_row):
-        digits = decimals(point.standard_error)
+        fit = found.prediction.error if found.prediction else None
+        digits = predicted_decimals(point.standard_error, found.reference_error, fit)
         predicted = "" if point.predicted is None else f"{point.predicted:.{digits}f}"
         assert point.accuracy is not None
         measured = with_error(point.accuracy, point.standard_error)
@@ -149,7 +155,7 @@ def _row(row: tuple[float, str, Point]) -> tuple[float, str]:
 
 
 def _within_error_lines(found: Exploration, points: Sequence[tuple[str, Point]]) -> list[str]:
-    """Which measured points differ from the float network by no more than chance."""
+    """Which points differ from the float network, or a cheaper point, by no more than chance."""
     equal = [
         name
         for name, point in points
@@ -158,9 +164,20 @@ def _within_error_lines(found: Exploration, points: Sequence[tuple[str, Point]])
             point.accuracy, point.standard_error, found.reference, found.reference_error
         )
     ]
-    if not equal:
-        return []
-    return [f"within the standard error of the difference to FP32: {', '.join(equal)}"]
+    lines = []
+    if equal:
+        lines.append(f"within the standard error of the difference to FP32: {', '.join(equal)}")
+    front = [(name, point) for name, point in points if point.status is not None]
+    figures = [(point.accuracy, point.standard_error) for _, point in front]
+    alike = [
+        f"{name} to {front[first][0]}"
+        for index, (name, _) in enumerate(front)
+        if (first := first_alike(figures, index)) is not None
+    ]
+    if alike:
+        said = ", ".join(alike)
+        lines.append(f"within the standard error of the difference to a cheaper point: {said}")
+    return lines
 
 
 def _held_out(data: Any) -> str:
