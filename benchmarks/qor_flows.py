@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from macwright.costmodel.technology.catalogue import RECORDS, find_technology
+from macwright.costmodel.technology.fpga import RELAXED
 from macwright.costmodel.technology.liberty import liberty_technology
 from macwright.costmodel.technology.technology import Technology
 
@@ -24,9 +25,6 @@ FASTER = {
     "dch": "strash; ifraig; scorr; dc2; dc2; &get -n; &dch -f; &nf; &put; buffer -c; topo; "
     "upsize; dnsize",
 }
-
-#: LUTs mapped for area with no limit in depth; the default keeps the least depth.
-RELAXED = "scratchpad -set abc9.D 100000\n"
 
 
 def technologies(names: Sequence[str], pdk: Path | None) -> dict[str, Technology]:

@@ -10,6 +10,7 @@ Shift registers and memories are made of flip-flops, which have their column.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -22,7 +23,10 @@ from macwright.costmodel.technology.record import Primitives, TechnologyRecord
 from macwright.costmodel.technology.technology import Technology
 from macwright.hw.errors import RefusedInput, ToolError
 
-__all__ = ["fpga_technology"]
+__all__ = ["RELAXED", "fpga_technology", "smallest_mapping"]
+
+#: Lets ABC9 map for area with no limit in depth; by default it keeps the least depth.
+RELAXED = "scratchpad -set abc9.D 100000\n"
 
 
 def fpga_technology(record: TechnologyRecord) -> Technology:
@@ -46,6 +50,26 @@ def fpga_technology(record: TechnologyRecord) -> Technology:
         wires="placed",
         activity_code=(lut_activity.__name__, lut_cells.__name__),
         code=_counted_sha256(cells),
+    )
+
+
+def smallest_mapping(technology: Technology) -> Technology:
+    """An FPGA's technology that maps each unit twice and keeps the smaller result.
+
+    Its endings are ``least_depth``, which is how `fpga_technology` maps, and ``least_area``. The
+    rows that ship are of the former alone; with hard multipliers there is no choice.
+    """
+    if technology.record.kind != "fpga":
+        raise RefusedInput(f"Technology must be an FPGA, not {technology.name}")
+    return replace(
+        technology,
+        synthesis="",
+        dsp_synthesis="",
+        endings={
+            # This order: the scratchpad keeps the setting.
+            "least_depth": technology.synthesis,
+            "least_area": RELAXED + technology.synthesis,
+        },
     )
 
 

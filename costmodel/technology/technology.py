@@ -103,7 +103,7 @@ class Technology:
     @property
     def mappable(self) -> bool:
         """Whether units can be mapped to it: not where only shipped rows are known."""
-        return bool(self.synthesis)
+        return bool(self.synthesis or self.endings)
 
     def flow(self, *, dsp: bool) -> str:
         """Yosys commands for a unit, with or without hard multipliers.

@@ -77,7 +77,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--tuned",
         action="store_true",
-        help="give each unit the multiplier and adders that suit the technology",
+        help="give each unit the multiplier and adders that suit the technology, and on an FPGA "
+        "(without --dsp, --place or --curve) the smaller of two mappings",
     )
     add(
         "--place",
@@ -115,6 +116,7 @@ def run(args: argparse.Namespace) -> None:
     from macwright.costmodel.characterize.layer_energy import read_operands
     from macwright.costmodel.characterize.many import characterize
     from macwright.costmodel.tables.lookup import costs
+    from macwright.costmodel.technology.fpga import smallest_mapping
     from macwright.dse.cli.progress import TerminalProgress
 
     if args.jobs is not None and args.jobs < 1:
@@ -130,6 +132,8 @@ def run(args: argparse.Namespace) -> None:
         specs = _specs(args)
         if args.tuned:
             specs = [spec.tuned(technology.record.target) for spec in specs]
+            if technology.record.kind == "fpga" and not (args.dsp or args.place or args.curve):
+                technology = smallest_mapping(technology)
         if (args.stimulus or args.stream) and technology.record.kind == "gates":
             raise RefusedInput("Operands must come with a cell library or an FPGA, not with gates")
         operands = args.stimulus or "gauss"

@@ -44,7 +44,9 @@ def no_synthesis(monkeypatch, tmp_path):
         if technology.energy is not None:
             return original(verilog, top=top, technology=technology, yosys=yosys, dsp=dsp)
         figures = {"area": len(top), "ffs": 6, "dsps": int(dsp)}
-        return {**figures, "flow": f"for {technology.name}"}, {"modules": {}}
+        return {**figures, "flow": " ".join(["for", technology.name, *technology.endings])}, {
+            "modules": {}
+        }
 
     monkeypatch.setattr(module, "map_unit", map_unit)
 
@@ -81,6 +83,10 @@ def test_tuned_units_suit_the_technology(capsys):
     (row,) = json.loads(capsys.readouterr().out)
     tuned = spec_from_fields("int_mac", {"weight": "int2", "act": "int2", "acc": "int6"})
     assert row["unit"] == tuned.tuned("ecp5").name != tuned.name
+    assert row["flow"] == "for ecp5 least_depth least_area"
+    argv = ["characterize", *INT2, "--tuned", "--technology", "ecp5", "--dsp", "--json"]
+    assert cli.main(argv) == 0
+    assert json.loads(capsys.readouterr().out)[0]["flow"] == "for ecp5"
 
 
 def test_liberty_files_make_a_technology(capsys):
