@@ -39,7 +39,8 @@ def refusal(model, arrays, task):
 
 
 def test_data_of_a_classifier_fit_a_classifier(files):
-    assert 0 <= measured(*files, "classification") <= 100
+    model, arrays = files
+    assert 0 <= measured(model, arrays, "classification") <= 100
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.float32])
