@@ -1,6 +1,6 @@
 """Flipped bits in cached files: how many change a result.
 
-    python benchmarks/cache_flips.py [--flips 20000]
+    python benchmarks/cache_flips.py [--flips 20000] [--record]
 
 One random bit of a random cached file (a result as JSON, an array, the digest of a Liberty file)
 is flipped, what was cached is asked for again, and the file is put back.
@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from section import write_section
 
 from macwright.costmodel.cache import Cache, content_key
 from macwright.costmodel.liberty.library import read_liberty
@@ -44,12 +45,14 @@ def main() -> None:
     """Flip, ask and count."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--flips", type=int, default=20_000)
-    count, rng = parser.parse_args().flips, random.Random(0)
+    parser.add_argument("--record", action="store_true", help="write the file of results")
+    args = parser.parse_args()
+    count, rng = args.flips, random.Random(0)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["MACWRIGHT_CACHE"] = folder
         asked = askers()
         right = {name: ask() for name, ask in asked.items()}
-        changed = dict.fromkeys(asked, 0)
+        flips, changed = dict.fromkeys(asked, 0), dict.fromkeys(asked, 0)
         for _ in range(count):
             name = rng.choice(sorted(asked))
             (path,) = (p for p in (Path(folder) / name).rglob("*") if p.is_file())
@@ -58,9 +61,14 @@ def main() -> None:
             flipped = bytearray(raw)
             flipped[bit // 8] ^= 1 << bit % 8
             path.write_bytes(flipped)
+            flips[name] += 1
             changed[name] += asked[name]() != right[name]
             path.write_bytes(raw)
-    print(f"{count} flips; results changed: {changed}")
+    lines = ["| cached file | flips | results changed |", "|---|---|---|"]
+    lines += [f"| {name} | {flips[name]:,} | {changed[name]} |" for name in asked]
+    print("\n".join(lines))
+    if args.record:
+        write_section("cache flips", "Flipped bits in cached files", "\n".join(lines))
 
 
 if __name__ == "__main__":

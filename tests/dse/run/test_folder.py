@@ -1,6 +1,7 @@
 """Files of a run: whole, the same for the same data, and refused early."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -74,38 +75,52 @@ def test_what_cannot_be_replaced_is_refused_early(tmp_path):
         check_writable(tmp_path / "b")
 
 
-WRITER = """
-import sys
+#: Forks a pair of writers for each of so many folders, as starting Python takes a second.
+WRITERS = """
+import os, sys
 from pathlib import Path
 from macwright.dse.run.folder import write_run
-for turn in range(int(sys.argv[3])):
-    me, count = sys.argv[2], 3 + 4 * (sys.argv[2] == "a")
+
+def write(folder, me, turns):
+    count = 3 + 4 * (me == "a")
     files = {f"allocations/{n}.json": me for n in range(count)}
-    write_run(Path(sys.argv[1]), {**files, "front.csv": me, "run.json": f'["{me}"]'})
+    for _ in range(turns):
+        write_run(folder, {**files, "front.csv": me, "run.json": f'["{me}"]'})
+
+for pair in range(int(sys.argv[2])):
+    writers = []
+    for me in "ab":
+        writers.append(os.fork())
+        if not writers[-1]:
+            status = 1
+            try:
+                write(Path(sys.argv[1]) / str(pair), me, int(sys.argv[3]))
+                status = 0
+            finally:
+                os._exit(status)
+    for writer in writers:
+        assert os.waitpid(writer, 0)[1] == 0
 """
 
 
-def write_together(folder, turns):
-    """Two processes write their runs into one folder, again and again."""
-    command = [sys.executable, "-c", WRITER, str(folder)]
-    writers = [
-        subprocess.Popen([*command, who, str(turns)], stderr=subprocess.PIPE) for who in "ab"
-    ]
-    assert [(w.communicate()[1], w.returncode) for w in writers] == [(b"", 0)] * 2
-    texts = {p.relative_to(folder).as_posix(): p.read_text() for p in folder.rglob("*.*")}
-    (who,) = json.loads(texts.pop("run.json"))
-    assert set(texts.values()) == {who}
-    assert len(texts) == 1 + 3 + 4 * (who == "a")
+def write_together(folder, pairs, turns):
+    """Two processes write their runs into one folder, again and again; as many folders as pairs."""
+    command = [sys.executable, "-c", WRITERS, str(folder), str(pairs), str(turns)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.stderr, done.returncode) == ("", 0)
+    for run in (folder / str(pair) for pair in range(pairs)):
+        texts = {p.relative_to(run).as_posix(): p.read_text() for p in run.rglob("*.*")}
+        (who,) = json.loads(texts.pop("run.json"))
+        assert set(texts.values()) == {who}
+        assert len(texts) == 1 + 3 + 4 * (who == "a")
 
 
-def test_two_writers_never_mix(tmp_path):
-    write_together(tmp_path / "run", 40)
-
-
-@pytest.mark.slow
-def test_two_hundred_pairs_of_writers_never_mix(tmp_path):
-    for n in range(200):
-        write_together(tmp_path / str(n), 5)
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize(
+    ("pairs", "turns"), [(1, 40), pytest.param(200, 5, marks=pytest.mark.slow)]
+)
+def test_two_writers_never_mix(tmp_path, pairs, turns):
+    write_together(tmp_path, pairs, turns)
 
 
 def test_output_folder_that_is_a_file_is_refused(tmp_path):
