@@ -103,7 +103,7 @@ def smallest_folding(shape: LayerShape, cycles: int) -> Folding | None:
     Examples
     --------
     >>> smallest_folding(LayerShape(positions=49, groups=1, outputs=6, taps=9, inputs=4), 2700)
-    Folding(pe=6, simd=1, groups=1)
+    Folding(pe=2, simd=2, groups=1)
     """
     choices = [
         Folding(pe=pe, simd=simd)
