@@ -108,6 +108,8 @@ class Allocation:
     status : str
     gap, predicted_loss, predicted_accuracy, measured_accuracy : float or None
         Of the proof, the prediction and the measurement, as in ``front.csv``.
+    measured_standard_error : float or None
+        Of `measured_accuracy`, from so many samples.
     costs : mapping of str to float
         Totals by column.
 
@@ -141,6 +143,7 @@ class Allocation:
     predicted_loss: float | None = None
     predicted_accuracy: float | None = None
     measured_accuracy: float | None = None
+    measured_standard_error: float | None = None
     costs: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -237,7 +240,7 @@ class Allocation:
 
 _KNOWN = (
     *("clock_mhz", "status", "gap", "predicted_loss", "predicted_accuracy"),
-    "measured_accuracy",
+    *("measured_accuracy", "measured_standard_error"),
 )
 
 
@@ -280,3 +283,5 @@ def read_allocation(path: Path | str) -> Allocation:
         return Allocation.from_fields(json.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:
         raise RefusedInput(f"{path.name} must be an allocation: {error}") from None
+    except RecursionError:
+        raise RefusedInput(f"{path.name} must be JSON that is nested less deeply") from None

@@ -166,6 +166,7 @@ def _allocation(point: Point, units: Mapping[str, str], found: Exploration) -> A
         predicted_loss=point.totals["loss"],
         predicted_accuracy=point.predicted,
         measured_accuracy=point.accuracy,
+        measured_standard_error=None if point.accuracy is None else point.standard_error,
         costs=_costs(found, point),
     )
 

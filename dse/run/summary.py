@@ -181,10 +181,12 @@ def _within_error_lines(found: Exploration, points: Sequence[tuple[str, Point]])
 
 
 def _held_out(data: Any) -> str:
-    said = [f"{data['samples']} samples", f"FP32 {data['fp32_accuracy']:.2f}"]
+    reference = with_error(data["fp32_accuracy"], data["fp32_standard_error"])
+    said = [f"{data['samples']} samples", f"FP32 {reference}"]
     for what in ("knee", "uniform"):
         if what in data:
-            said.append(f"{what} {data[what]['point']} {data[what]['accuracy']:.2f}")
+            measured = with_error(data[what]["accuracy"], data[what]["standard_error"])
+            said.append(f"{what} {data[what]['point']} {measured}")
     return ", ".join(said)
 
 

@@ -156,14 +156,19 @@ def held_out_results(
     )
     point = found.front[-1 if knee is None else knee]
     beside = [p for p in found.uniforms if p.totals[cost] <= point.totals[cost]]
+    reference = evaluate(workload, dataset, None, jobs=settings.jobs)
     result = {
         "samples": len(dataset.y_eval),
-        "fp32_accuracy": evaluate(workload, dataset, None, jobs=settings.jobs).metric,
+        "fp32_accuracy": reference.metric,
+        "fp32_standard_error": reference.standard_error,
     }
     for what, other in (("knee", point), ("uniform", beside[-1] if beside else None)):
         if other is not None:
-            metric = evaluate(
-                workload, dataset, split_pairs(other.pairs), jobs=settings.jobs
-            ).metric
-            result[what] = {"point": other.name, "accuracy": metric}
+            pairs = split_pairs(other.pairs)
+            measured = evaluate(workload, dataset, pairs, jobs=settings.jobs)
+            result[what] = {
+                "point": other.name,
+                "accuracy": measured.metric,
+                "standard_error": measured.standard_error,
+            }
     return result

@@ -43,4 +43,7 @@ def test_too_few_allocations_are_refused(tmp_path, capsys):
     model = write_tiny_model(tmp_path)
     arguments = [*FORMATS, "--rank", "2", "-o", str(tmp_path / "run")]
     assert cli.main(["dse", str(model), *arguments]) == 1
-    assert "Number of random allocations to rank must be 0 or 3 at least, not 2" in capsys.readouterr().err
+    assert (
+        "Number of random allocations to rank must be 0 or 3 at least, not 2"
+        in capsys.readouterr().err
+    )

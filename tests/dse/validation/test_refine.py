@@ -80,6 +80,7 @@ def test_command_refines_and_holds_out(tmp_path, monkeypatch, capsys):
     info = json.loads((out / "run.json").read_text())
     assert info["evaluation_samples"] == 36
     assert info["held_out"]["samples"] == 12
+    assert info["held_out"]["knee"]["standard_error"] >= 0
     (correction,) = info["corrections"]
     assert set(correction["factors"]) == {"conv", "linear"}
     # The losses of the front are the corrected ones.
