@@ -18,6 +18,7 @@ from macwright.costmodel.characterize.unit import unit_hashes
 from macwright.costmodel.placement.nextpnr import PLACERS, find_placer
 from macwright.costmodel.tables.default_units import SWITCHED, default_units, switched_unit
 from macwright.costmodel.tables.lookup import format_csv, parse_csv, stamp
+from macwright.costmodel.technology.catalogue import LIBERTY_NAMES
 from macwright.costmodel.technology.technology import Technology
 from macwright.hw.errors import RefusedInput
 from macwright.hw.verilog import generator_sha256
@@ -33,7 +34,7 @@ __all__ = [
 ]
 
 #: Technologies whose units have periods, and so points.
-POINTED = ("ecp5", "ice40", "nangate45", "sky130hd", "asap7", "ihp130")
+POINTED = (*PLACERS, *LIBERTY_NAMES)
 _COLUMNS = {name: kind for name, kind in POINT_COLUMNS.items() if name != "source"}
 _SHARED = ("flow", "tool_versions")
 

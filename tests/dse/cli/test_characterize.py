@@ -11,6 +11,7 @@ from helpers.paths import SMALL_LIBERTY
 from macwright.costmodel.characterize import unit as module
 from macwright.costmodel.characterize.many import COLUMNS, cost_frame
 from macwright.costmodel.tables import lookup as table
+from macwright.costmodel.tables import points as unit_points
 from macwright.costmodel.tables import ship
 from macwright.costmodel.tables.lookup import parse_table
 from macwright.dse.cli import main as cli
@@ -106,6 +107,7 @@ def test_shipped_tables_are_written_by_one_command(capsys, tmp_path, monkeypatch
     monkeypatch.setattr(ship, "SWITCHED", ())
     monkeypatch.setattr(ship, "registry", lambda: (other, searched))
     monkeypatch.setattr(ship, "bench_record", lambda spec, folder: "icarus 11.0: 5 tests passed")
+    monkeypatch.setattr(unit_points, "pointed_units", lambda technology: [])
     assert cli.main(["characterize", "--shipped", str(tmp_path), "--jobs", "1"]) == 0
     out = capsys.readouterr().out
     assert out.count(": 2 units, 2 of them made anew\n") == 4
@@ -129,6 +131,7 @@ def test_shipped_table_of_a_library_is_made_from_its_files(capsys, tmp_path, mon
     monkeypatch.setattr(ship, "fp8_units", lambda technology: {})
     monkeypatch.setattr(ship, "SWITCHED", ())
     monkeypatch.setattr(ship, "registry", lambda: ())
+    monkeypatch.setattr(unit_points, "pointed_units", lambda technology: [])
     (tmp_path / "asap7").mkdir()
     (tmp_path / "asap7" / "cells.lib").write_bytes(SMALL_LIBERTY.read_bytes())
     argv = ["characterize", "--shipped", str(tmp_path), "--liberty-dir", str(tmp_path)]
