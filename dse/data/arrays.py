@@ -128,6 +128,11 @@ def _samples(recipe: dict[str, Any], archive: Archive, field: str, default: str)
             f"Array {recipe.get(field, default)!r} of {archive.path.name} must be numbers, "
             f"not {array.dtype}"
         )
+    if array.ndim < 2:
+        raise RefusedInput(
+            f"Array {recipe.get(field, default)!r} of {archive.path.name} must have samples along "
+            f"its first axis and their values along others, not the shape {array.shape}"
+        )
     return _scaled(_channels_first(array, recipe.get("layout")), recipe)
 
 
@@ -205,7 +210,9 @@ def _decode_images(stream: np.ndarray, offsets: np.ndarray, recipe: dict[str, An
         raise RefusedInput(
             "JPEG data needs the package Pillow, which is not installed; pip install pillow"
         ) from error
-    crop = int(recipe.get("crop", 224))
+    crop = recipe.get("crop", 224)
+    if type(crop) is not int or crop < 1:
+        raise RefusedInput(f"Recipe's crop must be a positive whole number, not {crop!r}")
     images = []
     for first, last in itertools.pairwise(offsets):
         with Image.open(io.BytesIO(stream[first:last].tobytes())) as image:

@@ -166,7 +166,7 @@ def load_recipe(
         recipe_path = model_path.with_suffix(".toml")
     recipe, folder, sources = _read_recipe(recipe_path)
     task = recipe.setdefault("task", "classification")
-    if task not in TASKS:
+    if not isinstance(task, str) or task not in TASKS:
         raise RefusedInput(f"Recipe's task must be one of {', '.join(TASKS)}, not {task!r}")
     if data_path is None and not isinstance(recipe.get("data"), str):
         raise RefusedInput(

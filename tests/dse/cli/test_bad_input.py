@@ -103,6 +103,25 @@ def test_data_far_from_float32(recipe, tiny, capsys):
     assert re.search(r"must be within \+-1e\+15, not reach|must be finite numbers", sentence)
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('calibration = "y_eval"', "must have samples along its first axis"),
+        ("task = [1, 2]", "Recipe's task must be one of classification"),
+        ("task = {a = 1}", "Recipe's task must be one of classification"),
+        ("layout = [3]", "Recipe's layout must be NCHW"),
+        ('scale = "much"', "Recipe's scale must be numbers"),
+        ("labels = 4", "must hold an array 4"),
+    ],
+)
+def test_recipes_of_another_kind(line, message, tiny, capsys):
+    path = tiny.with_suffix(".toml")
+    name = line.split()[0]
+    lines = [text for text in path.read_text().splitlines() if not text.startswith(f"{name} ")]
+    path.write_text("\n".join([*lines, line]) + "\n")
+    assert message in refused(["dse", str(tiny), *FAST], capsys)
+
+
 def changed(tiny, change):
     model = onnx.load(tiny)
     change(model.graph)
