@@ -13,6 +13,7 @@ from macwright.hw.accelerator.drain import Drain, DrainSpec
 from macwright.hw.accelerator.library import Part
 from macwright.hw.accelerator.storage import StorageSpec
 from macwright.hw.accelerator.stream import connect_sink, stage_ports
+from macwright.hw.accelerator.window import Window
 from macwright.hw.accelerator.window_spec import WindowSpec
 from macwright.hw.errors import RefusedInput
 
@@ -126,7 +127,7 @@ class Engine(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         spec, array, drain = self.spec, self.array, self.drain
-        window: Any = spec.window.create()
+        window: Any = Window(spec.window)
         for part, what, text in (
             (window, "window", describe_window(spec.window)),
             (array, "array", describe_array(spec.array)),

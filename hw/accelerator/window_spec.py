@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +9,6 @@ from numpy.typing import NDArray
 from macwright.hw.accelerator.storage import StorageSpec
 from macwright.hw.accelerator.stream import check_count
 from macwright.hw.errors import RefusedInput
-
-if TYPE_CHECKING:
-    from macwright.hw.accelerator.window import Window
 
 __all__ = ["WindowSpec"]
 
@@ -196,9 +192,3 @@ class WindowSpec(StorageSpec):
         bursts = -(-self.needs * self.pack // self.burst) * self.burst
         most = int((bursts - self.keeps * self.pack).max())
         return max(-(-most // self.pack), -(-self.burst // self.pack), 1)
-
-    def create(self) -> "Window":
-        """Build the hardware."""
-        from macwright.hw.accelerator.window import Window
-
-        return Window(self)

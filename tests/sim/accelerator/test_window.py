@@ -9,6 +9,7 @@ import pytest
 from amaranth.sim import Simulator  # pyright: ignore[reportMissingImports]
 from helpers.stages import WRONG_SHAPES, random_window, random_words
 
+from macwright.hw.accelerator.window import Window
 from macwright.hw.accelerator.window_spec import WindowSpec
 from macwright.sim.accelerator.golden import from_words, window_beats
 
@@ -37,7 +38,7 @@ def drawn(chance: random.Random) -> WindowSpec:
 
 def run(spec: WindowSpec, words: list[int], count: int, rates: tuple[float, float]) -> list[int]:
     """Beats of a window that is filled and read as chance has it."""
-    dut, chance, beats = spec.create(), random.Random(7), []
+    dut, chance, beats = Window(spec), random.Random(7), []
 
     async def bench(ctx):
         stepped = written = reserved = idle = place = 0
