@@ -107,9 +107,9 @@ def test_a_run_without_pairs_leaves_no_table_of_an_earlier_one(run_dir, model, w
 
 
 REFUSALS = {
-    "metric": (["--metric", "kl"], "without --metric"),
-    "architecture": (["--architecture", "dataflow"], "without --architecture"),
-    "refine": (["--refine", "1"], "without --refine"),
+    "metric": (["--metric", "kl"], "without another metric"),
+    "architecture": (["--architecture", "dataflow"], "without an architecture"),
+    "refine": (["--refine", "1"], "without refinements"),
 }
 
 
