@@ -1,3 +1,5 @@
+# Amaranth makes members at run time.
+# pyright: reportAttributeAccessIssue=false
 """Machines in Amaranth's simulator, and a network with a bit of everything."""
 
 import random

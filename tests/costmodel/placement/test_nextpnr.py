@@ -1,3 +1,5 @@
+# pandas' columns are not typed.
+# pyright: reportGeneralTypeIssues=false, reportAttributeAccessIssue=false
 """Period and LUTs of a placed unit, beside a top of the user's own that nextpnr places."""
 
 import json

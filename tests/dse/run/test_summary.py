@@ -1,3 +1,5 @@
+# What the summary reads of an exploration stands in for it.
+# pyright: reportArgumentType=false
 """What the terminal says of differences that samples do not tell."""
 
 from types import SimpleNamespace

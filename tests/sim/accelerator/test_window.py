@@ -1,3 +1,5 @@
+# Amaranth makes members at run time.
+# pyright: reportAttributeAccessIssue=false
 """Windows against padded arrays of NumPy, beat by beat."""
 
 import random
