@@ -6,17 +6,18 @@ from math import ceil
 
 import numpy as np
 
-from macwright.dse.solver.backends.cp_sat import Pair, solve_cpsat
+from macwright.dse.solver.backends.cp_sat import CpSatResult, solve_cpsat
 from macwright.dse.solver.backends.mip import SOLVERS, solve_linear
 from macwright.dse.solver.exact.infeasible import explain
 from macwright.dse.solver.exact.optimise import optimise, why_infeasible
 from macwright.dse.solver.exact.pairs import optimise_pairs, share_of_pairs
 from macwright.dse.solver.exact.type_sets import TypeLimit, optimise_types
-from macwright.dse.solver.model.pairs import PairTerm, scaled_pairs
+from macwright.dse.solver.model.pairs import Pair, PairTerm, scaled_pairs
 from macwright.dse.solver.model.problem import Groups
 from macwright.dse.solver.model.solution import Outcome
-from macwright.dse.solver.reduce.dominance import keep_non_dominated
+from macwright.dse.solver.reduce.dominance import drop_dominated
 from macwright.dse.solver.reduce.merge_pairs import merge_coupled
+from macwright.dse.solver.reduce.restriction import Restriction, restrict
 from macwright.hw.errors import Infeasible, RefusedInput
 
 __all__ = ["Chooser", "chooser_of"]
@@ -80,42 +81,41 @@ class Chooser:
                 return optimise_types(groups, self.limit, deadline=deadline)
             return optimise(groups, deadline=deadline, known=known)
         classes = None if self.limit is None else self.limit.classes
-        kept = np.flatnonzero(keep_non_dominated(groups, classes))
+        smaller = drop_dominated(groups, classes)
         result = solve_linear(
-            groups.restricted(kept),
+            smaller.groups,
             self.solver,
-            classes=None if classes is None else classes[kept],
+            classes=None if classes is None else smaller.values(classes),
             most_classes=0 if self.limit is None else self.limit.most,
             deadline=deadline,
         )
         if result.chosen is None:
             return Outcome(None, 0, False, self.solver, infeasible=result.proved)
-        chosen = kept[result.chosen]
+        chosen = smaller.expand(result.chosen)
         # Losses are integers.
         bound = min(ceil(result.bound - result.error), int(groups.loss[chosen].sum()))
         return Outcome(chosen, bound, result.proved, self.solver)
 
     def _with_cpsat(self, groups: Groups, deadline: float) -> Outcome:
+        smaller, result = self.ask_cpsat(groups, deadline)
+        return smaller.outcome(result.outcome(smaller.groups, self.pairs))
+
+    def ask_cpsat(self, groups: Groups, deadline: float) -> tuple[Restriction, CpSatResult]:
+        """What CP-SAT alone says, of the options that are not dominated."""
         classes = None if self.limit is None else self.limit.classes
-        # An option may be dominated in its own loss and better in a pair.
-        kept = np.arange(len(groups.loss))
-        if not self.pairs:
-            kept = np.flatnonzero(keep_non_dominated(groups, classes))
+        if self.pairs:
+            # An option may be dominated in its own loss and better in a pair.
+            smaller = restrict(groups, np.arange(len(groups.loss)))
+        else:
+            smaller = drop_dominated(groups, classes)
         result = solve_cpsat(
-            groups.restricted(kept),
+            smaller.groups,
             pairs=self.pairs,
-            classes=None if classes is None else classes[kept],
+            classes=None if classes is None else smaller.values(classes),
             most_classes=0 if self.limit is None else self.limit.most,
             deadline=deadline,
         )
-        if result.chosen is None:
-            return Outcome(None, 0, False, "CP-SAT", infeasible=result.proved)
-        chosen = kept[result.chosen]
-        picked = set(chosen.tolist())
-        loss = sum(groups.loss[chosen].tolist()) + sum(
-            pair.loss for pair in self.pairs if pair.first in picked and pair.second in picked
-        )
-        return Outcome(chosen, min(result.bound, loss), result.proved, "CP-SAT", loss=loss)
+        return smaller, result
 
     def why(self, groups: Groups) -> Infeasible:
         """What to relax: the limits of totals, or the number of types."""

@@ -3,13 +3,9 @@
 from dataclasses import replace
 from time import perf_counter
 
-import numpy as np
-
-from macwright.dse.solver.backends.cp_sat import solve_cpsat
 from macwright.dse.solver.front import Front
-from macwright.dse.solver.model.solution import Outcome, Solution, make_solution
+from macwright.dse.solver.model.solution import Solution, make_solution
 from macwright.dse.solver.model.table import OptionTable
-from macwright.dse.solver.reduce.dominance import keep_non_dominated
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["confirm"]
@@ -47,37 +43,22 @@ def confirm(
     """
     if points.groups.table is not table:
         raise RefusedInput("Points must be of a front of this table, not of another")
-    limit, pairs = points.choose.limit, points.choose.pairs
-    classes = None if limit is None else limit.classes
     some, groups = points.some(max(1, n)), points.groups
     answers = []
     for index in range(len(some)):
         began = perf_counter()
         limited = replace(groups.rows[0], limit=int(some.scaled_cost[index]))
         one = replace(groups, rows=[limited, *groups.rows[1:]])
-        kept = (
-            np.arange(len(one.loss)) if pairs else np.flatnonzero(keep_non_dominated(one, classes))
-        )
-        result = solve_cpsat(
-            one.restricted(kept),
-            pairs=pairs,
-            classes=None if classes is None else classes[kept],
-            most_classes=0 if limit is None else limit.most,
-            deadline=began + time_limit_s,
-        )
-        ours = int(some.loss[index])
-        if result.chosen is None:
+        smaller, result = points.choose.ask_cpsat(one, began + time_limit_s)
+        outcome = smaller.outcome(result.outcome(smaller.groups, points.choose.pairs))
+        ours, theirs = int(some.loss[index]), outcome.loss
+        if theirs is None:
             if result.proved:
                 raise RuntimeError(f"CP-SAT must find the point of loss {ours}, not none")
             continue
-        chosen = kept[result.chosen]
-        picked = set(chosen.tolist())
-        extra = sum(p.loss for p in pairs if p.first in picked and p.second in picked)
-        theirs = int(groups.loss[chosen].sum()) + extra
         exact = some[index].status == "optimal"
         if (exact and theirs < ours) or (result.proved and theirs > ours + result.error):
             raise RuntimeError(f"CP-SAT must find the loss {ours} of the front, not {theirs}")
-        outcome = Outcome(chosen, min(result.bound, theirs), result.proved, "CP-SAT", loss=theirs)
         answers.append(
             make_solution(
                 one,

@@ -8,24 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 from ortools.sat.python import cp_model
 
+from macwright.dse.solver.model.pairs import Pair
 from macwright.dse.solver.model.problem import Groups
+from macwright.dse.solver.model.solution import Outcome
 from macwright.hw.errors import RefusedInput
 
-__all__ = ["CpSatResult", "Pair", "solve_cpsat"]
+__all__ = ["CpSatResult", "solve_cpsat"]
 
 Ints = NDArray[np.int64]
 
 #: CP-SAT's linear relaxation is in doubles: larger objectives are rounded to this.
 OBJECTIVE_BITS = 52
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Loss that two options of two groups add together, scaled like the objective, any sign."""
-
-    first: int
-    second: int
-    loss: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +40,16 @@ class CpSatResult:
     bound: int
     proved: bool
     error: int
+
+    def outcome(self, groups: Groups, pairs: Sequence[Pair] = ()) -> Outcome:
+        """The same for the problem that was solved, with the loss of the choice and its pairs."""
+        if self.chosen is None:
+            return Outcome(None, self.bound, False, "CP-SAT", infeasible=self.proved)
+        picked = set(self.chosen.tolist())
+        loss = sum(groups.loss[self.chosen].tolist()) + sum(
+            pair.loss for pair in pairs if pair.first in picked and pair.second in picked
+        )
+        return Outcome(self.chosen, min(self.bound, loss), self.proved, "CP-SAT", loss=loss)
 
 
 def solve_cpsat(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from ortools.linear_solver import pywraplp
 
-from macwright.dse.solver.backends.cp_sat import Pair
+from macwright.dse.solver.model.pairs import Pair
 from macwright.dse.solver.model.problem import Groups
 from macwright.hw.errors import RefusedInput
 

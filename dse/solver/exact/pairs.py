@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from ortools.linear_solver import pywraplp
 
-from macwright.dse.solver.backends.cp_sat import Pair, solve_cpsat
+from macwright.dse.solver.backends.cp_sat import solve_cpsat
 from macwright.dse.solver.backends.mip import solve_linear
 from macwright.dse.solver.exact.lagrangian import lagrangian_dual
 from macwright.dse.solver.exact.rounding import round_choices
+from macwright.dse.solver.model.pairs import Pair
 from macwright.dse.solver.model.problem import Groups
 from macwright.dse.solver.model.solution import Outcome
+from macwright.dse.solver.reduce.restriction import restrict
 
 __all__ = ["optimise_pairs", "share_of_pairs"]
 
@@ -76,20 +78,20 @@ def optimise_pairs(
         mask = dual.reduced <= _total(shared, rests, best) - dual.bound + dual.margin
         mask[best] = True
         near = np.flatnonzero(mask)
-    core, left = shared.restricted(near), _pairs_of(shared, rests, near)
+    core, left = restrict(shared, near), _pairs_of(shared, rests, near)
     if len(left) > MOST_PAIRS_CPSAT:
-        linear = solve_linear(core, "highs", pairs=left, deadline=deadline)
+        linear = solve_linear(core.groups, "highs", pairs=left, deadline=deadline)
         chosen, proved, solver = linear.chosen, linear.proved, "HiGHS"
         theirs = floor(linear.bound - linear.error) if chosen is not None else bound
     else:
-        hint = None if best is None else np.searchsorted(near, best)
+        hint = None if best is None else core.reduce(best)
         left = [pair for pair in left if pair.loss]
-        result = solve_cpsat(core, pairs=left, hint=hint, deadline=deadline)
+        result = solve_cpsat(core.groups, pairs=left, hint=hint, deadline=deadline)
         chosen, proved, solver, theirs = result.chosen, result.proved, "CP-SAT", result.bound
     if chosen is None and proved:
         return Outcome(None, 0, False, solver, infeasible=True)
     if chosen is not None:
-        answer = near[chosen]
+        answer = core.expand(chosen)
         if best is None or _total(shared, rests, answer) <= _total(shared, rests, best):
             best = answer
     bound = max(bound, theirs)

@@ -1,6 +1,6 @@
 """At most K different unit types on chip: sets of types, bounds between, exact search inside."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from math import ceil, comb
 from time import perf_counter
@@ -13,7 +13,8 @@ from macwright.dse.solver.exact.lagrangian import lagrangian_dual
 from macwright.dse.solver.exact.optimise import optimise
 from macwright.dse.solver.model.problem import Groups
 from macwright.dse.solver.model.solution import Outcome
-from macwright.dse.solver.reduce.dominance import keep_non_dominated
+from macwright.dse.solver.reduce.dominance import drop_dominated
+from macwright.dse.solver.reduce.restriction import restrict
 
 __all__ = ["TypeLimit", "optimise_types", "search_sets", "set_bounds"]
 
@@ -55,17 +56,14 @@ def optimise_types(groups: Groups, limit: TypeLimit, *, deadline: float = float(
     deadline : float
         Value of `time.perf_counter` at which to stop.
     """
-    kept = np.flatnonzero(keep_non_dominated(groups, limit.classes))
-    small, (names, classes) = (
-        groups.restricted(kept),
-        np.unique(limit.classes[kept], return_inverse=True),
-    )
+    smaller = drop_dominated(groups, limit.classes)
+    names, classes = np.unique(smaller.values(limit.classes), return_inverse=True)
     size = min(limit.most, len(names))
     if comb(len(names), size) > MOST_SETS:
-        return _by_cpsat(small, kept, TypeLimit(classes, size), deadline)
+        result = solve_cpsat(smaller.groups, classes=classes, most_classes=size, deadline=deadline)
+        return smaller.outcome(result.outcome(smaller.groups))
     sets = np.array(list(combinations(range(len(names)), size)), np.int16)
-    outcome = search_sets(small, classes, sets, deadline=deadline)
-    return replace(outcome, chosen=None if outcome.chosen is None else kept[outcome.chosen])
+    return smaller.outcome(search_sets(smaller.groups, classes, sets, deadline=deadline))
 
 
 def search_sets(
@@ -118,9 +116,8 @@ def search_sets(
             return Outcome(
                 best, max(0, ceil(bound)) if np.isfinite(bound) else 0, False, "type sets"
             )
-        inside = np.flatnonzero(np.isin(classes, sets[index]))
-        one = groups.restricted(inside)
-        dual = lagrangian_dual(one)
+        inside = restrict(groups, np.isin(classes, sets[index]))
+        dual = lagrangian_dual(inside.groups)
         open_sets[index] = False
         if np.isinf(dual.bound):
             continue
@@ -129,11 +126,11 @@ def search_sets(
         bounds[rest] = np.maximum(bounds[rest], better)
         if best_loss is not None and ceil(dual.bound - dual.margin) >= best_loss:
             continue
-        answer = optimise(one, deadline=deadline, below=best_loss)
+        answer = inside.outcome(optimise(inside.groups, deadline=deadline, below=best_loss))
         if answer.chosen is not None:
-            loss = int(one.loss[answer.chosen].sum())
+            loss = int(groups.loss[answer.chosen].sum())
             if best_loss is None or loss < best_loss:
-                best, best_loss = inside[answer.chosen], loss
+                best, best_loss = answer.chosen, loss
         proved = answer.optimal or answer.infeasible
         if not proved and (best_loss is None or answer.bound < best_loss):
             left = [answer.bound, *(bounds[open_sets] - relaxed.margin)]
@@ -171,11 +168,3 @@ def set_bounds(
     for of_group in least:
         total += of_group[sets].min(axis=1)
     return total
-
-
-def _by_cpsat(groups: Groups, kept: Ints, limit: TypeLimit, deadline: float) -> Outcome:
-    result = solve_cpsat(groups, classes=limit.classes, most_classes=limit.most, deadline=deadline)
-    if result.chosen is None:
-        return Outcome(None, max(result.bound, 0), False, "CP-SAT", infeasible=result.proved)
-    loss = int(groups.loss[result.chosen].sum())
-    return Outcome(kept[result.chosen], min(result.bound, loss), result.proved, "CP-SAT")

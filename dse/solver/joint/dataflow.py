@@ -15,7 +15,8 @@ from macwright.dse.solver.model.problem import LIMIT_ROUNDING, Budget, Count, Gr
 from macwright.dse.solver.model.scaling import Scaled
 from macwright.dse.solver.model.solution import Outcome, Solution, gap_of, make_solution
 from macwright.dse.solver.model.table import OptionTable
-from macwright.dse.solver.reduce.dominance import keep_non_dominated
+from macwright.dse.solver.reduce.dominance import drop_dominated
+from macwright.dse.solver.reduce.restriction import restrict
 from macwright.hw.errors import Infeasible, RefusedInput
 
 __all__ = ["best_dataflow", "choose_dataflow"]
@@ -86,10 +87,10 @@ def best_dataflow(
     by_time = objective == slowest
     column = next(iter(table.values)) if by_time else objective
     groups = group(table, objective=column, budgets=others)
-    allowed = np.flatnonzero(times <= most + abs(most) * LIMIT_ROUNDING)
-    if not _covers(groups, allowed):
+    allowed = restrict(groups, times <= most + abs(most) * LIMIT_ROUNDING)
+    if not allowed.complete:
         return None
-    groups, times = groups.restricted(allowed), times[allowed]
+    groups, times = allowed.groups, allowed.values(times)
     if by_time:
         chosen, bound = _least_time(groups, times, deadline)
         outcome = Outcome(chosen, 0, False, "bisection", infeasible=chosen is None and bound < 0)
@@ -109,10 +110,6 @@ def best_dataflow(
     return solution
 
 
-def _covers(groups: Groups, kept: Ints) -> bool:
-    return bool((np.diff(np.searchsorted(kept, groups.start)) > 0).all())
-
-
 def _least_time(groups: Groups, times: Floats, deadline: float) -> tuple[Ints | None, float]:
     """Options with the least largest time within the limits, and a proved bound of that time.
 
@@ -122,8 +119,8 @@ def _least_time(groups: Groups, times: Floats, deadline: float) -> tuple[Ints | 
     # Of two options the one that is slower and no better in any limit is never needed.
     ranks = np.unique(times, return_inverse=True)[1].astype(np.int64)
     row = Row("time", ranks, 0, True, Scaled(ranks, 1.0, 0.0), Budget("time", max=0.0))
-    kept = np.flatnonzero(keep_non_dominated(replace(problem, rows=[*problem.rows, row])))
-    small, times = problem.restricted(kept), times[kept]
+    smaller = restrict(problem, drop_dominated(replace(problem, rows=[*problem.rows, row])).kept)
+    small, times = smaller.groups, smaller.values(times)
     values = np.unique(times)
     floor = float(np.minimum.reduceat(times, small.start[:-1]).max())
     low, high = int(np.searchsorted(values, floor)), len(values)
@@ -133,12 +130,12 @@ def _least_time(groups: Groups, times: Floats, deadline: float) -> tuple[Ints | 
     while low < high:
         if perf_counter() > deadline:
             return best, float(values[low])
-        here = np.flatnonzero(times <= values[step])
-        one = small.restricted(here)
-        chosen, proved = _within(one, limit, deadline)
+        here = restrict(small, times <= values[step])
+        chosen, proved = _within(here.groups, limit, deadline)
         if chosen is not None:
-            best = kept[here[chosen]]
-            high = int(np.searchsorted(values, times[here[chosen]].max()))
+            chosen = here.expand(chosen)
+            best = smaller.expand(chosen)
+            high = int(np.searchsorted(values, times[chosen].max()))
         elif proved:
             if step == len(values) - 1:
                 return None, -1.0
@@ -175,7 +172,7 @@ def _why(table: OptionTable, budgets: list[Budget | Count], slowest: str) -> Inf
         f"not {most:.12g}"
     )
     groups = group(table, objective=slowest, budgets=others)
-    quick = np.flatnonzero(table.column(slowest) <= most + abs(most) * LIMIT_ROUNDING)
-    if others and _covers(groups, quick):
-        text += f"; or, at that rate: {why_infeasible(groups.restricted(quick))}"
+    quick = restrict(groups, table.column(slowest) <= most + abs(most) * LIMIT_ROUNDING)
+    if others and quick.complete:
+        text += f"; or, at that rate: {why_infeasible(quick.groups)}"
     return Infeasible(text)

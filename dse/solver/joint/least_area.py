@@ -12,6 +12,7 @@ from macwright.dse.solver.exact.lagrangian import lagrangian_dual
 from macwright.dse.solver.exact.optimise import optimise
 from macwright.dse.solver.exact.type_sets import covering, set_bounds
 from macwright.dse.solver.model.problem import Groups
+from macwright.dse.solver.reduce.restriction import restrict
 
 __all__ = ["first_limit_as_loss", "least_area"]
 
@@ -100,17 +101,16 @@ class _Check:
         """Options of a set that are within the limits, or ``None``."""
         if not self.alive[index]:
             return None
-        inside = np.flatnonzero(np.isin(self.classes, self.sets[index]))
-        one = self.groups.restricted(inside)
-        dual = lagrangian_dual(one)
+        inside = restrict(self.groups, np.isin(self.classes, self.sets[index]))
+        dual = lagrangian_dual(inside.groups)
         if np.isinf(dual.bound):
             return None
         if ceil(dual.bound - dual.margin) > self.limit:
             self._bound(dual.multipliers, 2 * dual.margin)
             return None
-        answer = optimise(one, deadline=deadline, below=self.limit + 1)
-        if answer.chosen is not None and int(one.loss[answer.chosen].sum()) <= self.limit:
-            return inside[answer.chosen]
+        answer = inside.outcome(optimise(inside.groups, deadline=deadline, below=self.limit + 1))
+        if answer.chosen is not None and int(self.groups.loss[answer.chosen].sum()) <= self.limit:
+            return answer.chosen
         if not answer.infeasible and not answer.optimal and answer.bound <= self.limit:
             raise TimeoutError("The least area must be found within the time limit: allow more")
         return None

@@ -7,10 +7,12 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
+from macwright.dse.solver.exact.optimise import beyond_limits
 from macwright.dse.solver.exact.type_sets import MOST_SETS
 from macwright.dse.solver.joint.problem import ArrayShape
 from macwright.dse.solver.model.problem import LIMIT_ROUNDING, Groups
-from macwright.dse.solver.reduce.dominance import keep_non_dominated
+from macwright.dse.solver.reduce.dominance import drop_dominated
+from macwright.dse.solver.reduce.restriction import Restriction, restrict
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["Place", "place_on"]
@@ -23,13 +25,17 @@ class Place:
     """The problem on one array: options, sets of unit types that fit, a bound of the loss."""
 
     index: int
-    groups: Groups
-    kept: Ints
+    smaller: Restriction
     classes: Ints
     sets: NDArray[np.int16]
     areas: NDArray[np.float64]
     bound: float
     tight: bool = False
+
+    @property
+    def groups(self) -> Groups:
+        """Options that can be on this array."""
+        return self.smaller.groups
 
 
 def place_on(
@@ -46,42 +52,24 @@ def place_on(
     known = [name for name in used.tolist() if name in array.area]
     number = np.array([known.index(name) if name in known else -1 for name in used.tolist()])
     all_classes = number[place_of]
-    here = np.flatnonzero(all_classes >= 0)
-    if (np.diff(np.searchsorted(here, groups.start)) == 0).any():
+    here = restrict(groups, all_classes >= 0)
+    if not here.complete or beyond_limits(here.groups):
         return None
-    small = groups.restricted(here)
-    if _beyond(small):
-        return None
-    better = np.flatnonzero(keep_non_dominated(small, all_classes[here]))
+    smaller = here.then(drop_dominated(here.groups, here.values(all_classes)))
     areas = np.array([array.area[name] for name in known])
     room = most_area - array.fixed_area + LIMIT_ROUNDING * abs(most_area)
     sets, total = _sets(areas, min(most, len(known)), room, every_set)
     if not len(sets):
         return None
-    kept = here[better]
+    of_place = smaller.groups
     return Place(
         index,
-        small.restricted(better),
-        kept,
-        all_classes[kept],
+        smaller,
+        smaller.values(all_classes),
         sets,
         total + array.fixed_area,
-        float(np.minimum.reduceat(groups.loss[kept], _starts(kept, groups.start)).sum()),
+        float(np.minimum.reduceat(of_place.loss, of_place.start[:-1]).sum()),
     )
-
-
-def _beyond(groups: Groups) -> bool:
-    """Whether some limit cannot be kept even alone."""
-    for row in groups.rows:
-        extreme = np.minimum if row.upper else np.maximum
-        nearest = sum(extreme.reduceat(row.cost, groups.start[:-1]).tolist())
-        if (nearest > row.limit) if row.upper else (nearest < row.limit):
-            return True
-    return False
-
-
-def _starts(kept: Ints, start: Ints) -> Ints:
-    return np.searchsorted(kept, start[:-1])
 
 
 def _sets(

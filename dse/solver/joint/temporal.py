@@ -129,12 +129,13 @@ def best_temporal(
         if not outcome.infeasible:
             raise TimeoutError(f"A choice must be found within {time_limit_s} s: allow more time")
         return None
-    chosen = replace(outcome, chosen=place.kept[outcome.chosen])
+    options = place.smaller.expand(outcome.chosen)
+    chosen = replace(outcome, chosen=options)
     column = next(iter(table.values)) if by_area else objective
     array = arrays[place.index]
     there = replace(problems[place.index], table=with_columns(table, array))
     solution = make_solution(there, chosen, seconds=perf_counter() - began, objective=column)
-    units = sorted(set(names[place.kept[outcome.chosen]].tolist()))
+    units = sorted(set(names[options].tolist()))
     total = array.fixed_area + sum(array.area[name] for name in units)
     solution = replace(solution, totals={**solution.totals, area: total})
     if by_area:

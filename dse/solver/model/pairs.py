@@ -1,23 +1,31 @@
 """Pairwise terms: losses that two options of two layers add together."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import fsum, isfinite
 
 import numpy as np
 
-from macwright.dse.solver.backends.cp_sat import Pair
 from macwright.dse.solver.model.problem import Groups
 from macwright.dse.solver.model.scaling import Scaled
 from macwright.hw.errors import RefusedInput
 
-__all__ = ["PairTerm", "pair_total", "scaled_pairs"]
+__all__ = ["Pair", "PairTerm", "pair_total", "scaled_pairs"]
 
 #: Bits of the largest total of the options alone.
 PAIR_BITS = 46
 
 #: layer, option, layer, option, loss in the unit of the objective, any sign.
 PairTerm = tuple[str, str, str, str, float]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Loss that two options of two groups add together, scaled like the objective, any sign."""
+
+    first: int
+    second: int
+    loss: int
 
 
 def scaled_pairs(groups: Groups, terms: Iterable[PairTerm]) -> tuple[list[Pair], Groups, float]:

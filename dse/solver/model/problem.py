@@ -1,7 +1,7 @@
 """What to solve: limits on totals, and the table reduced to integers and groups."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from fractions import Fraction
@@ -128,23 +128,6 @@ class Groups:
             more = [row for option in chosen.tolist() for row in self.tied.get(option, ())]
             rows = np.concatenate((rows, np.array(more, np.int64)))
         return np.sort(rows)
-
-    def restricted(self, kept: Ints) -> "Groups":
-        """The same problem with only some options (sorted indices); every group must keep one."""
-        ends = np.searchsorted(kept, self.start)
-        tied = (
-            {new: self.tied[old] for new, old in enumerate(kept.tolist()) if old in self.tied}
-            if self.tied
-            else {}
-        )
-        return replace(
-            self,
-            start=ends.astype(np.int64),
-            loss=self.loss[kept],
-            rows=[replace(row, cost=row.cost[kept]) for row in self.rows],
-            table_row=self.table_row[kept],
-            tied=tied,
-        )
 
 
 def group(

@@ -4,14 +4,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from macwright.dse.solver.model.problem import Groups
+from macwright.dse.solver.reduce.restriction import Restriction, restrict
 
-__all__ = ["keep_non_dominated"]
+__all__ = ["drop_dominated", "keep_non_dominated"]
 
 #: Comparisons made at once, to bound the memory.
 SLICE = 4_000_000
 
 #: Groups of more options than this are compared with the non-dominated ones only.
 MOST_PAIRWISE = 400
+
+
+def drop_dominated(
+    groups: Groups,
+    classes: NDArray[np.int64] | None = None,
+    *,
+    known: NDArray[np.int64] | None = None,
+) -> Restriction:
+    """The problem without the options that :func:`keep_non_dominated` does not mark.
+
+    Options of the choice `known`, of shape (n_groups,), stay.
+    """
+    needed = keep_non_dominated(groups, classes)
+    if known is not None:
+        needed[known] = True
+    return restrict(groups, needed)
 
 
 def keep_non_dominated(

@@ -9,7 +9,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from macwright.dse.solver.backends.cp_sat import Pair
+from macwright.dse.solver.model.pairs import Pair
 from macwright.dse.solver.model.problem import Groups
 from macwright.dse.solver.model.solution import Outcome
 
