@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from macwright.dse.quantizer.observers import Histogram, act_range
+from macwright.dse.quantizer.observers import HistogramObserver, act_range
 from macwright.dse.quantizer.options import QuantOptions
 from macwright.dse.quantizer.scales import on_grid
 from macwright.dse.workload.layer import Layer
@@ -140,7 +140,7 @@ class Operand:
 
 
 def fit_operand(
-    values: _Array | Histogram,
+    values: _Array | HistogramObserver,
     layer: Layer,
     fmt: Format,
     options: QuantOptions,
@@ -153,7 +153,7 @@ def fit_operand(
 
     Parameters
     ----------
-    values : ndarray of float32 or Histogram
+    values : ndarray of float32 or HistogramObserver
         Values seen.
     layer : Layer
         Layer that reads them.
@@ -168,7 +168,7 @@ def fit_operand(
     channels : ndarray, optional
         See `Operand`; `values` are what is left.
     """
-    histogram = values if isinstance(values, Histogram) else Histogram(values)
+    histogram = values if isinstance(values, HistogramObserver) else HistogramObserver(values)
     axis = -2 if second else layer.operator.sum_axis(rank)
     if isinstance(fmt, BlockFormat):
         scale = 1.0

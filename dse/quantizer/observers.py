@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from macwright.dse.quantizer.scales import PERCENTILE, on_grid, scale_of, to_power_of_two
 from macwright.hw.formats import Format
 
-__all__ = ["Histogram", "act_range"]
+__all__ = ["HistogramObserver", "act_range"]
 
 #: Values that a histogram is made of, about; the range is that of all values.
 SAMPLES = 1 << 19
@@ -17,7 +17,7 @@ FRACTIONS = np.geomspace(0.05, 1.0, 64, dtype=np.float32)
 _FloatArray = NDArray[np.floating]
 
 
-class Histogram:
+class HistogramObserver:
     """Distribution of a tensor's values, as bins with their counts and mean values.
 
     Parameters
@@ -71,7 +71,7 @@ class Histogram:
 
 
 def act_range(
-    histogram: Histogram,
+    histogram: HistogramObserver,
     fmt: Format,
     *,
     method: str = "mse",
@@ -82,7 +82,7 @@ def act_range(
 
     Parameters
     ----------
-    histogram : Histogram
+    histogram : HistogramObserver
         Values of the tensor.
     fmt, method, power_of_two
         As of `weight_scales`.
@@ -121,7 +121,7 @@ def act_range(
     return float(near[np.argmin(errors(near))]), zero
 
 
-def _zero_point(histogram: Histogram, fmt: Format) -> float:
+def _zero_point(histogram: HistogramObserver, fmt: Format) -> float:
     """Level that had better stand for 0; 0 unless another saves at least 5 % of the error."""
     low, high = min(histogram.low, 0.0), max(histogram.high, 0.0)
     if low == high:

@@ -11,13 +11,13 @@ from macwright.dse.quantizer.subgraph import cut, cut_nodes
 from macwright.dse.workload.layer import Workload
 from macwright.dse.workload.session import session
 
-__all__ = ["Parts", "Stepper", "run_batches"]
+__all__ = ["PartialRun", "Parts", "run_batches"]
 
 #: A tensor as the runs computed it, one array for each.
 Parts = list[np.ndarray]
 
 
-class Stepper:
+class PartialRun:
     """A run of a network that stops at tensors, and computes nothing twice.
 
     Parameters

@@ -9,7 +9,7 @@ from macwright.dse.data.recipe import Dataset
 from macwright.dse.quantizer.equalise import equalise, pairs
 from macwright.dse.quantizer.layer import plan_layer
 from macwright.dse.quantizer.options import QuantOptions
-from macwright.dse.quantizer.partial_run import Stepper
+from macwright.dse.quantizer.partial_run import PartialRun
 from macwright.dse.quantizer.plan import LayerPlan, apply_plan
 from macwright.dse.workload.layer import Layer, Workload
 from macwright.dse.workload.onnx_rounding import expressible
@@ -27,10 +27,12 @@ def prepare(workload: Workload, dataset: Dataset, options: QuantOptions) -> Work
     """Bring the float network into the form that is quantised; it computes the same."""
     if not options.equalise or workload.fixed or not pairs(workload):
         return workload
-    stepper = Stepper(workload, workload.model.graph, calibration_feeds(workload, dataset, options))
+    partial_run = PartialRun(
+        workload, workload.model.graph, calibration_feeds(workload, dataset, options)
+    )
     largest = {}
     for _, layer in pairs(workload):
-        (act,) = stepper.advance([layer.act])
+        (act,) = partial_run.advance([layer.act])
         largest[layer.name] = np.abs(act).max(axis=(0, *range(2, act.ndim)))
     return equalise(workload, largest)
 
@@ -104,10 +106,10 @@ def quantise(
     formats = check_allocation(workload, allocation)
     workload = prepare(workload, dataset, options)
     feeds = calibration_feeds(workload, dataset, options)
-    exact = Stepper(workload, workload.model.graph, feeds)
+    exact = PartialRun(workload, workload.model.graph, feeds)
     graph = onnx.GraphProto()
     graph.CopyFrom(workload.model.graph)
-    rounded = Stepper(workload, graph, feeds)
+    rounded = PartialRun(workload, graph, feeds)
     plans = []
     for index, layer in enumerate(workload.layers):
         wanted = _target(workload, layer, exact, rounded, {plan.layer.name for plan in plans})
@@ -123,7 +125,7 @@ def quantise(
 
 
 def _target(
-    workload: Workload, layer: Layer, exact: Stepper, rounded: Stepper, planned: set[str]
+    workload: Workload, layer: Layer, exact: PartialRun, rounded: PartialRun, planned: set[str]
 ) -> np.ndarray:
     """Outputs that a layer should have.
 

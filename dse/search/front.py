@@ -27,7 +27,7 @@ from macwright.dse.solver import (
     front_of_three,
 )
 from macwright.dse.solver.model.pairs import PairTerm
-from macwright.dse.solver.reduce.merge_pairs import coupled_parts
+from macwright.dse.solver.reduce.merge_pairs import connected_parts
 from macwright.dse.workload import Layer, Workload
 from macwright.hw.errors import RefusedInput
 
@@ -165,7 +165,7 @@ def _search_at(
             complete=three.complete,
         )
     sizes = {str(name): len(rows) for name, rows in options.groupby("layer")}
-    few = coupled_parts(sizes, {(first, second) for first, _, second, _, _ in pairs}) is not None
+    few = connected_parts(sizes, {(first, second) for first, _, second, _, _ in pairs}) is not None
     limited = None if settings.types is None else ("unit", settings.types)
     few = few and limited is None
     whole = front(

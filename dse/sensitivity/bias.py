@@ -7,13 +7,13 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from macwright.dse.quantizer.partial_run import Stepper
+from macwright.dse.quantizer.partial_run import PartialRun
 from macwright.dse.workload.layer import Workload
 
-__all__ = ["keep_means"]
+__all__ = ["correct_later_biases"]
 
 
-def keep_means(workload: Workload, feeds: dict[str, np.ndarray]) -> Workload:
+def correct_later_biases(workload: Workload, feeds: dict[str, np.ndarray]) -> Workload:
     """Network whose layers with weights give outputs of the float network's means, by channel.
 
     Bias correction makes up for the mean error of what a layer reads, too: an error of one tensor
@@ -36,7 +36,7 @@ def keep_means(workload: Workload, feeds: dict[str, np.ndarray]) -> Workload:
     if workload.fixed_batch and workload.batch != samples:
         return workload
     axes = dict(_kept(workload))
-    stepper = Stepper(workload, workload.model.graph, feeds)
+    partial_run = PartialRun(workload, workload.model.graph, feeds)
     model = onnx.ModelProto()
     model.CopyFrom(workload.model)
     by_input = next(x.version for x in model.opset_import if x.domain in ("", "ai.onnx")) >= 18
@@ -47,7 +47,7 @@ def keep_means(workload: Workload, feeds: dict[str, np.ndarray]) -> Workload:
         name = next((output for output in node.output if output in axes), None)
         if name is None:
             continue
-        (exact,) = stepper.advance([name])
+        (exact,) = partial_run.advance([name])
         over = axes[name]
         mean = exact.mean(axis=over, keepdims=True, dtype=np.float64).astype(np.float32)
         raw, along, now, lack, wanted = (

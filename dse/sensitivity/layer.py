@@ -8,9 +8,9 @@ import onnxruntime as ort
 from macwright.dse.quantizer.activation import fit_operand
 from macwright.dse.quantizer.im2col import from_matrix, layer_bias, to_matrix
 from macwright.dse.quantizer.layer import LayerWeights, prescribed_grid, prescribed_operand
-from macwright.dse.quantizer.observers import Histogram
+from macwright.dse.quantizer.observers import HistogramObserver
 from macwright.dse.quantizer.options import QuantOptions
-from macwright.dse.quantizer.partial_run import Parts, Stepper, run_batches
+from macwright.dse.quantizer.partial_run import PartialRun, Parts, run_batches
 from macwright.dse.quantizer.subgraph import cut
 from macwright.dse.sensitivity.metrics import relative_error
 from macwright.dse.workload.layer import Layer, Workload
@@ -31,7 +31,7 @@ class LayerStudy:
         self,
         workload: Workload,
         layer: Layer,
-        stepper: Stepper,
+        partial_run: PartialRun,
         options: QuantOptions,
         metric: str,
         measure: Callable[[np.ndarray], float],
@@ -39,7 +39,7 @@ class LayerStudy:
     ) -> None:
         self.workload, self.layer, self.options = workload, layer, options
         self.metric, self.measure, self.reference = metric, measure, reference
-        self.batches, self.parts = stepper.batches, dict(stepper.parts)
+        self.batches, self.parts = partial_run.batches, dict(partial_run.parts)
         own = [layer.act, layer.out, *([layer.weight] if layer.dynamic else [])]
         self.values: _Arrays = {
             name: self.batches.join(name, self.parts[name]) for name in own if name in self.parts
@@ -56,9 +56,9 @@ class LayerStudy:
         if layer.out != workload.output:
             self.after = session(cut(workload, known, self.points), outputs=self.points)
         self.curvatures: dict[str, float] = {}
-        self.histograms = {"activation": Histogram(self.values[layer.act])}
+        self.histograms = {"activation": HistogramObserver(self.values[layer.act])}
         if layer.dynamic:
-            self.histograms["weight"] = Histogram(self.values[layer.weight])
+            self.histograms["weight"] = HistogramObserver(self.values[layer.weight])
             self.weight = self.values[layer.weight]
         else:
             self.weight = workload.tensor(layer.weight).astype(np.float32)

@@ -15,9 +15,9 @@ from macwright.dse.accuracy.kl_prediction import Prediction, calibrate_predictio
 from macwright.dse.accuracy.prediction import AccuracyPrediction, calibrate_accuracy
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.quantizer.options import QuantOptions, layer_formats
-from macwright.dse.quantizer.partial_run import Stepper
+from macwright.dse.quantizer.partial_run import PartialRun
 from macwright.dse.quantizer.quantise import prepare
-from macwright.dse.sensitivity.bias import keep_means
+from macwright.dse.sensitivity.bias import correct_later_biases
 from macwright.dse.sensitivity.cross_terms import Coherence
 from macwright.dse.sensitivity.file import read_sensitivity
 from macwright.dse.sensitivity.layer import LayerStudy
@@ -201,12 +201,12 @@ def _measure(study: _Study) -> dict[str, Any]:
     feeds = dataset.first(dataset.x_calib, images)
     outputs = [layer.out for layer in workload.layers] if metric == "distance" else []
     outputs = [name for name in dict.fromkeys(outputs) if name != workload.output]
-    exact = Stepper(workload, workload.model.graph, feeds).advance([*outputs, workload.output])
+    exact = PartialRun(workload, workload.model.graph, feeds).advance([*outputs, workload.output])
     reference = dict(zip([*outputs, workload.output], exact, strict=True))
     measure = output_metric(metric, dataset, reference[workload.output], images)
     if options.bias_correction:
-        workload = keep_means(workload, feeds)
-    stepper = Stepper(workload, workload.model.graph, feeds, at_once=options.bias_correction)
+        workload = correct_later_biases(workload, feeds)
+    partial_run = PartialRun(workload, workload.model.graph, feeds, at_once=options.bias_correction)
     losses: list[float] = []
     changes: list[np.ndarray] = []
     final = reference[workload.output].astype(np.float64).ravel()
@@ -220,8 +220,10 @@ def _measure(study: _Study) -> dict[str, Any]:
 
     with ThreadPoolExecutor(study.jobs or len(os.sched_getaffinity(0))) as pool:
         for layer in workload.layers:
-            stepper.advance([layer.act, layer.out] + ([layer.weight] if layer.dynamic else []))
-            layer_study = LayerStudy(workload, layer, stepper, options, metric, measure, reference)
+            partial_run.advance([layer.act, layer.out] + ([layer.weight] if layer.dynamic else []))
+            layer_study = LayerStudy(
+                workload, layer, partial_run, options, metric, measure, reference
+            )
             mine = [(tensor, name) for other, tensor, name in tasks if other.name == layer.name]
             for loss, change in pool.map(partial(answer, layer_study), mine):
                 losses.append(loss)

@@ -10,9 +10,9 @@ import pandas as pd
 from macwright.costmodel.cache import Cache, content_key
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.quantizer.options import QuantOptions, act_format, weight_format
-from macwright.dse.quantizer.partial_run import Stepper
+from macwright.dse.quantizer.partial_run import PartialRun
 from macwright.dse.quantizer.quantise import prepare
-from macwright.dse.sensitivity.bias import keep_means
+from macwright.dse.sensitivity.bias import correct_later_biases
 from macwright.dse.sensitivity.layer import LayerStudy
 from macwright.dse.workload.layer import Layer, Workload
 from macwright.hw.errors import RefusedInput
@@ -126,9 +126,9 @@ class _Pairs:
         self.workload, self.options = prepare(workload, dataset, options), options
         self.feeds = dataset.first(dataset.x_calib, images)
         if options.bias_correction:
-            self.workload = keep_means(self.workload, self.feeds)
+            self.workload = correct_later_biases(self.workload, self.feeds)
         self.jobs = jobs or len(os.sched_getaffinity(0))
-        (exact,) = self._stepper().advance([workload.output])
+        (exact,) = self._partial_run().advance([workload.output])
         self.exact = exact.astype(np.float64)
 
     def measured(
@@ -143,13 +143,13 @@ class _Pairs:
         for (one, two), firsts in questions.items():
             layers = [self.workload.layer(name) for name in (one, two)]
             seconds = list(dict.fromkeys(q for asked in firsts.values() for q in asked))
-            alone = self._losses(self._study(self._stepper(), layers[1]), seconds)
+            alone = self._losses(self._study(self._partial_run(), layers[1]), seconds)
             for first, asked in firsts.items():
-                stepper = self._stepper()
-                study = self._study(stepper, layers[0])
+                partial_run = self._partial_run()
+                study = self._study(partial_run, layers[0])
                 own = study.loss(first)
-                stepper.give(one, layers[0].out, study.layer_output(first))
-                both = self._losses(self._study(stepper, layers[1]), list(asked))
+                partial_run.give(one, layers[0].out, study.layer_output(first))
+                both = self._losses(self._study(partial_run, layers[1]), list(asked))
                 for second, loss in both.items():
                     pair = (one, *first), (two, *second)
                     found[pair] = [loss, loss - own - alone[second]]
@@ -157,21 +157,21 @@ class _Pairs:
                     progress("pairs", len(found), len(rows))
         return [found[first, second] for first, second in rows]
 
-    def _stepper(self) -> Stepper:
-        return Stepper(
+    def _partial_run(self) -> PartialRun:
+        return PartialRun(
             self.workload,
             self.workload.model.graph,
             self.feeds,
             at_once=self.options.bias_correction,
         )
 
-    def _study(self, stepper: Stepper, layer: Layer) -> LayerStudy:
-        """Measurements of a layer in the network as far as the stepper has run it."""
-        stepper.advance([layer.act, layer.out, *([layer.weight] if layer.dynamic else [])])
+    def _study(self, partial_run: PartialRun, layer: Layer) -> LayerStudy:
+        """Measurements of a layer in the network as far as the partial_run has run it."""
+        partial_run.advance([layer.act, layer.out, *([layer.weight] if layer.dynamic else [])])
         return LayerStudy(
             self.workload,
             layer,
-            stepper,
+            partial_run,
             self.options,
             "logit_mse",
             lambda out: float(np.mean((out - self.exact) ** 2)),

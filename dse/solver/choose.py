@@ -16,11 +16,11 @@ from macwright.dse.solver.model.pairs import Pair, PairTerm, scaled_pairs
 from macwright.dse.solver.model.problem import Groups
 from macwright.dse.solver.model.solution import Outcome
 from macwright.dse.solver.reduce.dominance import drop_dominated
-from macwright.dse.solver.reduce.merge_pairs import merge_coupled
+from macwright.dse.solver.reduce.merge_pairs import merge_pairs
 from macwright.dse.solver.reduce.restriction import Restriction, restrict
 from macwright.hw.errors import Infeasible, RefusedInput
 
-__all__ = ["Chooser", "chooser_of"]
+__all__ = ["Dispatcher", "dispatcher_of"]
 
 #: Where no more than this share of the options of two groups that pairs connect are a pair, CP-SAT
 #: alone is faster than sharing the pairs between the options (`benchmarks/search.py --parts
@@ -29,7 +29,7 @@ FEW = 0.25
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Chooser:
+class Dispatcher:
     """How problems on the same groups are solved, whatever their limits.
 
     Parameters
@@ -55,7 +55,7 @@ class Chooser:
         """Whether there is nothing but limits of totals."""
         return self.limit is None and not self.pairs and self.solver == "auto"
 
-    def without_pairs(self) -> "Chooser":
+    def without_pairs(self) -> "Dispatcher":
         """The same for an objective that pairs add nothing to."""
         return replace(self, pairs=(), terms=(), error=0.0)
 
@@ -68,9 +68,9 @@ class Chooser:
         """Best choice within the limits; `known` is one, if there is one to start from."""
         if self.pairs:
             if self.limit is None and self.solver == "auto":
-                coupled = merge_coupled(groups, self.pairs)
-                if coupled is not None:
-                    return coupled.outcome(optimise(coupled.groups, deadline=deadline))
+                merged_pairs = merge_pairs(groups, self.pairs)
+                if merged_pairs is not None:
+                    return merged_pairs.outcome(optimise(merged_pairs.groups, deadline=deadline))
                 if share_of_pairs(groups, self.pairs) > FEW:
                     return optimise_pairs(groups, self.pairs, deadline=deadline)
             return self._with_cpsat(groups, deadline)
@@ -138,13 +138,13 @@ class Chooser:
         )
 
 
-def chooser_of(
+def dispatcher_of(
     groups: Groups,
     *,
     types: tuple[str, int] | None = None,
     pairs: Iterable[PairTerm] = (),
     solver: str = "auto",
-) -> tuple[Chooser, Groups]:
+) -> tuple[Dispatcher, Groups]:
     """How to solve a problem, and its groups, in finer units if there are pairs.
 
     Raises
@@ -164,7 +164,7 @@ def chooser_of(
     error = 0.0
     if terms:
         scaled, groups, error = scaled_pairs(groups, terms)
-    return Chooser(limit=limit, pairs=scaled, solver=solver, terms=terms, error=error), groups
+    return Dispatcher(limit=limit, pairs=scaled, solver=solver, terms=terms, error=error), groups
 
 
 def _type_limit(groups: Groups, column: str, most: int) -> TypeLimit:

@@ -6,7 +6,7 @@ from time import perf_counter
 
 import numpy as np
 
-from macwright.dse.solver.choose import Chooser
+from macwright.dse.solver.choose import Dispatcher
 from macwright.dse.solver.model.problem import Groups
 from macwright.dse.solver.model.solution import Outcome
 
@@ -22,7 +22,7 @@ SHARE = 1 / 16
 def epsilon_outcomes(
     groups: Groups,
     points: int | None,
-    choose: Chooser,
+    choose: Dispatcher,
     *,
     deadline: float = float("inf"),
     known: Sequence[Known] = (),
@@ -38,7 +38,7 @@ def epsilon_outcomes(
         The first row limits the cost that the front is over.
     points : int or None
         Number of limits, evenly spaced; ``None`` for all points.
-    choose : Chooser
+    choose : Dispatcher
         How each is solved.
     deadline : float
         Value of `time.perf_counter` at which to stop. Each point gets its share of the time, after
@@ -82,7 +82,7 @@ class _Search:
     """Points one by one; `missing` is set where the time was too short for one."""
 
     def __init__(
-        self, groups: Groups, choose: Chooser, deadline: float, known: Sequence[Known]
+        self, groups: Groups, choose: Dispatcher, deadline: float, known: Sequence[Known]
     ) -> None:
         self.groups, self.choose, self.deadline, self.known = groups, choose, deadline, known
         self.missing = False

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from macwright.dse.solver.choose import Chooser, chooser_of
+from macwright.dse.solver.choose import Dispatcher, dispatcher_of
 from macwright.dse.solver.epsilon import epsilon_outcomes
 from macwright.dse.solver.exact.optimise import why_infeasible
 from macwright.dse.solver.exact.pareto_dp import MergedFront, merge_front
@@ -17,7 +17,7 @@ from macwright.dse.solver.model.pairs import PairTerm
 from macwright.dse.solver.model.problem import Budget, Count, Groups, group, limit_of
 from macwright.dse.solver.model.solution import Outcome, Solution, make_solution
 from macwright.dse.solver.model.table import OptionTable
-from macwright.dse.solver.reduce.merge_pairs import merge_coupled
+from macwright.dse.solver.reduce.merge_pairs import merge_pairs
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["Front", "evenly", "front", "nothing_found"]
@@ -66,11 +66,11 @@ class Front(Sequence[Solution]):
         objective: str,
         cost: str,
         seconds: float,
-        choose: Chooser | None = None,
+        choose: Dispatcher | None = None,
         complete: bool = True,
     ) -> None:
         self.groups, self._outcome_of = groups, outcome_of
-        self.choose, self.complete = choose or Chooser(), complete
+        self.choose, self.complete = choose or Dispatcher(), complete
         self.loss, self.scaled_cost = loss, scaled_cost
         self.objective, self.cost, self.seconds = objective, cost, seconds
         self.objectives = loss / groups.objective.factor
@@ -206,10 +206,10 @@ def front(
         b for b in budgets if not (merging and isinstance(b, Budget) and b.column == objective)
     ]
     groups = group(table, objective=objective, budgets=limits, ties=ties, allow=allow)
-    choose, groups = chooser_of(groups, types=types, pairs=pairs, solver=solver)
-    coupled = merge_coupled(groups, choose.pairs) if merging and pairs else None
+    choose, groups = dispatcher_of(groups, types=types, pairs=pairs, solver=solver)
+    merged_pairs = merge_pairs(groups, choose.pairs) if merging and pairs else None
     deadline = began + time_limit_s if time_limit_s is not None else float("inf")
-    if not merging or (pairs and coupled is None):
+    if not merging or (pairs and merged_pairs is None):
         outcomes, complete = epsilon_outcomes(
             groups, points, choose, deadline=deadline, progress=progress
         )
@@ -231,7 +231,7 @@ def front(
     if most_loss is not None:
         most_loss = limit_of(groups.objective, most_loss, upper=True)
     most_cost = min(row.limit for row in groups.rows)
-    alone = groups if coupled is None else coupled.groups
+    alone = groups if merged_pairs is None else merged_pairs.groups
     pieces = [
         (alone.rows[0].cost[a:b], alone.loss[a:b])
         for a, b in zip(alone.start[:-1].tolist(), alone.start[1:].tolist(), strict=True)
@@ -250,12 +250,12 @@ def front(
 
     def outcome_of(index: int) -> Outcome:
         outcome = _outcome_of(alone, merged, index)
-        return outcome if coupled is None else coupled.outcome(outcome)
+        return outcome if merged_pairs is None else merged_pairs.outcome(outcome)
 
     whole = Front(
         groups,
         outcome_of,
-        loss=merged.loss + (0 if coupled is None else coupled.constant),
+        loss=merged.loss + (0 if merged_pairs is None else merged_pairs.constant),
         scaled_cost=merged.cost,
         objective=objective,
         cost=cost,
@@ -265,7 +265,7 @@ def front(
     return whole if points is None else whole.some(points)
 
 
-def nothing_found(choose: Chooser, groups: Groups, complete: bool) -> Exception:
+def nothing_found(choose: Dispatcher, groups: Groups, complete: bool) -> Exception:
     """Why a front has no point: the limits, or the time."""
     if complete:
         return choose.why(groups)

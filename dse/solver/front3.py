@@ -7,7 +7,7 @@ from time import perf_counter
 
 import numpy as np
 
-from macwright.dse.solver.choose import Chooser, chooser_of
+from macwright.dse.solver.choose import Dispatcher, dispatcher_of
 from macwright.dse.solver.epsilon import epsilon_outcomes
 from macwright.dse.solver.front import nothing_found
 from macwright.dse.solver.model.pairs import PairTerm
@@ -84,7 +84,7 @@ def front_of_three(
     deadline = began + time_limit_s if time_limit_s is not None else float("inf")
     limits = [Budget(first, max=float("inf")), Budget(second, max=float("inf")), *budgets]
     groups = group(table, objective=objective, budgets=limits, ties=ties, allow=allow)
-    choose, groups = chooser_of(groups, types=types, pairs=pairs, solver=solver)
+    choose, groups = dispatcher_of(groups, types=types, pairs=pairs, solver=solver)
     levels = _all_levels if points is None else _some_levels
     found, complete = levels(groups, choose, points, deadline, progress)
     if not found:
@@ -107,7 +107,7 @@ def front_of_three(
 
 def _all_levels(
     groups: Groups,
-    choose: Chooser,
+    choose: Dispatcher,
     points: int | None,
     deadline: float,
     progress: Progress | None,
@@ -144,7 +144,7 @@ def _all_levels(
 
 def _some_levels(
     groups: Groups,
-    choose: Chooser,
+    choose: Dispatcher,
     points: int | None,
     deadline: float,
     progress: Progress | None,

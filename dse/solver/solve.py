@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from time import perf_counter
 
-from macwright.dse.solver.choose import chooser_of
+from macwright.dse.solver.choose import dispatcher_of
 from macwright.dse.solver.model.pairs import PairTerm
 from macwright.dse.solver.model.problem import Budget, Count, group
 from macwright.dse.solver.model.solution import Solution, make_solution
@@ -79,7 +79,7 @@ def solve(
     began = perf_counter()
     deadline = began + time_limit_s if time_limit_s is not None else float("inf")
     groups = group(table, objective=objective, budgets=budgets, ties=ties, allow=allow)
-    choose, groups = chooser_of(groups, types=types, pairs=pairs, solver=solver)
+    choose, groups = dispatcher_of(groups, types=types, pairs=pairs, solver=solver)
     outcome = choose(groups, deadline)
     if outcome.infeasible:
         raise choose.why(groups)

@@ -13,7 +13,7 @@ from macwright.dse.bitexact.layer import layer_codes
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.quantizer.layer import plan_layer
 from macwright.dse.quantizer.options import QuantOptions
-from macwright.dse.quantizer.partial_run import Stepper
+from macwright.dse.quantizer.partial_run import PartialRun
 from macwright.dse.quantizer.quantise import prepare
 from macwright.dse.search.found import Found
 from macwright.dse.search.options import split_pairs
@@ -119,11 +119,11 @@ def _layer_codes(
     """Codes of some groups of each layer in each of its options, shapes (m, k) and (k, n)."""
     workload = prepare(workload, dataset, OPTIONS)
     feeds = dataset.first(dataset.x_calib, images)
-    stepper = Stepper(workload, workload.model.graph, feeds)
+    partial_run = PartialRun(workload, workload.model.graph, feeds)
     found = {}
     for layer in workload.layers:
         names = [layer.act, layer.out, *([layer.weight] if layer.dynamic else [])]
-        act, out, *second = stepper.advance(names)
+        act, out, *second = partial_run.advance(names)
         some = max(1, LARGEST // (layer.groups * layer.m * layer.k))
         for name, pair in sorted(wanted):
             if name == layer.name:

@@ -13,7 +13,7 @@ from macwright.dse.solver.model.pairs import Pair
 from macwright.dse.solver.model.problem import Groups
 from macwright.dse.solver.model.solution import Outcome
 
-__all__ = ["Coupled", "coupled_parts", "merge_coupled"]
+__all__ = ["MergedPairs", "connected_parts", "merge_pairs"]
 
 T = TypeVar("T", bound=Hashable)
 
@@ -24,7 +24,7 @@ MOST_OPTIONS = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class Coupled:
+class MergedPairs:
     """The same problem without pairwise terms.
 
     Parameters
@@ -62,7 +62,7 @@ class Coupled:
         )
 
 
-def coupled_parts(options: Mapping[T, int], edges: Iterable[tuple[T, T]]) -> list[list[T]] | None:
+def connected_parts(options: Mapping[T, int], edges: Iterable[tuple[T, T]]) -> list[list[T]] | None:
     """What is connected, of things with so many options; None if a part has too many together."""
     place = {name: i for i, name in enumerate(options)}
     graph = nx.Graph()
@@ -74,10 +74,10 @@ def coupled_parts(options: Mapping[T, int], edges: Iterable[tuple[T, T]]) -> lis
     return sorted(parts, key=lambda part: place[part[0]])
 
 
-def merge_coupled(groups: Groups, pairs: Sequence[Pair]) -> Coupled | None:
+def merge_pairs(groups: Groups, pairs: Sequence[Pair]) -> MergedPairs | None:
     """Groups that pairs connect as one group each; None if one would have too many options."""
     group_of = np.repeat(np.arange(groups.n_groups), np.diff(groups.start))
-    parts = coupled_parts(
+    parts = connected_parts(
         dict(enumerate(np.diff(groups.start).tolist())),
         {(int(group_of[p.first]), int(group_of[p.second])) for p in pairs},
     )
@@ -112,4 +112,4 @@ def merge_coupled(groups: Groups, pairs: Sequence[Pair]) -> Coupled | None:
         table_row=np.zeros(sum(map(len, losses)), np.int64),
         tied={},
     )
-    return Coupled(merged, members, sum(least))
+    return MergedPairs(merged, members, sum(least))

@@ -8,7 +8,7 @@ from macwright.costmodel.tables.default_units import mac_spec
 from macwright.dse.bitexact import layer_codes
 from macwright.dse.data.recipe import load_recipe
 from macwright.dse.quantizer import QuantOptions, act_format, quantise
-from macwright.dse.quantizer.partial_run import Stepper
+from macwright.dse.quantizer.partial_run import PartialRun
 from macwright.dse.workload import load_workload
 from macwright.hw.pe import spec_from_fields
 from macwright.sim.families import golden_model
@@ -37,7 +37,7 @@ def planned(network, weight, act, index, **options):
     )
     feeds = dataset.first(dataset.x_eval, 3)
     layer = workload.layers[index]
-    values = Stepper(float_network, float_network.model.graph, feeds).advance([layer.act])
+    values = PartialRun(float_network, float_network.model.graph, feeds).advance([layer.act])
     return plans[index], values
 
 

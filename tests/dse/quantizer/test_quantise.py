@@ -15,7 +15,7 @@ from macwright.dse.quantizer.equalise import equalise, pairs
 from macwright.dse.quantizer.gptq import gptq
 from macwright.dse.quantizer.grid import Grid
 from macwright.dse.quantizer.im2col import from_matrix, patches, to_matrix
-from macwright.dse.quantizer.observers import Histogram, act_range
+from macwright.dse.quantizer.observers import HistogramObserver, act_range
 from macwright.dse.quantizer.plan import quantised_model
 from macwright.dse.quantizer.scales import on_grid, weight_scales
 from macwright.dse.workload import load_workload
@@ -96,17 +96,17 @@ def test_scales_of_other_methods():
     assert weight_scales(rows, fmt, method="max").tolist() == [1, 1]
     assert weight_scales(rows * 1.1, fmt, method="max", power_of_two=True).tolist() == [2, 1]
     values = np.r_[np.linspace(0, 1, 10_000), 50].astype(np.float32)
-    scale, _ = act_range(Histogram(values), parse_format("uint8"), method="percentile")
+    scale, _ = act_range(HistogramObserver(values), parse_format("uint8"), method="percentile")
     assert scale < 0.2 / 255 * 6
-    assert act_range(Histogram(values), parse_format("uint8"), method="max")[0] == pytest.approx(
-        50 / 255
-    )
+    assert act_range(HistogramObserver(values), parse_format("uint8"), method="max")[
+        0
+    ] == pytest.approx(50 / 255)
 
 
 def test_activation_scale_is_near_the_best():
     values = np.abs(np.random.default_rng(3).standard_normal(50_000)).astype(np.float32)
     fmt = parse_format("uint4")
-    scale, _ = act_range(Histogram(values), fmt)
+    scale, _ = act_range(HistogramObserver(values), fmt)
     tried = np.geomspace(0.05, 1, 400) * values.max() / fmt.max
     best = min(((fmt.quantize(values / s) * s - values) ** 2).sum() for s in tried)
     assert ((on_grid(fmt, values, scale) - values) ** 2).sum() <= 1.02 * best

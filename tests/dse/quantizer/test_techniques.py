@@ -14,7 +14,7 @@ from macwright.dse.quantizer.gptq import Moments, descend, lost_means, retarget,
 from macwright.dse.quantizer.grid import Grid, group_columns, weight_grid
 from macwright.dse.quantizer.im2col import to_matrix
 from macwright.dse.quantizer.layer import smoothing
-from macwright.dse.quantizer.observers import Histogram, act_range
+from macwright.dse.quantizer.observers import HistogramObserver, act_range
 from macwright.dse.quantizer.plan import quantised_model
 from macwright.dse.workload import load_workload
 from macwright.hw.formats import parse_format
@@ -87,9 +87,9 @@ def test_zero_points_save_error_and_keep_zero(name):
     fmt = parse_format(name)
     values = np.maximum(np.random.default_rng(2).standard_normal(40_000), -0.2).astype(np.float32)
     values[:9000] = 0
-    plain, zero = act_range(Histogram(values), fmt)
+    plain, zero = act_range(HistogramObserver(values), fmt)
     assert zero == 0
-    scale, zero = act_range(Histogram(values), fmt, asymmetric=True)
+    scale, zero = act_range(HistogramObserver(values), fmt, asymmetric=True)
     assert zero in fmt.levels()
 
     def error(operand):
@@ -107,7 +107,7 @@ def test_rare_large_values_count():
     values = np.random.default_rng(3).standard_normal(3_000_000).astype(np.float32)
     values[1_234_567] = 2_000
     # Without that value the scale would be about 4 / 127; with it, its error is the largest.
-    assert act_range(Histogram(values), parse_format("int8"))[0] > 1
+    assert act_range(HistogramObserver(values), parse_format("int8"))[0] > 1
 
 
 def test_groups_follow_channels_at_each_position(network):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from macwright.dse.solver import Budget, Count, OptionTable, confirm, front, solve
-from macwright.dse.solver.choose import Chooser
+from macwright.dse.solver.choose import Dispatcher
 from macwright.dse.solver.exact.pareto_dp import merge_front
 from macwright.dse.solver.front3 import front_of_three
 from macwright.dse.solver.model.pairs import PairTerm
@@ -122,11 +122,11 @@ def hard_table() -> OptionTable:
 
 def late_after(solves: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Time for so many solves only: later ones find nothing, or an answer without its proof."""
-    solved = Chooser.__call__
+    solved = Dispatcher.__call__
     number = count()
 
     def choose(
-        self: Chooser, groups: Groups, deadline: float = inf, known: np.ndarray | None = None
+        self: Dispatcher, groups: Groups, deadline: float = inf, known: np.ndarray | None = None
     ) -> Outcome:
         best = solved(self, groups, inf, known)
         late = next(number) - solves
@@ -136,7 +136,7 @@ def late_after(solves: int, monkeypatch: pytest.MonkeyPatch) -> None:
             return Outcome(None, 0, False, best.solver)
         return replace(best, bound=best.bound // 2, optimal=False)
 
-    monkeypatch.setattr(Chooser, "__call__", choose)
+    monkeypatch.setattr(Dispatcher, "__call__", choose)
 
 
 def test_front_in_short_time_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:

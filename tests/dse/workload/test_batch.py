@@ -8,7 +8,7 @@ from helpers import networks
 
 from macwright.dse.accuracy.evaluate import run_model
 from macwright.dse.data.recipe import load_recipe
-from macwright.dse.quantizer.partial_run import Stepper
+from macwright.dse.quantizer.partial_run import PartialRun
 from macwright.dse.workload import load_workload
 
 RNG = np.random.default_rng(0)
@@ -146,12 +146,12 @@ def test_runs_in_steps_give_what_samples_alone_give(tmp_path, way):
     wanted = alone(proto, x)
     outputs = run_model(workload, workload.model, {"x": x}, jobs=1)
     np.testing.assert_allclose(outputs, wanted, rtol=1e-4, atol=1e-5)
-    stepper = Stepper(workload, workload.model.graph, {"x": x})
+    partial_run = PartialRun(workload, workload.model.graph, {"x": x})
     for layer in workload.layers:
-        act, out = stepper.advance([layer.act, layer.out])
-        stepper.give(layer.name, layer.out, out)
+        act, out = partial_run.advance([layer.act, layer.out])
+        partial_run.give(layer.name, layer.out, out)
         assert act.size == 37 * layer.activations
-    (outputs,) = stepper.advance([workload.output])
+    (outputs,) = partial_run.advance([workload.output])
     np.testing.assert_allclose(outputs, wanted, rtol=1e-4, atol=1e-5)
 
 
