@@ -11,6 +11,7 @@ import pandas as pd
 from macwright.costmodel.characterize.executors import cluster, local_executor
 from macwright.costmodel.characterize.priced import priced
 from macwright.costmodel.characterize.structures import built_spec
+from macwright.costmodel.progress import Progress
 from macwright.costmodel.tables.clock import built, modules
 from macwright.costmodel.tables.lookup import costs
 from macwright.costmodel.tables.points import points
@@ -40,8 +41,6 @@ from macwright.dse.workload.free import freed
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["Exploration", "explore"]
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Shipped points of units, and the look-up that trusts them: the curves that a search reads."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from functools import cache
 from importlib.resources import files
@@ -16,6 +16,7 @@ from macwright.costmodel.characterize.points import (
 from macwright.costmodel.characterize.structures import structures
 from macwright.costmodel.characterize.unit import unit_hashes
 from macwright.costmodel.placement.nextpnr import PLACERS, find_placer
+from macwright.costmodel.progress import Progress
 from macwright.costmodel.tables.default_units import SWITCHED, default_units, switched_unit
 from macwright.costmodel.tables.lookup import format_csv, parse_csv, stamp
 from macwright.costmodel.technology.catalogue import LIBERTY_NAMES
@@ -37,8 +38,6 @@ __all__ = [
 POINTED = (*PLACERS, *LIBERTY_NAMES)
 _COLUMNS = {name: kind for name, kind in POINT_COLUMNS.items() if name != "source"}
 _SHARED = ("flow", "tool_versions")
-
-Progress = Callable[[str, int, int], None]
 
 
 def load_points(technology: str) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from macwright.costmodel.characterize.many import characterize, cost_frame
+from macwright.costmodel.progress import Progress
 from macwright.costmodel.tables.bench_record import bench_record
 from macwright.costmodel.tables.default_units import (
     SWITCHED,
@@ -29,8 +30,6 @@ SHIPPED = tuple(name for name, record in RECORDS.items() if record.shipped)
 #: Those whose rows of the default search bring the record of the bench that the unit passed.
 BENCHED = tuple(name for name, record in RECORDS.items() if record.benched)
 
-_Progress = Callable[[str, int, int], None]
-
 
 def shipped_units(technology: str) -> list[Any]:
     """Units of a shipped table: default search, FP8 against INT8, and the registry as it is.
@@ -49,7 +48,7 @@ def shipped_rows(
     specs: Sequence[Any] | None = None,
     jobs: int | None = None,
     executor: Executor | None = None,
-    progress: _Progress | None = None,
+    progress: Progress | None = None,
 ) -> tuple[pd.DataFrame, int, list[str]]:
     """Rows of a shipped table: those that are current stay, the others are made anew.
 
@@ -96,7 +95,7 @@ def shipped_rows(
 
 
 def _bench_records(
-    specs: Sequence[Any], technology: Technology, jobs: int | None, progress: _Progress | None
+    specs: Sequence[Any], technology: Technology, jobs: int | None, progress: Progress | None
 ) -> dict[str, str]:
     """Record of the bench of each unit, by name."""
     stage = f"benches for {technology.name}"

@@ -1,7 +1,6 @@
 """Measured accuracy of an allocation."""
 
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
@@ -9,6 +8,7 @@ import numpy as np
 import onnx
 
 from macwright.costmodel.cache import Cache, content_key
+from macwright.costmodel.progress import Progress
 from macwright.dse.accuracy.cache import cached_array
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.data.task import log_softmax
@@ -24,8 +24,6 @@ __all__ = ["Evaluation", "compare", "evaluate", "reference_outputs", "run_model"
 
 #: Changes when the same question gets another answer, so that old results are not used.
 VERSION = 8
-
-_Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +63,7 @@ def evaluate(
     options: QuantOptions | None = None,
     images: int | None = None,
     jobs: int | None = None,
-    progress: _Progress | None = None,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Quantise a network and measure it on the evaluation data.
 
@@ -135,7 +133,7 @@ def run_model(
     feeds: dict[str, np.ndarray],
     *,
     jobs: int | None = None,
-    progress: _Progress | None = None,
+    progress: Progress | None = None,
 ) -> np.ndarray:
     """Outputs of a model for all samples, shape (n_samples, ...).
 
@@ -172,7 +170,7 @@ def reference_outputs(
     dataset: Dataset,
     images: int | None,
     jobs: int | None,
-    progress: _Progress | None,
+    progress: Progress | None,
 ) -> np.ndarray:
     """Outputs of the float network, from the cache if they are there; see `evaluate`."""
 

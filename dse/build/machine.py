@@ -1,11 +1,11 @@
 """Lowering: an allocation of a model as an integer network, and that as a machine."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from macwright.costmodel.progress import Progress
 from macwright.costmodel.system.array import Engine
 from macwright.dse.accuracy.evaluate import run_model
 from macwright.dse.bitexact import input_levels, integer_network, network_outputs
@@ -22,7 +22,6 @@ from macwright.sim.accelerator.sizing import Sizing, size_buffers, with_depths
 
 __all__ = ["Accuracy", "Lowered", "lower", "measured_accuracy", "promised_interval"]
 
-_Progress = Callable[[str, int, int], None]
 #: Images of the evaluation data that come with a machine, for its bench.
 BENCH_IMAGES = 256
 
@@ -79,7 +78,7 @@ def lower(
     allocation: Allocation,
     *,
     interval: int | None = None,
-    progress: _Progress | None = None,
+    progress: Progress | None = None,
 ) -> Lowered:
     """Quantise a model as an allocation says, and make a machine of it.
 
@@ -153,7 +152,7 @@ def measured_accuracy(
     dataset: Dataset,
     network: Network,
     fast: NDArray,
-    progress: _Progress | None = None,
+    progress: Progress | None = None,
 ) -> Accuracy:
     """Accuracy of a machine's network beside that of the search's fast mode."""
     exact = network_outputs(network, dataset, dataset.x_eval, progress=progress)

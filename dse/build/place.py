@@ -9,20 +9,19 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from macwright.costmodel.characterize.yosys import find_yosys
+from macwright.costmodel.progress import Progress
 from macwright.dse.build.emit import write_build
 from macwright.hw.errors import RefusedInput, ToolError
 from macwright.hw.files import write_atomic
 from macwright.sim.accelerator.record import read_build
 
 __all__ = ["DEVICES", "Device", "place"]
-
-_Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +87,7 @@ def place(
     *,
     seed: int = 1,
     clock_mhz: float = 100.0,
-    progress: _Progress | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Synthesise and place the machine in a folder, and write its bitstream.
 

@@ -1,6 +1,6 @@
 """The front of a run: of formats alone, or of formats and hardware together."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from macwright.costmodel.progress import Progress
 from macwright.dse.architecture.clocks import Clocked, ClockTooFastError, too_fast
 from macwright.dse.architecture.hardware import dataflow_table, temporal_problem
 from macwright.dse.cost_columns import FRAME, LATENCY
@@ -32,8 +33,6 @@ from macwright.dse.workload import Layer, Workload
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["search"]
-
-Progress = Callable[[str, int, int], None]
 
 
 def search(

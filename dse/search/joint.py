@@ -1,11 +1,12 @@
 """Fronts of formats and hardware chosen together, and of hardware chosen after the formats."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 import numpy as np
 
+from macwright.costmodel.progress import Progress
 from macwright.dse.search.joint_problem import JointProblem
 from macwright.dse.search.points import Point
 from macwright.dse.solver import Budget, Infeasible, OptionTable, Solution, front
@@ -14,8 +15,6 @@ from macwright.dse.solver.joint.sequential import restricted_table
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["JointResult", "joint_points"]
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,13 @@
 """What later layers undo of the losses that were measured with single, rounded tensors."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from macwright.costmodel.cache import Cache, content_key
+from macwright.costmodel.progress import Progress
 from macwright.dse.accuracy.evaluate import run_model
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.quantizer import act_format
@@ -23,8 +24,6 @@ VERSION = 4
 #: Bits of the formats that are tried, and a format that loses next to nothing.
 BITS, WIDE = 4, "int12"
 
-_Progress = Callable[[str, int, int], None]
-
 
 def tensor_factors(
     workload: Workload,
@@ -35,7 +34,7 @@ def tensor_factors(
     *,
     images: int = 128,
     jobs: int | None = None,
-    progress: _Progress | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, float]:
     """Measured loss over the sum of the losses of single tensors, for weights and for activations.
 

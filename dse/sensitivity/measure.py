@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from macwright.costmodel.cache import Cache, content_key
+from macwright.costmodel.progress import Progress
 from macwright.dse.accuracy.kl_prediction import Prediction, calibrate_prediction
 from macwright.dse.accuracy.prediction import AccuracyPrediction, calibrate_accuracy
 from macwright.dse.data.recipe import Dataset
@@ -39,7 +40,6 @@ VERSION = 9
 #: Entries of the outputs, drawn once, whose changes are compared.
 ENTRIES = 8192
 
-_Progress = Callable[[str, int, int], None]
 _Arrays = dict[str, np.ndarray]
 
 
@@ -55,7 +55,7 @@ class _Study:
     images: int = 64
     options: QuantOptions = QuantOptions()  # noqa: RUF009 (a frozen value)
     jobs: int | None = None
-    progress: _Progress | None = None
+    progress: Progress | None = None
 
     @property
     def tasks(self) -> list[tuple[Layer, str, str]]:
@@ -82,7 +82,7 @@ def measure_sensitivity(
     images: int = 64,
     options: QuantOptions | None = None,
     jobs: int | None = None,
-    progress: _Progress | None = None,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Mean squared change of the outputs when one tensor alone is quantised.
 
@@ -150,7 +150,7 @@ def measure_coherence(
     images: int = 64,
     options: QuantOptions | None = None,
     jobs: int | None = None,
-    progress: _Progress | None = None,
+    progress: Progress | None = None,
 ) -> Coherence:
     """How changes of the outputs, each from one tensor in a format, point the same way.
 

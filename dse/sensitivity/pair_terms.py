@@ -1,12 +1,13 @@
 """Pairwise terms of a run: what neighbouring layers lose together, beyond their sum."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import product
 from math import sqrt
 
 import numpy as np
 import pandas as pd
 
+from macwright.costmodel.progress import Progress
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.sensitivity.pairs import measure_pairs
 from macwright.dse.sensitivity.source import Losses
@@ -16,7 +17,6 @@ from macwright.dse.workload import Workload
 
 __all__ = ["neighbours", "pair_terms"]
 
-Progress = Callable[[str, int, int], None]
 KINDS = ("weight", "activation")
 
 

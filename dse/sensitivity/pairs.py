@@ -1,13 +1,14 @@
 """How much the formats of tensors of two layers matter together, beyond their sum."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
 
 from macwright.costmodel.cache import Cache, content_key
+from macwright.costmodel.progress import Progress
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.quantizer.options import QuantOptions, act_format, weight_format
 from macwright.dse.quantizer.partial_run import PartialRun
@@ -25,7 +26,6 @@ VERSION = 4
 
 _Tensor = tuple[str, str, str]
 _Question = tuple[str, str]
-_Progress = Callable[[str, int, int], None]
 
 
 def measure_pairs(
@@ -36,7 +36,7 @@ def measure_pairs(
     images: int = 64,
     options: QuantOptions | None = None,
     jobs: int | None = None,
-    progress: _Progress | None = None,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Mean squared change of the outputs when tensors of two layers are quantised together.
 
@@ -132,7 +132,7 @@ class _Pairs:
         self.exact = exact.astype(np.float64)
 
     def measured(
-        self, rows: Sequence[Sequence[_Tensor]], progress: _Progress | None
+        self, rows: Sequence[Sequence[_Tensor]], progress: Progress | None
     ) -> list[list[float]]:
         """Loss and interaction of each pair."""
         questions: dict[tuple[str, str], dict[_Question, dict[_Question, None]]] = {}

@@ -1,13 +1,14 @@
 """Where the losses of a run come from: measured, or a table that the user brings."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from macwright.costmodel.progress import Progress
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.sensitivity.factors import tensor_factors
 from macwright.dse.sensitivity.measure import measure_sensitivity, read_sensitivity
@@ -16,8 +17,6 @@ from macwright.dse.studies import METRICS
 from macwright.dse.workload import Workload
 
 __all__ = ["Losses", "find_losses"]
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)

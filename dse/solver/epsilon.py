@@ -1,18 +1,18 @@
 """Fronts under further limits: one solve for each point, with a limit on the cost."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
 
+from macwright.costmodel.progress import Progress
 from macwright.dse.solver.choose import Dispatcher
 from macwright.dse.solver.model.problem import Groups
 from macwright.dse.solver.model.solution import Outcome
 
 __all__ = ["epsilon_outcomes"]
 
-Progress = Callable[[str, int, int], None]
 Known = tuple[int, int, Outcome]
 
 #: Part of the time left that a point may take where their number is not known.

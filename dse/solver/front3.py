@@ -1,12 +1,13 @@
 """Three objectives: fronts of two under limits of the third."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import ceil, sqrt
 from time import perf_counter
 
 import numpy as np
 
+from macwright.costmodel.progress import Progress
 from macwright.dse.solver.choose import Dispatcher, dispatcher_of
 from macwright.dse.solver.epsilon import epsilon_outcomes
 from macwright.dse.solver.front import nothing_found
@@ -17,8 +18,6 @@ from macwright.dse.solver.model.table import OptionTable
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["Points", "front_of_three", "non_dominated_rows"]
-
-Progress = Callable[[str, int, int], None]
 
 
 class Points(list[Solution]):

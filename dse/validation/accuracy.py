@@ -2,12 +2,13 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import Any
 
 from macwright.costmodel.characterize.executors import dask_client
+from macwright.costmodel.progress import Progress
 from macwright.dse.accuracy.evaluate import Evaluation, evaluate
 from macwright.dse.accuracy.prediction import FEWEST_POINTS
 from macwright.dse.data.recipe import Dataset
@@ -20,8 +21,6 @@ from macwright.dse.settings import Settings
 from macwright.dse.workload import Workload
 
 __all__ = ["evaluate_all", "held_out_results", "measure_points"]
-
-Progress = Callable[[str, int, int], None]
 
 
 def evaluate_all(

@@ -2,9 +2,9 @@
 
 import dataclasses
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
+from macwright.costmodel.progress import Progress
 from macwright.dse.bitexact import evaluate_exact
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.search.front import Found
@@ -15,8 +15,6 @@ from macwright.dse.workload import Workload
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["measure_exact"]
-
-Progress = Callable[[str, int, int], None]
 
 
 def measure_exact(

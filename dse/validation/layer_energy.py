@@ -1,6 +1,6 @@
 """Energy of the points of a run with the operands of their own layers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from macwright.costmodel.characterize.layer_energy import layer_energies
+from macwright.costmodel.progress import Progress
 from macwright.costmodel.technology.technology import Technology
 from macwright.dse.bitexact.layer import layer_codes
 from macwright.dse.data.recipe import Dataset
@@ -33,7 +34,6 @@ SIDE, GROUPS, LARGEST = 64, 4, 1 << 20
 #: Rounding to nearest: codes of GPTQ switch as often, and take longer.
 OPTIONS = QuantOptions(rounding="nearest")
 
-Progress = Callable[[str, int, int], None]
 _Codes = NDArray[np.int64]
 #: Layer, its option, and the unit that computes it with its mode.
 _Place = tuple[str, str, tuple[str, str]]

@@ -1,12 +1,13 @@
 """How well predicted losses rank random allocations that are measured."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from macwright.costmodel.progress import Progress
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.data.task import spearman
 from macwright.dse.settings import Settings
@@ -18,8 +19,6 @@ __all__ = ["Ranking", "rank_allocations"]
 
 #: Of the random allocations.
 SEED = 0
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)

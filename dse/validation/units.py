@@ -5,7 +5,7 @@ import hashlib
 import importlib.metadata
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import cache
 from importlib.resources import files
@@ -16,6 +16,7 @@ import pandas as pd
 
 from macwright.costmodel.cache import Cache, content_key
 from macwright.costmodel.characterize.unit import generator_versions
+from macwright.costmodel.progress import Progress
 from macwright.hw.errors import ToolError
 from macwright.hw.verilog import rtlil_sha256, verilog_sha256
 from macwright.sim.batch import write_batch
@@ -30,8 +31,6 @@ __all__ = ["QUICK", "Verification", "verify_units"]
 QUICK = ("corners", "controls")
 #: Units that one simulation tests: its start takes as long as the tests of some units.
 BATCH = 8
-
-_Progress = Callable[[str, int, int], None]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,7 +58,7 @@ def verify_units(
     *,
     simulating: bool = True,
     jobs: int | None = None,
-    progress: _Progress | None = None,
+    progress: Progress | None = None,
 ) -> Verification:
     """Regenerate the Verilog of units, compare it with their cost rows, and simulate it.
 
