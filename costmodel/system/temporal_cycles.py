@@ -1,0 +1,296 @@
+"""Cycles of the temporal machine: one array of R by C PEs that works on one pass after another.
+
+This docstring specifies the model and the hardware (`macwright.hw.accelerator.temporal`) alike.
+
+Words
+    A word of the activation memory holds C channels of one position; a tensor of n channels has
+    ⌈n/C⌉ words a position. The memory reads and writes one word a cycle.
+
+Pass
+    A layer is one pass for each tensor that it gives. A pass makes, for each word of output
+    channels (`words` of them, outermost loop), all positions, tile by tile, at most R positions in
+    a tile. Row r of the array makes position r of the tile, column c channel c of the word. Weights
+    and control enter at row 0 and move down one row a cycle.
+
+Steps
+    All products of a tile come in steps, the same list for every tile. Each cycle of a step one
+    word is on the bus. v is the number of positions of the tile, n the taps of the step.
+
+    dense
+        Row r takes the word that comes in its cycle r, and uses its channels one after the other,
+        n <= C of them: a step is one tap of the kernel by one word of input channels, and takes
+        ``max(v, n, 3)`` cycles. Tiles are consecutive positions in raster order, across rows.
+    depthwise
+        Each column uses its own channel of the word on the bus; a pixel that is tap 0 of row r is
+        tap 1 of row r - 1: n taps of v neighbouring positions take ``max(v + n - 1, 3)`` cycles. A
+        kernel row is one step for each of `stride` phases, as taps of a phase are neighbours. A
+        tile stays within a row of the output.
+    largest
+        Max pooling: as depthwise with v = 1, each word of a window once, beside the array.
+
+    A residual addition is depthwise, one tap for each operand; an operand with more bits than the
+    PEs take (10 for 8) comes as two steps, its upper and its lower bits. Average pooling is a
+    depthwise kernel of ones, doubled in the same way. Words of few channels that only one dense
+    layer reads are written with the neighbours of a kernel row (``in_channels * kernel width <=
+    C``): then a kernel row is one step.
+
+Time of a pass
+    ``issue = words * sum over tiles of sum over steps``; finished sums leave each row in the cycle
+    in which the next tile begins there, or after the last step for the last tile. The next pass
+    begins when all results are in the memory: ``overhead = v of the last tile + OVERHEAD + stages
+    of the unit``. Passes follow each other without further cycles.
+
+Frame
+    Positions of the input come in one a cycle (joined: all of a padded row), then the passes, then
+    the results, one channel a cycle: see `frame_cycles`.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from macwright.hw.errors import RefusedInput
+
+__all__ = [
+    "LEAST_STEP",
+    "OVERHEAD",
+    "Pass",
+    "PassCycles",
+    "addition",
+    "dense",
+    "depthwise",
+    "frame_cycles",
+    "largest",
+    "pass_cycles",
+]
+
+#: Cycles of the shortest step, as its successor is prepared meanwhile.
+LEAST_STEP = 3
+#: Cycles of a pass besides its steps, the rows of its last tile and the stages of the unit.
+OVERHEAD = 16
+#: Cycles of a frame besides its input, its passes and its results.
+FRAME_OVERHEAD = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pass:
+    """What the array does for one layer and one result.
+
+    Parameters
+    ----------
+    mode : {"dense", "depthwise", "largest"}
+        How rows and columns are used.
+    height, width : int
+        Positions of the output.
+    words : int
+        Words of output channels.
+    taps : tuple of int
+        Taps of each step, at least 1; dense: at most C.
+    """
+
+    mode: Literal["dense", "depthwise", "largest"]
+    height: int
+    width: int
+    words: int
+    taps: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("dense", "depthwise", "largest"):
+            raise RefusedInput(f"Mode must be dense, depthwise or largest, not {self.mode!r}")
+        for name in ("height", "width", "words"):
+            _check(f"Pass {name}", getattr(self, name))
+        if not self.taps:
+            raise RefusedInput("Taps of a pass must be those of one step or more, not none")
+        for taps in self.taps:
+            _check("Taps of a step", taps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassCycles:
+    """Cycles of a pass.
+
+    Parameters
+    ----------
+    issue : int
+        Cycles of steps.
+    overhead : int
+        Cycles from the last step until the next pass begins.
+    weights : int
+        Words of C weights that the pass keeps in the memory.
+    """
+
+    issue: int
+    overhead: int
+    weights: int
+
+    @property
+    def total(self) -> int:
+        """Cycles of the pass."""
+        return self.issue + self.overhead
+
+
+def pass_cycles(layer: Pass, rows: int, *, stages: int = 0) -> PassCycles:
+    """Cycles of a pass on an array of so many rows, as the module says.
+
+    Parameters
+    ----------
+    layer : Pass
+        The pass.
+    rows : int
+        R.
+    stages : int
+        Register stages of the unit before its accumulator.
+
+    Examples
+    --------
+    >>> pointwise = dense(height=7, width=7, in_channels=64, out_channels=96, columns=16)
+    >>> pass_cycles(pointwise, 16)
+    PassCycles(issue=1536, overhead=17, weights=384)
+    """
+    _check("Array rows", rows)
+    if layer.mode == "largest":
+        tiles = {1: layer.height * layer.width}
+        last = 1
+    elif layer.mode == "dense":
+        tiles, last = _cut(layer.height * layer.width, rows)
+    else:
+        tiles, last = _cut(layer.width, rows)
+        tiles = {valid: count * layer.height for valid, count in tiles.items()}
+    issue = layer.words * sum(
+        count * sum(_length(layer.mode, valid, taps) for taps in layer.taps)
+        for valid, count in tiles.items()
+    )
+    weights = 0 if layer.mode == "largest" else layer.words * sum(layer.taps)
+    return PassCycles(issue=issue, overhead=last + OVERHEAD + stages, weights=weights)
+
+
+def frame_cycles(passes: Iterable[PassCycles], *, inputs: int, results: int) -> int:
+    """Cycles between frames that follow each other without stalls.
+
+    Parameters
+    ----------
+    passes : iterable of PassCycles
+        All passes of the network.
+    inputs, results : int
+        Words that are written, and channels that go out.
+    """
+    return inputs + sum(one.total for one in passes) + results + FRAME_OVERHEAD
+
+
+def dense(
+    *,
+    height: int,
+    width: int,
+    in_channels: int,
+    out_channels: int,
+    columns: int,
+    kernel: Sequence[int] = (1, 1),
+    joined: bool = False,
+) -> Pass:
+    """Convolution over all input channels, or fully connected layer (1 by 1 positions).
+
+    Parameters
+    ----------
+    height, width : int
+        Positions of the output.
+    in_channels, out_channels : int
+        Channels; a convolution of several groups that is not depthwise counts all of them.
+    columns : int
+        C.
+    kernel : (int, int)
+        Taps along each axis.
+    joined : bool
+        Whether a word of the input has the neighbours of a kernel row.
+    """
+    if joined:
+        kernel, in_channels = (kernel[0], 1), in_channels * kernel[1]
+        if in_channels > columns:
+            raise RefusedInput(
+                f"Channels times kernel width must fit {columns} columns to be joined, not be "
+                f"{in_channels}"
+            )
+    each = [columns] * (in_channels // columns)
+    each += [in_channels % columns] if in_channels % columns else []
+    return Pass(
+        mode="dense",
+        height=height,
+        width=width,
+        words=-(-out_channels // columns),
+        taps=tuple(each * (kernel[0] * kernel[1])),
+    )
+
+
+def depthwise(
+    *,
+    height: int,
+    width: int,
+    channels: int,
+    columns: int,
+    kernel: Sequence[int],
+    stride: int = 1,
+    parts: int = 1,
+) -> Pass:
+    """Depthwise convolution or average pool.
+
+    Parameters
+    ----------
+    height, width, channels : int
+        Output.
+    columns : int
+        C.
+    kernel : (int, int)
+        Taps along each axis; the width with the gaps of a dilation.
+    stride : int
+        Along the width.
+    parts : int
+        2 where the input has more bits than the PEs take.
+    """
+    phases = [len(range(phase, kernel[1], stride)) for phase in range(min(stride, kernel[1]))]
+    return Pass(
+        mode="depthwise",
+        height=height,
+        width=width,
+        words=-(-channels // columns),
+        taps=tuple(phases * (kernel[0] * parts)),
+    )
+
+
+def addition(
+    *, height: int, width: int, channels: int, columns: int, parts: Sequence[int] = (1, 1)
+) -> Pass:
+    """Sum of two tensors; `parts` of each as for `depthwise`."""
+    return Pass(
+        mode="depthwise",
+        height=height,
+        width=width,
+        words=-(-channels // columns),
+        taps=(1,) * sum(parts),
+    )
+
+
+def largest(*, height: int, width: int, channels: int, columns: int, kernel: Sequence[int]) -> Pass:
+    """Max pooling; for each kernel row one step over its width."""
+    return Pass(
+        mode="largest",
+        height=height,
+        width=width,
+        words=-(-channels // columns),
+        taps=(kernel[1],) * kernel[0],
+    )
+
+
+def _length(mode: str, valid: int, taps: int) -> int:
+    """Cycles of a step."""
+    return max(LEAST_STEP, max(valid, taps) if mode == "dense" else valid + taps - 1)
+
+
+def _cut(positions: int, rows: int) -> tuple[dict[int, int], int]:
+    """How many tiles of each number of positions, and that of the last tile."""
+    whole, rest = divmod(positions, rows)
+    tiles = ({rows: whole} if whole else {}) | ({rest: 1} if rest else {})
+    return tiles, rest or rows
+
+
+def _check(name: str, value: int) -> None:
+    if type(value) is not int or value < 1:
+        raise RefusedInput(f"{name} must be an integer of at least 1, not {value!r}")

@@ -1,0 +1,80 @@
+"""Cycles of the temporal machine: against a prototype's figures and a schedule that is played."""
+
+import itertools
+
+import pytest
+
+from macwright.costmodel.system.temporal_cycles import (
+    OVERHEAD,
+    Pass,
+    addition,
+    dense,
+    depthwise,
+    frame_cycles,
+    largest,
+    pass_cycles,
+)
+
+
+@pytest.mark.parametrize(("size", "cycles"), [(8, 16_800), (16, 8_400), (32, 4_200)])
+def test_depthwise_layers_of_a_keyword_network_take_what_a_prototype_took(size, cycles):
+    """Four layers of 3 x 3 over 25 x 5 positions of 64 channels; 16.8k, 8.4k and 4.2k measured."""
+    one = depthwise(height=25, width=5, channels=64, columns=size, kernel=(3, 3))
+    assert 4 * pass_cycles(one, size).issue == cycles
+
+
+def played(layer: Pass, rows: int) -> int:
+    """Cycles of the steps, by playing which row is at work."""
+    cycles = 0
+    for _ in range(layer.words):
+        positions = list(itertools.product(range(layer.height), range(layer.width)))
+        while positions:
+            tile = [positions.pop(0)]
+            most = 1 if layer.mode == "largest" else rows
+            while (
+                positions
+                and len(tile) < most
+                and (layer.mode == "dense" or positions[0][0] == tile[0][0])
+            ):
+                tile.append(positions.pop(0))
+            for taps in layer.taps:
+                # (row, tap) at work in a cycle; the word of a cycle is that of one or all rows.
+                if layer.mode == "dense":
+                    cycles += max(3, len(tile), taps)
+                else:
+                    cycles += max(
+                        3, len({row + tap for row in range(len(tile)) for tap in range(taps)})
+                    )
+    return cycles
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4, 8])
+def test_steps_of_all_modes_take_as_long_as_when_played(rows):
+    layers = [
+        dense(height=5, width=7, in_channels=11, out_channels=9, columns=4, kernel=(3, 2)),
+        dense(
+            height=5, width=7, in_channels=1, out_channels=9, columns=4, kernel=(3, 3), joined=True
+        ),
+        depthwise(height=4, width=9, channels=9, columns=4, kernel=(3, 5), stride=2, parts=2),
+        addition(height=4, width=9, channels=9, columns=4, parts=(1, 2)),
+        largest(height=4, width=9, channels=9, columns=4, kernel=(2, 2)),
+    ]
+    for layer in layers:
+        assert pass_cycles(layer, rows).issue == played(layer, rows)
+
+
+def test_a_frame_is_input_passes_and_results():
+    one = pass_cycles(
+        dense(height=3, width=3, in_channels=4, out_channels=4, columns=4), 4, stages=1
+    )
+    assert (one.issue, one.overhead) == (4 + 4 + 4, 1 + OVERHEAD + 1)
+    assert frame_cycles([one, one], inputs=10, results=3) - 2 * one.total - 13 > 0
+
+
+def test_nonsense_is_refused():
+    with pytest.raises(ValueError, match="Taps of a pass must be those of one step"):
+        Pass(mode="dense", height=1, width=1, words=1, taps=())
+    with pytest.raises(ValueError, match="must fit 4 columns to be joined, not be 6"):
+        dense(
+            height=1, width=1, in_channels=2, out_channels=1, columns=4, kernel=(3, 3), joined=True
+        )
