@@ -209,8 +209,6 @@ def explore(
     float_network = evaluate(workload, dataset, None, jobs=settings.jobs)
     reference = float_network.metric
     clock("read")
-    losses = find_losses(workload, dataset, settings, sensitivity, progress)
-    clock("sensitivity")
     switched = chip.specs if isinstance(chip, Temporal) else ()
     wanted = [*units.values(), *priced(switched, technology)]
     rows, curves = _costs(wanted, technology, settings, progress)
