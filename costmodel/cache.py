@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -11,7 +12,10 @@ from typing import Any
 
 from macwright.hw.files import write_atomic
 
-__all__ = ["Cache", "cache_dir", "content_key", "modules_sha256"]
+__all__ = ["Cache", "cache_dir", "cached_files", "content_key", "modules_sha256"]
+
+#: Name of a file of a cache: a key and what it holds.
+_ENTRY = re.compile(r"[0-9a-f]{64}\.(json|bytes)")
 
 
 def cache_dir() -> Path:
@@ -23,6 +27,15 @@ def cache_dir() -> Path:
         return Path.home() / ".cache" / "macwright"
     except RuntimeError:  # no home: nothing is kept
         return Path(os.devnull) / "macwright"
+
+
+def cached_files() -> dict[str, list[Path]]:
+    """Files of all caches by kind; what else lies in their folder is not ours."""
+    files: dict[str, list[Path]] = {}
+    for path in sorted(cache_dir().glob("*/??/*")):
+        if _ENTRY.fullmatch(path.name) and path.name[:2] == path.parent.name:
+            files.setdefault(path.parents[1].name, []).append(path)
+    return files
 
 
 def content_key(**parts: Any) -> str:

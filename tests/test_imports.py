@@ -9,7 +9,17 @@ PACKAGES = ("hw", "sim", "costmodel", "dse")
 #: Rooms in order: one imports only rooms before it. Files beside the rooms count as rooms.
 ROOMS = {
     "costmodel": (
-        *("progress", "npz", "system", "estimate", "cache", "stimulus", "liberty", "netlist", "power"),
+        *(
+            "progress",
+            "npz",
+            "system",
+            "estimate",
+            "cache",
+            "stimulus",
+            "liberty",
+            "netlist",
+            "power",
+        ),
         *("placement", "technology", "characterize", "tables"),
     ),
     "dse": (

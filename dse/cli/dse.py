@@ -16,6 +16,7 @@ from macwright.dse.cli.arguments.architecture import (
 )
 from macwright.dse.cli.arguments.loss import add_loss_arguments, loss_settings
 from macwright.dse.cli.arguments.technology import add_technology_arguments, given_technology
+from macwright.dse.cli.config import given_options
 from macwright.dse.studies import Reporting
 from macwright.hw.errors import RefusedInput
 
@@ -174,7 +175,8 @@ def run(args: argparse.Namespace) -> None:
         progress.close()
     for note in found.workload.notes:
         print(f"macwright: note: {note}", file=sys.stderr)
-    write_run(out, run_files(found), finish=write_report)
+    files = run_files(found, given_options(args.parser, args))
+    write_run(out, files, finish=write_report)
     if args.json:
         print(json.dumps(run_summary(found, out), indent=1))
     else:

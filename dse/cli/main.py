@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from macwright.dse.cli.config import add_config_argument, with_config
 from macwright.hw.errors import MacwrightError
 
 __all__ = ["main"]
@@ -24,7 +25,7 @@ SHELLS = ("bash", "zsh", "tcsh")
 #: ``add_arguments(parser)``, ``run(args)``, ``HELP`` and ``EXAMPLE``.
 COMMANDS = (
     *("formats", "generate", "simulate", "characterize"),
-    *("dse", "solve", "build", "export", "report"),
+    *("dse", "solve", "build", "export", "report", "cache", "doctor"),
 )
 
 
@@ -82,7 +83,8 @@ def _parser(commands: Sequence[str]) -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)
-        command.set_defaults(run=module.run)
+        add_config_argument(command)
+        command.set_defaults(run=module.run, parser=command)
     return parser
 
 
@@ -96,8 +98,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     # all cores, and the last digits of results would depend on their number.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Only the command that runs is imported: `macwright formats` should not wait for OR-Tools.
-    args = _parser(argv[:1] if argv[:1] and argv[0] in COMMANDS else COMMANDS).parse_args(argv)
+    named = bool(argv) and argv[0] in COMMANDS
+    parser = _parser(argv[:1] if named else COMMANDS)
     try:
+        if named and "--config" in " ".join(argv):
+            argv = [argv[0], *with_config(_command(parser, argv[0]), argv[1:])]
+        args = parser.parse_args(argv)
         return args.run(args) or 0
     except (MacwrightError, OSError) as error:
         if os.environ.get("MACWRIGHT_TRACEBACK"):
@@ -116,6 +122,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return DEFECT
+
+
+def _command(parser: argparse.ArgumentParser, name: str) -> argparse.ArgumentParser:
+    """Parser of a command."""
+    (commands,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    return commands.choices[name]
 
 
 def _reason(error: Exception) -> str:

