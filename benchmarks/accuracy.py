@@ -224,7 +224,8 @@ def losses(_: argparse.Namespace) -> Iterator[str]:
         network, plans = quantise(workload, dataset, uniform(workload, weight, act, ends=ends))
         seconds = time.process_time() - start
         model = quantised_model(network, plans)
-        metric = dataset.metric(run_model(workload, model, dataset.x_eval, jobs=1))
+        outputs = run_model(workload, model, dataset.x_eval, jobs=1)
+        metric = dataset.metric(outputs, outputs)
         label = f"{weight}/{act}" + (", first and last layer 8 bits" if ends else "")
         yield f"| {label} | {metric:.2f} | {exact - metric:.2f} | {bound} | {seconds:.1f} |"
 

@@ -132,6 +132,7 @@ def explore(
     sensitivity: Path | str | None = None,
     technology: Technology | None = None,
     output: str | None = None,
+    labels: bool = True,
     progress: Progress | None = None,
 ) -> Exploration:
     """Find the front of a model, prove it, verify its units and measure its points.
@@ -150,6 +151,9 @@ def explore(
         What Liberty files of the user give; else that of the name in the settings.
     output : str, optional
         Which result counts, of a model that has several.
+    labels : bool, default=True
+        Whether accuracy is measured; else the error of the outputs: see
+        :func:`macwright.dse.data.recipe.load_recipe`.
     progress : callable, optional
         Called with stage, done and total.
 
@@ -190,7 +194,7 @@ def explore(
     node_nm = memory_node(technology.record) if isinstance(chip, Temporal) else None
     if not model.is_file():
         raise FileNotFoundError(f"Model must be an ONNX file, and {str(model)!r} is not a file")
-    dataset = load_recipe(model, recipe, data, output=output)
+    dataset = load_recipe(model, recipe, data, output=output, labels=labels)
     workload = freed(load_workload(model, dataset, output=output), settings.free)
     last = None
     if settings.held_out:

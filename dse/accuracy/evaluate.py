@@ -190,10 +190,10 @@ def compare(dataset: Dataset, outputs: np.ndarray, reference: np.ndarray) -> Eva
         kl = float((np.exp(exact) * (exact - rounded)).sum(axis=-1).mean())
         agreement = float((outputs.argmax(axis=-1) == reference.argmax(axis=-1)).mean())
     return Evaluation(
-        metric=dataset.metric(outputs),
+        metric=dataset.metric(outputs, reference),
         kl=kl,
         logit_mse=float(np.mean((outputs.astype(np.float64) - reference) ** 2)),
         agreement=agreement,
         images=len(outputs) // dataset.rules.parts,
-        standard_error=dataset.standard_error(outputs),
+        standard_error=dataset.standard_error(outputs, reference),
     )

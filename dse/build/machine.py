@@ -159,8 +159,8 @@ def measured_accuracy(
     reference = run_model(workload, workload.model, dataset.x_eval)
     return Accuracy(
         metric=dataset.metric_name,
-        float_network=dataset.metric(reference),
-        fake_quantised=dataset.metric(fast),
-        exact=dataset.metric(exact),
+        float_network=dataset.metric(reference, reference),
+        fake_quantised=dataset.metric(fast, reference),
+        exact=dataset.metric(exact, reference),
         images=len(fast),
     )

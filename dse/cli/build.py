@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--data", type=Path, metavar="D.npz", help="data instead: x_calib, x_eval, y_eval"
+    )
+    parser.add_argument(
+        "--no-accuracy", action="store_true", help="the data has no labels, as of macwright dse"
     )
     parser.add_argument(
         "--interval",
@@ -77,7 +81,9 @@ def run(args: argparse.Namespace) -> int:
     model = args.model or embedded_model()
     out = args.out or Path("out") / f"{model.stem}-machine-{args.allocation.stem}"
     check_writable(out)
-    dataset = load_recipe(model, args.recipe, args.data)
+    dataset = load_recipe(model, args.recipe, args.data, labels=not args.no_accuracy)
+    for note in dataset.notes:
+        print(f"macwright: note: {note}", file=sys.stderr)
     workload = load_workload(model, dataset)
     progress = TerminalProgress()
     try:

@@ -39,6 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, metavar="D.npz", help="data instead: x_calib, x_eval, y_eval"
     )
+    parser.add_argument(
+        "--no-accuracy",
+        action="store_true",
+        help="judge formats by the error of the outputs: the data needs no labels, and x_calib is "
+        "enough; a model without any data gets synthetic samples, which is said",
+    )
     add_technology_arguments(parser)
     parser.add_argument(
         "--objective",
@@ -169,11 +175,12 @@ def run(args: argparse.Namespace) -> None:
             sensitivity=args.sensitivity,
             technology=technology,
             output=args.output,
+            labels=not args.no_accuracy,
             progress=progress,
         )
     finally:
         progress.close()
-    for note in found.workload.notes:
+    for note in (*found.dataset.notes, *found.workload.notes):
         print(f"macwright: note: {note}", file=sys.stderr)
     files = run_files(found, given_options(args.parser, args))
     write_run(out, files, finish=write_report)

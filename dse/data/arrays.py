@@ -107,6 +107,8 @@ def model_inputs(
             {name: final[:, :-1].astype(dtype)},
             final[:, 1:],
         )
+    if recipe["task"] == "unlabelled":
+        return _unlabelled(recipe, archive, name, dtype)
     labels = recipe.get("calibration_labels")
     if labels is None and "y_calib" in archive.names and "calibration" not in recipe:
         labels = "y_calib"
@@ -116,6 +118,17 @@ def model_inputs(
         {name: _samples(recipe, archive, "evaluation", "x_eval").astype(dtype, copy=False)},
         archive[recipe.get("labels", "y_eval")],
     )
+
+
+def _unlabelled(
+    recipe: dict[str, Any], archive: Archive, name: str, dtype: np.dtype
+) -> tuple[dict[str, np.ndarray], None, dict[str, np.ndarray], np.ndarray]:
+    """Samples alone; those of calibration serve for both where there are no others."""
+    calib = _samples(recipe, archive, "calibration", "x_calib").astype(dtype, copy=False)
+    final = calib
+    if "evaluation" in recipe or "x_eval" in archive.names:
+        final = _samples(recipe, archive, "evaluation", "x_eval").astype(dtype, copy=False)
+    return {name: calib}, None, {name: final}, np.zeros((len(final), 0), np.float32)
 
 
 def _samples(recipe: dict[str, Any], archive: Archive, field: str, default: str) -> np.ndarray:
@@ -152,10 +165,10 @@ def input_codes(recipe: dict[str, Any], archive: Archive) -> InputCodes | None:
     """Integers behind the input of a recipe's model; None where it has other data."""
     if recipe["task"] in ("similarity", "language-model"):
         return None
-    arrays = [
-        archive[recipe.get(*names)]
-        for names in (("calibration", "x_calib"), ("evaluation", "x_eval"))
-    ]
+    names = [recipe.get("calibration", "x_calib"), recipe.get("evaluation", "x_eval")]
+    if recipe["task"] == "unlabelled" and "evaluation" not in recipe:
+        names = [name for name in names if name in archive.names]
+    arrays = [archive[name] for name in names]
     kinds = {array.dtype for array in arrays}
     if len(kinds) != 1 or kinds.pop() not in (np.uint8, np.int8):
         return None

@@ -12,6 +12,7 @@ import numpy as np
 
 from macwright.costmodel.npz import Archive
 from macwright.dse.data.arrays import InputCodes, input_codes, model_inputs
+from macwright.dse.data.synthetic import synthetic_inputs
 from macwright.dse.data.task import TASKS, Task
 from macwright.dse.data.task_fit import check_outputs
 from macwright.dse.workload.onnx_file import read_model
@@ -32,16 +33,19 @@ class Dataset:
     Parameters
     ----------
     task : str
-        ``classification``, ``similarity``, ``language-model`` or ``regression``.
+        ``classification``, ``similarity``, ``language-model``, ``regression`` or ``unlabelled``.
     x_calib, x_eval : dict of ndarray
         By input of the model, samples along the first axis. A similarity task has the first
         texts of all pairs, then the second ones.
     y_calib, y_eval : ndarray or None
-        Class, score, next tokens or wanted values of each sample.
+        Class, score, next tokens or wanted values of each sample; `y_eval` of shape (n, 0) where
+        the task has no labels.
     sources : list of Path
         Files that were read.
     codes : InputCodes or None
         Integers that the samples are computed from, where they are.
+    notes : tuple of str
+        What the user should know of them.
 
     Examples
     --------
@@ -58,6 +62,7 @@ class Dataset:
     y_eval: np.ndarray
     sources: list[Path]
     codes: InputCodes | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def rules(self) -> Task:
@@ -74,27 +79,32 @@ class Dataset:
         """Whether a larger metric is a better one."""
         return self.rules.higher_is_better
 
-    def metric(self, outputs: np.ndarray) -> float:
+    def metric(self, outputs: np.ndarray, reference: np.ndarray) -> float:
         """Score the model's outputs on the evaluation samples.
 
         Parameters
         ----------
         outputs : ndarray, shape (n_samples, ...)
             For the first samples of `x_eval`, or for all.
+        reference : ndarray, shape (n_samples, ...)
+            Outputs of the float network, which an unlabelled task compares with.
 
         Raises
         ------
         ValueError
             If the outputs are not what the task scores.
         """
-        rows = len(outputs) // self.rules.parts
-        check_outputs(self.task, outputs, self.y_eval[:rows])
-        return self.rules.metric(outputs, self.y_eval[:rows])
+        labels = self._labels(outputs, reference)
+        check_outputs(self.task, outputs, labels)
+        return self.rules.metric(outputs, labels)
 
-    def standard_error(self, outputs: np.ndarray) -> float | None:
+    def standard_error(self, outputs: np.ndarray, reference: np.ndarray) -> float | None:
         """Standard error of :meth:`metric` with so many samples; None where there is none."""
+        return self.rules.standard_error(outputs, self._labels(outputs, reference))
+
+    def _labels(self, outputs: np.ndarray, reference: np.ndarray) -> np.ndarray:
         rows = len(outputs) // self.rules.parts
-        return self.rules.standard_error(outputs, self.y_eval[:rows])
+        return self.y_eval[:rows] if self.rules.labels else reference[:rows]
 
     def first(self, x: dict[str, np.ndarray], count: int | None) -> dict[str, np.ndarray]:
         """First `count` samples (pairs, for a similarity task) of `x_calib` or `x_eval`."""
@@ -129,8 +139,9 @@ def load_recipe(
     data_path: Path | str | None = None,
     *,
     output: str | None = None,
+    labels: bool = True,
 ) -> Dataset:
-    """Read the data of a model.
+    """Read the data of a model, or draw samples for one that comes without.
 
     Parameters
     ----------
@@ -143,15 +154,19 @@ def load_recipe(
         ``x_calib``, ``x_eval`` and ``y_eval`` in the model's own input layout.
     output : str, optional
         Which result counts, of a model that has several: other inputs than it needs need no data.
+    labels : bool, default=True
+        Whether accuracy is measured; else the task is ``unlabelled``, whatever the recipe says.
 
     Returns
     -------
     Dataset
+        Of synthetic samples, which its notes say, where neither a recipe nor data is given and
+        the model has no recipe beside it.
 
     Raises
     ------
     FileNotFoundError
-        If the recipe or the data is absent.
+        If a recipe or data that is named is absent.
     ValueError
         If the recipe, an array's name, shape or content, or a label will not do.
 
@@ -164,8 +179,16 @@ def load_recipe(
     model_path = Path(model_path)
     if recipe_path is None and data_path is None:
         recipe_path = model_path.with_suffix(".toml")
+        if model_path.is_file() and not recipe_path.exists():
+            return _synthetic(model_path, output)
     recipe, folder, sources = _read_recipe(recipe_path)
     task = recipe.setdefault("task", "classification")
+    if not labels and task not in ("classification", "regression", "unlabelled"):
+        raise RefusedInput(
+            f"A {task} task must be scored by its labels, so that accuracy cannot be left out"
+        )
+    if not labels:
+        task = recipe["task"] = "unlabelled"
     if not isinstance(task, str) or task not in TASKS:
         raise RefusedInput(f"Recipe's task must be one of {', '.join(TASKS)}, not {task!r}")
     if data_path is None and not isinstance(recipe.get("data"), str):
@@ -189,6 +212,25 @@ def load_recipe(
     )
     _check(dataset, inputs, file)
     return dataset
+
+
+def _synthetic(model_path: Path, output: str | None) -> Dataset:
+    inputs = _inputs(model_path, output)
+    x_calib, x_eval = synthetic_inputs(inputs, model_path)
+    count = len(next(iter(x_eval.values())))
+    return Dataset(
+        task="unlabelled",
+        x_calib=x_calib,
+        y_calib=None,
+        x_eval=x_eval,
+        y_eval=np.zeros((count, 0), np.float32),
+        sources=[],
+        notes=(
+            f"there is no recipe {model_path.with_suffix('.toml').name} and no --data: {count} "
+            "synthetic samples (standard normal) set the scales, and formats are judged by the "
+            "squared error of the outputs, not by accuracy",
+        ),
+    )
 
 
 def _read_recipe(path: Path | str | None) -> tuple[dict[str, Any], Path, list[Path]]:

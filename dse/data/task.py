@@ -32,6 +32,8 @@ class Task:
         Model inputs for each label: 2 where pairs are compared.
     probabilities : bool
         Whether the last axis of the outputs holds logits of classes.
+    labels : bool
+        Whether samples have labels; else outputs are compared with those of the float network.
     """
 
     metric_name: str
@@ -41,6 +43,7 @@ class Task:
     check_labels: Callable[[np.ndarray, str], None]
     parts: int = 1
     probabilities: bool = False
+    labels: bool = True
 
 
 def rank(values: np.ndarray) -> np.ndarray:
@@ -127,6 +130,29 @@ def _squared_error_error(outputs: np.ndarray, labels: np.ndarray) -> float | Non
     return _of_mean(((wide - labels.reshape(len(labels), -1)) ** 2).mean(axis=1))
 
 
+def _energies(outputs: np.ndarray, exact: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Squares of the errors and of the exact outputs, summed for each sample, shape (n,)."""
+    wide = exact.reshape(len(exact), -1).astype(np.float64)
+    errors = outputs.reshape(len(outputs), -1).astype(np.float64) - wide
+    return (errors**2).sum(axis=1), (wide**2).sum(axis=1)
+
+
+def _output_error(outputs: np.ndarray, exact: np.ndarray) -> float:
+    errors, powers = _energies(outputs, exact)
+    return 100 * float(errors.sum() / (powers.sum() or 1.0))
+
+
+def _output_error_error(outputs: np.ndarray, exact: np.ndarray) -> float | None:
+    """Of a ratio of two means, to first order (Cochran, Sampling Techniques, 1977, eq. 2.39)."""
+    errors, powers = _energies(outputs, exact)
+    if len(errors) < 2:
+        return None
+    mean = float(powers.mean()) or 1.0
+    ratio = float(errors.mean()) / mean
+    spread = float((errors - ratio * powers).std(ddof=1))
+    return 100 * spread / mean / float(np.sqrt(len(errors)))
+
+
 def _check_tokens(labels: np.ndarray, file: str, remedy: str = "") -> None:
     if labels.dtype.kind not in "iu" or (labels.size and labels.min() < 0):
         what = labels.min() if labels.dtype.kind == "i" else labels.dtype
@@ -173,5 +199,13 @@ TASKS = {
         metric=_mean_squared_error,
         standard_error=_squared_error_error,
         check_labels=_check_numbers,
+    ),
+    "unlabelled": Task(
+        metric_name="squared error of the outputs (% of the float network's)",
+        higher_is_better=False,
+        metric=_output_error,
+        standard_error=_output_error_error,
+        check_labels=lambda labels, file: None,
+        labels=False,
     ),
 }

@@ -132,7 +132,8 @@ def open_run(
         )
     path = Path(model) if model is not None else embedded_model()
     settings = info["settings"]
-    dataset = load_recipe(path, recipe, data, output=output)
+    labels = info["task"] != "unlabelled"
+    dataset = load_recipe(path, recipe, data, output=output, labels=labels)
     workload = freed(load_workload(path, dataset, output=output), settings["free"])
     if settings["held_out"]:
         dataset, _ = split_held_out(dataset, settings["held_out"])
@@ -158,4 +159,5 @@ def _info(folder: Path) -> Mapping[str, Any]:
         names = {name: str(info[name]) for name in ("model", "model_sha256", "data_sha256")}
     except (ValueError, KeyError, TypeError) as error:
         raise RefusedInput(f"{file} must be the JSON that a run writes ({error})") from None
-    return {**names, "settings": settings}
+    # Runs of before the task was written all had labels.
+    return {**names, "settings": settings, "task": info.get("task")}

@@ -227,6 +227,7 @@ def _info(found: Exploration) -> dict[str, Any]:
         "clocks": clock_info(found),
         "stands_for": machine_text(_architecture(found)),
         "metric": found.dataset.metric_name,
+        "task": found.dataset.task,
         "fp32_accuracy": found.reference,
         "fp32_standard_error": found.reference_error,
         "calibration_samples": _samples(found.dataset.x_calib),

@@ -117,8 +117,8 @@ def test_recipes_that_are_refused(tmp_path, files, text, message):
 
 
 def test_missing_files_are_named(tmp_path, files):
-    with pytest.raises(FileNotFoundError, match=r"Recipe must be a TOML file, and .*net\.toml"):
-        load_recipe(files[0])
+    with pytest.raises(FileNotFoundError, match=r"Recipe must be a TOML file, and .*no\.toml"):
+        load_recipe(files[0], tmp_path / "no.toml")
     with pytest.raises(FileNotFoundError, match=r"Data must be a NumPy archive, and .*gone\.npz"):
         load_recipe(files[0], data_path=tmp_path / "gone.npz")
 
