@@ -30,10 +30,13 @@ from macwright.hw.accelerator.network import (
     MaxPool,
     Network,
     Node,
+    Pad,
     Requant,
     Reshape,
+    Slice,
     Table,
 )
+from macwright.hw.accelerator.rearrange import PadSpec, SliceSpec
 from macwright.hw.accelerator.requantiser import RequantiserSpec
 from macwright.hw.accelerator.stream import Words
 from macwright.hw.accelerator.window_spec import WindowSpec
@@ -53,6 +56,9 @@ from macwright.hw.pe.accumulator import FixedAcc
 from macwright.hw.pe.operand import product_range
 
 __all__ = ["compose", "default_unit", "layer_shapes"]
+
+#: Nodes that are stages.
+_BUILT = (Conv, Gemm, Add, AveragePool, MaxPool, Concat, Table, Pad, Slice)
 
 UnitOf = Callable[[Any, Any, int, int], Any]
 
@@ -171,7 +177,7 @@ class _Composer:
                 if not flat:
                     self._give(edge, source.producer)
                 continue
-            if not isinstance(node, (Conv, Gemm, Add, AveragePool, MaxPool, Concat, Table)):
+            if not isinstance(node, _BUILT):
                 raise RefusedInput(f"Node {node.name} ({node.kind}) cannot be built yet")
             for k, name in enumerate(node.produced):
                 self._give(self.network.edge(name), (node.name, k))
@@ -239,7 +245,7 @@ class _Composer:
             size = self.network.edge(node.produced[0]).size
             size = max(size, *(self.network.edge(name).size for name in node.inputs))
             whole = [self.tensors[name].channels for name in node.inputs]
-            common = int(np.gcd.reduce([*whole, first.channels]))
+            common = int(np.gcd.reduce([*whole, first.channels, *_channel_ends(node)]))
             reads[node.name] = self._fewest(common, size)
         writes = {}
         source = self.tensors[self.network.input]
@@ -374,6 +380,8 @@ class _Composer:
             shares = tuple(source.channels // lanes for source in sources)
             words = self.network.edge(node.output).size // lanes
             return ConcatSpec(fifos=fifos, words=words, shares=shares), {}
+        if isinstance(node, (Pad, Slice)):
+            return self._rearranged(node, sources[0], fifos, lanes), {}
         rounds = sources[0].channels // lanes
         drain, constants = self._drain(node, results=lanes, rounds=rounds, lanes=lanes)
         signs = tuple(_is_signed(source.edge) for source in sources)
@@ -387,6 +395,33 @@ class _Composer:
             drain=drain,
         )
         return spec, constants
+
+    def _rearranged(
+        self, node: Pad | Slice, source: _Tensor, fifos: tuple[FifoSpec, ...], lanes: int
+    ) -> PadSpec | SliceSpec:
+        """A slice or a pad, word by word along the channels, columns and rows."""
+        missing = 2 - (len(source.edge.shape) - 1)
+        sizes = (source.channels // lanes, source.width, source.height)
+        if isinstance(node, Slice):
+            if node.steps[0] > 1:
+                raise RefusedInput(f"Node {node.name} must keep channels in a row to be built")
+            ends = list(zip(node.starts, node.stops, node.steps, strict=True))
+            channel = (ends[0][0] // lanes, ends[0][1] // lanes, 1)
+            rows, columns = [(0, 1, 1)] * missing + ends[1:]
+            kept = tuple(tuple(range(*part)) for part in (channel, columns, rows))
+            return SliceSpec(fifos=fifos, words=prod(sizes), counts=sizes, kept=kept)  # type: ignore[arg-type]
+        (first, last), *rest = node.pads
+        rows, columns = [(0, 0)] * missing + rest
+        pads = ((first // lanes, last // lanes), columns, rows)
+        counts = tuple(n + sum(pad) for n, pad in zip(sizes, pads, strict=True))
+        return PadSpec(
+            fifos=fifos,
+            words=prod(counts),
+            counts=counts,  # type: ignore[arg-type]
+            before=tuple(pad[0] for pad in pads),  # type: ignore[arg-type]
+            taken=sizes,
+            code=int(source.edge.codes([node.level])[0]),
+        )
 
     def _engine(self, node: Any) -> tuple[EngineSpec, dict[str, Any]]:
         source, folding, shape = self.tensors[node.input], self.folding(node), self.shape(node)
@@ -536,6 +571,13 @@ def _operand(node: Node, fmt: Any, *, weight: bool = False) -> Any:
         f"{'Weights' if weight else 'Activations'} of {node.name} must be integers or minifloats "
         f"to be built, not {fmt}"
     )
+
+
+def _channel_ends(node: Node) -> tuple[int, ...]:
+    """Numbers of channels that a word must not straddle."""
+    if isinstance(node, Slice):
+        return node.starts[0], node.stops[0]
+    return node.pads[0] if isinstance(node, Pad) else ()
 
 
 def _is_signed(edge: Edge) -> bool:

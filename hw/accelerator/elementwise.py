@@ -28,11 +28,13 @@ __all__ = [
     "GlobalPoolSpec",
     "Lookup",
     "LookupSpec",
+    "WordSpec",
+    "WordStage",
 ]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _WordSpec:
+class WordSpec:
     """What stages that take a word at a time have in common.
 
     Parameters
@@ -68,7 +70,7 @@ class _WordSpec:
         return self.words
 
 
-class _WordStage(wiring.Component):
+class WordStage(wiring.Component):
     """Base of the stages that take a word at a time: their buffers."""
 
     def __init__(self, spec: Any, *, name: str, outputs: Sequence[int]) -> None:
@@ -108,7 +110,7 @@ class _WordStage(wiring.Component):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AddSpec(_WordSpec):
+class AddSpec(WordSpec):
     """Everything that fixes an :class:`Add`.
 
     Parameters
@@ -139,7 +141,7 @@ class AddSpec(_WordSpec):
         return 1 + self.drain.latency
 
 
-class Add(_WordStage):
+class Add(WordStage):
     """Adds two streams channel by channel and requantises each sum.
 
     A word is taken of both when both are there and all consumers have room; throughput is one word
@@ -179,7 +181,7 @@ class Add(_WordStage):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GlobalPoolSpec(_WordSpec):
+class GlobalPoolSpec(WordSpec):
     """Everything that fixes a :class:`GlobalPool`.
 
     Parameters
@@ -213,7 +215,7 @@ class GlobalPoolSpec(_WordSpec):
         return 1 + self.drain.latency
 
 
-class GlobalPool(_WordStage):
+class GlobalPool(WordStage):
     """Sums each channel over all positions and requantises the sums.
 
     Words are taken one a cycle; those of the last position only when all consumers have room, and
@@ -265,7 +267,7 @@ class GlobalPool(_WordStage):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LookupSpec(_WordSpec):
+class LookupSpec(WordSpec):
     """Everything that fixes a :class:`Lookup` but its tables.
 
     Parameters
@@ -289,7 +291,7 @@ class LookupSpec(_WordSpec):
             raise RefusedInput(f"Channels of tables must be a multiple of {self.lanes} lanes")
 
 
-class Lookup(_WordStage):
+class Lookup(WordStage):
     """Looks up every channel in a table: ``out <= table[in]``.
 
     A word is taken when it is there and all consumers have room; it comes one cycle later.
@@ -335,13 +337,13 @@ class Lookup(_WordStage):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CopySpec(_WordSpec):
+class CopySpec(WordSpec):
     """Everything that fixes a :class:`Copy`: one input."""
 
     latency = 0
 
 
-class Copy(_WordStage):
+class Copy(WordStage):
     """Gives each word to all of its consumers, in the cycle in which it is taken.
 
     Parameters
@@ -366,7 +368,7 @@ class Copy(_WordStage):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConcatSpec(_WordSpec):
+class ConcatSpec(WordSpec):
     """Everything that fixes a :class:`Concat`.
 
     Parameters
@@ -389,7 +391,7 @@ class ConcatSpec(_WordSpec):
             raise RefusedInput(f"Words of a frame must be a multiple of {sum(self.shares)}")
 
 
-class Concat(_WordStage):
+class Concat(WordStage):
     """Joins streams along the channels: at each position the words of each input in turn.
 
     A word is taken, and given, when it is there and all consumers have room.

@@ -27,6 +27,7 @@ from macwright.hw.accelerator.elementwise import (
 from macwright.hw.accelerator.engine import Engine, EngineSpec
 from macwright.hw.accelerator.fifo import FifoSpec
 from macwright.hw.accelerator.library import Library, Part
+from macwright.hw.accelerator.rearrange import Pad, PadSpec, Slice, SliceSpec
 from macwright.hw.accelerator.stream import Words, check_count, counter
 from macwright.hw.errors import RefusedInput
 
@@ -43,6 +44,8 @@ COMPONENTS: dict[type, Any] = {
     EngineSpec: Engine,
     GlobalPoolSpec: GlobalPool,
     LookupSpec: Lookup,
+    PadSpec: Pad,
+    SliceSpec: Slice,
 }
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from macwright.hw.accelerator.elementwise import ConcatSpec, GlobalPoolSpec
 from macwright.hw.accelerator.machine import INPUT, MachineSpec
+from macwright.hw.accelerator.rearrange import PadSpec, SliceSpec
 from macwright.hw.accelerator.storage import StorageSpec
 from macwright.hw.accelerator.window_spec import WindowSpec
 
@@ -129,6 +130,12 @@ class _Link:
         self.freed = (np.arange(len(self.freeing)) + 1) * spec.pack
         self.after = 1
 
+    def waits_at(self, steps: Cycles) -> None:
+        """The reader waits at these steps, too, for the word that it takes next."""
+        taken = self.steps
+        self.steps = np.union1d(taken, steps)
+        self.need = np.searchsorted(taken, self.steps) // self.spec.parts + 1
+
     def earliest(self, steps: int) -> Cycles:
         """For each step of the reader the first cycle in which its words are there."""
         assert self.wrote is not None
@@ -167,6 +174,18 @@ class _Link:
         freed = np.where(before, self.freed[np.maximum(before, 1) - 1], 0) + self.first
         total = (np.arange(len(reserved)) + 1) * self.spec.burst
         return int(-(-(total - freed).max() // self.spec.pack))
+
+
+def _inside(spec: PadSpec | SliceSpec, frames: int) -> NDArray[np.bool_]:
+    """Of the words of a stage those that it takes and gives."""
+    channels, columns, rows = spec.counts
+    frame = [
+        spec.inside(channel, column, row)
+        for row in range(rows)
+        for column in range(columns)
+        for channel in range(channels)
+    ]
+    return np.tile(frame, frames)
 
 
 class Control:
@@ -213,6 +232,8 @@ class Control:
         steps = np.arange(count * self.frames)
         if isinstance(spec, GlobalPoolSpec):
             bursts = steps[steps % count >= count - spec.drain.rounds]
+        if isinstance(spec, SliceSpec):
+            bursts = steps[_inside(spec, self.frames)]
         added = self._add(
             stage.name, count, spec.beats, bursts, spec.burst, spec.beats - 1 + spec.latency
         )
@@ -221,6 +242,8 @@ class Control:
             ends = np.cumsum((0, *spec.shares))
             place = steps % ends[-1]
             taken = [steps[(place >= a) & (place < b)] for a, b in pairwise(ends)]
+        if isinstance(spec, PadSpec):
+            taken = [steps[_inside(spec, self.frames)]]
         for k, (producer, _) in enumerate(stage.inputs):
             name = f"{stage.name}.{k}"
             self._connect(name, producer, added)
@@ -229,6 +252,8 @@ class Control:
                 self.links[name].reads_window(buffer, spec.beats)
             else:
                 self.links[name].reads_words(taken[k])
+            if isinstance(spec, PadSpec):
+                self.links[name].waits_at(steps[::count])
 
     def set_depths(self, depths: Mapping[str, int | None]) -> None:
         """Change depths of buffers; None is without bound."""
