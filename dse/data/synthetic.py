@@ -9,7 +9,7 @@ from macwright.hw.errors import RefusedInput
 __all__ = ["synthetic_inputs"]
 
 #: Samples to set scales by, and to measure the outputs with.
-CALIBRATION, EVALUATION = 128, 128
+CALIBRATION, EVALUATION = 256, 256
 SEED = 0
 
 
@@ -39,7 +39,7 @@ def synthetic_inputs(
     --------
     >>> calib, final = synthetic_inputs({"x": (np.dtype("float32"), [0, 3])}, Path("net.onnx"))
     >>> calib["x"].shape, final["x"].dtype
-    ((128, 3), dtype('float32'))
+    ((256, 3), dtype('float32'))
     """
     random = np.random.default_rng(SEED)
     drawn: tuple[dict[str, np.ndarray], ...] = ({}, {})

@@ -46,7 +46,7 @@ def test_a_model_without_data_gets_a_front_and_a_note(tmp_path, capsys):
     path = model(tmp_path)
     assert main(["dse", str(path), *FAST, "-o", str(tmp_path / "run")]) == 0
     printed = capsys.readouterr()
-    assert "note: there is no recipe net.toml and no --data: 128 synthetic samples" in printed.err
+    assert "note: there is no recipe net.toml and no --data: 256 synthetic samples" in printed.err
     info = json.loads((tmp_path / "run" / "run.json").read_text())
     assert info["task"] == "unlabelled"
     assert info["fp32_accuracy"] == 0
