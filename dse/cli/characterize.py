@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "units",
         nargs="*",
         metavar="UNIT",
-        help="family, such as int_mac, with fields as below, or a name from the registry",
+        help="family, such as int_mac, with fields as below, or a name as tables have it",
     )
     add_unit_arguments(parser)
     add_technology_arguments(parser)
@@ -219,22 +219,17 @@ def _executor(args: argparse.Namespace, count: int) -> AbstractContextManager[Ex
 
 def _specs(args: argparse.Namespace) -> list[Any]:
     """Specs that the arguments name."""
+    from macwright.costmodel.tables.unit_names import unit_of_name
     from macwright.hw.pe import FAMILIES, spec_from_fields
     from macwright.hw.registry import registry
 
     fields = unit_fields(args)
-    known = {spec.name: spec for spec in registry()}
-    specs = list(known.values()) if args.all else []
+    specs = list(registry()) if args.all else []
     for name in args.units:
         if name in FAMILIES:
             specs.append(spec_from_fields(name, fields))
-        elif name in known:
-            specs.append(known[name])
         else:
-            raise RefusedInput(
-                f"Unit must be one of {', '.join(FAMILIES)}, or the name of a unit of the "
-                f"registry, not {name!r}"
-            )
+            specs.append(unit_of_name(name))
     if not specs:
         raise RefusedInput("Units to characterise must be named, or asked for with --all")
     if fields and not any(name in FAMILIES for name in args.units):

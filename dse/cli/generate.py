@@ -3,8 +3,10 @@
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from macwright.dse.cli.arguments.unit import add_unit_arguments, unit_fields
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["EXAMPLE", "HELP", "add_arguments", "run"]
 
@@ -14,7 +16,15 @@ EXAMPLE = "macwright generate int_mac --weight int4 --activation int8 -o out/w4a
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
-    parser.add_argument("unit", metavar="UNIT", help="family, such as int_mac")
+    parser.add_argument(
+        "unit",
+        metavar="UNIT",
+        help="family, such as int_mac, with fields as below; the name of a unit, as tables and "
+        "allocations have it; or, with --point, the folder of a run",
+    )
+    parser.add_argument(
+        "--point", type=int, metavar="N", help="all units of this point of a run, a folder each"
+    )
     add_unit_arguments(parser)
     parser.add_argument(
         "-o", "--output", type=Path, metavar="DIR", help="default: out/NAME, by the unit's name"
@@ -24,14 +34,60 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the files."""
-    from macwright.hw.pe import spec_from_fields
     from macwright.sim.generate import write_unit
 
-    spec = spec_from_fields(args.unit, unit_fields(args))
-    folder = args.output or Path("out") / spec.name
-    manifest = write_unit(spec, folder)
-    if args.json:
-        print(json.dumps(manifest, indent=2))
+    if args.point is None:
+        spec = _spec(args)
+        folders = {args.output or Path("out") / spec.name: spec}
     else:
-        print(f"{spec.name}: {folder / manifest['verilog']['file']}")
+        folders = _units_of_point(args)
+    for folder, spec in folders.items():
+        _check_folder(folder, spec.name)
+    manifests = {folder: write_unit(spec, folder) for folder, spec in folders.items()}
+    if args.json:
+        values = list(manifests.values())
+        print(json.dumps(values[0] if args.point is None else values, indent=2))
+        return
+    for folder, manifest in manifests.items():
+        print(f"{folders[folder].name}: {folder / manifest['verilog']['file']}")
         print(f"simulate it with: macwright simulate {folder}")
+
+
+def _check_folder(folder: Path, name: str) -> None:
+    """Refuse a folder with the Verilog of something else, which a flow would read, too."""
+    others = sorted(path.name for path in folder.glob("*.v") if path.stem != name)
+    if others:
+        raise RefusedInput(
+            f"Folder {str(folder)!r} must be new, or of the same unit, and has {others[0]}: choose "
+            "another, or remove that"
+        )
+
+
+def _spec(args: argparse.Namespace) -> Any:
+    """Unit of a family and fields, or of a name, of which fields that are given are changed."""
+    from macwright.costmodel.tables.unit_names import unit_of_name
+    from macwright.hw.pe import FAMILIES, spec_from_fields
+
+    fields = unit_fields(args)
+    if args.unit in FAMILIES:
+        return spec_from_fields(args.unit, fields)
+    if Path(args.unit).is_dir():
+        raise RefusedInput(f"Option --point must say which point of the run {args.unit!r} is meant")
+    spec = unit_of_name(args.unit)
+    return spec_from_fields(spec.family, {**spec.to_fields(), **fields}) if fields else spec
+
+
+def _units_of_point(args: argparse.Namespace) -> dict[Path, Any]:
+    """Folder and spec of each unit of a point, as they were chosen for its technology and clock."""
+    from macwright.dse.run.allocation import read_allocation
+
+    if fields := unit_fields(args):
+        raise RefusedInput(f"Field {next(iter(fields))!r} must come with a unit, not with --point")
+    file = Path(args.unit) / "allocations" / f"{args.point}.json"
+    if not file.is_file():
+        raise RefusedInput(
+            f"Point must be one of the run {args.unit!r}, which has no allocations/{file.name}"
+        )
+    allocation = read_allocation(file)
+    root = args.output or Path("out") / f"{Path(args.unit).resolve().name}-units-{args.point}"
+    return {root / spec.name: spec for spec in allocation.units.values()}

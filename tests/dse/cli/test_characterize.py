@@ -157,7 +157,7 @@ def test_library_without_its_files_has_the_shipped_rows(capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["adder"], "Unit must be one of int_mac, .* or the name of a unit of the registry"),
+        (["adder"], "Unit must be one of int_mac, .* or the name of a unit, not"),
         ([], "Units to characterise must be named, or asked for with --all"),
         (["--all", "--weight", "int4"], "Field weight must come with a family such as int_mac"),
         (["int_mac", "--technology", "virtex"], "Technology must be one of gates, .*'virtex'"),

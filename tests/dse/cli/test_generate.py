@@ -7,6 +7,8 @@ import shutil
 import pytest
 
 from macwright.dse.cli.main import main
+from macwright.dse.run.allocation import Allocation, LayerChoice
+from macwright.hw.pe import IntMacSpec
 
 needs_icarus = pytest.mark.skipif(not shutil.which("iverilog"), reason="needs iverilog")
 
@@ -69,3 +71,39 @@ def test_simulate_without_simulator_is_one_line(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert main(["simulate", str(tmp_path)]) == 1
     assert "must be installed: `apt-get install iverilog` or" in capsys.readouterr().err
+
+
+def test_names_points_and_used_folders(tmp_path, capsys):
+    name = "minifloat_mac_uint8_e2m3fn_fixed27_array"
+    assert main(["generate", name, "-o", str(tmp_path / "unit")]) == 0
+    assert (tmp_path / "unit" / f"{name}.v").is_file()
+    # The same again, and another unit into its folder.
+    assert main(["generate", name, "-o", str(tmp_path / "unit")]) == 0
+    assert main(["generate", "int_mac", "-o", str(tmp_path / "unit")]) == 1
+    assert f"must be new, or of the same unit, and has {name}.v" in capsys.readouterr().err
+    assert main(["generate", name, "--en", "-o", str(tmp_path / "enabled")]) == 0
+    assert (tmp_path / "enabled" / f"{name}_en.v").is_file()
+
+    spec = IntMacSpec()
+    choice = LayerChoice(weight="int8", activation="int8", unit=spec.name)
+    allocation = Allocation(
+        point=0,
+        model_sha256="0" * 64,
+        technology="gates",
+        layers={"fc": choice},
+        units={spec.name: spec},
+    )
+    file = tmp_path / "run" / "allocations" / "0.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(allocation.to_fields()))
+    run, out = str(tmp_path / "run"), str(tmp_path / "units")
+    assert main(["generate", run, "--point", "0", "-o", out]) == 0
+    assert [path.name for path in (tmp_path / "units").iterdir()] == [spec.name]
+    capsys.readouterr()
+    for words, said in (
+        ([run], "Option --point must say which point"),
+        ([run, "--point", "1"], "has no allocations/1.json"),
+        ([run, "--point", "0", "--en"], "Field 'en' must come with a unit, not with --point"),
+    ):
+        assert main(["generate", *words]) == 1
+        assert said in capsys.readouterr().err
