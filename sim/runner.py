@@ -5,8 +5,6 @@ import json
 import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
@@ -16,6 +14,7 @@ from typing import Any
 
 from macwright.hw.errors import RefusedInput
 from macwright.sim.generate import MANIFEST
+from macwright.sim.owned import run_program
 from macwright.sim.simulators import Simulator, find_simulator
 
 __all__ = ["SimResult", "simulate"]
@@ -177,21 +176,7 @@ def _run(job: dict[str, Any], tool: Simulator, *, log: Path, cwd: Path) -> int:
     env = {k: v for k, v in os.environ.items() if not re.match(r"COCOTB_|PYTEST_|WAVES$|GUI$", k)}
     command = [sys.executable, "-P", "-m", "macwright.sim.worker", json.dumps(job)]
     with log.open("wb") as stream:
-        process = subprocess.Popen(
-            command,
-            cwd=cwd,
-            env={**env, **tool.env},
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C would put vvp at a prompt of its own
-        )
-        try:
-            return process.wait()
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            raise
+        return run_program(command, folder=cwd, env={**env, **tool.env}, log=stream).returncode
 
 
 def _read_results(path: Path) -> tuple[list[str], list[str]]:

@@ -2,12 +2,14 @@
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from macwright.hw.errors import ToolError
+from macwright.sim.owned import own
 
 __all__ = ["MANY", "cluster", "dask_client", "local_executor", "process_pool"]
 
@@ -31,7 +33,15 @@ def process_pool(jobs: int | None = None) -> ProcessPoolExecutor:
     """
     # Forked processes would share the state of threads that are not there.
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(max_workers=jobs or os.cpu_count(), mp_context=context)
+    own()  # they end with us
+    return ProcessPoolExecutor(
+        max_workers=jobs or os.cpu_count(), mp_context=context, initializer=_leave_signals
+    )
+
+
+def _leave_signals() -> None:
+    """Ctrl-C goes to all processes of a terminal; the one that started these ends them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def local_executor(count: int, jobs: int | None = None) -> AbstractContextManager[Executor | None]:

@@ -6,16 +6,15 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from macwright.hw.errors import RefusedInput, ToolError
+from macwright.sim.owned import run_program, scratch_folder
 
 __all__ = ["BACKENDS", "Yosys", "find_yosys", "run_yosys"]
 
@@ -98,8 +97,8 @@ def _find_native() -> Yosys | None:
     program = shutil.which("yosys")
     if program is None:
         return None
-    done = subprocess.run([program, "-V"], capture_output=True, text=True, check=False)
-    match = re.match(r"Yosys (\d+)\.(\d+)\S*", done.stdout)
+    said = run_program([program, "-V"]).stdout.decode(errors="replace")
+    match = re.match(r"Yosys (\d+)\.(\d+)\S*", said)
     if match is None or (int(match[1]), int(match[2])) < OLDEST:
         return None
     return Yosys("yosys", match[0].removeprefix("Yosys "), (program, "-s"))
@@ -140,8 +139,7 @@ def run_yosys(
     """
     # A relative script path and cwd: YoWASP sees the working folder, but not the system's
     # temporary folder, which it replaces by one of its own.
-    with tempfile.TemporaryDirectory(prefix="macwright-") as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         for file, text in files.items():
             (folder / file).write_text(text, encoding="utf-8")
         (folder / "script.ys").write_text(script, encoding="utf-8")
@@ -162,28 +160,12 @@ def run_yosys(
 def _run(
     command: list[str], folder: Path, timeout_s: float
 ) -> "subprocess.CompletedProcess[bytes]":
-    """Run a command; it and what it has started, such as ABC, end before this function does."""
-    pipe = subprocess.PIPE
-    with subprocess.Popen(
-        command,
-        cwd=folder,
-        # Yosys' own temporary folders, which ABC's failure leaves behind, go with this one.
-        env={**os.environ, "TMPDIR": str(folder)},
-        stdin=subprocess.DEVNULL,
-        stdout=pipe,
-        stderr=pipe,
-        start_new_session=True,
-    ) as process:
-        try:
-            out, err = process.communicate(timeout=timeout_s)
-        except BaseException as stopped:
-            os.killpg(process.pid, signal.SIGKILL)
-            if isinstance(stopped, subprocess.TimeoutExpired):
-                raise ToolError(
-                    f"Synthesis took longer than {timeout_s:g} s and was stopped"
-                ) from None
-            raise
-    return subprocess.CompletedProcess(command, process.returncode, out, err)
+    # Yosys' own temporary folders, which ABC's failure leaves behind, go with this one.
+    env = {**os.environ, "TMPDIR": str(folder)}
+    try:
+        return run_program(command, folder=folder, env=env, timeout_s=timeout_s)
+    except TimeoutError:
+        raise ToolError(f"Synthesis took longer than {timeout_s:g} s and was stopped") from None
 
 
 def _reason(done: "subprocess.CompletedProcess[bytes]") -> str:

@@ -8,11 +8,7 @@ no pin of the package takes part. Each seed gives another placement; the median 
 import importlib.metadata
 import importlib.util
 import json
-import os
-import signal
-import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +16,7 @@ from statistics import median
 from typing import Any
 
 from macwright.hw.errors import ToolError
+from macwright.sim.owned import run_program, scratch_folder
 
 __all__ = ["PLACERS", "SEEDS", "Placer", "find_placer", "with_operand_registers"]
 
@@ -113,8 +110,7 @@ class Placer:
         if self.version is None:
             raise ToolError(self.missing())
         design, added = with_operand_registers(netlist, top, self)
-        with tempfile.TemporaryDirectory(prefix="macwright-") as name:
-            folder = Path(name)
+        with scratch_folder() as folder:
             (folder / "unit.json").write_text(json.dumps(design), encoding="utf-8")
             runs = [self._run(folder, seed, timeout_s) for seed in SEEDS]
         reports = [report for report in runs if report is not None]
@@ -136,22 +132,13 @@ class Placer:
         options += f" --freq {_AIM_MHZ} --timing-allow-fail -q"
         report = folder / "report.json"
         report.unlink(missing_ok=True)
-        with subprocess.Popen(
-            [sys.executable, "-P", "-c", code, *options.split()],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        ) as process:
-            try:
-                said, _ = process.communicate(timeout=timeout_s)
-            except BaseException as stopped:
-                os.killpg(process.pid, signal.SIGKILL)
-                if isinstance(stopped, subprocess.TimeoutExpired):
-                    return None
-                raise
+        command = [sys.executable, "-P", "-c", code, *options.split()]
+        try:
+            process = run_program(command, folder=folder, timeout_s=timeout_s)
+        except TimeoutError:
+            return None
         if process.returncode or not report.is_file():
+            said = process.stdout + process.stderr
             lines = said.decode(errors="replace").splitlines()
             errors = [line for line in lines if line.startswith("ERROR")] or lines or ["no message"]
             raise ToolError(f"Place and route failed: {errors[0].removeprefix('ERROR: ')}")

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import subprocess
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -13,6 +12,7 @@ from macwright.costmodel.characterize.unit import GENERATING
 from macwright.hw.errors import ToolError
 from macwright.hw.verilog import verilog_sha256
 from macwright.sim.generate import write_unit
+from macwright.sim.owned import run_program
 from macwright.sim.runner import simulate
 from macwright.sim.simulators import find_simulator
 
@@ -61,8 +61,8 @@ def bench_record(spec: Any, folder: Path) -> str:
 def _version(simulator: str, path: str | None) -> str:
     command = ["iverilog", "-V"] if simulator == "icarus" else ["verilator", "--version"]
     env = None if path is None else {"PATH": path}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
-    match = re.search(r"(?:version|Verilator) (\S+)", done.stdout)
+    said = run_program(command, env=env).stdout.decode(errors="replace")
+    match = re.search(r"(?:version|Verilator) (\S+)", said)
     return match[1] if match else "of unknown version"
 
 

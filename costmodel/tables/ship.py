@@ -1,10 +1,8 @@
 """Making of the shipped tables: every unit characterised, and the benches of some run."""
 
 import os
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -22,6 +20,7 @@ from macwright.costmodel.tables.lookup import current_rows
 from macwright.costmodel.technology.catalogue import LIBERTY_NAMES, RECORDS
 from macwright.costmodel.technology.technology import Technology
 from macwright.hw.registry import registry
+from macwright.sim.owned import scratch_folder
 
 __all__ = ["BENCHED", "SHIPPED", "shipped_rows", "shipped_units"]
 
@@ -103,9 +102,9 @@ def _bench_records(
         progress(stage, 0, len(specs))
     records: dict[str, str] = {}
     pool = ThreadPoolExecutor(max_workers=jobs or os.cpu_count())
-    with tempfile.TemporaryDirectory(prefix="macwright-") as folder:
+    with scratch_folder() as folder:
         try:
-            todo = {pool.submit(bench_record, s, Path(folder) / s.name): s.name for s in specs}
+            todo = {pool.submit(bench_record, s, folder / s.name): s.name for s in specs}
             for done, future in enumerate(as_completed(todo), 1):
                 records[todo[future]] = future.result()
                 if progress is not None:

@@ -3,9 +3,6 @@
 import hashlib
 import importlib.util
 import json
-import os
-import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -20,6 +17,7 @@ from macwright.dse.build.emit import write_build
 from macwright.hw.errors import RefusedInput, ToolError
 from macwright.hw.files import write_atomic
 from macwright.sim.accelerator.record import read_build
+from macwright.sim.owned import run_program
 
 __all__ = ["DEVICES", "Device", "place"]
 
@@ -255,16 +253,7 @@ def _run(command: Sequence[str], folder: Path, log: str) -> float:
     """
     start = time.monotonic()
     with (folder / log).open("wb") as stream:
-        process = subprocess.Popen(
-            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )  # fmt: skip
-        try:
-            status = process.wait()
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            raise
+        status = run_program(command, folder=folder, log=stream).returncode
     if status:
         lines = (folder / log).read_text(errors="replace").splitlines()
         errors = [line for line in lines if line.startswith("ERROR")] or lines[-1:] or ["nothing"]

@@ -4,12 +4,15 @@ import argparse
 import importlib
 import os
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from macwright.dse.cli.config import add_config_argument, with_config
+from macwright.dse.cli.interrupt import interrupted_status, interruptible
 from macwright.hw.errors import MacwrightError
 
 __all__ = ["main"]
@@ -93,6 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     0 done, 1 refused, 2 wrong usage, 70 a defect of macwright (with a traceback).
     """
+    program = argv is None
     argv = sys.argv[1:] if argv is None else list(argv)
     # Before NumPy is first imported: its threads would wait for each other where ours already use
     # all cores, and the last digits of results would depend on their number.
@@ -101,10 +105,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     named = bool(argv) and argv[0] in COMMANDS
     parser = _parser(argv[:1] if named else COMMANDS)
     try:
-        if named and "--config" in " ".join(argv):
-            argv = [argv[0], *with_config(_command(parser, argv[0]), argv[1:])]
-        args = parser.parse_args(argv)
-        return args.run(args) or 0
+        with interruptible(program=program):
+            if named and "--config" in " ".join(argv):
+                argv = [argv[0], *with_config(_command(parser, argv[0]), argv[1:])]
+            args = parser.parse_args(argv)
+            status = args.run(args) or 0
+            sys.stdout.flush()
+            return status
+    except BrokenPipeError:
+        # Whoever read the output, such as `head`, has seen enough.
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # Python flushes it at its end
+        return 128 + signal.SIGPIPE
+    except MemoryError:
+        print(
+            "macwright: error: What was given must fit into the memory there is; take a smaller "
+            "network, less data or fewer --jobs",
+            file=sys.stderr,
+        )
+        return 1
     except (MacwrightError, OSError) as error:
         if os.environ.get("MACWRIGHT_TRACEBACK"):
             raise
@@ -112,8 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"macwright: error: {_short(' '.join(_reason(error).split()))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("macwright: interrupted; the same command resumes", file=sys.stderr)
-        return 130
+        return interrupted_status()
     except Exception:
         traceback.print_exc()
         print(

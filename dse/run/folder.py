@@ -6,7 +6,6 @@ import io
 import json
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import pandas as pd
 
 from macwright.hw.errors import RefusedInput
 from macwright.hw.files import write_atomic
+from macwright.sim.owned import scratch_folder
 
 __all__ = ["check_writable", "csv_text", "json_text", "write_run"]
 
@@ -153,16 +153,15 @@ def write_run(
     """
     existed = folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    staged = Path(tempfile.mkdtemp(prefix=".macwright-", dir=folder))
     try:
-        for name, text in files.items():
-            write_atomic(staged / name, text)
-        if finish:
-            finish(staged)
-        with _only_writer(folder):
-            _replace(folder, staged)
+        with scratch_folder(folder, ".macwright-") as staged:
+            for name, text in files.items():
+                write_atomic(staged / name, text)
+            if finish:
+                finish(staged)
+            with _only_writer(folder):
+                _replace(folder, staged)
     finally:
-        shutil.rmtree(staged, ignore_errors=True)
         if not existed and not any(folder.iterdir()):
             folder.rmdir()
 

@@ -4,12 +4,10 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import os
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -21,6 +19,7 @@ from macwright.hw.errors import ToolError
 from macwright.hw.verilog import rtlil_sha256, verilog_sha256
 from macwright.sim.batch import write_batch
 from macwright.sim.generate import bench_text
+from macwright.sim.owned import scratch_folder
 from macwright.sim.runner import simulate
 from macwright.sim.simulators import find_simulator
 
@@ -91,7 +90,7 @@ def verify_units(
     say = progress or (lambda *_: None)
     passed = Cache("simulations")
     with (
-        tempfile.TemporaryDirectory(prefix="macwright-") as scratch,
+        scratch_folder() as scratch,
         ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool,
     ):
         running = {}
@@ -106,7 +105,7 @@ def verify_units(
                     if simulator and passed.get(key) is None:
                         batch[spec] = key
                 if batch:
-                    folder = Path(scratch) / str(start)
+                    folder = scratch / str(start)
                     write_batch(list(batch), folder, tests=QUICK)  # Amaranth does not bear threads
                     running[pool.submit(simulate, folder, simulator=simulator)] = batch
             waiting, done = sum(map(len, running.values())), 0

@@ -3,8 +3,6 @@
 import hashlib
 import os
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -20,6 +18,7 @@ from macwright.hw.files import write_atomic
 from macwright.sim.accelerator.golden import from_words, to_words
 from macwright.sim.accelerator.integer_network import IntegerModel
 from macwright.sim.accelerator.record import MachineRecord, WordRecord, read_build
+from macwright.sim.owned import run_program, scratch_folder
 from macwright.sim.simulators import Simulator, find_simulator
 
 __all__ = ["BuiltMachine", "Comparison", "Run", "compare_images"]
@@ -161,10 +160,8 @@ class BuiltMachine:
         log = self.work / "simulate.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as stream:
-            done = subprocess.run(
-                command, cwd=cwd, env={**os.environ, **self.tool.env}, stdin=subprocess.DEVNULL,
-                stdout=stream, stderr=subprocess.STDOUT, check=False,
-            )  # fmt: skip
+            env = {**os.environ, **self.tool.env}
+            done = run_program(command, folder=cwd, env=env, log=stream)
         if done.returncode:
             raise ToolError(f"Simulator {self.tool.name} failed; see {log}")
 
@@ -199,8 +196,7 @@ class BuiltMachine:
         results = len(levels) * record.result.words
         digits = -(-record.source.lanes * record.source.bits // 4)
         self.work.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self.work) as name:
-            place = Path(name)
+        with scratch_folder(self.work) as place:
             for memory in self.folder.glob("*.hex"):
                 (place / memory.name).symlink_to(memory)
             text = "".join(f"{word:0{digits}x}\n" for word in words)

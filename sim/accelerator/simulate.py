@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -13,6 +12,7 @@ from macwright.hw.accelerator.machine import MachineSpec, whole_bytes
 from macwright.hw.errors import ToolError
 from macwright.hw.files import write_atomic
 from macwright.sim.generate import cells_text
+from macwright.sim.owned import run_program
 from macwright.sim.simulators import find_simulator
 
 __all__ = ["MachineBench", "MachineRun", "write_library"]
@@ -98,10 +98,7 @@ class MachineBench:
     def _do(self, command: Sequence[str]) -> None:
         env = {**os.environ, **self.tool.env}
         with (self.folder / "simulate.log").open("wb") as log:
-            done = subprocess.run(
-                command, cwd=self.folder, env=env, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=subprocess.STDOUT, check=False,
-            )  # fmt: skip
+            done = run_program(command, folder=self.folder, env=env, log=log)
         if done.returncode:
             raise ToolError(
                 f"Simulator {self.tool.name} failed; see {self.folder / 'simulate.log'}"

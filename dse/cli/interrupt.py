@@ -1,0 +1,97 @@
+"""Signals that end a command: within two seconds, with nothing left, whatever runs."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+from macwright.sim.owned import kill_programs, own
+
+__all__ = ["interrupted_status", "interruptible"]
+
+#: Seconds that the main thread has to end in order; arithmetic in C does not hear signals.
+GRACE = 1.2
+#: Signals that ask a command to end.
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_received: list[int] = []
+_said = threading.Lock()
+
+
+def interrupted_status() -> int:
+    """Exit status after an interruption, 128 and the signal; says once what to do."""
+    if _said.acquire(blocking=False):
+        print("macwright: interrupted; the same command resumes", file=sys.stderr, flush=True)
+    return 128 + (_received[0] if _received else signal.SIGINT)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    if not _received:  # a second one would only disturb what the first has begun
+        _received.append(number)
+        raise KeyboardInterrupt
+
+
+def _watch(heard: socket.socket, done: threading.Event) -> None:
+    """End the process soon after the first signal, even if its main thread does not hear it."""
+    while not done.is_set():
+        try:
+            numbers = heard.recv(64)
+        except OSError:
+            return
+        if not numbers:
+            return
+        if any(number in ENDING for number in numbers):
+            break
+    kill_programs()
+    for child in multiprocessing.active_children():
+        child.kill()
+    if not done.wait(GRACE):
+        with contextlib.suppress(Exception):
+            _received[:] = _received or [n for n in numbers if n in ENDING][:1]
+            os._exit(interrupted_status())
+        os._exit(130)
+
+
+@contextlib.contextmanager
+def interruptible(*, program: bool) -> Iterator[None]:
+    """While a command runs in the main thread, let signals end it; ignored ones stay ignored.
+
+    Parameters
+    ----------
+    program : bool
+        Whether the process ends with the command: after a signal it then ends in time even if
+        threads of it are still busy.
+    """
+    if _said.locked():
+        _said.release()
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    own()
+    _received.clear()
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    before = {n: signal.getsignal(n) for n in ENDING}
+    handled = {n: kept for n, kept in before.items() if kept is not signal.SIG_IGN}
+    done = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(ours, done), daemon=True)
+    watcher.start()
+    wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+    for number in handled:
+        signal.signal(number, _raise)
+    try:
+        yield
+    finally:
+        if not (program and _received):  # else what is left ends within GRACE
+            done.set()
+            for number, kept in handled.items():
+                signal.signal(number, kept)
+            signal.set_wakeup_fd(wakeup)
+            theirs.close()
+            watcher.join()
+            ours.close()
