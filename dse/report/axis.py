@@ -34,7 +34,7 @@ def text_width(text: str, size: float) -> float:
 
 
 class Axis:
-    """One axis, linear or logarithmic.
+    """One axis: linear, logarithmic, or of differences to a value.
 
     Parameters
     ----------
@@ -44,9 +44,21 @@ class Axis:
         Pixels of the low and of the high end (end < start for an axis that points up).
     log : bool
         Logarithmic, base 10. Values of zero or less are drawn at the low end.
+    around : (float, float), optional
+        A value, and the difference to it up to which the axis is about linear; beyond, it is
+        logarithmic on both sides (inverse hyperbolic sine).
     """
 
-    def __init__(self, values: Sequence[float], start: float, end: float, *, log: bool) -> None:
+    def __init__(
+        self,
+        values: Sequence[float],
+        start: float,
+        end: float,
+        *,
+        log: bool,
+        around: tuple[float, float] | None = None,
+    ) -> None:
+        self.around = around
         shown = [v for v in values if v > 0] if log else list(values)
         self.log = log and bool(shown)
         scaled = [self._scale(v) for v in shown] or [0.0, 1.0]
@@ -57,7 +69,14 @@ class Axis:
         self._start, self._end = start, end
 
     def _scale(self, value: float) -> float:
+        if self.around is not None:
+            center, unit = self.around
+            return math.asinh((value - center) / unit)
         return math.log10(value) if self.log else value
+
+    def inside(self, value: float) -> bool:
+        """Return whether a value is between the ends."""
+        return self.low <= self._scale(value) <= self.high
 
     def __call__(self, value: float) -> float:
         """Return the pixel of a value; values beyond an end are drawn at that end."""
@@ -68,7 +87,11 @@ class Axis:
     def ticks(self, most: int = 6) -> list[float]:
         """Return round values inside the axis, as many as fit but not over `most`."""
         candidates = self._log_ticks() if self.log else []
+        if self.around is not None:
+            candidates = self._difference_ticks(*self.around)
         good = [ticks for ticks in candidates if 2 <= len(ticks) <= most]
+        if not good and self.around is not None:
+            return [self.around[0]]
         return max(good, key=len) if good else self._linear_ticks(most)
 
     def _log_ticks(self) -> list[list[float]]:
@@ -79,6 +102,18 @@ class Axis:
         for mantissas in ((1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
             result.append([m * 10.0**d for d in decades for m in mantissas])
         return [[v for v in ticks if self.low <= math.log10(v) <= self.high] for ticks in result]
+
+    def _difference_ticks(self, center: float, unit: float) -> list[list[float]]:
+        """Round differences on both sides, from about the unit on; and none at all."""
+        first = math.floor(math.log10(unit))
+        result = []
+        for mantissas in ((1,), (1, 3), (1, 2, 5)):
+            steps = [m * 10.0**d for d in range(first, first + 7) for m in mantissas]
+            steps = [step for step in steps if step >= 0.7 * unit]
+            ticks = [center - step for step in reversed(steps)] + [center]
+            ticks += [center + step for step in steps]
+            result.append([tick for tick in ticks if self.inside(tick)])
+        return result
 
     def _linear_ticks(self, most: int) -> list[float]:
         low, high = (10.0**self.low, 10.0**self.high) if self.log else (self.low, self.high)

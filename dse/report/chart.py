@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from html import escape
 
 from macwright.dse.report.axis import Axis, Labels, human, text_width
-from macwright.dse.report.certainty import fp32_accuracy
+from macwright.dse.report.certainty import fp32_accuracy, fp32_error
 from macwright.dse.report.data import ReportedPoint, Run, Uniform
 from macwright.dse.report.words import (
     cost_label,
@@ -139,6 +139,7 @@ def _panel(run: Run, column: str, name: str, box: _Box, *, interactive: bool) ->
             box.bottom,
             box.top,
             log=False,
+            around=None if base is None else (base, fp32_error(run) or 0.01 * abs(base) or 1.0),
         )
     parts = [_frame(run, column, name, box, x, y)]
     labels = Labels(box.left + 2, box.top - 4, box.right + 10, box.bottom - 2, size=FONT - 1)
@@ -158,7 +159,7 @@ def _panel(run: Run, column: str, name: str, box: _Box, *, interactive: bool) ->
         parts.append(_line("line", places, step=True))
     else:
         known = [(x(p.costs[column]), p.predicted) for p in run.points if p.predicted is not None]
-        inside = [(px, y(value)) for px, value in known if y.low <= value <= y.high]
+        inside = [(px, y(value)) for px, value in known if y.inside(value)]
         kind, through = ("predicted", inside) if inside else ("line", places)
         parts.append(_line(kind, through, step=False))
     texts = []
@@ -169,13 +170,18 @@ def _panel(run: Run, column: str, name: str, box: _Box, *, interactive: bool) ->
             texts.append(_label(labels, "knee", px, py, "knee-text", gap=11))
     for uniform in uniforms:
         px, py = x(uniform.costs[column]), y(value(uniform))
-        outside = name == "accuracy" and not (y.low <= value(uniform) <= y.high)
+        outside = name == "accuracy" and not y.inside(value(uniform))
         shape = _beyond(px, py, down=not is_loss(run)) if outside else _diamond(px, py)
         said = f"{uniform.name} {value(uniform):.3g}" if outside else uniform.name
         parts.append(
             _named(shape, uniform_title(run, uniform, column), interactive, "uniform-mark")
         )
         texts.append(_label(labels, said, px, py, "uniform-text"))
+    if name == "accuracy":
+        for point, (px, _) in zip(front, places, strict=True):
+            if point.standard_error:
+                ends = [y(value(point) + sign * point.standard_error) for sign in (-1, 1)]
+                parts.append(f'<path class="error" d="M{px:.1f} {ends[0]:.1f}V{ends[1]:.1f}"/>')
     for point, (px, py) in zip(front, places, strict=True):
         kind = "front" if point.status == "optimal" else "open"
         dot = f'<circle class="{kind}" cx="{px:.1f}" cy="{py:.1f}" r="4.5"/>'
@@ -212,6 +218,15 @@ def _named(shape: str, title: str, interactive: bool, kind: str, number: int | N
     )
 
 
+def _tick(axis: Axis, tick: float) -> str:
+    """Text of a tick: its value, or its difference to that of the axis."""
+    if axis.around is None:
+        return human(tick)
+    difference = tick - axis.around[0]
+    sign = "" if abs(difference) < 1e-9 else "+" if difference > 0 else "\N{MINUS SIGN}"
+    return sign + (human(abs(difference)) if sign else "0")
+
+
 def _frame(run: Run, column: str, name: str, box: _Box, x: Axis, y: Axis) -> str:
     if name == "loss":
         title, note = "Predicted loss", "mean squared logit change"
@@ -219,6 +234,8 @@ def _frame(run: Run, column: str, name: str, box: _Box, x: Axis, y: Axis) -> str
         images = run.info.get("evaluation_samples")
         title = f"Measured {metric_label(run)}"
         note = f"{images:,} evaluation samples" if isinstance(images, int) else ""
+        if y.around is not None:
+            note = "difference to FP32"
     parts = [
         f'<text class="title" x="{box.left - 44:.1f}" y="{box.top - 14:.1f}">{escape(title)}</text>'
     ]
@@ -233,7 +250,7 @@ def _frame(run: Run, column: str, name: str, box: _Box, x: Axis, y: Axis) -> str
         parts.append(f'<path class="rule" d="M{box.left:.1f} {at:.1f}H{box.right:.1f}"/>')
         parts.append(
             f'<text class="muted small end" x="{box.left - 6:.1f}" y="{at + 4:.1f}">'
-            f"{human(tick)}</text>"
+            f"{_tick(y, tick)}</text>"
         )
     for tick in x.ticks(6):
         at = x(tick)

@@ -241,6 +241,26 @@ def test_axes_have_round_ascending_ticks_inside(values: list[float], log: bool) 
     assert len({human(tick) for tick in ticks}) == len(ticks)
 
 
+@pytest.mark.parametrize(
+    ("values", "center", "unit"),
+    [([87.5, 93.1, 92.3], 92.6, 0.6), ([10.0, 92.6], 92.6, 0.1), ([5.1, 5.2, 9.0], 5.0, 0.02)],
+)
+def test_axes_of_differences_are_symmetric_and_separate_small_ones(values, center, unit):
+    axis = Axis([*values, center], 10, 110, log=False, around=(center, unit))
+    assert all(10 <= axis(value) <= 110 for value in values)
+    middle = axis(center)
+    for step in (unit / 2, unit, 2 * unit):
+        if axis.inside(center - step) and axis.inside(center + step):
+            assert middle - axis(center - step) == pytest.approx(axis(center + step) - middle)
+    # One unit is as far as from nine of them to about twice as many.
+    first, later = axis._scale(center + unit), axis._scale(center + 18 * unit)
+    assert later - axis._scale(center + 9 * unit) == pytest.approx(first, rel=0.25)
+    ticks = axis.ticks(6)
+    assert center in ticks
+    assert len(ticks) <= 6
+    assert all(a < b for a, b in pairwise(ticks))
+
+
 def test_the_command_writes_page_and_picture(
     run_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
