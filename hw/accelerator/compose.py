@@ -1,8 +1,6 @@
 """From an integer network and foldings to the stages of a machine."""
 
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -10,107 +8,43 @@ import numpy as np
 
 from macwright.hw.accelerator.array import MacArraySpec, ReducerSpec
 from macwright.hw.accelerator.drain import DrainSpec
-from macwright.hw.accelerator.elementwise import (
-    AddSpec,
-    ConcatSpec,
-    GlobalPoolSpec,
-    LookupSpec,
-)
+from macwright.hw.accelerator.elementwise import ConcatSpec, LookupSpec
 from macwright.hw.accelerator.engine import EngineSpec
 from macwright.hw.accelerator.fifo import FifoSpec
-from macwright.hw.accelerator.folding import Folding, LayerShape, smallest_folding
+from macwright.hw.accelerator.folding import Folding, LayerShape
+from macwright.hw.accelerator.library import module_names
 from macwright.hw.accelerator.machine import INPUT, MachineSpec, Stage
 from macwright.hw.accelerator.network import (
     Add,
     AveragePool,
     Concat,
     Conv,
-    Edge,
     Gemm,
     MaxPool,
     Network,
-    Node,
     Pad,
     Requant,
-    Reshape,
     Slice,
     Table,
 )
+from macwright.hw.accelerator.operands import default_unit, is_signed, operand_format
+from macwright.hw.accelerator.plan import Plan, Tensor
 from macwright.hw.accelerator.rearrange import PadSpec, SliceSpec
 from macwright.hw.accelerator.requantiser import RequantiserSpec
 from macwright.hw.accelerator.stream import Words
+from macwright.hw.accelerator.sums import AddSpec, GlobalPoolSpec
 from macwright.hw.accelerator.window_spec import WindowSpec
 from macwright.hw.arith.widths import range_width
 from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import (
-    ApotFormat,
-    BinaryFormat,
-    FloatFormat,
     IntFormat,
-    PotFormat,
     TernaryFormat,
 )
 from macwright.hw.formats.scaled import FixedFormat
-from macwright.hw.pe import IntMacSpec, MinifloatMacSpec, ShiftAddMacSpec
-from macwright.hw.pe.accumulator import FixedAcc
-from macwright.hw.pe.operand import product_range
 
-__all__ = ["compose", "default_unit", "layer_shapes"]
-
-#: Nodes that are stages.
-_BUILT = (Conv, Gemm, Add, AveragePool, MaxPool, Concat, Table, Pad, Slice)
+__all__ = ["compose"]
 
 UnitOf = Callable[[Any, Any, int, int], Any]
-
-
-def default_unit(act: Any, weight: Any, sums: int, simd: int) -> Any:
-    """Multiply-accumulate unit for formats of a layer and bits of its sums."""
-    if isinstance(act, FloatFormat) or isinstance(weight, FloatFormat):
-        least = MinifloatMacSpec(act=act, weight=weight, terms=1).acc.width  # type: ignore[union-attr]
-        acc = FixedAcc(max(sums, least))
-        return MinifloatMacSpec(act=act, weight=weight, acc=acc, pipeline=1)
-    acc = IntFormat(max(sums, range_width(*product_range(act, weight))))
-    if isinstance(weight, PotFormat | ApotFormat):
-        return ShiftAddMacSpec(act=act, weight=weight, acc=acc, group=1, scale=None, pipeline=1)
-    return IntMacSpec(act=act, weight=weight, acc=acc, pipeline=1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Tensor:
-    """Where a tensor comes from, as a stream.
-
-    Attributes
-    ----------
-    producer : (str, int)
-        Stage and output.
-    height, width, channels : int
-        Size; `flat` where it is read as one position of all of them.
-    flat : bool
-        Whether it was reshaped to a vector, channels first.
-    edge : Edge
-        Its codes.
-    """
-
-    producer: tuple[str, int]
-    height: int
-    width: int
-    channels: int
-    edge: Edge
-    flat: bool = False
-
-    @property
-    def positions(self) -> int:
-        return self.height * self.width
-
-
-def layer_shapes(network: Network) -> dict[str, LayerShape]:
-    """Layers of a network that take a folding, by name."""
-    composer = _Composer(network, {}, 1, default_unit)
-    return {
-        node.name: composer.shape(node)
-        for node in network.nodes
-        if isinstance(node, (Conv, Gemm, MaxPool, AveragePool)) and not composer.is_global(node)
-    }
 
 
 def compose(
@@ -146,170 +80,20 @@ def compose(
     return _Composer(network, foldings or {}, interval, unit_of).machine()
 
 
-class _Composer:
+class _Composer(Plan):
     """One composition."""
 
     def __init__(
         self, network: Network, foldings: Mapping[str, Folding], interval: int, unit_of: UnitOf
     ) -> None:
-        self.network, self.interval, self.unit_of = network, interval, unit_of
-        self.foldings = foldings
-        unknown = set(foldings) - {node.name for node in network.nodes}
-        if unknown:
-            raise RefusedInput(f"Foldings must be of nodes of the network, not {min(unknown)!r}")
-        self.tensors: dict[str, _Tensor] = {}
-        self._follow()
-
-    def _follow(self) -> None:
-        """Where each edge comes from."""
-        self._give(self.network.edge(self.network.input), (INPUT, 0))
-        for node in self.network.nodes:
-            if isinstance(node, Reshape):
-                source = self.tensors[node.input]
-                edge = self.network.edge(node.output)
-                if len(edge.shape) != 1 and source.positions > 1:
-                    raise RefusedInput(
-                        f"Node {node.name} must flatten its input to be built, not reshape it to "
-                        f"{edge.shape}"
-                    )
-                flat = source.positions > 1
-                self.tensors[node.output] = replace(source, edge=edge, flat=flat)
-                if not flat:
-                    self._give(edge, source.producer)
-                continue
-            if not isinstance(node, _BUILT):
-                raise RefusedInput(f"Node {node.name} ({node.kind}) cannot be built yet")
-            for k, name in enumerate(node.produced):
-                self._give(self.network.edge(name), (node.name, k))
-
-    def _give(self, edge: Edge, producer: tuple[str, int]) -> None:
-        channels, *rest = edge.shape
-        height, width = (1, *rest)[-2:] if rest else (1, 1)
-        if len(rest) > 2:
-            raise RefusedInput(f"Edge {edge.name} must have two spatial axes at most, not {rest}")
-        self.tensors[edge.name] = _Tensor(
-            producer=producer, height=height, width=width, channels=channels, edge=edge
-        )
-
-    def shape(self, node: Any) -> LayerShape:
-        """A layer as matrix products."""
-        source, result = self.tensors[node.input], self.tensors[node.produced[0]]
-        if isinstance(node, (MaxPool, AveragePool)):
-            taps = prod(node.kernel)
-            return LayerShape(
-                positions=result.positions, groups=source.channels, outputs=1, taps=taps, inputs=1
-            )
-        groups = getattr(node, "groups", 1)
-        taps = source.positions if isinstance(node, Gemm) else prod(node.weights.shape[2:])
-        return LayerShape(
-            positions=result.positions,
-            groups=groups,
-            outputs=len(node.weights) // groups,
-            taps=taps,
-            inputs=source.channels // groups,
-        )
-
-    def is_global(self, node: Node) -> bool:
-        """Whether a node averages a whole tensor."""
-        if not isinstance(node, AveragePool):
-            return False
-        source = self.tensors[node.input]
-        whole = (source.height, source.width)[-len(node.kernel) :]
-        return node.kernel == whole and not any(map(any, node.pads))
-
-    def folding(self, node: Node) -> Folding:
-        """Folding of a layer."""
-        shape = self.shape(node)
-        given = self.foldings.get(node.name)
-        chosen = given or smallest_folding(shape, self.interval)
-        if chosen is None:
-            whole = Folding(pe=shape.outputs, simd=shape.inputs, groups=shape.groups)
-            raise RefusedInput(
-                f"Interval must be {whole.cycles(shape)} cycles or more for layer {node.name}, not "
-                f"{self.interval}"
-            )
-        chosen.check(node.name, shape)
-        return chosen
-
-    def lanes(self) -> tuple[dict[str, int], dict[str, int]]:
-        """Lanes that each node reads, and that each writes; `INPUT` writes, too."""
-        reads: dict[str, int] = {}
-        for node in self.stages:
-            first = self.tensors[node.inputs[0]]
-            if isinstance(node, (Conv, Gemm, MaxPool)) or (
-                isinstance(node, AveragePool) and not self.is_global(node)
-            ):
-                folding = self.folding(node)
-                reads[node.name] = folding.simd * folding.groups
-                continue
-            size = self.network.edge(node.produced[0]).size
-            size = max(size, *(self.network.edge(name).size for name in node.inputs))
-            whole = [self.tensors[name].channels for name in node.inputs]
-            common = int(np.gcd.reduce([*whole, first.channels, *_channel_ends(node)]))
-            reads[node.name] = self._fewest(common, size)
-        writes = {}
-        source = self.tensors[self.network.input]
-        readers = self._readers()
-        for name in (INPUT, *(node.name for node in self.stages)):
-            able = self._writable(name, reads.get(name, 1), source)
-            fits = [
-                lanes
-                for lanes in able
-                if all(_compatible(lanes, reads.get(reader, lanes)) for reader in readers[name])
-            ]
-            if not fits:
-                raise RefusedInput(
-                    f"Lanes of {name} must be one of {able} and fit those that its readers take, "
-                    f"{sorted({reads[r] for r in readers[name] if r in reads})}: choose other "
-                    "foldings"
-                )
-            writes[name] = fits[0]
-        return reads, writes
-
-    def _fewest(self, channels: int, size: int) -> int:
-        """Fewest lanes that divide the channels and pass so many codes within the interval."""
-        able = [d for d in range(1, channels + 1) if channels % d == 0]
-        return next((d for d in able if size <= d * self.interval), channels)
-
-    def _writable(self, name: str, reads: int, source: _Tensor) -> list[int]:
-        """Lanes that a stage could write, the fewest first."""
-        if name == INPUT:
-            least = self._fewest(source.channels, source.edge.size)
-            return [d for d in range(least, source.channels + 1) if source.channels % d == 0]
-        node = self.named[name]
-        if name not in self.engines:
-            return [reads]
-        folding, shape = self.folding(node), self.shape(node)
-        results, beats = folding.pe * folding.groups, shape.taps * shape.inputs // folding.simd
-        return [d for d in range(1, results + 1) if results % d == 0 and results // d <= beats]
-
-    def _readers(self) -> dict[str, set[str]]:
-        result: dict[str, set[str]] = {INPUT: set(), **{node.name: set() for node in self.stages}}
-        for node in self.stages:
-            for name in node.inputs:
-                result[self.tensors[name].producer[0]].add(node.name)
-        return result
-
-    @property
-    def stages(self) -> list[Any]:
-        """Nodes that are stages."""
-        return [node for node in self.network.nodes if not isinstance(node, Reshape)]
-
-    @property
-    def named(self) -> dict[str, Any]:
-        return {node.name: node for node in self.stages}
-
-    @property
-    def engines(self) -> set[str]:
-        """Names of nodes that are engines."""
-        kinds = (Conv, Gemm, MaxPool, AveragePool)
-        return {n.name for n in self.stages if isinstance(n, kinds) and not self.is_global(n)}
+        super().__init__(network, foldings, interval)
+        self.unit_of = unit_of
 
     def machine(self) -> MachineSpec:
         """All stages."""
         self.reads, self.writes = self.lanes()
         self.bursts = {INPUT: 1}
-        names = _module_names([node.name for node in self.stages])
+        names = module_names([node.name for node in self.stages], taken=INPUT)
         names[INPUT] = INPUT
         stages = []
         for node in self.stages:
@@ -328,9 +112,10 @@ class _Composer:
         if producer[0] == INPUT:
             raise RefusedInput("Output of a machine must be computed, not be its input")
         lanes = self.writes[producer[0]]
+        name = self.network.name
         return MachineSpec(
             # With an ending, as "small" and "strong" are words of Verilog.
-            name=f"{_module_names([self.network.name])[self.network.name]}_machine",
+            name=f"{module_names([name], taken=INPUT)[name]}_machine",
             words=Words(lanes=self.writes[INPUT], bits=source.edge.format.width),
             frame_words=source.edge.size // self.writes[INPUT],
             stages=tuple(stages),
@@ -339,7 +124,7 @@ class _Composer:
             out_words=result.edge.size // lanes,
         )
 
-    def _storage(self, source: _Tensor, read_lanes: int) -> dict[str, Any]:
+    def _storage(self, source: Tensor, read_lanes: int) -> dict[str, Any]:
         """Fields of a buffer for a tensor, deep enough for two frames."""
         write_lanes = self.writes[source.producer[0]]
         wide = max(write_lanes, read_lanes)
@@ -351,7 +136,7 @@ class _Composer:
             "burst": self.bursts[source.producer[0]],
         }
 
-    def _fifo(self, source: _Tensor, read_lanes: int) -> FifoSpec:
+    def _fifo(self, source: Tensor, read_lanes: int) -> FifoSpec:
         return FifoSpec(**self._storage(source, read_lanes))
 
     def _stage(self, node: Any) -> tuple[Any, dict[str, Any]]:
@@ -384,7 +169,7 @@ class _Composer:
             return self._rearranged(node, sources[0], fifos, lanes), {}
         rounds = sources[0].channels // lanes
         drain, constants = self._drain(node, results=lanes, rounds=rounds, lanes=lanes)
-        signs = tuple(_is_signed(source.edge) for source in sources)
+        signs = tuple(is_signed(source.edge) for source in sources)
         if isinstance(node, Add):
             return AddSpec(fifos=fifos, words=words, signed=signs, drain=drain), constants
         spec = GlobalPoolSpec(
@@ -397,7 +182,7 @@ class _Composer:
         return spec, constants
 
     def _rearranged(
-        self, node: Pad | Slice, source: _Tensor, fifos: tuple[FifoSpec, ...], lanes: int
+        self, node: Pad | Slice, source: Tensor, fifos: tuple[FifoSpec, ...], lanes: int
     ) -> PadSpec | SliceSpec:
         """A slice or a pad, word by word along the channels, columns and rows."""
         missing = 2 - (len(source.edge.shape) - 1)
@@ -429,14 +214,14 @@ class _Composer:
         rounds = window.folds * window.passes
         lanes = self.writes[node.name]
         if isinstance(node, (MaxPool, AveragePool)):
-            low, high = _level_range(source.edge)
+            low, high = source.edge.low, source.edge.high
             if isinstance(node, AveragePool):
                 low, high = (int(ends[0]) for ends in self.network.products(node))
             array: Any = ReducerSpec(
                 operation="max" if isinstance(node, MaxPool) else "sum",
                 lanes=folding.groups,
                 bits=source.edge.format.width,
-                signed=_is_signed(source.edge),
+                signed=is_signed(source.edge),
                 sums=source.edge.format.width
                 if isinstance(node, MaxPool)
                 else range_width(low, high),
@@ -445,8 +230,8 @@ class _Composer:
         else:
             low, high = self.network.products(node)
             sums = range_width(int(low.min()), int(high.max()))
-            act = _operand(node, source.edge.format)
-            weight = _operand(node, node.weight_format, weight=True)
+            act = operand_format(node, source.edge.format)
+            weight = operand_format(node, node.weight_format, weight=True)
             unit = self.unit_of(act, weight, sums, folding.simd)
             array = MacArraySpec(
                 unit=unit,
@@ -466,9 +251,7 @@ class _Composer:
         )
         return EngineSpec(window=window, array=array, drain=drain), weights | constants
 
-    def _window(
-        self, node: Any, source: _Tensor, folding: Folding, shape: LayerShape
-    ) -> WindowSpec:
+    def _window(self, node: Any, source: Tensor, folding: Folding, shape: LayerShape) -> WindowSpec:
         lanes = folding.simd * folding.groups
         fields = self._storage(source, lanes)
         fields |= {"height": source.height, "width": source.width, "channels": source.channels}
@@ -491,9 +274,7 @@ class _Composer:
         fields["pads"] = (top, left, bottom, right)
         return WindowSpec(**fields)
 
-    def _weights(
-        self, node: Any, source: _Tensor, folding: Folding, shape: LayerShape
-    ) -> list[int]:
+    def _weights(self, node: Any, source: Tensor, folding: Folding, shape: LayerShape) -> list[int]:
         """Words of the memory of weights, in the order of the beats."""
         codes, fmt = np.asarray(node.weights, np.int64), node.weight_format
         values = fmt.decode(codes)
@@ -557,56 +338,3 @@ class _Composer:
             bits=edge.format.width,
             constant=numbers.pop() if len(numbers) == 1 else None,
         )
-
-
-def _operand(node: Node, fmt: Any, *, weight: bool = False) -> Any:
-    """Format of a unit's operand for codes of a format; fixed point is an integer with a scale."""
-    if isinstance(fmt, FixedFormat):
-        return fmt.integer
-    if isinstance(fmt, IntFormat | BinaryFormat | TernaryFormat | FloatFormat):
-        return fmt
-    if weight and isinstance(fmt, PotFormat | ApotFormat):
-        return fmt
-    raise RefusedInput(
-        f"{'Weights' if weight else 'Activations'} of {node.name} must be integers or minifloats "
-        f"to be built, not {fmt}"
-    )
-
-
-def _channel_ends(node: Node) -> tuple[int, ...]:
-    """Numbers of channels that a word must not straddle."""
-    if isinstance(node, Slice):
-        return node.starts[0], node.stops[0]
-    return node.pads[0] if isinstance(node, Pad) else ()
-
-
-def _is_signed(edge: Edge) -> bool:
-    if not isinstance(edge.format, IntFormat | FixedFormat | TernaryFormat):
-        raise RefusedInput(f"Edge {edge.name} must be of integers to be built, not {edge.format}")
-    return edge.low < 0
-
-
-def _level_range(edge: Edge) -> tuple[int, int]:
-    return edge.low, edge.high
-
-
-def _compatible(written: int, read: int) -> bool:
-    """Whether a buffer can turn words of so many lanes into words of so many."""
-    if read % written == 0:
-        return True
-    ratio, rest = divmod(written, read)
-    return rest == 0 and ratio & (ratio - 1) == 0
-
-
-def _module_names(names: list[str]) -> dict[str, str]:
-    """Names as modules can have them, all different."""
-    result: dict[str, str] = {}
-    for name in names:
-        plain = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower() or "stage"
-        plain = plain if plain[0].isalpha() else f"s{plain}"
-        number, unique = 1, plain
-        while unique in result.values() or unique == INPUT:
-            number += 1
-            unique = f"{plain}_{number}"
-        result[name] = unique
-    return result

@@ -1,15 +1,13 @@
-"""Stages that work word by word: additions, tables, concatenation, pooling of a whole tensor."""
+"""Stages that work word by word: what they have in common, tables, copies, concatenation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 
 from macwright.hw.accelerator.describe import describe_buffer, describe_drain
-from macwright.hw.accelerator.drain import Drain, DrainSpec
 from macwright.hw.accelerator.fifo import FifoSpec
 from macwright.hw.accelerator.library import Part
 from macwright.hw.accelerator.rom import Rom
@@ -18,14 +16,10 @@ from macwright.hw.accelerator.stream import check_count, connect_sink, counter, 
 from macwright.hw.errors import RefusedInput
 
 __all__ = [
-    "Add",
-    "AddSpec",
     "Concat",
     "ConcatSpec",
     "Copy",
     "CopySpec",
-    "GlobalPool",
-    "GlobalPoolSpec",
     "Lookup",
     "LookupSpec",
     "WordSpec",
@@ -107,163 +101,6 @@ class WordStage(wiring.Component):
         m.d.comb += [drain.take.eq(taken), drain.x.eq(held), self.valid.eq(drain.valid)]
         for k in range(len(spec.outputs)):
             m.d.comb += getattr(self, f"out{k}").eq(getattr(drain, f"data{k}"))
-
-
-@dataclass(frozen=True, kw_only=True)
-class AddSpec(WordSpec):
-    """Everything that fixes an :class:`Add`.
-
-    Parameters
-    ----------
-    fifos, words : see the base
-        Two inputs.
-    signed : tuple of bool
-        Whether the channels of each input are two's complement.
-    drain : DrainSpec
-        What sends the sums on.
-    """
-
-    signed: tuple[bool, bool]
-    drain: DrainSpec
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if len(self.fifos) != 2 or self.fifos[0].read_lanes != self.fifos[1].read_lanes:
-            raise RefusedInput(
-                "Addition must have two inputs that are read in words of equal lanes"
-            )
-        if (self.drain.results, self.drain.lanes) != (self.lanes, self.lanes):
-            raise RefusedInput(f"Drain of an addition must have {self.lanes} lanes")
-
-    @property
-    def latency(self) -> int:
-        """Cycles from a word that is taken to the one that comes."""
-        return 1 + self.drain.latency
-
-
-class Add(WordStage):
-    """Adds two streams channel by channel and requantises each sum.
-
-    A word is taken of both when both are there and all consumers have room; throughput is one word
-    a cycle, latency ``spec.latency``.
-
-    Parameters
-    ----------
-    spec : AddSpec
-        Widths.
-    name : str
-        Beginning of the names of its modules.
-    constants : mapping
-        `bias` and `multipliers`, see :class:`~macwright.hw.accelerator.drain.Drain`.
-    """
-
-    def __init__(self, spec: AddSpec, *, name: str, constants: Any) -> None:
-        self.drain: Any = Drain(spec.drain, name=name, **constants)
-        widths = [spec.lanes * output.bits for output in spec.drain.outputs]
-        super().__init__(spec, name=name, outputs=widths)
-
-    def elaborate(self, platform: Any) -> Module:
-        m = Module()
-        first, second = sources = self.sources(m)
-        fire = self.fired(m, sources, first.valid & second.valid & self.allow)
-        m.d.comb += self.start.eq(fire)
-        sums = []
-        for lane in range(self.spec.lanes):
-            total = Signal(signed(self.spec.drain.sums), name=f"sum{lane}")
-            terms = []
-            for source, fifo, sign in zip(sources, self.spec.fifos, self.spec.signed, strict=True):
-                term = source.data.word_select(lane, fifo.bits)
-                terms.append(term.as_signed() if sign else term)
-            m.d.comb += total.eq(terms[0] + terms[1])
-            sums.append(total)
-        self.drained(m, self.drain, fire, sums)
-        return m
-
-
-@dataclass(frozen=True, kw_only=True)
-class GlobalPoolSpec(WordSpec):
-    """Everything that fixes a :class:`GlobalPool`.
-
-    Parameters
-    ----------
-    fifos, words : see the base
-        One input.
-    signed : bool
-        Whether its channels are two's complement.
-    positions : int
-        Positions of the tensor.
-    drain : DrainSpec
-        What sends the sums on.
-    """
-
-    signed: bool
-    positions: int
-    drain: DrainSpec
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_count("Positions of a pool", self.positions)
-        if self.words != self.positions * self.drain.rounds or self.drain.lanes != self.lanes:
-            raise RefusedInput(
-                f"Drain of a pool must have {self.words // self.positions} rounds of {self.lanes} "
-                f"lanes, not {self.drain.rounds} of {self.drain.lanes}"
-            )
-
-    @property
-    def latency(self) -> int:
-        """Cycles from a word that is taken to the one that comes."""
-        return 1 + self.drain.latency
-
-
-class GlobalPool(WordStage):
-    """Sums each channel over all positions and requantises the sums.
-
-    Words are taken one a cycle; those of the last position only when all consumers have room, and
-    each gives a word ``spec.latency`` cycles later.
-
-    Parameters
-    ----------
-    spec : GlobalPoolSpec
-        Widths.
-    name : str
-        Beginning of the names of its modules.
-    constants : mapping
-        `bias` and `multipliers`, see :class:`~macwright.hw.accelerator.drain.Drain`.
-    """
-
-    def __init__(self, spec: GlobalPoolSpec, *, name: str, constants: Any) -> None:
-        self.drain: Any = Drain(spec.drain, name=name, **constants)
-        widths = [spec.lanes * output.bits for output in spec.drain.outputs]
-        super().__init__(spec, name=name, outputs=widths)
-
-    def elaborate(self, platform: Any) -> Module:
-        m = Module()
-        spec = self.spec
-        ((source),) = sources = self.sources(m)
-        fire = Signal(name="step")
-        rounds, positions = spec.drain.rounds, spec.positions
-        index, round_ends = counter(m, step=fire, count=rounds, name="channel")
-        position, last = counter(m, step=fire & round_ends, count=positions, name="position")
-        m.d.comb += fire.eq(self.fired(m, sources, source.valid & (self.allow | ~Cat(last))))
-        m.d.comb += self.start.eq(fire & last)
-        width = spec.lanes * spec.drain.sums
-        m.submodules.sums = memory = Memory(shape=unsigned(width), depth=rounds, init=[])
-        read, write = memory.read_port(domain="comb"), memory.write_port()
-        first = Signal(name="first")
-        m.d.comb += first.eq(1 if position is None else position == 0)
-        bits, sums = spec.fifos[0].bits, []
-        for lane in range(spec.lanes):
-            total = Signal(signed(spec.drain.sums), name=f"sum{lane}")
-            before = read.data.word_select(lane, spec.drain.sums).as_signed()
-            level = Signal(Shape(bits, spec.signed), name=f"level{lane}")
-            m.d.comb += level.eq(source.data.word_select(lane, bits))
-            m.d.comb += total.eq(Mux(first, 0, before) + level)
-            sums.append(total)
-        m.d.comb += [write.en.eq(fire), write.data.eq(Cat(*sums))]
-        if index is not None:
-            m.d.comb += [read.addr.eq(index), write.addr.eq(index)]
-        self.drained(m, self.drain, fire & last, sums)
-        return m
 
 
 @dataclass(frozen=True, kw_only=True)

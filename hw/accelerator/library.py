@@ -1,6 +1,7 @@
 """Verilog of a machine in parts: a module is written once, and instantiated by name."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ from macwright.hw.errors import RefusedInput
 from macwright.hw.pe.spec import UnitSpec
 from macwright.hw.verilog import part_rtlil, parts_verilog, unit_verilog
 
-__all__ = ["Library", "Part", "Unit"]
+__all__ = ["Library", "Part", "Unit", "module_names"]
 
 
 @dataclass
@@ -121,3 +122,17 @@ class Unit(Elaboratable):
         self.component._MustUse__used = True
         platform.add_unit(self.spec)
         return _instance(self.spec.name, self.component, rst=self.spec.rst)
+
+
+def module_names(names: Sequence[str], *, taken: str) -> dict[str, str]:
+    """Names as modules can have them, all different and not one that is taken."""
+    result: dict[str, str] = {}
+    for name in names:
+        plain = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower() or "stage"
+        plain = plain if plain[0].isalpha() else f"s{plain}"
+        number, unique = 1, plain
+        while unique in result.values() or unique == taken:
+            number += 1
+            unique = f"{plain}_{number}"
+        result[name] = unique
+    return result

@@ -13,14 +13,10 @@ from amaranth.lib.wiring import In, Out
 
 from macwright.hw.accelerator.describe import describe_buffer
 from macwright.hw.accelerator.elementwise import (
-    Add,
-    AddSpec,
     Concat,
     ConcatSpec,
     Copy,
     CopySpec,
-    GlobalPool,
-    GlobalPoolSpec,
     Lookup,
     LookupSpec,
 )
@@ -29,6 +25,7 @@ from macwright.hw.accelerator.fifo import FifoSpec
 from macwright.hw.accelerator.library import Library, Part
 from macwright.hw.accelerator.rearrange import Pad, PadSpec, Slice, SliceSpec
 from macwright.hw.accelerator.stream import Words, check_count, counter
+from macwright.hw.accelerator.sums import Add, AddSpec, GlobalPool, GlobalPoolSpec
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["INPUT", "Machine", "MachineSpec", "Stage", "machine_library"]

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from macwright.hw.accelerator.elementwise import ConcatSpec, GlobalPoolSpec
+from macwright.hw.accelerator.elementwise import ConcatSpec
 from macwright.hw.accelerator.machine import INPUT, MachineSpec
 from macwright.hw.accelerator.rearrange import PadSpec, SliceSpec
 from macwright.hw.accelerator.storage import StorageSpec
+from macwright.hw.accelerator.sums import GlobalPoolSpec
 from macwright.hw.accelerator.window_spec import WindowSpec
 
 __all__ = ["OUTPUT", "Control", "Timing", "buffer_names"]

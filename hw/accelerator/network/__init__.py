@@ -3,20 +3,14 @@
 from macwright.hw.accelerator.network.edge import Edge, level_unit, levels_of
 from macwright.hw.accelerator.network.file import read_network, write_network
 from macwright.hw.accelerator.network.graph import Network
-from macwright.hw.accelerator.network.nodes import (
-    Add,
-    AveragePool,
+from macwright.hw.accelerator.network.mac_nodes import Add, AveragePool, Conv, Gemm, MaxPool
+from macwright.hw.accelerator.network.node import Node, Requant, TableOutput
+from macwright.hw.accelerator.network.wiring_nodes import (
     Concat,
-    Conv,
-    Gemm,
-    MaxPool,
-    Node,
     Pad,
-    Requant,
     Reshape,
     Slice,
     Table,
-    TableOutput,
     Transpose,
 )
 

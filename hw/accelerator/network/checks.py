@@ -5,16 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from macwright.hw.accelerator.network.edge import Edge, levels_of
-from macwright.hw.accelerator.network.nodes import (
-    Add,
-    AveragePool,
+from macwright.hw.accelerator.network.mac_nodes import Add, AveragePool, Conv, Gemm, MaxPool
+from macwright.hw.accelerator.network.node import Node, Requant
+from macwright.hw.accelerator.network.wiring_nodes import (
     Concat,
-    Conv,
-    Gemm,
-    MaxPool,
-    Node,
     Pad,
-    Requant,
     Reshape,
     Slice,
     Table,

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from macwright.hw.accelerator.network import nodes as kinds
+from macwright.hw.accelerator.network import mac_nodes, wiring_nodes
 from macwright.hw.accelerator.network.edge import Edge
 from macwright.hw.accelerator.network.graph import Network
-from macwright.hw.accelerator.network.nodes import Node, Requant, TableOutput
+from macwright.hw.accelerator.network.node import Node, Requant, TableOutput
 from macwright.hw.errors import RefusedInput
 from macwright.hw.files import write_atomic
 from macwright.hw.formats import Format, parse_format
@@ -25,8 +25,8 @@ __all__ = ["network_sha256", "network_text", "read_network", "write_network"]
 KIND, VERSION = "macwright integer network", 1
 _KINDS: dict[str, type[Node]] = {
     cls.kind: cls
-    for name in kinds.__all__
-    if isinstance(cls := getattr(kinds, name), type) and issubclass(cls, Node) and cls.kind
+    for module in (mac_nodes, wiring_nodes)
+    for cls in (getattr(module, name) for name in module.__all__)
 }
 #: Arrays that are packed; others are lists.
 _PACKED = ("weights", "codes")
@@ -156,7 +156,7 @@ def _item(cls: type, name: str, item: Any) -> Any:
     if name == "edges":
         return _object(Edge, item)
     if name == "outputs":
-        return _object(TableOutput if cls is kinds.Table else Requant, item)
+        return _object(TableOutput if cls is wiring_nodes.Table else Requant, item)
     if name == "sources":
         return _field(cls, "edge", item)
     kind = item.get("kind") if isinstance(item, dict) else None

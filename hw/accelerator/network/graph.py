@@ -10,16 +10,9 @@ from numpy.typing import NDArray
 
 from macwright.hw.accelerator.network.checks import check_node
 from macwright.hw.accelerator.network.edge import Edge, levels_of
-from macwright.hw.accelerator.network.nodes import (
-    Add,
-    AveragePool,
-    Conv,
-    Gemm,
-    Node,
-    Pad,
-    Requant,
-    Table,
-)
+from macwright.hw.accelerator.network.mac_nodes import Add, AveragePool, Conv, Gemm
+from macwright.hw.accelerator.network.node import Node, Requant
+from macwright.hw.accelerator.network.wiring_nodes import Pad, Table
 from macwright.hw.errors import RefusedInput, RefusedType
 
 __all__ = ["Network"]

@@ -9,19 +9,16 @@ from amaranth.sim import Simulator  # pyright: ignore[reportMissingImports]
 from helpers.stages import random_drain, random_words
 
 from macwright.hw.accelerator.elementwise import (
-    Add,
-    AddSpec,
     Concat,
     ConcatSpec,
     Copy,
     CopySpec,
-    GlobalPool,
-    GlobalPoolSpec,
     Lookup,
     LookupSpec,
 )
 from macwright.hw.accelerator.fifo import FifoSpec
 from macwright.hw.accelerator.requantiser import RequantiserSpec
+from macwright.hw.accelerator.sums import Add, AddSpec, GlobalPool, GlobalPoolSpec
 from macwright.sim.accelerator.bench import StageBench
 from macwright.sim.accelerator.golden import (
     add_words,

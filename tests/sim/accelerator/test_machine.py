@@ -13,9 +13,10 @@ from helpers.random_network import networks
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from macwright.hw.accelerator.compose import compose, layer_shapes
+from macwright.hw.accelerator.compose import compose
 from macwright.hw.accelerator.folding import Folding
 from macwright.hw.accelerator.machine import machine_library
+from macwright.hw.accelerator.plan import layer_shapes
 from macwright.hw.errors import RefusedInput, ToolError
 from macwright.sim.accelerator.control import Control, buffer_names
 from macwright.sim.accelerator.simulate import MachineBench, write_library

@@ -1,0 +1,53 @@
+"""Formats of a network as the operands of units."""
+
+from typing import Any
+
+from macwright.hw.accelerator.network import Edge, Node
+from macwright.hw.arith.widths import range_width
+from macwright.hw.errors import RefusedInput
+from macwright.hw.formats import (
+    ApotFormat,
+    BinaryFormat,
+    FloatFormat,
+    IntFormat,
+    PotFormat,
+    TernaryFormat,
+)
+from macwright.hw.formats.scaled import FixedFormat
+from macwright.hw.pe import IntMacSpec, MinifloatMacSpec, ShiftAddMacSpec
+from macwright.hw.pe.accumulator import FixedAcc
+from macwright.hw.pe.operand import product_range
+
+__all__ = ["default_unit", "is_signed", "operand_format"]
+
+
+def default_unit(act: Any, weight: Any, sums: int, simd: int) -> Any:
+    """Multiply-accumulate unit for formats of a layer and bits of its sums."""
+    if isinstance(act, FloatFormat) or isinstance(weight, FloatFormat):
+        least = MinifloatMacSpec(act=act, weight=weight, terms=1).acc.width  # type: ignore[union-attr]
+        acc = FixedAcc(max(sums, least))
+        return MinifloatMacSpec(act=act, weight=weight, acc=acc, pipeline=1)
+    acc = IntFormat(max(sums, range_width(*product_range(act, weight))))
+    if isinstance(weight, PotFormat | ApotFormat):
+        return ShiftAddMacSpec(act=act, weight=weight, acc=acc, group=1, scale=None, pipeline=1)
+    return IntMacSpec(act=act, weight=weight, acc=acc, pipeline=1)
+
+
+def operand_format(node: Node, fmt: Any, *, weight: bool = False) -> Any:
+    """Format of a unit's operand for codes of a format; fixed point is an integer with a scale."""
+    if isinstance(fmt, FixedFormat):
+        return fmt.integer
+    if isinstance(fmt, IntFormat | BinaryFormat | TernaryFormat | FloatFormat):
+        return fmt
+    if weight and isinstance(fmt, PotFormat | ApotFormat):
+        return fmt
+    raise RefusedInput(
+        f"{'Weights' if weight else 'Activations'} of {node.name} must be integers or minifloats "
+        f"to be built, not {fmt}"
+    )
+
+
+def is_signed(edge: Edge) -> bool:
+    if not isinstance(edge.format, IntFormat | FixedFormat | TernaryFormat):
+        raise RefusedInput(f"Edge {edge.name} must be of integers to be built, not {edge.format}")
+    return edge.low < 0
