@@ -21,7 +21,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from macwright.hw.errors import ToolError
 
@@ -161,18 +161,16 @@ def run_program(
     """
     _guard.start()
     environment = {**(os.environ if env is None else env), OWNER: os.environ[OWNER]}
-    streams: dict[str, Any] = (
-        {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        if log is None
-        else {"stdout": log, "stderr": subprocess.STDOUT}
-    )
+    both = subprocess.PIPE if log is None else log
+    errors = subprocess.PIPE if log is None else subprocess.STDOUT
     with _guard.lock:
         if _guard.ending:
             raise ToolError(f"{Path(command[0]).name} was not started: macwright is ending")
         try:
             process = subprocess.Popen(
                 command, cwd=folder, env=environment, stdin=subprocess.DEVNULL,
-                start_new_session=True, **streams,
+                start_new_session=True, stdout=both,
+                stderr=errors,
             )  # fmt: skip
         except OSError as error:
             reason = error.strerror or error

@@ -16,6 +16,7 @@ from macwright.costmodel.liberty.logic import (
 )
 from macwright.costmodel.netlist.netlist import Netlist
 from macwright.costmodel.power.activity import Activity
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["Group", "cell_groups", "cell_members"]
 
@@ -49,7 +50,19 @@ class Group:
     joint: NDArray[np.float64] | None = None
 
     def probability(self, tree: Expression) -> NDArray[np.float64]:
-        """Probability of a condition over the pins, shape (n_instances,)."""
+        """Probability of a condition over the pins, shape (n_instances,).
+
+        Raises
+        ------
+        ValueError
+            If the condition names a pin that the cell has not.
+        """
+        for pin in inputs_of(tree):
+            if pin not in self.cell.pins and pin not in self.duty and pin not in self.joint_pins:
+                raise RefusedInput(
+                    f"Conditions of the power of cell {self.cell.name} must be of pins that it "
+                    f"has, not of {pin}"
+                )
         if self.correlated and not self.cell.flip_flop:
             tree = self._over_inputs(tree)
         pins = inputs_of(tree)

@@ -38,6 +38,7 @@ def _raise(number: int, frame: FrameType | None) -> None:
 
 def _watch(heard: socket.socket, done: threading.Event) -> None:
     """End the process soon after the first signal, even if its main thread does not hear it."""
+    numbers = b""
     while not done.is_set():
         try:
             numbers = heard.recv(64)

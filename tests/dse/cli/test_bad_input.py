@@ -10,6 +10,7 @@ import zipfile
 import numpy as np
 import onnx
 import pytest
+from helpers.paths import SMALL_LIBERTY
 from helpers.tiny import write_tiny_model
 from onnx import TensorProto
 
@@ -234,3 +235,16 @@ def test_archive_reads_what_numpy_writes(tmp_path):
     (tmp_path / "y.npz").write_bytes(buffer.getvalue())
     with pytest.raises(ValueError, match=r"must be a NumPy \.npz archive"):
         Archive(tmp_path / "y.npz")
+
+
+def test_power_under_a_condition_of_a_pin_that_the_cell_lacks(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MACWRIGHT_CACHE", str(tmp_path / "cache"))
+    text = SMALL_LIBERTY.read_text()
+    library = tmp_path / "x.lib"
+    library.write_text(text.replace("pin (QN) {", "function (QN) {"))
+    assert library.read_text() != text
+    command = ["characterize", "int_mac", "--weight", "int2", "--activation", "int2", "--liberty"]
+    assert cli.main([*command, str(library)]) == 1
+    note, error = capsys.readouterr().err.splitlines()
+    assert note.startswith("macwright: note: 1 cell of library small left out: DFFR")
+    assert error.endswith("must be of pins that it has, not of QN")
