@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,7 +140,7 @@ def run_yosys(
     """
     # A relative script path and cwd: YoWASP sees the working folder, but not the system's
     # temporary folder, which it replaces by one of its own.
-    with scratch_folder() as folder:
+    with scratch_folder(_plain_place()) as folder:
         for file, text in files.items():
             (folder / file).write_text(text, encoding="utf-8")
         (folder / "script.ys").write_text(script, encoding="utf-8")
@@ -155,6 +156,20 @@ def run_yosys(
             if not isinstance(netlist, dict) or not netlist.get("modules"):
                 raise ToolError(f"{yosys} wrote an empty netlist {path.name}")
         return netlists
+
+
+def _plain_place() -> Path:
+    """Where Yosys works: it writes the place into a script of ABC's, which runs what is after a !.
+
+    Raises
+    ------
+    ToolError
+        If no place has a name of plain characters.
+    """
+    for name in (tempfile.gettempdir(), "/tmp", "/var/tmp"):
+        if re.fullmatch(r"[\w./+-]+", name) and os.access(name, os.W_OK):
+            return Path(name)
+    raise ToolError("Synthesis needs a TMPDIR without blanks, quotes and signs; set it to another")
 
 
 def _run(
