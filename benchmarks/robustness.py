@@ -127,7 +127,7 @@ def verdict(arguments: list[str]) -> str:
             try:
                 status = main(arguments)
             except SystemExit as end:
-                status = end.code
+                status = end.code if isinstance(end.code, int) else 1
             except BaseException as error:
                 return f"raised {type(error).__name__}"
     seconds = time.process_time() - began

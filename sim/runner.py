@@ -158,7 +158,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         names = [str(manifest["top"]), *[part["file"] for part in files]]
         names += [files[0]["cells"]] if "cells" in files[0] else []
         known = [manifest["bench"]["tests"], *[part["sha256"] for part in files]]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise RefusedInput(
             f"{MANIFEST} must be as `macwright generate` wrote it, not {error!r}"
         ) from None

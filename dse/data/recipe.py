@@ -246,6 +246,8 @@ def _read_recipe(path: Path | str | None) -> tuple[dict[str, Any], Path, list[Pa
         return tomllib.loads(path.read_text()), path.parent, [path]
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RefusedInput(f"{path} must be a TOML file, not one where: {error}") from error
+    except RecursionError:
+        raise RefusedInput(f"{path} must be a TOML file, nested less deeply") from None
 
 
 def _inputs(path: Path, output: str | None) -> dict[str, tuple[np.dtype, list[int]]]:

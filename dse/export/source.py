@@ -157,7 +157,7 @@ def _info(folder: Path) -> Mapping[str, Any]:
         info = json.loads(file.read_text(encoding="utf-8"))
         settings = {"free": info["settings"]["free"], "held_out": info["settings"]["held_out"]}
         names = {name: str(info[name]) for name in ("model", "model_sha256", "data_sha256")}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RefusedInput(f"{file} must be the JSON that a run writes ({error})") from None
     # Runs of before the task was written all had labels.
     return {**names, "settings": settings, "task": info.get("task")}

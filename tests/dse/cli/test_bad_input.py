@@ -248,3 +248,14 @@ def test_power_under_a_condition_of_a_pin_that_the_cell_lacks(tmp_path, monkeypa
     note, error = capsys.readouterr().err.splitlines()
     assert note.startswith("macwright: note: 1 cell of library small left out: DFFR")
     assert error.endswith("must be of pins that it has, not of QN")
+
+
+def test_files_nested_too_deeply(tiny, capsys):
+    deep = "[" * 5000
+    tiny.with_suffix(".toml").write_text(f"task = {deep}")
+    assert "must be a TOML file, nested less deeply" in refused(["dse", str(tiny), *FAST], capsys)
+    (tiny.parent / "manifest.json").write_text(deep)
+    assert "must be as `macwright generate` wrote it" in refused(["simulate", "."], capsys)
+    (tiny.parent / "run.json").write_text(deep)
+    command = ["export", ".", "--point", "0", "--to", "qdq"]
+    assert "must be the JSON that a run writes" in refused(command, capsys)
