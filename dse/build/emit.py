@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -25,7 +26,9 @@ __all__ = ["IMAGES_FILE", "read_images", "write_build", "write_machine"]
 IMAGES_FILE = "images.npz"
 
 
-def write_machine(lowered: Lowered, allocation: Allocation, folder: Path) -> dict[str, Any]:
+def write_machine(
+    lowered: Lowered, allocation: Allocation, folder: Path, *, notes: Sequence[str] = ()
+) -> dict[str, Any]:
     """Write a machine into a folder; returns the content of its build.json, which comes last."""
     library = machine_library(lowered.spec)
     paths = write_library(library, folder)
@@ -46,6 +49,7 @@ def write_machine(lowered: Lowered, allocation: Allocation, folder: Path) -> dic
         "macwright": version("macwright"),
         "model_sha256": allocation.model_sha256,
         "allocation": allocation.to_fields(),
+        "notes": list(notes),
         "network_sha256": hashlib.sha256(text.encode()).hexdigest(),
         "accuracy": asdict(lowered.accuracy),
         "predicted": {

@@ -6,8 +6,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from macwright.hw.errors import RefusedInput
-
 __all__ = ["EXAMPLE", "HELP", "add_arguments", "run"]
 
 HELP = "Build the machine of an allocation: Verilog of the whole network, with --place a bitstream."
@@ -61,40 +59,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Build, and say what came of it."""
-    from macwright.dse.build.emit import write_machine
-    from macwright.dse.build.machine import lower
-    from macwright.dse.build.place import DEVICES, place
+    from macwright.dse.build.build import build
     from macwright.dse.cli.progress import TerminalProgress
-    from macwright.dse.data.recipe import load_recipe
     from macwright.dse.models import embedded_model
-    from macwright.dse.run.allocation import read_allocation
-    from macwright.dse.run.folder import check_writable
-    from macwright.dse.workload import load_workload
 
-    if args.interval is not None and args.interval < 1:
-        raise RefusedInput(f"Option --interval must be at least 1, not {args.interval}")
-    if args.device not in DEVICES:
-        raise RefusedInput(f"Device must be one of {', '.join(DEVICES)}, not {args.device!r}")
-    if not 0 < args.clock_mhz < float("inf"):
-        raise RefusedInput(f"Option --clock-mhz must be above 0, not {args.clock_mhz}")
-    allocation = read_allocation(args.allocation)
     model = args.model or embedded_model()
     out = args.out or Path("out") / f"{model.stem}-machine-{args.allocation.stem}"
-    check_writable(out)
-    dataset = load_recipe(model, args.recipe, args.data, labels=not args.no_accuracy)
-    for note in dataset.notes:
-        print(f"macwright: note: {note}", file=sys.stderr)
-    workload = load_workload(model, dataset)
     progress = TerminalProgress()
     try:
-        lowered = lower(workload, dataset, allocation, interval=args.interval, progress=progress)
-        fields = write_machine(lowered, allocation, out)
-        if args.place:
-            fields = place(
-                out, args.device, seed=args.seed, clock_mhz=args.clock_mhz, progress=progress
-            )
+        fields = build(
+            args.allocation,
+            out,
+            model=model,
+            recipe=args.recipe,
+            data=args.data,
+            labels=not args.no_accuracy,
+            interval=args.interval,
+            place=args.place,
+            device=args.device,
+            seed=args.seed,
+            clock_mhz=args.clock_mhz,
+            progress=progress,
+        )
     finally:
         progress.close()
+    for note in fields["notes"]:
+        print(f"macwright: note: {note}", file=sys.stderr)
     print(json.dumps(fields, indent=1) if args.json else _as_text(fields, out))
     return 0
 

@@ -42,26 +42,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Export, and say which files there are."""
     from macwright.dse.cli.progress import TerminalProgress
-    from macwright.dse.export.exporters import EXPORTERS, export_point
-    from macwright.dse.export.source import open_run
-    from macwright.dse.run.folder import check_writable
+    from macwright.dse.export.exporters import EXPORTERS
+    from macwright.dse.export.run import export
     from macwright.hw.errors import RefusedInput
 
     if args.to not in EXPORTERS:
         raise RefusedInput(f"Option --to must be one of {', '.join(EXPORTERS)}, not {args.to!r}")
-    folder = args.out or args.run_dir / "export"
     progress = TerminalProgress()
     try:
-        source = open_run(
+        paths = export(
             args.run_dir,
+            args.point,
+            args.to,
+            args.out or args.run_dir / "export",
             model=args.model,
             recipe=args.recipe,
             data=args.data,
             output=args.output,
             progress=progress,
         )
-        check_writable(folder)
-        paths = export_point(source, args.point, args.to, folder)
     finally:
         progress.close()
     for path in paths:

@@ -3,10 +3,12 @@ from macwright.costmodel.technology.catalogue import find_technology as find_tec
 from macwright.costmodel.technology.catalogue import technology_names as technology_names
 from macwright.costmodel.technology.liberty import liberty_technology as liberty_technology
 from macwright.costmodel.technology.technology import Technology as Technology
+from macwright.dse.build.build import build as build
 from macwright.dse.data.recipe import Dataset as Dataset
 from macwright.dse.data.recipe import load_recipe as load_recipe
 from macwright.dse.explore import Exploration as Exploration
 from macwright.dse.explore import explore as explore
+from macwright.dse.export.run import export as export
 from macwright.dse.models import embedded_model as embedded_model
 from macwright.dse.run.allocation import Allocation as Allocation
 from macwright.dse.run.allocation import LayerChoice as LayerChoice
@@ -117,9 +119,11 @@ __all__ = [
     "UnitSpec",
     "Workload",
     "__version__",
+    "build",
     "characterize",
     "embedded_model",
     "explore",
+    "export",
     "find_technology",
     "front",
     "generate",

@@ -60,6 +60,15 @@ def follow(guide: Path, tree: Path) -> set[str]:
     return files
 
 
+def contents(tree: Path) -> dict[str, bytes]:
+    """Files of the copy but what Python and pytest keep."""
+    return {
+        str(path.relative_to(tree)): path.read_bytes()
+        for path in tree.rglob("*")
+        if path.is_file() and not {"__pycache__", ".pytest_cache"} & set(path.parts)
+    }
+
+
 def run_pytest(tree: Path, *files: str) -> subprocess.CompletedProcess[str]:
     """Run tests of the copy, whose packages come before ours."""
     environment = {
@@ -84,7 +93,12 @@ def test_following_a_guide_adds_its_example(guide, tree):
     assert before.returncode == 1, f"without the example: {before.stdout}{before.stderr}"
     for name in tests:
         (tree / name).unlink()
+    was = contents(tree)
     files = follow(guide, tree)
+    now = contents(tree)
+    # In the files that it names and no others, none of which goes.
+    assert {name for name in now if now[name] != was.get(name)} == files
+    assert set(was) <= set(now)
     said = guide.read_text()
     assert all(f'"{name}"' in said for name in files)
     result = run_pytest(tree, *tests)

@@ -156,7 +156,7 @@ def test_the_same_allocation_gives_the_same_files(built, model, tmp_path):
         ({"layers": {}}, ["--interval", "600"], "Allocation must name every layer"),
         ({"layers": 3}, [], r"must be an allocation: "),
         ({}, ["--interval", "3"], "Interval must be .* cycles or more"),
-        ({}, ["--interval", "0"], "--interval must be at least 1, not 0"),
+        ({}, ["--interval", "0"], "Interval must be at least 1 cycle, not 0"),
         ({}, ["--device", "xc7"], "Device must be one of lfe5u-25f, .* not 'xc7'"),
     ],
 )

@@ -1,0 +1,94 @@
+"""From an allocation to a folder with its machine, and on to a bitstream."""
+
+from pathlib import Path
+from typing import Any
+
+from macwright.costmodel.progress import Progress
+from macwright.dse.build.emit import write_machine
+from macwright.dse.build.machine import lower
+from macwright.dse.build.place import DEVICES
+from macwright.dse.build.place import place as place_machine
+from macwright.dse.data.recipe import load_recipe
+from macwright.dse.models import embedded_model
+from macwright.dse.run.allocation import read_allocation
+from macwright.dse.run.folder import check_writable
+from macwright.dse.workload import load_workload
+from macwright.hw.errors import RefusedInput
+
+__all__ = ["build"]
+
+
+def build(
+    allocation: Path | str,
+    folder: Path | str,
+    *,
+    model: Path | str | None = None,
+    recipe: Path | str | None = None,
+    data: Path | str | None = None,
+    labels: bool = True,
+    interval: int | None = None,
+    place: bool = False,
+    device: str = "lfe5u-85f",
+    seed: int = 1,
+    clock_mhz: float = 100.0,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Write the machine of an allocation: Verilog of the whole network, and its record.
+
+    Parameters
+    ----------
+    allocation : path
+        ``allocations/N.json`` of a run.
+    folder : path
+        Where the machine goes.
+    model : path, optional
+        The network; by default the one that comes with macwright.
+    recipe, data, labels
+        See :func:`macwright.dse.data.recipe.load_recipe`.
+    interval : int, optional
+        Cycles between frames; those of the allocation's foldings if absent.
+    place : bool, default=False
+        Whether to synthesise, place and route it, too, and to write a bitstream (``pip install
+        'macwright[fpga]'``).
+    device : str, default="lfe5u-85f"
+        FPGA for that: lfe5u-25f, lfe5u-45f, lfe5u-85f, ice40-up5k or ice40-hx8k.
+    seed : int, default=1
+        Of the placement.
+    clock_mhz : float, default=100
+        That the placer aims at, MHz.
+    progress : callable, optional
+        Called with stage, done and total.
+
+    Returns
+    -------
+    dict
+        What ``build.json`` says.
+
+    Raises
+    ------
+    RefusedInput
+        If something cannot be built; the message names the layer.
+    ToolError
+        If synthesis or placement fails.
+
+    Examples
+    --------
+    >>> import macwright
+    >>> macwright.build("out/run/allocations/0.json", "out/chip")  # doctest: +SKIP
+    """
+    if interval is not None and interval < 1:
+        raise RefusedInput(f"Interval must be at least 1 cycle, not {interval}")
+    if device not in DEVICES:
+        raise RefusedInput(f"Device must be one of {', '.join(DEVICES)}, not {device!r}")
+    if not 0 < clock_mhz < float("inf"):
+        raise RefusedInput(f"Clock must be above 0 MHz, not {clock_mhz}")
+    chosen = read_allocation(Path(allocation))
+    model, folder = Path(model or embedded_model()), Path(folder)
+    check_writable(folder)
+    dataset = load_recipe(model, recipe, data, labels=labels)
+    workload = load_workload(model, dataset)
+    lowered = lower(workload, dataset, chosen, interval=interval, progress=progress)
+    fields = write_machine(lowered, chosen, folder, notes=dataset.notes)
+    if not place:
+        return fields
+    return place_machine(folder, device, seed=seed, clock_mhz=clock_mhz, progress=progress)
