@@ -1,6 +1,9 @@
 """Cycles of the temporal machine: one array of R by C PEs that works on one pass after another.
 
-This docstring specifies the model and the hardware (`macwright.hw.accelerator.temporal`) alike.
+This docstring specifies the model and the hardware alike. Of the hardware there are the array and
+the requantisers (`macwright.hw.accelerator.temporal`), whose tests keep to it; no controller was
+simulated yet, so that `OVERHEAD`, `FRAME_OVERHEAD` and `LEAST_STEP` are what its design aims at and
+not measured.
 
 Words
     A word of the activation memory holds C channels of one position; a tensor of n channels has
@@ -28,6 +31,7 @@ Steps
     largest
         Max pooling: as depthwise with v = 1, each word of a window once, beside the array.
 
+    A tile takes no fewer cycles than the tile before had positions, as their sums leave meanwhile.
     A residual addition is depthwise, one tap for each operand; an operand with more bits than the
     PEs take (10 for 8) comes as two steps, its upper and its lower bits. Average pooling is a
     depthwise kernel of ones, doubled in the same way. Words of few channels that only one dense
@@ -64,11 +68,11 @@ __all__ = [
     "pass_cycles",
 ]
 
-#: Cycles of the shortest step, as its successor is prepared meanwhile.
+#: Cycles of the shortest step, as its successor is prepared meanwhile; a goal.
 LEAST_STEP = 3
-#: Cycles of a pass besides its steps, the rows of its last tile and the stages of the unit.
+#: Cycles of a pass besides its steps, the rows of its last tile and the stages of the unit; a goal.
 OVERHEAD = 16
-#: Cycles of a frame besides its input, its passes and its results.
+#: Cycles of a frame besides its input, its passes and its results; a goal.
 FRAME_OVERHEAD = 4
 
 
@@ -157,7 +161,12 @@ def pass_cycles(layer: Pass, rows: int, *, stages: int = 0) -> PassCycles:
         tiles, last = _cut(layer.width, rows)
         tiles = {valid: count * layer.height for valid, count in tiles.items()}
     issue = layer.words * sum(
-        count * sum(_length(layer.mode, valid, taps) for taps in layer.taps)
+        count
+        * max(
+            # Sums of the tile before leave meanwhile; only whole tiles have more than this one.
+            rows if rows in tiles and valid < rows else 0,
+            sum(_length(layer.mode, valid, taps) for taps in layer.taps),
+        )
         for valid, count in tiles.items()
     )
     weights = 0 if layer.mode == "largest" else layer.words * sum(layer.taps)
