@@ -9,15 +9,12 @@ from amaranth.sim import Simulator  # pyright: ignore[reportMissingImports]
 
 from macwright.hw.accelerator.temporal.array import ArraySpec, TemporalArray
 from macwright.hw.accelerator.temporal.lane import LaneSpec
-from macwright.hw.formats import parse_format
-from macwright.hw.pe import IntMacSpec
+from macwright.hw.pe import spec_from_fields
 
 
 def array_spec(rows: int, columns: int, pipeline: int) -> ArraySpec:
-    unit = IntMacSpec(
-        act=parse_format("uint5"), weight=parse_format("int4"), acc=parse_format("int20"),
-        pipeline=pipeline,
-    )  # fmt: skip
+    fields = {"act": "uint5", "weight": "int4", "acc": "int20", "pipeline": pipeline}
+    unit = spec_from_fields("int_mac", fields)
     return ArraySpec(unit=unit, rows=rows, columns=columns)
 
 
@@ -28,6 +25,7 @@ def code(numbers, bits: int) -> int:
 def schedule(spec: ArraySpec, *, broadcast: bool, rng: random.Random):
     """Control of every cycle, and the sums of each row of each tile, from the definition."""
     cycles, sums, before = [], [], 0
+    valid, total = 0, []
     for _ in range(12):
         valid, steps = rng.randint(1, spec.rows), rng.randint(1, 3)
         total = [[0] * spec.columns for _ in range(valid)]
@@ -92,11 +90,11 @@ def test_sums_of_each_row_leave_in_their_cycle(rows, columns, pipeline, broadcas
 
 
 def test_units_that_can_stall_are_refused():
-    unit = IntMacSpec(act=parse_format("uint8"), en=True)
+    unit = spec_from_fields("int_mac", {"act": "uint8", "en": True})
     with pytest.raises(ValueError, match="must have unsigned activations and neither enable nor"):
         ArraySpec(unit=unit, rows=2, columns=2)
     with pytest.raises(ValueError, match="must have unsigned activations"):
-        ArraySpec(unit=IntMacSpec(), rows=2, columns=2)
+        ArraySpec(unit=spec_from_fields("int_mac", {}), rows=2, columns=2)
 
 
 @pytest.mark.parametrize("shifts", [(0, 3), (5,), (3, 4, 9)])
