@@ -68,7 +68,7 @@ def row(name: str, images: int, folder: Path) -> str:
                 for what in ("interval", "latency")
             )
     accuracy = build["accuracy"]
-    scores = "/".join(f"{accuracy[k]:.2f}" for k in ("exact", "fake_quantised", "float_network"))
+    scores = "/".join(f"{accuracy[k]:.4g}" for k in ("exact", "fake_quantised", "float_network"))
     seconds = time.monotonic() - start
     return (
         f"| {name} | {weights} / {activations} | {len(build['machine']['stages'])} | {cells[0]} | "
