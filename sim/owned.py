@@ -83,9 +83,9 @@ class _Guard:
             atexit.register(_farewell)
 
     def tell(self, line: str) -> None:
-        """Tell the guard; one that was killed guards nothing any more."""
+        """Tell the guard; one that was killed, or told farewell, guards nothing any more."""
         self.start()
-        with self.lock, contextlib.suppress(OSError):
+        with self.lock, contextlib.suppress(OSError, ValueError):
             assert self.pipe is not None
             self.pipe.write(f"{line}\n".encode())
 
@@ -114,6 +114,9 @@ def _farewell() -> None:
     """What the user started on purpose, such as a server, outlives an end in order."""
     if not _guard.ending:
         _guard.tell("bye")
+    if _guard.pipe is not None:
+        with contextlib.suppress(OSError):
+            _guard.pipe.close()
 
 
 def kill_programs() -> None:

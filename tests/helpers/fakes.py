@@ -42,6 +42,13 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def _as_at_a_terminal() -> None:
+    """Signals that a batch system or nohup ignores, and children inherit, end a program again."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def kill_when(
     arguments: Sequence[str],
     mark: Path,
@@ -55,7 +62,7 @@ def kill_when(
     process = subprocess.Popen(
         [sys.executable, *program, *arguments], cwd=folder, env={**os.environ, **env},
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=_as_at_a_terminal,
         start_new_session=True, text=True,
     )  # fmt: skip
     end = time.monotonic() + 30
