@@ -112,8 +112,9 @@ def own() -> None:
 
 def _farewell() -> None:
     """What the user started on purpose, such as a server, outlives an end in order."""
-    if not _guard.ending:
-        _guard.tell("bye")
+    if _guard.ending:
+        return  # the pipe closes with the process, and then the guard kills what is left
+    _guard.tell("bye")
     if _guard.pipe is not None:
         with contextlib.suppress(OSError):
             _guard.pipe.close()
