@@ -16,7 +16,7 @@ import pandas as pd
 
 from macwright.costmodel.cache import Cache, content_key, modules_sha256
 from macwright.costmodel.characterize.golden_check import check_netlist
-from macwright.costmodel.characterize.structures import structures
+from macwright.costmodel.characterize.structures import has_one_sum, structures
 from macwright.costmodel.characterize.unit import (
     generate_unit,
     generator_versions,
@@ -60,6 +60,9 @@ POINT_COLUMNS = {
     "verilog_sha256": "str",
     "source": "str",
 }
+
+#: Mappings of structures for speed: those for area alone differ by a percent.
+_FOR_SPEED = ("amap_plain", "map", "nf", "map_sized", "nf_sized")
 
 Point = dict[str, Any]
 
@@ -184,13 +187,13 @@ def unit_points(
         chosen = _non_dominated(made, ("area", "period_ns", "ffs"))
     elif hasattr(unit, "modes"):
         # The same points in every mode, whatever the energies.
-        chosen = _non_dominated(made, ("area", "period_ns"))
+        chosen = _one_or_two_sums(made, ("area", "period_ns"))
         for point in chosen:
             _measure_energy(point, spec, family, technology, stimulus)
     else:
         for point in made:
             _measure_energy(point, spec, family, technology, stimulus)
-        chosen = _non_dominated(made, ("area", "period_ns", "energy_fj_per_mac"))
+        chosen = _one_or_two_sums(made, ("area", "period_ns", "energy_fj_per_mac"))
     points = [_row(point, spec, family, technology) for point in chosen]
     Cache("points").put(key, points)
     return [{**point, "source": "characterised"} for point in points]
@@ -200,7 +203,8 @@ def _structure_points(
     label: str, spec: Any, technology: Technology, *, dsp: bool, curve: bool = True
 ) -> list[dict[str, Any]]:
     """Each mapping of one structure, timed (and placed, where there is a placer) and checked."""
-    endings, netlists, note = _mapped(spec, technology, dsp=dsp, curve=curve)
+    every = None if not label or not technology.curve else _FOR_SPEED
+    endings, netlists, note = _mapped(spec, technology, dsp=dsp, curve=curve, only=every)
     placer = find_placer(technology.name)
     points = []
     for ending, netlist in zip(endings, netlists, strict=True):
@@ -231,7 +235,12 @@ def _structure_points(
 
 
 def _mapped(
-    spec: Any, technology: Technology, *, dsp: bool, curve: bool
+    spec: Any,
+    technology: Technology,
+    *,
+    dsp: bool,
+    curve: bool,
+    only: Sequence[str] | None = None,
 ) -> tuple[list[str], list[dict[str, Any]], str]:
     """Endings of the synthesis with their netlists, and what is to be said of those that failed.
 
@@ -240,7 +249,7 @@ def _mapped(
     texts = {**technology.texts(), "unit.v": generate_unit(spec)[0]}
     fast = curve and bool(technology.curve)
     for speed in (True, False) if fast else (False,):
-        script, endings = technology.script(spec.name, dsp=dsp, curve=speed)
+        script, endings = technology.script(spec.name, dsp=dsp, curve=speed, only=only)
         try:
             netlists = run_yosys(find_yosys(), script, texts, outputs=list(endings.values()))
         except ToolError as error:
@@ -288,6 +297,15 @@ def _row(
         "tool_versions": f"{generator_versions()}, {find_yosys()}",
     }
     return {name: row[name] for name in POINT_COLUMNS if row.get(name) is not None}
+
+
+def _one_or_two_sums(points: list[dict[str, Any]], columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Points that none beats; carry-save ones beat no others, which can stand where they cannot."""
+    single = [point for point in points if has_one_sum(point["point"])]
+    best = _non_dominated(points, columns)
+    kept = _non_dominated(single, columns)
+    kept += [point for point in best if not has_one_sum(point["point"])]
+    return sorted(kept, key=lambda point: (point["area"], point["point"]))
 
 
 def _non_dominated(points: list[dict[str, Any]], columns: Sequence[str]) -> list[dict[str, Any]]:

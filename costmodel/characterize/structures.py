@@ -5,12 +5,18 @@ from typing import Any
 
 from macwright.costmodel.placement.nextpnr import PLACERS
 from macwright.hw.arith.multipliers import MULTIPLIERS
+from macwright.hw.formats import BinaryFormat, IntFormat, TernaryFormat
 
-__all__ = ["built_spec", "structures"]
+__all__ = ["built_spec", "has_one_sum", "structures"]
 
-#: Final adders besides the smallest, by rising speed. One with two registers ("carry_save") has
-#: another port and is not the same unit.
-_ADDERS = ("brent_kung", "kogge_stone")
+#: Sum in two registers: the port `acc_carry` comes on top, and an adder has to join them.
+_TWO_SUMS = "carry_save"
+#: What has been seen to pay. Integers are one tree with the accumulator, so that its adder decides.
+_OF_INTEGERS = ("brent_kung", "kogge_stone", _TWO_SUMS)
+#: Minifloats' products are aligned first, and may have a register behind them.
+_OF_FLOATS, _OF_FLOATS_CUT = ("brent_kung", _TWO_SUMS), ("brent_kung", "sklansky")
+_CUT = {"pipeline": 1, "cut": "product"}
+_INTEGERS = IntFormat | BinaryFormat | TernaryFormat
 
 
 def structures(spec: Any, technology: str) -> dict[str, Any]:
@@ -27,14 +33,13 @@ def structures(spec: Any, technology: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        Spec by what differs, such as ``"adder=brent_kung"``; the unit's is empty. One
-        register stage is left out: it registers the operands, which the period assumes anyway.
+        Spec by what differs, such as ``"adder=brent_kung"``; the unit's is empty. A stage that
+        registers the operands is left out, as the period assumes one. Carry-save accumulators
+        are among them: `has_one_sum` tells them apart.
     """
     every: dict[str, dict[str, Any]] = {"": {}}
-    # Where product and sum are one tree of cells, its final adder decides, not a register between.
-    tree = technology not in PLACERS and getattr(spec, "multiplier", "") in MULTIPLIERS
-    if tree and hasattr(spec, "adder"):
-        every |= {f"adder={adder}": {"adder": adder} for adder in _ADDERS}
+    if technology not in PLACERS and _is_tree(spec):
+        every |= _trees(spec)
     elif spec.pipeline == 0:
         every |= {f"pipeline={stages}": {"pipeline": stages} for stages in _stages(spec)}
     found = {}
@@ -57,6 +62,27 @@ def built_spec(spec: Any, module: str, technology: str) -> Any:
     if module == spec.name:
         return spec
     return {each.name: each for each in structures(spec, technology).values()}[module]
+
+
+def has_one_sum(point: str) -> bool:
+    """Whether the accumulator of a point is one number, at the port `acc` alone."""
+    return f"adder={_TWO_SUMS}" not in point
+
+
+def _is_tree(spec: Any) -> bool:
+    """Whether product and sum are one tree of cells, with a choice of its final adder."""
+    multipliers = (*MULTIPLIERS, "array")
+    return hasattr(spec, "adder") and spec.pipeline == 0 and spec.multiplier in multipliers
+
+
+def _trees(spec: Any) -> dict[str, dict[str, Any]]:
+    """Changes by label: final adders, and with floats a register in front of the sum, too."""
+    lane = getattr(spec, "lane", spec)
+    if all(isinstance(fmt, _INTEGERS) for fmt in (lane.act, lane.weight)):
+        return {f"adder={adder}": {"adder": adder} for adder in _OF_INTEGERS}
+    found = {f"adder={adder}": {"adder": adder} for adder in _OF_FLOATS}
+    cut = {f"adder={adder} cut=product": {"adder": adder, **_CUT} for adder in _OF_FLOATS_CUT}
+    return found | cut
 
 
 def _stages(spec: Any) -> list[int]:

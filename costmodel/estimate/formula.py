@@ -98,9 +98,9 @@ def unit_gates(spec: Any) -> int:
         exp_bits=exp_bits,
         shift=shift,
         spare_bits=max(spec.acc.width - product_bits, 0),
-        product_register=spec.pipeline >= 2,
+        product_register=spec.product_register,
     )
-    operand_bits = (spec.act.width + spec.weight.width) * (spec.pipeline >= 1)
+    operand_bits = (spec.act.width + spec.weight.width) * spec.operand_register
     return sum(stages.values()) + CELLS["ff"] * operand_bits
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from macwright.costmodel.characterize.points import point_frame
+from macwright.costmodel.characterize.structures import has_one_sum
 
 __all__ = [
     "MARGIN",
@@ -97,7 +98,8 @@ def rows_at_clock(
         Cost rows. A row of a mode (``unit@mode``) takes the point of its unit, with the energy that
         the mode has there.
     points : DataFrame
-        Points of the units.
+        Points of the units. Those of carry-save accumulators do not count: an adder would have
+        to join their two sums, and nothing that is built has it.
     clock_mhz : float
         The clock.
     margin : float
@@ -117,7 +119,9 @@ def rows_at_clock(
     for row in costs.to_dict("records"):
         name = str(row["unit"])
         unit = name.split("@")[0]
-        timed = [p for p in of_unit.get(unit, ()) if pd.notna(p["period_ns"])]
+        timed = [
+            p for p in of_unit.get(unit, ()) if pd.notna(p["period_ns"]) and has_one_sum(p["point"])
+        ]
         if unit not in chosen:
             met = [p for p in timed if p["period_ns"] * (1 + margin) <= 1e3 / clock_mhz]
             if not met:

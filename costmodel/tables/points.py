@@ -1,19 +1,21 @@
 """Shipped points of units, and the look-up that trusts them: the curves that a search reads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from macwright.costmodel.characterize.points import (
     POINT_COLUMNS,
     characterize_points,
     point_frame,
 )
-from macwright.costmodel.characterize.structures import structures
+from macwright.costmodel.characterize.structures import has_one_sum, structures
 from macwright.costmodel.characterize.unit import unit_hashes
 from macwright.costmodel.placement.nextpnr import PLACERS, find_placer
 from macwright.costmodel.progress import Progress
@@ -38,6 +40,8 @@ __all__ = [
 POINTED = (*PLACERS, *LIBERTY_NAMES)
 _COLUMNS = {name: kind for name, kind in POINT_COLUMNS.items() if name != "source"}
 _SHARED = ("flow", "tool_versions")
+#: Points whose figures differ by less than this share do not ship beside each other.
+_ALIKE = 0.02
 
 
 def load_points(technology: str) -> pd.DataFrame:
@@ -147,6 +151,41 @@ def current_points(
     }
 
 
+def _thinned(rows: pd.DataFrame) -> pd.DataFrame:
+    """Points less those that another is within `_ALIKE` of in area, period and energy.
+
+    The smallest of a unit, the fastest and the one of least energy stay; so do all points of units
+    with several modes, whose energies differ by mode.
+    """
+    several = {unit.split("@")[0] for unit in rows["unit"] if "@" in unit}
+    of_unit: dict[str, list[dict[str, Any]]] = {}
+    for row in rows.to_dict("records"):
+        of_unit.setdefault(str(row["unit"]), []).append(row)
+    kept: list[dict[str, Any]] = []
+    for name, every in of_unit.items():
+        ordered = sorted(every, key=lambda row: (row["area"], row["point"]))
+        if name.split("@")[0] in several or any(pd.isna(_figures(row)).any() for row in ordered):
+            kept += ordered
+            continue
+        for sums in (True, False):
+            alike = [row for row in ordered if has_one_sum(row["point"]) == sums]
+            ends = (
+                [alike[int(k)] for k in np.argmin([_figures(r) for r in alike], 0)] if alike else []
+            )
+            mine = [row for row in alike if any(row is end for end in ends)]
+            for row in alike:
+                most = _figures(row) * (1 + _ALIKE)
+                if not any((_figures(known) <= most).all() for known in mine):
+                    mine.append(row)
+            kept += mine
+    return point_frame(kept)
+
+
+def _figures(row: Mapping[str, Any]) -> NDArray[np.float64]:
+    """Area, period and energy of a point."""
+    return np.array([row[c] for c in ("area", "period_ns", "energy_fj_per_mac")], np.float64)
+
+
 def _is_current(rows: Sequence[dict[str, Any]], spec: Any, technology: str) -> bool:
     """Whether each point was made from the Verilog that its structure of the unit gives now."""
     family = {each.name: each for each in structures(spec, technology).values()}
@@ -178,4 +217,5 @@ def shipped_points(
     known = current_points(specs, technology)
     lacking = [spec for spec in specs if spec.row not in known]
     rows = points(specs, technology, jobs=jobs, executor=executor, progress=progress)
+    rows = _thinned(rows)
     return rows, len({spec.row for spec in lacking} & set(rows["unit"]))

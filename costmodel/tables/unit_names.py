@@ -70,9 +70,11 @@ def unit_of_name(name: str) -> UnitSpec:
 def _readings(family: str, text: str) -> list[dict[str, Any]]:
     """Fields that a name without its family may stand for."""
     adders = r"(_(?P<adder>[a-z_]+?))??" if "adder" in FAMILIES[family].parsers else ""
+    cut = r"(_(?P<cut>product))?" if "cut" in FAMILIES[family].parsers else ""
     common = (
         r"(_(?P<multiplier>infer|baugh_wooley|booth4|rows|array|heap))?"
         r"(?P<en>_en)?(?P<rst>_rst)?(_p(?P<pipeline>\d+))?"
+        rf"{cut}"
         rf"(_(?P<target>{'|'.join(TARGETS)}))?"
     )
     match = re.fullmatch(_PARTS[family] + adders + common, text)

@@ -119,12 +119,16 @@ class Technology:
             )
         return self.dsp_synthesis if dsp else self.synthesis
 
-    def script(self, top: str, *, dsp: bool, curve: bool = False) -> tuple[str, dict[str, str]]:
+    def script(
+        self, top: str, *, dsp: bool, curve: bool = False, only: Sequence[str] | None = None
+    ) -> tuple[str, dict[str, str]]:
         """Yosys script for a unit in ``unit.v``, and the netlist file that each ending writes.
 
-        With `curve` also the endings for speed.
+        With `curve` also the endings for speed; with `only` no others than these.
         """
         endings = {**self.endings, **(self.curve if curve else {})}
+        if only is not None:
+            endings = {name: text for name, text in endings.items() if name in only}
         places = {f"lib{n}": f"lib{n}.lib" for n in range(len(self.libraries))}
         lines = ["read_verilog unit.v", self.flow(dsp=dsp).format(top=top, **places)]
         if not endings:

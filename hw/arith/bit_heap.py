@@ -94,8 +94,16 @@ class BitHeap:
         """
         if adder == "ripple":
             return Cat(bit.value for bit in self._ripple(m))
+        self._extend_sign()
+        # A third bit of the lowest column is the adder's carry-in: as a bit of the heap it would
+        # make a carry in every column above.
+        column = self.columns[0]
+        column.sort(key=lambda bit: bit.arrival)
+        carry = column.pop() if len(column) == 3 and not self.constant & 1 else None
         first, second = _rows(m, self._greedy(m))
-        return prefix_add(m, first, second, adder=adder)
+        return prefix_add(
+            m, first, second, adder=adder, carry=None if carry is None else carry.value
+        )
 
     def carry_save(self, m: Module) -> tuple[Value, Value]:
         """Add the compressor tree to `m` and return two numbers whose sum is the sum."""
@@ -148,6 +156,17 @@ class BitHeap:
                 bit = ~bit
             total.append(bit if bit is not None else Bit(Const(int(ones[k]), 1)))
         return total
+
+    def _extend_sign(self) -> None:
+        """Make the sign a bit of each column that it reaches, where they have room for it.
+
+        As a constant and a bit it would make a carry in each of them.
+        """
+        if self.sign is not None and max(map(len, self.columns[self.sign[1] :])) < 2:
+            bit, weight = self.sign
+            self.sign = None
+            for column in self.columns[weight:]:
+                column.append(bit)
 
     def _compress(self, m: Module, bits: list[Bit]) -> tuple[Bit, Bit]:
         """Sum and carry of two or three bits, of which the first may be a constant one."""

@@ -9,7 +9,7 @@ __all__ = ["ADDERS", "prefix_add"]
 ADDERS = ("ripple", "plus", "brent_kung", "sklansky", "kogge_stone")
 
 
-def prefix_add(m: Module, a: Value, b: Value, *, adder: str) -> Value:
+def prefix_add(m: Module, a: Value, b: Value, *, adder: str, carry: Value | None = None) -> Value:
     """Sum of two unsigned numbers of the same width, modulo two to that width.
 
     Parameters
@@ -20,6 +20,8 @@ def prefix_add(m: Module, a: Value, b: Value, *, adder: str) -> Value:
         Same width.
     adder : {"ripple", "plus", "brent_kung", "sklansky", "kogge_stone"}
         "plus" leaves the choice to the synthesis tool.
+    carry : Value or None
+        One more bit of the lowest weight.
 
     Returns
     -------
@@ -37,10 +39,14 @@ def prefix_add(m: Module, a: Value, b: Value, *, adder: str) -> Value:
     if len(b) != width:
         raise RefusedInput(f"Both numbers must have the same width, not {width} and {len(b)}")
     if adder == "plus":
-        return (a + b)[:width]
+        return (a + b if carry is None else a + b + carry)[:width]
     half, generate = Signal(width, name="half"), Signal(width, name="generate")
     m.d.comb += [half.eq(a ^ b), generate.eq(a & b)]
     pairs = [(generate[k], half[k]) for k in range(width)]
+    if carry is not None:
+        first = Signal(name="g")
+        m.d.comb += first.eq(pairs[0][0] | (pairs[0][1] & carry))
+        pairs[0] = (first, pairs[0][1])
 
     def combine(high: int, low: int) -> None:
         g, p = Signal(name="g"), Signal(name="p")
@@ -76,5 +82,5 @@ def prefix_add(m: Module, a: Value, b: Value, *, adder: str) -> Value:
             for k in range(3 * step - 1, width, 2 * step):
                 combine(k, k - step)
             step //= 2
-    carries = Cat(0, *(g for g, _ in pairs[:-1]))
+    carries = Cat(0 if carry is None else carry, *(g for g, _ in pairs[:-1]))
     return half ^ carries

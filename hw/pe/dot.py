@@ -5,7 +5,6 @@ from typing import Any
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib.wiring import Component, In, Out
 
-from macwright.hw.arith.accumulate import accumulate
 from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.float_add import FloatTerm, add_float
 from macwright.hw.arith.normalise import normalise
@@ -65,6 +64,8 @@ class Dot(Mac):
     en, clear : see :class:`~macwright.hw.pe.mac.Mac`
     acc : :py:`Out(acc)`
         Accumulator, registered; a code word if it is a float.
+    acc_carry : :py:`Out(acc)`, if ``spec.adder`` is "carry_save"
+        Second part of the accumulator, registered: the sum is ``acc + acc_carry``.
     invalid : :py:`Out(1)`, if an operand may be NaN or infinity and the accumulator may not
         Sticky flag, registered.
     """
@@ -84,6 +85,7 @@ class Dot(Mac):
         ports |= {"clear": In(1), "acc": Out(acc)} | ({"en": In(1)} if spec.en else {})
         special = any(has_specials(fmt) for fmt in spec.lane.formats) or spec.blocks
         ports |= {"invalid": Out(1)} if special and not has_specials(spec.acc) else {}
+        ports |= {"acc_carry": Out(acc)} if spec.adder == "carry_save" else {}
         Component.__init__(self, ports)
 
     def elaborate(self, platform: Any) -> Module:
@@ -95,16 +97,15 @@ class Dot(Mac):
         weights = split_lanes(spec.lane.weight, w, spec.lanes)
         special = lane_specials(m, spec, acts, weights)
         target = target_of(spec.target)
-        common = {"target": target, "rst": spec.rst, "en": self.en if spec.en else None}
         is_float = isinstance(spec.acc, FloatFormat)
-        if not is_float and spec.window is None and spec.pipeline < 2:
+        if not is_float and spec.window is None and not spec.product_register:
 
             def add(heap: BitHeap, negative: bool) -> None:
                 add_lanes(m, heap, spec, acts, weights, negative=negative)
 
             invert = spec.target.startswith("asic") and spec.lane.is_integer
             invert &= spec.multiplier == "baugh_wooley"
-            accumulate(m, self.acc, add, clear=clear, invert=invert, **common)
+            self.accumulate(m, add, clear=clear, target=target, invert=invert)
             self._flag(m, special.nan, special.inf, clear)
             return m
         total, shift, special, clear, scales = self._sum(m, acts, weights, special, clear, scales)
@@ -128,7 +129,7 @@ class Dot(Mac):
             m.d.comb += moved.eq(total)
             heap.add(moved)
 
-        accumulate(m, self.acc, add, clear=clear, **common)
+        self.accumulate(m, add, clear=clear, target=target)
         self._flag(m, special.nan, special.inf, clear)
         return m
 
@@ -147,7 +148,7 @@ class Dot(Mac):
         if spec.window is None:
             heap = BitHeap(len(total), target=target_of(spec.target))
             add_lanes(m, heap, spec, acts, weights, negative=False)
-            m.d.comb += total.eq(heap.sum(m))
+            m.d.comb += total.eq(heap.sum(m, adder=spec.lane_adder))
         else:
             value, shift = windowed_sum(m, spec, acts, weights)
             m.d.comb += total.eq(value)

@@ -118,7 +118,7 @@ def windowed_sum(
         terms.append((Cat(*window), sign))
     _add_signed(m, heap, terms)
     total = Signal(heap.width, name="window_sum")
-    m.d.comb += total.eq(heap.sum(m))
+    m.d.comb += total.eq(heap.sum(m, adder=spec.lane_adder))
     shift = Signal(len(least), name="window_shift")
     m.d.comb += shift.eq(products[0][2] - least)
     return total.as_signed(), shift

@@ -36,6 +36,7 @@ class Lane:
     multiplier: str
     target: str
     drop: int = 0
+    lane_adder: str = "ripple"
 
     @property
     def product_range(self) -> tuple[int, int]:
@@ -92,10 +93,16 @@ class DotSpec(UnitSpec):
         :class:`~macwright.hw.pe.Dot`.
     multiplier : {"baugh_wooley", "booth4"}
         How integers are multiplied.
+    adder : {"ripple", "brent_kung", "sklansky", "kogge_stone", "carry_save"}
+        How the sum ends, from the smallest to the fastest: that of lanes and accumulator, or of the
+        lanes where a register or a float accumulator follows. With "carry_save", not of floats, the
+        accumulator is the sum of two registers, the ports `acc` and `acc_carry`.
     en, rst : bool
         Whether the unit has a clock enable and a synchronous reset.
     pipeline : {0, 1, 2}
         Register stages before the accumulator: none, operands, operands and the lanes' sum.
+    cut : {"operands", "product"}
+        What a single register stage holds: the operands, or the lanes' sum.
     target : str
         Technology whose primitives may be used.
 
@@ -113,6 +120,8 @@ class DotSpec(UnitSpec):
         "acc": parse_dot_acc,
         "terms": parse_int,
         "window": _parse_window,
+        "adder": str,
+        "cut": str,
     }
 
     act: Format = IntFormat(8)  # noqa: RUF009 (a frozen value)
@@ -122,9 +131,11 @@ class DotSpec(UnitSpec):
     terms: InitVar[int | None] = None
     window: int | None = None
     multiplier: str = "baugh_wooley"
+    adder: str = "ripple"
     en: bool = False
     rst: bool = False
     pipeline: int = 0
+    cut: str = "operands"
     target: str = "generic"
 
     def __post_init__(self, terms: int | None) -> None:
@@ -143,6 +154,10 @@ class DotSpec(UnitSpec):
                 )
         self._check_window()
         self._check_acc(terms)
+        self.check_cut()
+        self.check_adder(why_ripple="")
+        if self.adder == "carry_save" and isinstance(self.acc, FloatFormat):
+            raise RefusedInput("dot adder must not be carry_save with a float accumulator")
 
     def _check_window(self) -> None:
         lane = self.lane
@@ -193,7 +208,8 @@ class DotSpec(UnitSpec):
     @property
     def lane(self) -> Lane:
         """One lane: the formats without block and binary point."""
-        return Lane(_element(self.act), _element(self.weight), self.multiplier, self.target)
+        formats = _element(self.act), _element(self.weight)
+        return Lane(*formats, self.multiplier, self.target, lane_adder=self.lane_adder)
 
     @property
     def product_range(self) -> tuple[int, int]:

@@ -4,9 +4,7 @@ from dataclasses import InitVar, dataclass, replace
 from typing import Any, ClassVar
 
 from amaranth.hdl import Module, Mux, Shape, Signal, Value, signed
-from amaranth.lib.wiring import Out
 
-from macwright.hw.arith.accumulate import accumulate, accumulate_carry_save
 from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.chain import CHAINS
 from macwright.hw.arith.multipliers import MULTIPLIERS, smallest_multiplier
@@ -31,12 +29,6 @@ from macwright.hw.pe.operand import (
 from macwright.hw.pe.spec import UnitSpec, parse_int
 
 __all__ = ["IntMac", "IntMacSpec"]
-
-#: Final adders of the compressor tree.
-INT_ADDERS = ("ripple", "brent_kung", "sklansky", "kogge_stone", "carry_save")
-
-#: Adder of a product that goes to a register.
-_FINAL = {"carry_save": "kogge_stone"}
 
 _INT8, _INT32 = IntFormat(8), IntFormat(32)
 
@@ -66,6 +58,8 @@ class IntMacSpec(UnitSpec):
     pipeline : int
         Register stages before the accumulator: 0 for none, 1 for operands, 2 for operands and
         product; with "rows" more of them, up to one after each row.
+    cut : {"operands", "product"}
+        What a single register stage holds: the operands, or the product.
     target : str
         Technology whose primitives may be used.
 
@@ -85,6 +79,7 @@ class IntMacSpec(UnitSpec):
         "acc": parse_int_acc,
         "terms": parse_int,
         "adder": str,
+        "cut": str,
     }
 
     act: IntFormat | BinaryFormat | TernaryFormat = _INT8
@@ -96,6 +91,7 @@ class IntMacSpec(UnitSpec):
     en: bool = False
     rst: bool = False
     pipeline: int = 0
+    cut: str = "operands"
     target: str = "generic"
 
     def __post_init__(self, terms: int | None) -> None:
@@ -108,14 +104,8 @@ class IntMacSpec(UnitSpec):
                 f"int_mac multiplier must be rows with a target of {', '.join(CHAINS)} and not "
                 f"otherwise, not {self.multiplier!r} with target {self.target!r}"
             )
-        if self.adder not in INT_ADDERS:
-            raise RefusedInput(
-                f"int_mac adder must be one of {', '.join(INT_ADDERS)}, not {self.adder!r}"
-            )
-        if self.multiplier == "infer" and self.adder != "ripple":
-            raise RefusedInput(
-                f"int_mac adder must be ripple with multiplier infer, not {self.adder}"
-            )
+        self.check_cut()
+        self.check_adder(why_ripple="with multiplier infer" if self.multiplier == "infer" else "")
         what = f"one {self.act} x {self.weight} product"
         resolve_acc(self, terms, sums=self.product_range, what=what, signed=False)
 
@@ -132,8 +122,7 @@ class IntMacSpec(UnitSpec):
     @property
     def name(self) -> str:
         """Name of the Verilog module and key of the cost table."""
-        adder = [self.adder] if self.adder != "ripple" else []
-        return self.make_name(self.act, self.weight, self.acc, *adder)
+        return self.make_name(self.act, self.weight, self.acc)
 
     def tuned(self, target: str) -> "IntMacSpec":
         """The same function with the multiplier and adders that suit a target.
@@ -178,8 +167,7 @@ class IntMac(Mac):
         if not isinstance(spec, IntMacSpec):
             raise RefusedType(f"IntMac takes an IntMacSpec, not {spec!r}")
         acc = Shape(spec.acc.width, spec.acc.signed)
-        more = {"acc_carry": Out(acc)} if spec.adder == "carry_save" else {}
-        super().__init__(spec, acc=acc, invalid=False, more=more)
+        super().__init__(spec, acc=acc, invalid=False)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -214,22 +202,17 @@ class IntMac(Mac):
         def add(heap: BitHeap, negative: bool) -> None:
             add_int_product(m, heap, spec, a, w, negative=negative)
 
-        if spec.pipeline == 2:
+        if spec.product_register:
             low, high = spec.product_range
             whole = BitHeap(range_width(low, high), target=target)
             add(whole, False)
             product = Signal(signed(whole.width), name="product")
-            m.d.comb += product.eq(whole.sum(m, adder=_FINAL.get(spec.adder, spec.adder)))
+            m.d.comb += product.eq(whole.sum(m, adder=spec.lane_adder))
             product, clear = self.delayed(m, product, clear, stage=2)
 
             def add(heap: BitHeap, negative: bool) -> None:
                 heap.add(product, negative=negative)
 
-        common = {"clear": clear, "target": target, "rst": spec.rst}
-        common["en"] = self.en if spec.en else None
-        if spec.adder == "carry_save":
-            accumulate_carry_save(m, self.acc, self.acc_carry, add, **common)
-        else:
-            invert = spec.target.startswith("asic") and spec.multiplier == "baugh_wooley"
-            accumulate(m, self.acc, add, adder=spec.adder, invert=invert, **common)
+        invert = spec.target.startswith("asic") and spec.multiplier == "baugh_wooley"
+        self.accumulate(m, add, clear=clear, target=target, invert=invert)
         return m

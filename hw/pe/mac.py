@@ -1,12 +1,16 @@
 """Ports and registers that all multiply-accumulate units share."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from amaranth.hdl import Module, Shape, Signal, ValueLike
+from amaranth.hdl import Module, Shape, Signal, Value, ValueLike
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from macwright.hw.arith.accumulate import accumulate, accumulate_carry_save
+from macwright.hw.arith.bit_heap import BitHeap
+from macwright.hw.arith.target import Target
 from macwright.hw.pe.operand import operand_shape
 from macwright.hw.pe.spec import UnitSpec
 
@@ -37,6 +41,8 @@ class Mac(wiring.Component):
         Whether the product of this cycle starts a new sum.
     acc : :py:`Out(acc)`
         Accumulator, registered.
+    acc_carry : :py:`Out(acc)`, if ``spec.adder`` is "carry_save"
+        Second part of the accumulator, registered: the sum is ``acc + acc_carry``.
     invalid : :py:`Out(1)`, if `invalid`
         Whether an operand of this sum was NaN or infinity.
     """
@@ -53,6 +59,7 @@ class Mac(wiring.Component):
         }
         ports |= {"en": In(1)} if spec.en else {}
         ports |= {"invalid": Out(1)} if invalid else {}
+        ports |= {"acc_carry": Out(acc)} if getattr(spec, "adder", "") == "carry_save" else {}
         super().__init__(ports | (more or {}))
 
     def enabled(self, m: Module) -> AbstractContextManager:
@@ -65,9 +72,44 @@ class Mac(wiring.Component):
         m.d.comb += port.eq(register)
         return register
 
+    def accumulate(
+        self,
+        m: Module,
+        add: Callable[[BitHeap, bool], None],
+        *,
+        clear: Value,
+        target: Target,
+        invert: bool = False,
+    ) -> None:
+        """Accumulator in one heap with its terms, as the spec's adder says.
+
+        Parameters are those of :func:`macwright.hw.arith.accumulate.accumulate`; an accumulator of
+        two registers is never inverted.
+        """
+        en, rst = self.en if self.spec.en else None, self.spec.rst
+        if self.spec.adder == "carry_save":
+            ports = (self.acc, self.acc_carry)
+            accumulate_carry_save(m, *ports, add, clear=clear, target=target, en=en, rst=rst)
+            return
+        accumulate(
+            m,
+            self.acc,
+            add,
+            clear=clear,
+            target=target,
+            adder=self.spec.adder,
+            invert=invert,
+            en=en,
+            rst=rst,
+        )
+
     def delayed(self, m: Module, *values: ValueLike, stage: int) -> list[ValueLike]:
         """The values, after one more register if the pipeline has at least `stage` stages."""
-        if self.spec.pipeline < stage:
+        if stage == 2 and not self.spec.product_register:
+            return list(values)
+        if stage == 1 and not self.spec.operand_register:
+            return list(values)
+        if stage > max(2, self.spec.pipeline):
             return list(values)
         registers = []
         for value in values:

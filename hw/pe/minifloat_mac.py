@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 
 from amaranth.hdl import Module, Mux, Signal, signed
 
-from macwright.hw.arith.accumulate import accumulate
 from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.chain import CHAINS
 from macwright.hw.arith.target import check_target, target_of
@@ -51,10 +50,15 @@ class MinifloatMacSpec(UnitSpec):
     multiplier : {"infer", "array"}
         How product and sum are made: left to the synthesiser, or as a small array, an aligner and
         one adder that takes the sign in as carry and complement.
+    adder : {"ripple", "brent_kung", "sklansky", "kogge_stone", "carry_save"}
+        How the sum with a fixed-point accumulator ends, from the smallest to the fastest. With
+        "carry_save" the accumulator is the sum of two registers, the ports `acc` and `acc_carry`.
     en, rst : bool
         Whether the unit has a clock enable and a synchronous reset.
     pipeline : {0, 1, 2}
         Register stages before the accumulator: none, operands, operands and aligned product.
+    cut : {"operands", "product"}
+        What a single register stage holds: the operands, or the aligned product.
     target : str
         Technology whose primitives may be used.
 
@@ -74,6 +78,8 @@ class MinifloatMacSpec(UnitSpec):
         "acc": parse_fixed_acc,
         "terms": parse_int,
         "drop": parse_int,
+        "adder": str,
+        "cut": str,
     }
 
     act: Format = _E4M3FN
@@ -82,9 +88,11 @@ class MinifloatMacSpec(UnitSpec):
     terms: InitVar[int | None] = None
     drop: int = 0
     multiplier: str = "infer"
+    adder: str = "ripple"
     en: bool = False
     rst: bool = False
     pipeline: int = 0
+    cut: str = "operands"
     target: str = "generic"
 
     def __post_init__(self, terms: int | None) -> None:
@@ -99,6 +107,8 @@ class MinifloatMacSpec(UnitSpec):
             raise RefusedInput(
                 f"minifloat_mac multiplier must be array with target {self.target}, not 'infer'"
             )
+        self.check_cut()
+        self.check_adder(why_ripple=self._why_ripple())
         low, high = product_range(self.act, self.weight)
         most = max(-low, high).bit_length() - 1
         if type(self.drop) is not int or not 0 <= self.drop <= most:
@@ -122,6 +132,14 @@ class MinifloatMacSpec(UnitSpec):
                 f"minifloat_mac accumulator must hold one {self.act} x {self.weight} product, "
                 f"at least fixed{width}, not {self.acc}"
             )
+
+    def _why_ripple(self) -> str:
+        """Why there is no choice of final adders; empty where there is one."""
+        if self.multiplier == "infer":
+            return "with multiplier infer"
+        if self.target in CHAINS:
+            return f"with target {self.target}, which has carry chains"
+        return "with a float accumulator" if isinstance(self.acc, FloatFormat) else ""
 
     @property
     def product_range(self) -> tuple[int, int]:
@@ -198,8 +216,8 @@ class MinifloatMac(Mac):
     Members
     -------
     a, w, en, clear : see :class:`~macwright.hw.pe.mac.Mac`
-    acc : :py:`Out(signed(acc.width))`
-        Accumulator, registered.
+    acc, acc_carry : see :class:`~macwright.hw.pe.mac.Mac`
+        :py:`signed(acc.width)`.
     invalid : :py:`Out(1)`, if a format has NaN or infinity
         Sticky flag, registered.
     """
@@ -247,8 +265,7 @@ class MinifloatMac(Mac):
             heap.add_bit(sign, 0)
             heap.subtract_sign(sign, len(bits))
 
-        en = self.en if spec.en else None
-        accumulate(m, self.acc, add, clear=clear, target=target, en=en, rst=spec.rst)
+        self.accumulate(m, add, clear=clear, target=target)
         return special, clear
 
     def _infer(self, m: Module, a: Any, w: Any, clear: Any) -> tuple[Any, Any]:

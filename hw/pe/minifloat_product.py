@@ -59,7 +59,7 @@ def raw_product(
     else:
         baugh_wooley(m, heap, *factors)
         whole = Signal(heap.width, name="sig_product")
-        m.d.comb += whole.eq(heap.sum(m))
+        m.d.comb += whole.eq(heap.sum(m, adder=spec.lane_adder))
         bits = [whole[k] for k in range(heap.width)]
     amounts, top = [], 0
     for fmt, code in ((spec.act, a), (spec.weight, w)):

@@ -9,9 +9,12 @@ from macwright.hw.arith.target import TARGETS, check_target
 from macwright.hw.errors import RefusedInput
 from macwright.hw.pe.operating_mode import OperatingMode
 
-__all__ = ["UnitSpec", "builds", "parse_bool", "parse_int"]
+__all__ = ["FINAL_ADDERS", "UnitSpec", "builds", "parse_bool", "parse_int"]
 
 _Hardware = TypeVar("_Hardware")
+
+#: Ends of a compressor tree with the accumulator in it, from the smallest to the fastest.
+FINAL_ADDERS = ("ripple", "brent_kung", "sklansky", "kogge_stone", "carry_save")
 
 
 def parse_bool(text: str) -> bool:
@@ -125,6 +128,22 @@ class UnitSpec:
         return 1 + self.pipeline
 
     @property
+    def operand_register(self) -> bool:
+        """Whether the first register stage holds the operands."""
+        return self.pipeline >= 1 and getattr(self, "cut", "operands") == "operands"
+
+    @property
+    def product_register(self) -> bool:
+        """Whether a register stage holds the product, or the lanes' sum."""
+        return self.pipeline >= 2 or (self.pipeline == 1 and not self.operand_register)
+
+    @property
+    def lane_adder(self) -> str:
+        """Final adder of products, and of the lanes' sum where the accumulator is not in it."""
+        adder = getattr(self, "adder", "ripple")
+        return "kogge_stone" if adder == "carry_save" else adder
+
+    @property
     def macs_per_cycle(self) -> int:
         """Products per clock cycle."""
         return 1
@@ -176,14 +195,38 @@ class UnitSpec:
                 f"accumulator), not {self.pipeline!r}"
             )
 
+    def check_cut(self) -> None:
+        """Check the field `cut`: what the only register stage holds."""
+        cut: str = self.cut  # type: ignore[attr-defined]
+        if cut not in ("operands", "product"):
+            raise RefusedInput(f"{self.family} cut must be operands or product, not {cut!r}")
+        if cut == "product" and self.pipeline != 1:
+            raise RefusedInput(
+                f"{self.family} cut must be operands with {self.pipeline} register stages, not "
+                "product, which is of one"
+            )
+
+    def check_adder(self, *, why_ripple: str) -> None:
+        """Check the field `adder`, which must be ripple where `why_ripple` has words for why."""
+        adder: str = self.adder  # type: ignore[attr-defined]
+        if adder not in FINAL_ADDERS:
+            raise RefusedInput(
+                f"{self.family} adder must be one of {', '.join(FINAL_ADDERS)}, not {adder!r}"
+            )
+        if why_ripple and adder != "ripple":
+            raise RefusedInput(f"{self.family} adder must be ripple {why_ripple}, not {adder}")
+
     def make_name(self, *parts: object) -> str:
         """Module name from the family, the formats and whatever is not the default."""
         words = [self.family, *map(str, parts)]
+        if getattr(self, "adder", "ripple") != "ripple":
+            words.append(self.adder)  # type: ignore[attr-defined]
         if self.multiplier != type(self).multiplier:
             words.append(self.multiplier)
         words += [flag for flag in ("en", "rst") if getattr(self, flag)]
         if self.pipeline:
             words.append(f"p{self.pipeline}")
+            words += ["product"] if getattr(self, "cut", "operands") == "product" else []
         if self.target != "generic":
             words.append(self.target)
         return re.sub(r"[^A-Za-z0-9_]", "_", "_".join(words))

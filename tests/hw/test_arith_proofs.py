@@ -74,6 +74,13 @@ def test_adders(adder, width):
     prove(m, [a, b], y, "a + b")
 
 
+@pytest.mark.parametrize("adder", ADDERS)
+def test_adders_with_carry(adder):
+    m, (a, b), y = Module(), operands(9, False, 10, False), Signal(9)
+    m.d.comb += y.eq(prefix_add(m, a, b[:9], adder=adder, carry=b[9]))
+    prove(m, [a, b], y, "a + b[8:0] + b[9]")
+
+
 @pytest.mark.parametrize("adder", [*ADDERS, "carry_save"])
 def test_heap_of_many_terms(adder):
     m, (a, b), y = Module(), operands(7, True, 9, False), Signal(12)
@@ -89,6 +96,28 @@ def test_heap_of_many_terms(adder):
     else:
         m.d.comb += y.eq(heap.sum(m, adder=adder))
     prove(m, [a, b], y, f"5 * {A} - {UNSIGNED_B} - 77 - (b[3] ? 32 : 0)")
+
+
+@pytest.mark.parametrize("target", ["generic", "asic", "asic_inverting"])
+@pytest.mark.parametrize("adder", [*ADDERS, "carry_save"])
+def test_heap_of_a_sum_and_a_magnitude_with_its_sign(adder, target):
+    """The sign is a carry at the lowest bit, and is taken away above the magnitude's highest."""
+    m, (a, b), y = Module(), operands(11, False, 6, False), Signal(11)
+    heap = BitHeap(len(y), target=target_of(target))
+    heap.add(a)
+    bits: Any = b[:5]
+    sign: Any = b[5]
+    heap.add(bits ^ sign.replicate(5))
+    heap.add_bit(b[5], 0)
+    heap.subtract_sign(b[5], 5)
+    if adder == "carry_save":
+        first, second = heap.carry_save(m)
+        m.d.comb += y.eq(first + second)
+    else:
+        m.d.comb += y.eq(heap.sum(m, adder=adder))
+    cells = CELLS["macwright_asic"]
+    magnitude = "$signed({1'b0, b[4:0]})"
+    prove(m, [a, b], y, f"$signed({{1'b0, a}}) + (b[5] ? -{magnitude} : {magnitude})", cells=cells)
 
 
 @pytest.mark.parametrize("is_signed", [True, False])

@@ -11,7 +11,9 @@ import pytest
 from helpers.paths import ROOT
 
 from macwright.costmodel.technology.catalogue import target_of_technology
+from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import parse_format
+from macwright.hw.pe.dot_spec import DotSpec
 from macwright.hw.pe.int_mac import IntMacSpec
 from macwright.hw.pe.minifloat_mac import MinifloatMacSpec
 from macwright.hw.verilog import unit_verilog
@@ -176,6 +178,48 @@ def test_int_heaps(multiplier, adder, target, tmp_path):
     fields = {"act": "int5", "weight": "int4", "acc": "int13"}
     options = {"multiplier": multiplier, "adder": adder, "target": target}
     run(IntMacSpec.from_fields(fields | options), int_values, tmp_path, 1)
+
+
+@needs_icarus
+@pytest.mark.parametrize("target", ["asic", "asic_inverting"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"adder": "brent_kung"},
+        {"adder": "sklansky", "pipeline": 1, "cut": "product"},
+        {"adder": "kogge_stone", "pipeline": 2},
+        {"adder": "carry_save"},
+        {"adder": "carry_save", "pipeline": 1, "cut": "product"},
+    ],
+    ids=lambda options: "-".join(map(str, options.values())),
+)
+def test_fast_minifloats_and_integers(options, target, tmp_path):
+    float_spec = MinifloatMacSpec.from_fields({"act": "e3m2fn", "weight": "e2m1fn"})
+    floats = replace(float_spec.tuned(target), **options)
+    run(floats, float_values, tmp_path, Fraction(2) ** floats.acc_exponent)
+    fields = {"act": "int5", "weight": "int4", "acc": "int13", "multiplier": "baugh_wooley"}
+    integers = IntMacSpec.from_fields({**fields, **options, "target": target})
+    run(integers, int_values, tmp_path, 1)
+
+
+def test_what_a_cut_and_an_adder_go_with():
+    with pytest.raises(RefusedInput, match=r"^int_mac cut must be operands with 0 register stages"):
+        IntMacSpec(cut="product")
+    with pytest.raises(RefusedInput, match=r"^int_mac cut must be operands or product, not 'x'"):
+        IntMacSpec(cut="x")
+    asic = MinifloatMacSpec().tuned("asic")
+    assert replace(asic, pipeline=1, cut="product").latency == 2
+    for spec, why in (
+        (MinifloatMacSpec(), "with multiplier infer"),
+        (MinifloatMacSpec().tuned("ecp5"), "with target ecp5, which has carry chains"),
+        (MinifloatMacSpec.from_fields({"acc": "fp16"}).tuned("asic"), "with a float accumulator"),
+    ):
+        with pytest.raises(RefusedInput, match=f"^minifloat_mac adder must be ripple {why}, not"):
+            replace(spec, adder="brent_kung")
+    with pytest.raises(RefusedInput, match=r"^dot adder must not be carry_save with a float"):
+        DotSpec.from_fields({"acc": "fp32", "adder": "carry_save"})
+    with pytest.raises(RefusedInput, match=r"^dot adder must be one of ripple, .*, not 'plus'"):
+        DotSpec.from_fields({"adder": "plus"})
 
 
 @needs_icarus

@@ -49,6 +49,16 @@ def test_the_cheapest_point_that_meets_the_clock(clock_mhz, margin, point):
     assert {n.split("@")[0] for n in built(at.rows)["unit"]} == set(at.rows["module"])
 
 
+def test_a_carry_save_accumulator_is_not_taken_for_the_unit():
+    split = {"unit": "mac", "point": "adder=carry_save map=nf", "module": "mac_carry_save"}
+    points = point_frame(
+        [*POINTS.to_dict("records"), {**split, "area": 1, "period_ns": 0.5, "ffs": 1}]
+    )
+    at = rows_at_clock(COSTS, points, 100.0)
+    assert modules(at.rows)["mac"] == "mac"
+    assert rows_at_clock(COSTS, points, 2000.0).refused["mac"] == "501 MHz at most"
+
+
 @pytest.mark.parametrize("clock_mhz", [1e-6, 1.0, 2000.0])
 def test_a_unit_without_a_period_meets_no_clock(clock_mhz):
     at = rows_at_clock(COSTS, POINTS, clock_mhz, lacking="not placed")

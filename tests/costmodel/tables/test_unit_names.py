@@ -32,6 +32,17 @@ def test_every_unit_of_the_registry(spec):
     assert unit_of_name(spec.name) == spec
 
 
+@pytest.mark.parametrize("adder", ["ripple", "sklansky", "carry_save"])
+@pytest.mark.parametrize("family", ["int_mac", "minifloat_mac", "dot"])
+def test_adders_and_cuts(family, adder):
+    fields = {"adder": adder, "pipeline": 1, "cut": "product", "en": True, "target": "asic"}
+    if family != "dot":
+        fields["multiplier"] = {"int_mac": "booth4", "minifloat_mac": "array"}[family]
+    spec = spec_from_fields(family, fields)
+    assert "_p1_product" in spec.name
+    assert unit_of_name(spec.name).name == spec.name
+
+
 @given(
     weight=st.sampled_from(["int2", "int4", "uint3", "binary", "ternary"]),
     act=st.sampled_from(["int8", "uint5", "int8sym"]),
