@@ -24,7 +24,7 @@ from macwright.dse.data.recipe import Dataset, load_recipe
 from macwright.dse.models import embedded_model
 from macwright.dse.search.found import Found
 from macwright.dse.search.front import search
-from macwright.dse.search.options import needed_units, option_name, option_table
+from macwright.dse.search.options import check_units, needed_units, option_name, option_table
 from macwright.dse.sensitivity.measure import AccuracyPrediction
 from macwright.dse.sensitivity.pair_terms import pair_terms
 from macwright.dse.sensitivity.source import Losses, find_losses
@@ -209,6 +209,7 @@ def explore(
         dsp=settings.dsp,
         fixed=workload.fixed,
     )
+    check_units(units, architecture=chip is not None)
     # It finds labels that the network has no outputs for.
     float_network = evaluate(workload, dataset, None, jobs=settings.jobs)
     reference = float_network.metric

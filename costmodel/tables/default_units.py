@@ -8,6 +8,7 @@ from macwright.hw.errors import NotSupported, RefusedInput
 from macwright.hw.formats import (
     ApotFormat,
     BinaryFormat,
+    BlockFormat,
     FloatFormat,
     IntFormat,
     PotFormat,
@@ -52,8 +53,10 @@ def mac_spec(*, act: str, weight: str, terms: int = 4096, technology: str | None
     """The MAC for two formats.
 
     ``int_mac`` if both are integers, ``minifloat_mac`` for minifloats and integers,
-    ``shift_add_mac`` (without scales of groups) for weights that are powers of two. The
-    accumulator is exact for `terms` products, and the unit has neither enable nor reset.
+    ``shift_add_mac`` (without scales of groups) for weights that are powers of two: the
+    accumulator is exact for `terms` products. ``dot`` if one has blocks (MX, NVFP4, block floating
+    point): up to eight lanes, whose exact sum is scaled and added to an FP32 accumulator. The unit
+    has neither enable nor reset.
 
     Parameters
     ----------
@@ -67,25 +70,35 @@ def mac_spec(*, act: str, weight: str, terms: int = 4096, technology: str | None
     Raises
     ------
     NotSupported
-        If no MAC computes such products exactly.
+        If no unit computes such products.
 
     Examples
     --------
     >>> mac_spec(act="int8", weight="int4").name, mac_spec(act="uint8", weight="pot4").family
     ('int_mac_int8_int4_int24', 'shift_add_mac')
+    >>> mac_spec(act="mxint8", weight="mxfp4").name
+    'dot8_mxint8_mxfp4_fp32'
     """
     integers = IntFormat | BinaryFormat | TernaryFormat
     formats = parse_format(act), parse_format(weight)
     powers = isinstance(formats[1], PotFormat | ApotFormat)
-    if not isinstance(formats[0], integers | FloatFormat) or not (
-        powers or isinstance(formats[1], integers | FloatFormat)
+    blocks = [fmt.block for fmt in formats if isinstance(fmt, BlockFormat)]
+    allowed = integers | FloatFormat | BlockFormat
+    if (
+        not isinstance(formats[0], allowed)
+        or not (powers or isinstance(formats[1], allowed))
+        or (powers and blocks)
     ):
         raise NotSupported(
-            "Formats of a layer must be integers, minifloats or, of weights, powers of two, for "
-            f"which there are exact units, not weights {weight} with activations {act}"
+            "Formats of a layer must be integers, minifloats, such in blocks or, of weights with "
+            "activations without blocks, powers of two, for which there are units, not weights "
+            f"{weight} with activations {act}"
         )
     fields: dict[str, Any] = {"act": act, "weight": weight, "acc": "exact"}
-    if powers:
+    if blocks:
+        lanes = next(n for n in (8, 4, 2, 1) if not any(block % n for block in blocks))
+        family, fields = "dot", {**fields, "acc": "fp32", "lanes": lanes}
+    elif powers:
         family, fields = "shift_add_mac", {**fields, "group": terms, "scale": "none"}
     else:
         family = "int_mac" if all(isinstance(f, integers) for f in formats) else "minifloat_mac"

@@ -3,6 +3,7 @@
 from typing import Any
 
 from macwright.dse.explore import Exploration
+from macwright.dse.search.options import lane_products
 from macwright.dse.search.points import Point
 
 __all__ = ["machine_columns", "machine_text"]
@@ -26,7 +27,8 @@ def machine_columns(found: Exploration, point: Point) -> dict[str, Any]:
     area = float(rows.loc[types, "area"].sum())
     scale = 1e6 if at.clock_mhz is None else at.clock_mhz * 1e3
     cycles = sum(
-        layer.macs / float(rows.loc[used[layer.name], "macs_per_cycle"])
+        lane_products(layer, found.units[used[layer.name]])
+        / float(rows.loc[used[layer.name], "macs_per_cycle"])
         for layer in found.workload.layers
     )
     return {"unit_types": len(types), "shared_area_time": cycles / scale * area}

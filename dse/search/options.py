@@ -11,13 +11,16 @@ import pandas as pd
 from macwright.costmodel.tables.default_units import mac_spec
 from macwright.dse.cost_columns import COSTS
 from macwright.dse.quantizer import layer_formats
+from macwright.dse.quantizer.grid import group_columns
 from macwright.dse.workload import FixedTensor, Layer, Workload
-from macwright.hw.errors import RefusedInput
+from macwright.hw.errors import NotSupported, RefusedInput
 from macwright.hw.formats import parse_format
 
 __all__ = [
+    "check_units",
     "cost_columns",
     "fixed_formats",
+    "lane_products",
     "needed_units",
     "option_name",
     "option_table",
@@ -122,6 +125,42 @@ def needed_units(
     return units
 
 
+def check_units(units: Mapping[tuple[str, str], Any], *, architecture: bool) -> None:
+    """Refuse units that hardware chosen together with the formats has no schedule for.
+
+    Raises
+    ------
+    NotSupported
+        If one has several lanes: those of a block format.
+    """
+    for (weight, activation), spec in units.items():
+        if architecture and spec.family == "dot":
+            raise NotSupported(
+                "Formats of a layer must have no blocks with --architecture, whose schedules know "
+                f"no runs of channels, not weights {weight} with activations {activation}"
+            )
+
+
+def lane_products(layer: Layer, spec: Any) -> int:
+    """Products of a sample that a unit's lanes have time for, those of idle lanes included.
+
+    Lanes take runs of input channels of one block: where a block's last run is shorter, the other
+    lanes idle.
+
+    Parameters
+    ----------
+    layer : Layer
+        Any.
+    spec : UnitSpec
+        Its unit.
+    """
+    if spec.family != "dot":
+        return layer.macs
+    runs = np.bincount(group_columns(layer, layer.k, min(fmt.block for fmt in spec.blocks)))
+    each = int(sum(-(-run // spec.lanes) for run in runs)) * spec.lanes
+    return layer.macs // layer.k * each
+
+
 def cost_columns(
     options: pd.DataFrame, costs: pd.DataFrame, *, timed: bool = False
 ) -> dict[str, str]:
@@ -194,12 +233,14 @@ def option_table(
     rows = []
     for layer in layers:
         for weight, act in product(*layer_formats(layer, weights, activations, fixed)):
-            unit = units[weight, act].name
+            spec = units[weight, act]
+            unit = spec.name
             area = per_mac.get(unit)
             if unit in refused:
                 area = None
             elif area is None or not area > 0:
                 raise RefusedInput(f"Cost table must have an area for unit {unit!r}, not {area}")
+            products = lane_products(layer, spec)
             rows.append(
                 {
                     "layer": layer.name,
@@ -210,7 +251,7 @@ def option_table(
                     "loss": lost[layer.name, "weight", weight]
                     + lost[layer.name, "activation", act],
                     **({} if clock_mhz is None else {"clock_mhz": clock_mhz}),
-                    "area_time": None if area is None else layer.macs * area / scale,
+                    "area_time": None if area is None else products * area / scale,
                     "bops": layer.macs * bits[weight] * bits[act],
                     "weight_bytes": layer.weights * bits[weight] / 8,
                     "energy_uj": layer.macs * energy.get(unit, np.nan) * 1e-9,
