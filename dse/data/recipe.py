@@ -183,14 +183,14 @@ def load_recipe(
             return _synthetic(model_path, output)
     recipe, folder, sources = _read_recipe(recipe_path)
     task = recipe.setdefault("task", "classification")
+    if not isinstance(task, str) or task not in TASKS:
+        raise RefusedInput(f"Recipe's task must be one of {', '.join(TASKS)}, not {task!r}")
     if not labels and task not in ("classification", "regression", "unlabelled"):
         raise RefusedInput(
             f"A {task} task must be scored by its labels, so that accuracy cannot be left out"
         )
     if not labels:
         task = recipe["task"] = "unlabelled"
-    if not isinstance(task, str) or task not in TASKS:
-        raise RefusedInput(f"Recipe's task must be one of {', '.join(TASKS)}, not {task!r}")
     if data_path is None and not isinstance(recipe.get("data"), str):
         raise RefusedInput(
             f"{recipe_path} must name an .npz file as data, not {recipe.get('data')!r}"
@@ -201,6 +201,12 @@ def load_recipe(
     inputs = _inputs(model_path, output)
     archive = Archive(file)
     x_calib, y_calib, x_eval, y_eval = model_inputs(recipe, archive, inputs)
+    notes: tuple[str, ...] = ()
+    if all(x_eval[key] is values for key, values in x_calib.items()):
+        notes = (
+            f"{file.name} has calibration samples only: the {len(y_eval)} that set the scales "
+            "judge the formats, too, which flatters them; an array x_eval of others would not",
+        )
     dataset = Dataset(
         task=task,
         x_calib=x_calib,
@@ -209,6 +215,7 @@ def load_recipe(
         y_eval=y_eval,
         sources=[*sources, file],
         codes=input_codes(recipe, archive),
+        notes=notes,
     )
     _check(dataset, inputs, file)
     return dataset
@@ -218,6 +225,14 @@ def _synthetic(model_path: Path, output: str | None) -> Dataset:
     inputs = _inputs(model_path, output)
     x_calib, x_eval = synthetic_inputs(inputs, model_path)
     count = len(next(iter(x_eval.values())))
+    drawn = " and ".join(
+        sorted(
+            {
+                "standard normal" if x.dtype.kind == "f" else f"{x.dtype} of its whole range"
+                for x in x_eval.values()
+            }
+        )
+    )
     return Dataset(
         task="unlabelled",
         x_calib=x_calib,
@@ -227,7 +242,7 @@ def _synthetic(model_path: Path, output: str | None) -> Dataset:
         sources=[],
         notes=(
             f"there is no recipe {model_path.with_suffix('.toml').name} and no --data: {count} "
-            "synthetic samples (standard normal) set the scales, and formats are judged by the "
+            f"synthetic samples ({drawn}) set the scales, and formats are judged by the "
             "squared error of the outputs, not by accuracy",
         ),
     )

@@ -62,7 +62,8 @@ def test_samples_without_labels(tmp_path):
     x = np.random.default_rng(0).standard_normal((32, 6)).astype(np.float32)
     np.savez(tmp_path / "net.npz", x_calib=x)
     data = load_recipe(path, data_path=tmp_path / "net.npz", labels=False)
-    assert (data.task, data.y_eval.shape, data.notes) == ("unlabelled", (32, 0), ())
+    assert (data.task, data.y_eval.shape) == ("unlabelled", (32, 0))
+    assert data.notes[0].startswith("net.npz has calibration samples only: the 32 that set")
     np.testing.assert_array_equal(data.x_eval["x"], x)
     with pytest.raises(RefusedInput, match=r"y_eval|x_eval"):
         load_recipe(path, data_path=tmp_path / "net.npz")
@@ -99,3 +100,29 @@ def test_tasks_that_need_labels_are_refused(tmp_path):
     (tmp_path / "net.toml").write_text('task = "language-model"\ndata = "net.npz"\n')
     with pytest.raises(RefusedInput, match="language-model task must be scored by its labels"):
         load_recipe(path, labels=False)
+
+
+@pytest.mark.parametrize("task", ["'speech'", "3"])
+@pytest.mark.parametrize("labels", [True, False])
+def test_unknown_tasks_are_refused_whether_accuracy_is_measured_or_not(tmp_path, task, labels):
+    path = model(tmp_path)
+    (tmp_path / "net.toml").write_text(f'task = {task}\ndata = "net.npz"\n')
+    with pytest.raises(RefusedInput, match=f"task must be one of .*unlabelled, not {task}"):
+        load_recipe(path, labels=labels)
+
+
+def test_evaluation_samples_of_their_own_need_no_note(tmp_path):
+    path = model(tmp_path)
+    np.savez(tmp_path / "net.npz", x_calib=np.zeros((4, 6)), x_eval=np.ones((5, 6)))
+    data = load_recipe(path, data_path=tmp_path / "net.npz", labels=False)
+    assert (len(data.x_eval["x"]), data.notes) == (5, ())
+
+
+def test_the_note_says_what_was_drawn(tmp_path):
+    path = model(
+        tmp_path,
+        '<ir_version: 8, opset_import: ["": 17]> g (uint8[N,4] x, float[N,4] z) => (float[N,4] y) '
+        "{ f = Cast<to = 1>(x) y = Add(f, z) }",
+    )
+    (note,) = load_recipe(path).notes
+    assert "256 synthetic samples (standard normal and uint8 of its whole range) set" in note
