@@ -222,6 +222,7 @@ def _info(found: Exploration) -> dict[str, Any]:
         "technology": found.settings.technology,
         "liberty": dict(found.technology.libraries),
         "liberty_notes": list(found.technology.notes),
+        "notes": [*found.dataset.notes, *found.workload.notes],
         "objective": found.settings.objective,
         "cost_units": found.found.columns,
         "clocks": clock_info(found),

@@ -36,6 +36,8 @@ class Constants:
         Of some of them, by tensor.
     copies : dict of tuple
         Of constants that stand for one tensor in memory: the number of this copy, and of all.
+    shared : dict of int
+        Layers that have a copy of a constant each, because they share it in the file.
     opset : int
         Opset of the model.
     """
@@ -46,6 +48,7 @@ class Constants:
             (x.version for x in self._opsets if x.domain in ("", "ai.onnx")), default=1
         )
         self.copies: dict[str, tuple[int, int]] = {}
+        self.shared: dict[str, int] = {}
         self.values: dict[str, NDArray] = {
             item.name: numpy_helper.to_array(item) for item in model.graph.initializer
         }

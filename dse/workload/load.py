@@ -108,8 +108,24 @@ def load_workload(
         batch=seen.batch,
         fixed_batch=seen.fixed,
         batch_axes=seen.axes,
-        notes=notes,
+        notes=(*notes, *_sharing(constants)),
     )
+
+
+def _sharing(constants: Constants) -> list[str]:
+    """What is to be said of weights that several layers use."""
+    notes = [
+        f"weights {name!r} are shared by {count} layers in the file; here each layer has a copy, "
+        "quantised by itself and counted in weight_bytes"
+        for name, count in constants.shared.items()
+        if count > 1
+    ]
+    if steps := max((count for _, count in constants.copies.values()), default=0):
+        notes.append(
+            f"steps of recurrent layers ({steps} at most) are layers, quantised by themselves; "
+            "each counts its share of the weights, one tensor only if all steps' formats agree"
+        )
+    return notes
 
 
 def _check(model: onnx.ModelProto, path: Path) -> None:

@@ -107,6 +107,8 @@ def _own_weights(nodes: list[onnx.NodeProto], constants: Constants) -> None:
             if name in constants.values and uses[name] > 1:
                 node.input[i] = f"{node.name}::{name}"
                 constants.copy(name, node.input[i])
+                if i == 1:
+                    constants.shared[name] = constants.shared.get(name, 0) + 1
 
 
 def _fold_batch_norm(

@@ -49,6 +49,7 @@ def test_a_model_without_data_gets_a_front_and_a_note(tmp_path, capsys):
     assert "note: there is no recipe net.toml and no --data: 256 synthetic samples" in printed.err
     info = json.loads((tmp_path / "run" / "run.json").read_text())
     assert info["task"] == "unlabelled"
+    assert info["notes"][0].startswith("there is no recipe net.toml")
     assert info["fp32_accuracy"] == 0
     rows = (tmp_path / "run" / "front.csv").read_text().splitlines()
     assert len(rows) >= 3

@@ -65,6 +65,7 @@ def test_recurrent_layers(tmp_path, op, direction, opset):
     assert sum(x.macs for x in layers) == steps * sides * gates * hidden * (size + hidden)
     # The copies of R for each step are one tensor in memory.
     assert sum(x.weights for x in layers) == sides * gates * hidden * (size + hidden)
+    assert f"steps of recurrent layers ({steps} at most) are layers" in workload.notes[0]
 
 
 @pytest.mark.parametrize("op", ["LSTM", "GRU"])

@@ -146,8 +146,11 @@ def test_shared_weights_become_one_for_each_layer(tmp_path):
         shape=("N", 4),
         out=("N", 4),
     )
-    first, second = load_workload(saved(tmp_path, proto)).layers
+    workload = load_workload(saved(tmp_path, proto))
+    first, second = workload.layers
     assert first.weight != second.weight
+    (note,) = workload.notes
+    assert note.startswith("weights 'w' are shared by 2 layers in the file; here each layer has")
 
 
 def test_constant_nodes_are_weights(tmp_path):
