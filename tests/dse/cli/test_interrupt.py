@@ -34,7 +34,8 @@ def check_ended(found, number, tmp_path):
     assert not list((tmp_path / "tmp").glob("macwright-own-*"))
     assert "Traceback" not in found.error
     if number != signal.SIGKILL:
-        assert found.error.endswith("macwright: interrupted; the same command resumes\n")
+        last = found.error.splitlines()[-1:]
+        assert last == ["macwright: interrupted; the same command resumes"], found.error
 
 
 @pytest.mark.parametrize("number", ENDING)
