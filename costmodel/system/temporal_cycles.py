@@ -1,9 +1,7 @@
 """Cycles of the temporal machine: one array of R by C PEs that works on one pass after another.
 
-This docstring specifies the model and the hardware alike. Of the hardware there are the array and
-the requantisers (`macwright.hw.accelerator.temporal`), whose tests keep to it; no controller was
-simulated yet, so that `OVERHEAD`, `FRAME_OVERHEAD` and `LEAST_STEP` are what its design aims at and
-not measured.
+This docstring specifies the model and the hardware (`macwright.hw.accelerator.temporal`) alike;
+machines are simulated against it, to the cycle.
 
 Words
     A word of the activation memory holds C channels of one position; a tensor of n channels has
@@ -22,42 +20,44 @@ Steps
     dense
         Row r takes the word that comes in its cycle r, and uses its channels one after the other,
         n <= C of them: a step is one tap of the kernel by one word of input channels, and takes
-        ``max(v, n, 3)`` cycles. Tiles are consecutive positions in raster order, across rows.
+        ``max(v, n, 2)`` cycles. Tiles are consecutive positions in raster order, across rows.
     depthwise
         Each column uses its own channel of the word on the bus; a pixel that is tap 0 of row r is
-        tap 1 of row r - 1: n taps of v neighbouring positions take ``max(v + n - 1, 3)`` cycles. A
+        tap 1 of row r - 1: n taps of v neighbouring positions take ``max(v + n - 1, 2)`` cycles. A
         kernel row is one step for each of `stride` phases, as taps of a phase are neighbours. A
-        tile stays within a row of the output.
+        tile stays within a row of the output; of a layer of 1 by 1 taps all positions are one row.
     largest
         Max pooling: as depthwise with v = 1, each word of a window once, beside the array.
 
     A tile takes no fewer cycles than the tile before had positions, as their sums leave meanwhile.
     A residual addition is depthwise, one tap for each operand; an operand with more bits than the
     PEs take (10 for 8) comes as two steps, its upper and its lower bits. Average pooling is a
-    depthwise kernel of ones, doubled in the same way. Words of few channels that only one dense
-    layer reads are written with the neighbours of a kernel row (``in_channels * kernel width <=
-    C``): then a kernel row is one step.
+    depthwise kernel of ones, doubled in the same way.
 
 Time of a pass
     ``issue = words * sum over tiles of sum over steps``; finished sums leave each row in the cycle
     in which the next tile begins there, or after the last step for the last tile. The next pass
-    begins when all results are in the memory: ``overhead = v of the last tile + OVERHEAD + stages
-    of the unit``. Passes follow each other without further cycles.
+    begins when all results are in the memory: ``overhead = v of the last tile + 11 + stages of the
+    unit``, and 6 after maxima. Passes follow each other without further cycles.
 
 Frame
-    Positions of the input come in one a cycle (joined: all of a padded row), then the passes, then
-    the results, one channel a cycle: see `frame_cycles`.
+    Words of the input come in one a cycle, then the passes, then the results, one channel a cycle:
+    see `frame_cycles`.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from macwright.hw.accelerator.temporal.program import (
+    FRAME_OVERHEAD,
+    LARGEST_OVERHEAD,
+    LEAST_STEP,
+    OVERHEAD,
+)
 from macwright.hw.errors import RefusedInput
 
 __all__ = [
-    "LEAST_STEP",
-    "OVERHEAD",
     "Pass",
     "PassCycles",
     "addition",
@@ -67,13 +67,6 @@ __all__ = [
     "largest",
     "pass_cycles",
 ]
-
-#: Cycles of the shortest step, as its successor is prepared meanwhile; a goal.
-LEAST_STEP = 3
-#: Cycles of a pass besides its steps, the rows of its last tile and the stages of the unit; a goal.
-OVERHEAD = 16
-#: Cycles of a frame besides its input, its passes and its results; a goal.
-FRAME_OVERHEAD = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +142,7 @@ def pass_cycles(layer: Pass, rows: int, *, stages: int = 0) -> PassCycles:
     --------
     >>> pointwise = dense(height=7, width=7, in_channels=64, out_channels=96, columns=16)
     >>> pass_cycles(pointwise, 16)
-    PassCycles(issue=1536, overhead=17, weights=384)
+    PassCycles(issue=1536, overhead=12, weights=384)
     """
     _check("Array rows", rows)
     if layer.mode == "largest":
@@ -170,7 +163,8 @@ def pass_cycles(layer: Pass, rows: int, *, stages: int = 0) -> PassCycles:
         for valid, count in tiles.items()
     )
     weights = 0 if layer.mode == "largest" else layer.words * sum(layer.taps)
-    return PassCycles(issue=issue, overhead=last + OVERHEAD + stages, weights=weights)
+    overhead = LARGEST_OVERHEAD if layer.mode == "largest" else last + OVERHEAD + stages
+    return PassCycles(issue=issue, overhead=overhead, weights=weights)
 
 
 def frame_cycles(passes: Iterable[PassCycles], *, inputs: int, results: int) -> int:
@@ -194,7 +188,6 @@ def dense(
     out_channels: int,
     columns: int,
     kernel: Sequence[int] = (1, 1),
-    joined: bool = False,
 ) -> Pass:
     """Convolution over all input channels, or fully connected layer (1 by 1 positions).
 
@@ -208,16 +201,7 @@ def dense(
         C.
     kernel : (int, int)
         Taps along each axis.
-    joined : bool
-        Whether a word of the input has the neighbours of a kernel row.
     """
-    if joined:
-        kernel, in_channels = (kernel[0], 1), in_channels * kernel[1]
-        if in_channels > columns:
-            raise RefusedInput(
-                f"Channels times kernel width must fit {columns} columns to be joined, not be "
-                f"{in_channels}"
-            )
     each = [columns] * (in_channels // columns)
     each += [in_channels % columns] if in_channels % columns else []
     return Pass(
@@ -270,8 +254,8 @@ def addition(
     """Sum of two tensors; `parts` of each as for `depthwise`."""
     return Pass(
         mode="depthwise",
-        height=height,
-        width=width,
+        height=1,
+        width=height * width,
         words=-(-channels // columns),
         taps=(1,) * sum(parts),
     )

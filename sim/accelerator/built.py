@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from macwright.hw.accelerator.network import Network, read_network
 from macwright.hw.errors import ToolError
 from macwright.hw.files import write_atomic
-from macwright.sim.accelerator.golden import from_words, to_words
+from macwright.sim.accelerator.difference import first_difference, levels_from_words
+from macwright.sim.accelerator.golden import to_words
 from macwright.sim.accelerator.integer_network import IntegerModel
 from macwright.sim.accelerator.record import MachineRecord, WordRecord, read_build
 from macwright.sim.owned import run_program, scratch_folder
@@ -115,6 +116,12 @@ class BuiltMachine:
         if not self.probed:
             return text
         lines = ['  integer probe;\n  initial probe = $fopen("probe.txt", "w");\n']
+        if self.record.array is not None:
+            lines.append(
+                "  always @(posedge clk) if (!rst && machine.result_valid)\n"
+                '    $fwrite(probe, "%0d %h\\n", machine.pass_number, machine.result_codes);\n'
+            )
+            return text.replace("endmodule", "".join(lines) + "endmodule")
         for number, stage in enumerate(self.record.stages):
             shown = ", ".join(f"machine.{stage.name}.out{k}" for k in range(len(stage.outputs)))
             codes = " %h" * len(stage.outputs)
@@ -216,7 +223,7 @@ class BuiltMachine:
                 "gives them"
             )
         edge = self.network.edge(record.result.edge)
-        found = _levels([int(line[3], 16) for line in out], record.result, self.network)
+        found = levels_from_words([int(line[3], 16) for line in out], record.result, self.network)
         ends = [
             int(line[1]) - taken for line in out[record.result.words - 1 :: record.result.words]
         ]
@@ -315,45 +322,12 @@ def _default_simulator(images: int) -> str | None:
 
 
 def _difference(machine: BuiltMachine, levels: _Levels, image: int) -> str:
-    """Where the words of a machine first differ from its network, stage by stage."""
+    """Where the words of a machine first differ from its network."""
     probed = BuiltMachine(machine.folder, machine.tool.name, probed=True)
     run, words = probed.run(levels[None])
-    network, record = probed.network, probed.record
-    traced = IntegerModel(network).trace(levels[None])
-    for stage in record.stages:
-        for output, given in zip(stage.outputs, words[stage.name], strict=True):
-            found = _levels(given[: output.words], output, network)
-            where = _first(found, traced[output.edge])
-            if where:
-                return f"image {image}, layer {stage.node}, {where}"
-    where = _first(run.levels, traced[record.result.edge])
-    return f"image {image}, output {record.result.edge}, {where or 'only after other images'}"
-
-
-def _first(found: _Levels, expected: _Levels) -> str | None:
-    if found.size != expected.size:
-        return f"{found.size} codes where the network has {expected.size}"
-    found = found.reshape(expected.shape)
-    if (found == expected).all():
-        return None
-    # Position by position, as they are computed.
-    moved = np.moveaxis(found != expected, 1, -1)
-    _, *position, channel = [int(i) for i in np.argwhere(moved)[0]]
-    at = (0, channel, *position)
-    place = f", position {tuple(position)}" if position else ""
-    return f"channel {channel}{place}: {found[at]}, where the network has {expected[at]}"
+    traced = IntegerModel(probed.network).trace(levels[None])
+    return first_difference(probed.network, probed.record, words, run.levels, traced, image)
 
 
 def _words(levels: _Levels, words: WordRecord) -> list[int]:
     return to_words(np.moveaxis(levels, 1, -1), lanes=words.lanes, bits=words.bits)
-
-
-def _levels(given: Sequence[int], words: WordRecord, network: Network) -> _Levels:
-    """Levels of words, shape (frames, *shape of the edge)."""
-    edge = network.edge(words.edge)
-    channels, *rest = edge.shape
-    codes = from_words(list(given), lanes=words.lanes, bits=words.bits)
-    codes = codes[: len(codes) // edge.size * edge.size].reshape(-1, *rest, channels)
-    if len(codes) == 0:
-        return np.zeros(0, np.int64)
-    return edge.levels(np.moveaxis(codes, -1, 1))

@@ -8,6 +8,7 @@ from typing import Any
 
 from macwright.hw.accelerator.machine import MachineSpec
 from macwright.hw.accelerator.network import Network, Reshape
+from macwright.hw.accelerator.temporal.spec import TemporalSpec
 from macwright.hw.errors import RefusedInput
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "WordRecord",
     "machine_record",
     "read_build",
+    "temporal_record",
 ]
 
 #: File of a folder that describes the machine in it, and the version of its layout.
@@ -80,7 +82,9 @@ class MachineRecord:
     interval, latency : int
         Cycles between frames, and from the first word of a frame to its last result, as predicted.
     stages : tuple of StageRecord
-        In an order of execution.
+        In an order of execution; those of a temporal machine are its passes.
+    array : (int, int), optional
+        Rows and columns of the array of a temporal machine.
     """
 
     top: str
@@ -90,6 +94,7 @@ class MachineRecord:
     interval: int
     latency: int
     stages: tuple[StageRecord, ...]
+    array: tuple[int, int] | None = None
 
     def to_fields(self) -> dict[str, Any]:
         """All of it, as JSON values."""
@@ -104,7 +109,8 @@ class MachineRecord:
         )
         ends = {name: WordRecord(**fields[name]) for name in ("source", "result")}
         verilog = tuple(str(name) for name in fields["verilog"])
-        return cls(**{**fields, **ends, "stages": stages, "verilog": verilog})
+        array = tuple(fields["array"]) if fields.get("array") else None
+        return cls(**{**fields, **ends, "stages": stages, "verilog": verilog, "array": array})
 
 
 def machine_record(
@@ -145,6 +151,39 @@ def machine_record(
         latency=latency,
         stages=tuple(stages),
     )
+
+
+def temporal_record(spec: TemporalSpec, *, verilog: list[str]) -> MachineRecord:
+    """Record of a temporal machine."""
+    program, stages = spec.program, []
+    for number, one in enumerate(program.passes):
+        words = WordRecord(
+            edge=one.edge,
+            lanes=program.columns,
+            bits=spec.result_bits,
+            words=one.words * one.positions,
+        )
+        cycles = one.cycles(program.rows, spec.pipeline)
+        stages.append(
+            StageRecord(name=f"pass{number}", node=one.node, cycles=cycles, outputs=(words,))
+        )
+    source, result, interval = program.source, program.result, program.frame_cycles(spec.pipeline)
+    return MachineRecord(
+        top=spec.name,
+        verilog=tuple(verilog),
+        source=WordRecord(
+            edge=source.edge, lanes=source.lanes, bits=source.bits,
+            words=source.words * source.positions,
+        ),
+        result=WordRecord(
+            edge=result.edge, lanes=1, bits=result.bits, words=result.channels * result.positions
+        ),
+        interval=interval,
+        # From the first word in to the last result out, both in cycles that count.
+        latency=interval - 1,
+        stages=tuple(stages),
+        array=(program.rows, program.columns),
+    )  # fmt: skip
 
 
 def read_build(folder: Path) -> dict[str, Any]:

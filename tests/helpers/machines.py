@@ -39,9 +39,14 @@ class Seen:
     lasts: list[int] = field(default_factory=list)
 
 
-def run_machine(spec: MachineSpec, words, count, *, offer=1.0, accept=1.0, seed=0) -> Seen:
+def run_machine(spec: MachineSpec, words, count, **chances) -> Seen:
     """Give a machine words, as often as chance has it, until `count` have come out."""
-    machine, seen, chance = Machine(spec), Seen(), random.Random(seed)
+    return run_streams(Machine(spec), words, count, **chances)
+
+
+def run_streams(machine, words, count, *, offer=1.0, accept=1.0, seed=0, look=None) -> Seen:
+    """Give a component with AXI4-Stream ends words, and perhaps look at it in each cycle."""
+    seen, chance = Seen(), random.Random(seed)
 
     async def bench(ctx):
         cycle = offered = idle = 0
@@ -64,6 +69,8 @@ def run_machine(spec: MachineSpec, words, count, *, offer=1.0, accept=1.0, seed=
                 seen.given.append(cycle)
                 idle = 0
             assert idle < PATIENCE, f"hangs in cycle {cycle} after {len(seen.words)} words"
+            if look:
+                look(ctx)
             await ctx.tick()
             cycle += 1
 

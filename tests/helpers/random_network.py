@@ -45,12 +45,13 @@ STEPS = (*MACS, "residual", "max", "average", "table", "concat", "pad", "slice",
 class Builder:
     """Network that grows by one step after the other, from what hypothesis draws."""
 
-    def __init__(self, draw, rank: int) -> None:
+    def __init__(self, draw, rank: int, acts) -> None:
         self.draw, self.rank, self.edges, self.nodes = draw, rank, [], []
+        self.acts = acts
         self.rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
         sizes = [draw(st.integers(3, 6)) for _ in range(rank)]
         channels = draw(st.sampled_from((1, 2, 4)))
-        self.at = self.edge(draw(st.sampled_from(ACTS)), (channels, *sizes))
+        self.at = self.edge(draw(st.sampled_from(self.acts)), (channels, *sizes))
 
     def edge(self, fmt: str, shape, *, zero: bool = True) -> Edge:
         parsed = parse_format(fmt)
@@ -123,7 +124,7 @@ class Builder:
             result = cls(**node, outputs=()).result_shape(self.at.shape)
         edges = [self.edge(name, result, zero=False) for name in edges or []]
         edges = edges or [
-            self.edge(self.draw(st.sampled_from(ACTS)), result)
+            self.edge(self.draw(st.sampled_from(self.acts)), result)
             for _ in range(self.draw(st.integers(1, 2)))
         ]
         outputs = tuple(self.requant(edge, top, shape[0]) for edge in edges)
@@ -140,7 +141,7 @@ class Builder:
             self.mac("conv", shape=shape, edges=["int8", "int8" if kind == "concat" else "uint8"])
             first, second = self.made
             if kind == "residual":
-                edge = self.edge(self.draw(st.sampled_from(ACTS)), first.shape)
+                edge = self.edge(self.draw(st.sampled_from(self.acts)), first.shape)
                 outputs = (self.requant(edge, first.high + second.high, edge.shape[0]),)
                 self.nodes.append(
                     Add(name=name + "a", input_a=first.name, input_b=second.name, outputs=outputs)
@@ -170,14 +171,14 @@ class Builder:
                 if self.at.zero:
                     return self.mac("conv")
                 result = AveragePool(**fields, outputs=()).result_shape(shape)
-                edge = self.edge(self.draw(st.sampled_from(ACTS)), result)
+                edge = self.edge(self.draw(st.sampled_from(self.acts)), result)
                 top = math.prod(kernel) * self.at.high
                 outputs = (self.requant(edge, top, edge.shape[0]),)
                 self.nodes.append(AveragePool(**fields, outputs=outputs))
         elif kind == "table":
             if str(self.at.format).startswith("e"):
                 return self.mac("conv")
-            edge = self.edge(self.draw(st.sampled_from(ACTS)), shape)
+            edge = self.edge(self.draw(st.sampled_from(self.acts)), shape)
             rows = self.draw(st.sampled_from((1, shape[0])))
             levels = self.rng.integers(edge.low, edge.high + 1, (rows, 1 << self.at.format.width))
             output = TableOutput(edge=edge.name, codes=edge.codes(levels))
@@ -217,10 +218,10 @@ class Builder:
 
 
 @st.composite
-def networks(draw):
+def networks(draw, acts=ACTS, steps=STEPS):
     """A network of up to four steps, and perhaps a matrix product at the end."""
-    build = Builder(draw, draw(st.integers(1, 2)))
-    for kind in draw(st.lists(st.sampled_from(STEPS), min_size=1, max_size=4)):
+    build = Builder(draw, draw(st.integers(1, 2)), acts)
+    for kind in draw(st.lists(st.sampled_from(steps), min_size=1, max_size=4)):
         if min(build.at.shape) and build.at.size <= 400:
             build.step(kind)
     if draw(st.booleans()) or not build.nodes:

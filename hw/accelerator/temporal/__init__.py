@@ -1,4 +1,5 @@
-"""Parts of the temporal machine: the array that all layers share, and its requantisers.
+"""The temporal machine: one array that all layers share, one after the other.
 
-There is no controller yet: `macwright build` builds dataflow machines.
+`compile_network` makes a program of an integer network; `TemporalMachine` is the hardware that
+runs it: controller (`issue`), array, requantisers (`lane`), memories and both ends.
 """

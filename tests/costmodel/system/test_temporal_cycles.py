@@ -3,9 +3,9 @@
 import itertools
 
 import pytest
+from helpers.machines import small_network
 
 from macwright.costmodel.system.temporal_cycles import (
-    OVERHEAD,
     Pass,
     addition,
     dense,
@@ -14,6 +14,7 @@ from macwright.costmodel.system.temporal_cycles import (
     largest,
     pass_cycles,
 )
+from macwright.hw.accelerator.temporal.compile import compile_network
 
 
 @pytest.mark.parametrize(("size", "cycles"), [(8, 16_800), (16, 8_400), (32, 4_200)])
@@ -42,10 +43,10 @@ def played(layer: Pass, rows: int) -> int:
             for taps in layer.taps:
                 # (row, tap) at work in a cycle; the word of a cycle is that of one or all rows.
                 if layer.mode == "dense":
-                    cycles += max(3, len(tile), taps)
+                    cycles += max(2, len(tile), taps)
                 else:
                     cycles += max(
-                        3, len({row + tap for row in range(len(tile)) for tap in range(taps)})
+                        2, len({row + tap for row in range(len(tile)) for tap in range(taps)})
                     )
             # The bus of results takes a row a cycle.
             cycles = max(cycles, begun + before)
@@ -58,9 +59,6 @@ def test_steps_of_all_modes_take_as_long_as_when_played(rows):
     layers = [
         dense(height=3, width=3, in_channels=2, out_channels=9, columns=4),
         dense(height=5, width=7, in_channels=11, out_channels=9, columns=4, kernel=(3, 2)),
-        dense(
-            height=5, width=7, in_channels=1, out_channels=9, columns=4, kernel=(3, 3), joined=True
-        ),
         depthwise(height=4, width=9, channels=9, columns=4, kernel=(3, 5), stride=2, parts=2),
         addition(height=4, width=9, channels=9, columns=4, parts=(1, 2)),
         largest(height=4, width=9, channels=9, columns=4, kernel=(2, 2)),
@@ -73,14 +71,36 @@ def test_a_frame_is_input_passes_and_results():
     one = pass_cycles(
         dense(height=3, width=3, in_channels=4, out_channels=4, columns=4), 4, stages=1
     )
-    assert (one.issue, one.overhead) == (4 + 4 + 4, 1 + OVERHEAD + 1)
-    assert frame_cycles([one, one], inputs=10, results=3) - 2 * one.total - 13 > 0
+    assert (one.issue, one.overhead) == (4 + 4 + 4, 1 + 11 + 1)
+    assert frame_cycles([one, one], inputs=10, results=3) == 2 * one.total + 13 + 1
 
 
 def test_nonsense_is_refused():
     with pytest.raises(ValueError, match="Taps of a pass must be those of one step"):
         Pass(mode="dense", height=1, width=1, words=1, taps=())
-    with pytest.raises(ValueError, match="must fit 4 columns to be joined, not be 6"):
-        dense(
-            height=1, width=1, in_channels=2, out_channels=1, columns=4, kernel=(3, 3), joined=True
-        )
+
+
+@pytest.mark.parametrize(("rows", "columns", "stages"), [(4, 4, 1), (3, 2, 0), (16, 8, 2)])
+def test_the_model_says_what_the_compiler_makes(rows, columns, stages):
+    """The compiler's cycles are those of the hardware, as tests of it see."""
+    program = compile_network(small_network(), rows=rows, columns=columns)
+    convolution = dense(
+        height=7, width=6, in_channels=2, out_channels=4, columns=columns, kernel=(3, 3)
+    )
+    second = dense(height=7, width=6, in_channels=4, out_channels=4, columns=columns, kernel=(3, 3))
+    passes = [
+        convolution,
+        convolution,
+        second,
+        addition(height=7, width=6, channels=4, columns=columns, parts=(2, 2)),
+        depthwise(height=4, width=3, channels=4, columns=columns, kernel=(3, 3), stride=2),
+        largest(height=2, width=2, channels=4, columns=columns, kernel=(2, 2)),
+        depthwise(height=1, width=1, channels=4, columns=columns, kernel=(2, 2)),
+        dense(height=1, width=1, in_channels=4, out_channels=3, columns=columns),
+    ]
+    made = [pass_cycles(one, rows, stages=stages) for one in passes]
+    assert [one.total for one in made] == [one.cycles(rows, stages) for one in program.passes]
+    assert [one.weights for one in made] == [
+        one.weights.shape[0] * one.weights.shape[1] for one in program.passes
+    ]
+    assert frame_cycles(made, inputs=42, results=3) == program.frame_cycles(stages)

@@ -1,0 +1,349 @@
+"""From an integer network to the program of a temporal machine."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from macwright.hw.accelerator.network import (
+    Add,
+    AveragePool,
+    Concat,
+    Conv,
+    Gemm,
+    MaxPool,
+    Network,
+    Node,
+    Pad,
+    Requant,
+    Reshape,
+    Slice,
+    Table,
+    levels_of,
+)
+from macwright.hw.accelerator.stream import check_count
+from macwright.hw.accelerator.temporal.copies import copies
+from macwright.hw.accelerator.temporal.finish import allocated, with_few_shifts
+from macwright.hw.accelerator.temporal.program import (
+    LayerPass,
+    Program,
+    ResultLayout,
+    SourceLayout,
+    Step,
+)
+from macwright.hw.accelerator.temporal.shapes import Window, window_of, without_ones
+from macwright.hw.accelerator.temporal.tensors import Tensor, tensor_of
+from macwright.hw.accelerator.temporal.terms import Term, grouped, is_depthwise, steps_of
+from macwright.hw.accelerator.temporal.widths import machine_widths
+from macwright.hw.arith.widths import range_width
+from macwright.hw.errors import RefusedInput
+
+__all__ = ["compile_network"]
+
+
+def compile_network(network: Network, *, rows: int, columns: int) -> Program:
+    """Program of a network for an array.
+
+    Parameters
+    ----------
+    network : Network
+        What is computed.
+    rows, columns : int
+        Of the array, at least 2 columns.
+
+    Raises
+    ------
+    RefusedInput
+        If a temporal machine cannot compute it; names the node or the edge.
+    """
+    check_count("Array rows", rows)
+    check_count("Array columns", columns, least=2)
+    return _Compiler(network, rows, columns).program()
+
+
+class _Compiler:
+    """One pass over the network."""
+
+    def __init__(self, network: Network, rows: int, columns: int) -> None:
+        self.network, self.rows, self.columns = network, rows, columns
+        self.tensors: dict[str, Tensor] = {}
+        self.passes: list[LayerPass] = []
+        self.sum_bits = 1
+        self.parts, self.weight_bits, self.lane_bits = machine_widths(network)
+
+    def program(self) -> Program:
+        """The program."""
+        source = self._source()
+        for node in self.network.nodes:
+            if isinstance(node, Table):
+                continue
+            self._node(node)
+        output = self.tensors[self.network.output]
+        result = self._result(output)
+        passes = with_few_shifts(self.passes)
+        address, depth = allocated(source.tensor, self.tensors, passes, output.name)
+        return Program(
+            name=self.network.name,
+            rows=self.rows,
+            columns=self.columns,
+            lane_bits=self.lane_bits,
+            act_bits=self.parts.act_bits,
+            low_bits=self.parts.low_bits,
+            weight_bits=self.weight_bits,
+            sum_bits=self.sum_bits,
+            depth=depth,
+            address=address,
+            source=source,
+            result=result,
+            passes=tuple(passes),
+        )
+
+    def _source(self) -> SourceLayout:
+        """How frames come in; the tensor that they become is known then."""
+        network = self.network
+        edge = network.edge(network.input)
+        readers = network.readers[edge.name]
+        table = next((n for n in readers if isinstance(n, Table)), None)
+        for node in network.nodes:
+            if isinstance(node, Table) and node is not table:
+                raise RefusedInput(
+                    f"Node {node.name} must look up the input to be part of a temporal machine, "
+                    "which has no other tables"
+                )
+        if table is not None and (len(readers) > 1 or len(table.outputs) > 1):
+            raise RefusedInput(
+                f"Input {edge.name} must be read through one table with one result in a temporal "
+                "machine"
+            )
+        name = edge.name if table is None else table.outputs[0].edge
+        channels = edge.shape[0]
+        lanes = max(n for n in range(1, self.columns + 1) if channels % n == 0)
+        tensor = self._add(name, lanes)
+        codes = np.arange(1 << edge.format.width)[None]
+        if table is not None:
+            given = table.outputs[0].codes
+            if len(given) > 1 and tensor.words > 1:
+                raise RefusedInput(
+                    f"Node {table.name} must have one table for all channels, as they do not fit "
+                    f"a word of {self.columns}"
+                )
+            levels = network.edge(name).levels(given)
+        else:
+            levels = edge.format.decode(codes) / edge.level_unit
+        tables = np.broadcast_to(np.asarray(levels, np.int64) - tensor.base, (lanes, codes.size))
+        return SourceLayout(
+            edge=edge.name,
+            bits=edge.format.width,
+            lanes=lanes,
+            words=tensor.words,
+            positions=tensor.plane,
+            tensor=name,
+            # Codes that the format has, and the input never: ternary has four.
+            tables=np.clip(tables, 0, (1 << tensor.bits) - 1),
+        )
+
+    def _add(self, name: str, lanes: int) -> Tensor:
+        self.tensors[name] = tensor_of(self.network, name, lanes)
+        return self.tensors[name]
+
+    def _node(self, node: Node) -> None:
+        if isinstance(node, Reshape):
+            self.tensors[node.output] = self._reshaped(node)
+        elif isinstance(node, MaxPool):
+            self._largest(node)
+        elif isinstance(node, Conv | Gemm):
+            self._products(node)
+        elif isinstance(node, Add):
+            terms = [self._same(name) for name in node.inputs]
+            self._sums(node, terms, Window(), node.outputs, [0], self.tensors[node.input_a])
+        elif isinstance(node, AveragePool):
+            source = self.tensors[node.input]
+            window = window_of(node)
+            kernel = np.ones((source.channels, *window.kernel), np.int64)
+            self._sums(
+                node, [Term(tensor=source, kernel=kernel)], window, node.outputs, [0], source
+            )
+        elif isinstance(node, Slice | Pad | Concat):
+            self._copies(node)
+        else:
+            raise RefusedInput(
+                f"Node {node.name} must be of a kind that a temporal machine computes, not "
+                f"{node.kind}"
+            )
+
+    def _reshaped(self, node: Reshape) -> Tensor:
+        """The same tensor: what reads it knows in which order its channels are."""
+        source = self.tensors[node.input]
+        shape = self.network.edge(node.output).shape
+        before = self.network.edge(node.input).shape
+        kept = without_ones(shape) == without_ones(before)
+        flat = len(shape) == 1 and all(
+            isinstance(reader, Gemm) for reader in self.network.readers[node.output]
+        )
+        if not kept and (not flat or node.output == self.network.output):
+            raise RefusedInput(
+                f"Node {node.name} must keep its shape, or be read by matrix products only, in a "
+                f"temporal machine, not make {shape} of {before}"
+            )
+        return source
+
+    def _same(self, name: str) -> Term:
+        tensor = self.tensors[name]
+        return Term(tensor=tensor, kernel=np.ones((tensor.channels, 1, 1), np.int64))
+
+    def _products(self, node: Conv | Gemm) -> None:
+        source = self.tensors[node.input]
+        levels = levels_of(node.weight_format, node.weights)
+        if isinstance(node, Gemm):
+            kernel = levels.reshape(len(levels), source.channels, source.height, source.width)
+            window = Window(kernel=(source.height, source.width))
+            term = Term(tensor=source, kernel=kernel)
+        else:
+            window = window_of(node)
+            kernel = levels.reshape(*levels.shape[:2], *window.kernel)
+            if node.groups == source.channels == len(levels):
+                term = Term(tensor=source, kernel=kernel[:, 0], dilation=window.dilation)
+            else:
+                term = grouped(source, kernel, node.groups, window.dilation)
+        self._sums(node, [term], window, node.outputs, node.bias, source)
+
+    def _copies(self, node: Slice | Pad | Concat) -> None:
+        """Codes that are moved: sums of one term each, requantised by 1."""
+        edge = self.network.edge(node.produced[0])
+        sources = [self.tensors[name] for name in node.inputs]
+        copied = copies(node, sources, edge.shape[0])
+        low, high = self.network.ranges[edge.name]
+        whole = Requant(
+            edge=edge.name, multiplier=np.ones(1, np.int64), shift=0, low=low, high=high
+        )
+        self._sums(
+            node, copied.terms, copied.window, (whole,), copied.constants, sources[0],
+            level=copied.level, zero=0,
+        )  # fmt: skip
+
+    def _sums(
+        self,
+        node: Node,
+        terms: Sequence[Term],
+        window: Window,
+        outputs: Sequence[Requant],
+        bias: Any,
+        source: Tensor,
+        *,
+        level: int | None = None,
+        zero: int | None = None,
+    ) -> None:
+        """Passes of a node with sums, for each of its results."""
+        for output in outputs:
+            edge = self.network.edge(output.edge)
+            target = self._add(output.edge, self.columns)
+            channels = target.channels
+            depthwise = is_depthwise(terms, self.columns)
+            full = np.broadcast_to(np.asarray(bias, np.int64), channels).copy()
+            low = high = np.zeros(channels, np.int64)
+            for term in terms:
+                full += term.tensor.base * term.sums
+                ends = term.largest((1 << term.tensor.bits) - 1)
+                low, high = low + ends[0], high + ends[1]
+            self.sum_bits = max(self.sum_bits, range_width(int(low.min()), int(high.max())))
+            pad = (self.network.edge(source.name).zero if level is None else level) - source.base
+            shape = target.height, target.width
+            size = source.height, source.width
+            if depthwise and window.is_point and shape == size:
+                # Positions in one row, so that tiles are whole.
+                shape = size = (1, source.plane)
+            chunks = steps_of(
+                terms,
+                columns=self.columns,
+                channels=channels,
+                stride=window.stride[1],
+                parts=self.parts,
+            )
+            for chunk in chunks:
+                words = len(chunk.weights)
+                self.passes.append(
+                    LayerPass(
+                        node=node.name,
+                        edge=output.edge,
+                        base=target.base,
+                        lanes=target.lanes,
+                        mode="depthwise" if depthwise else "dense",
+                        first_word=chunk.first_word,
+                        words=words,
+                        height=shape[0],
+                        width=shape[1],
+                        stride=window.stride,
+                        origin=window.origin,
+                        size=size,
+                        plane=source.plane if depthwise else 0,
+                        gap=window.stride[1],
+                        pad=pad,
+                        steps=chunk.steps,
+                        weights=chunk.weights,
+                        bias=_words(full, chunk.first_word, words, self.columns),
+                        scale=_words(
+                            np.broadcast_to(output.multiplier, channels),
+                            chunk.first_word, words, self.columns,
+                        ),
+                        shift=output.shift,
+                        zero=(edge.zero if zero is None else zero) - target.base,
+                        low=output.low - target.base,
+                        high=output.high - target.base,
+                    )
+                )  # fmt: skip
+
+    def _largest(self, node: MaxPool) -> None:
+        source, window = self.tensors[node.input], window_of(node)
+        target = self._add(node.output, source.lanes)
+        if (target.base, target.bits) != (source.base, source.bits):
+            self.tensors[node.output] = target = replace(target, base=source.base, bits=source.bits)
+        down, right = window.dilation
+        steps = tuple(
+            Step(
+                tensor=source.name, offset=y * down * source.width, down=y * down, right=0,
+                taps=window.kernel[1],
+            )
+            for y in range(window.kernel[0])
+        )  # fmt: skip
+        none = np.zeros((target.words, 0, self.columns), np.int64)
+        self.passes.append(
+            LayerPass(
+                node=node.name, edge=node.output, base=target.base, lanes=target.lanes,
+                mode="largest",
+                first_word=0, words=target.words, height=target.height, width=target.width,
+                stride=window.stride, origin=window.origin, size=(source.height, source.width),
+                plane=source.plane, gap=right, pad=0, steps=steps, weights=none,
+                bias=none.sum(axis=1), scale=none.sum(axis=1), shift=0, zero=0, low=0,
+                high=(1 << target.bits) - 1,
+            )
+        )  # fmt: skip
+
+    def _result(self, tensor: Tensor) -> ResultLayout:
+        edge = self.network.edge(self.network.output)
+        if not any(one.edge == tensor.name for one in self.passes):
+            raise RefusedInput(
+                f"Output {edge.name} must be computed by a layer in a temporal machine"
+            )
+        if self.network.readers[tensor.name] and any(
+            not isinstance(n, Reshape) for n in self.network.readers[tensor.name]
+        ):
+            raise RefusedInput(
+                f"Output {edge.name} must be read by nothing else in a temporal machine"
+            )
+        return ResultLayout(
+            edge=edge.name,
+            bits=edge.format.width,
+            base=tensor.base,
+            channels=tensor.channels,
+            lanes=tensor.lanes,
+            positions=tensor.plane,
+        )
+
+
+def _words(values: Any, first: int, words: int, columns: int) -> Any:
+    """Numbers of channels as words, 0 where there is no channel."""
+    result = np.zeros((first + words) * columns, np.int64)
+    count = min(len(values), len(result))
+    result[:count] = values[:count]
+    return result.reshape(-1, columns)[first:]

@@ -1,0 +1,49 @@
+"""What is decided of all passes together: few shifts, and where tensors lie."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from macwright.hw.accelerator.temporal.program import LayerPass
+from macwright.hw.accelerator.temporal.tensors import Tensor, allocate
+
+__all__ = ["allocated", "with_few_shifts"]
+
+#: Bits of a multiplier.
+MULTIPLIER_BITS = 16
+
+
+def with_few_shifts(passes: Sequence[LayerPass]) -> list[LayerPass]:
+    """Passes that share as few shifts as can be, as multipliers with room are doubled.
+
+    ``M / 2**s`` is ``2 M / 2**(s + 1)``: each pass can have any of a range of shifts, and the
+    fewest numbers that meet all ranges are found from the lowest upper end.
+    """
+    result = list(passes)
+    summed = [i for i, one in enumerate(passes) if one.mode != "largest"]
+
+    def room(one: LayerPass) -> int:
+        return MULTIPLIER_BITS - max(1, int(one.scale.max()).bit_length())
+
+    chosen = -1
+    for i in sorted(summed, key=lambda i: passes[i].shift + room(passes[i])):
+        one = passes[i]
+        if one.shift > chosen:
+            chosen = one.shift + room(one)
+        more = chosen - one.shift
+        result[i] = replace(one, shift=chosen, scale=one.scale << more)
+    return result
+
+
+def allocated(
+    source: str, tensors: Mapping[str, Tensor], passes: Sequence[LayerPass], output: str
+) -> tuple[dict[str, int], int]:
+    """Addresses of all tensors but the output, and words of the activation memory."""
+    born, last = {source: -1}, {source: -1}
+    for i, one in enumerate(passes):
+        for step in one.steps:
+            last[step.tensor] = i
+        if one.edge != output:
+            born.setdefault(one.edge, i)
+            last[one.edge] = i
+    sizes = {name: tensors[name].size for name in born}
+    return allocate(sizes, born, last)

@@ -1,0 +1,194 @@
+"""Programs as words of memories: one for each pass, step, tap and word of parameters."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from amaranth.hdl import Shape, signed, unsigned
+from amaranth.lib import data
+
+from macwright.hw.accelerator.temporal.program import LayerPass, Program
+from macwright.hw.arith.widths import range_width
+
+__all__ = ["Microcode"]
+
+_PARTS = {"whole": 0, "upper": 1, "lower": 2}
+
+
+@dataclass(frozen=True, eq=False)
+class Microcode:
+    """Words of a program, and what their fields are.
+
+    Parameters
+    ----------
+    program : Program
+        The program.
+    """
+
+    program: Program
+
+    @cached_property
+    def address_bits(self) -> int:
+        """Bits of an address of the activation memory; arithmetic on them wraps."""
+        return max(1, (self.program.depth - 1).bit_length())
+
+    @cached_property
+    def place_bits(self) -> int:
+        """Bits of a row or column of the input, signed, also beside it."""
+        least, most = 0, 0
+        for one in self.program.passes:
+            for axis, count in ((0, one.height), (1, one.width)):
+                span = max(step.down if axis == 0 else step.right for step in one.steps)
+                taps = 0 if axis == 0 else max(step.taps for step in one.steps) * one.gap
+                end = one.origin[axis] + (count - 1) * one.stride[axis] + span + taps
+                least, most = min(least, one.origin[axis]), max(most, one.size[axis], end)
+        return range_width(least, most) + 1
+
+    @cached_property
+    def passes(self) -> list[dict[str, int]]:
+        """Fields of each pass; counts are one less, as counters end at 0."""
+        return [self._pass(one) for one in self.program.passes]
+
+    @cached_property
+    def steps(self) -> list[dict[str, int]]:
+        """Fields of all steps, those of a pass after those of the pass before."""
+        return [step for one in self.program.passes for step in self._steps(one)]
+
+    @cached_property
+    def pass_layout(self) -> data.StructLayout:
+        """Fields of a pass."""
+        return _layout(self.passes)
+
+    @cached_property
+    def step_layout(self) -> data.StructLayout:
+        """Fields of a step."""
+        return _layout(self.steps)
+
+    @cached_property
+    def pass_words(self) -> list[int]:
+        """Content of the memory of passes."""
+        return [_packed(self.pass_layout, fields) for fields in self.passes]
+
+    @cached_property
+    def step_words(self) -> list[int]:
+        """Content of the memory of steps."""
+        return [_packed(self.step_layout, fields) for fields in self.steps]
+
+    @cached_property
+    def weight_words(self) -> list[int]:
+        """Content of the weight memory."""
+        bits = self.program.weight_bits
+        return [
+            _joined(row, bits)
+            for one in self.program.passes
+            for word in one.weights.tolist()
+            for row in word
+        ] or [0]
+
+    @cached_property
+    def bias_bits(self) -> int:
+        """Bits of a bias, signed."""
+        summed = [one.bias for one in self.program.passes if one.mode != "largest"]
+        ends = [(int(b.min()), int(b.max())) for b in summed] or [(0, 0)]
+        return range_width(min(low for low, _ in ends), max(high for _, high in ends))
+
+    @cached_property
+    def scale_bits(self) -> int:
+        """Bits of a multiplier."""
+        summed = [one.scale for one in self.program.passes if one.mode != "largest"]
+        return max([1, *(int(s.max()).bit_length() for s in summed)])
+
+    @cached_property
+    def parameter_words(self) -> list[int]:
+        """Content of the memory of parameters: for each channel bias, then multiplier above it."""
+        words = []
+        for one in self.program.passes:
+            if one.mode == "largest":
+                continue
+            for bias, scale in zip(one.bias.tolist(), one.scale.tolist(), strict=True):
+                pairs = [
+                    (b & (1 << self.bias_bits) - 1) | s << self.bias_bits
+                    for b, s in zip(bias, scale, strict=True)
+                ]
+                words.append(_joined(pairs, self.bias_bits + self.scale_bits))
+        return words or [0]
+
+    def _pass(self, one: LayerPass) -> dict[str, int]:
+        program, tiling = self.program, one.tiling(self.program.rows)
+        line, (down, right) = one.size[1], one.stride
+        wrap = (1 << self.address_bits) - 1
+        result = one.edge not in program.address
+        out = one.first_word * one.positions + (0 if result else program.address[one.edge])
+        first = one.origin[0] * line + one.origin[1] + one.first_word * one.plane
+        return {
+            "depthwise": int(one.mode == "depthwise"),
+            "largest": int(one.mode == "largest"),
+            "result": int(result),
+            "words": one.words - 1,
+            "groups": tiling.groups - 1,
+            "tiles": tiling.tiles - 1,
+            "last": tiling.last,
+            "row": one.origin[0],
+            "column": one.origin[1],
+            "first": first & wrap,
+            "down": down,
+            "right": right,
+            "next_line": (down * line - (one.width - 1) * right) & wrap,
+            "width": one.width - 1,
+            "plane": one.plane & wrap,
+            "gap": one.gap,
+            "height_in": one.size[0],
+            "width_in": one.size[1],
+            "pad": one.pad,
+            "shift": 0 if one.mode == "largest" else program.shifts.index(one.shift),
+            "zero": one.zero,
+            "low": one.low,
+            "high": one.high,
+            "out": out,
+            "positions": one.positions - 1,
+            "results": one.words * one.positions - 1,
+        }
+
+    def _steps(self, one: LayerPass) -> list[dict[str, int]]:
+        wrap = (1 << self.address_bits) - 1
+        return [
+            {
+                "offset": (self.program.address[step.tensor] + step.offset) & wrap,
+                "down": step.down,
+                "right": step.right,
+                "taps": step.taps,
+                "part": _PARTS[step.part],
+                "whole": whole - 1,
+                "last": last - 1,
+                "ends": int(step is one.steps[-1]),
+            }
+            for step, (whole, last) in zip(one.steps, one.lengths(self.program.rows), strict=True)
+        ]
+
+
+def _layout(rows: Sequence[Mapping[str, int]]) -> data.StructLayout:
+    """Fields just wide enough for all rows."""
+    shapes: dict[str, Shape] = {}
+    for name in rows[0]:
+        values = [row[name] for row in rows]
+        low, high = min(values), max(values)
+        narrow = unsigned(max(1, high.bit_length()))
+        shapes[name] = signed(range_width(low, high)) if low < 0 else narrow
+    return data.StructLayout(shapes)
+
+
+def _packed(layout: Any, fields: Mapping[str, int]) -> int:
+    word = 0
+    for name, value in fields.items():
+        field = layout[name]
+        word |= (value & (1 << field.width) - 1) << field.offset
+    return word
+
+
+def _joined(numbers: Sequence[int], bits: int) -> int:
+    """Numbers as a word, the first in its lowest bits."""
+    word = 0
+    for number in reversed(numbers):
+        word = word << bits | number & (1 << bits) - 1
+    return word

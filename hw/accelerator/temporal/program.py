@@ -1,0 +1,305 @@
+"""Programs of the temporal machine: what its controller does, one pass after another.
+
+All numbers that the memories hold are *codes*: level minus the *base* of their tensor, which is
+even (so that a tie rounds alike) and not above any of its levels, so that codes are unsigned.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "FRAME_OVERHEAD",
+    "LARGEST_OVERHEAD",
+    "LEAST_STEP",
+    "OVERHEAD",
+    "LayerPass",
+    "Program",
+    "ResultLayout",
+    "SourceLayout",
+    "Step",
+    "Tiling",
+]
+
+#: Cycles of the shortest step: the one after it is fetched meanwhile.
+LEAST_STEP = 2
+#: Cycles from the last step of a pass to the first one of the next, besides positions of the last
+#: tile and stages of the unit; and those after a pass of maxima.
+OVERHEAD, LARGEST_OVERHEAD = 11, 6
+#: Cycles of a frame besides its input, its passes and its results.
+FRAME_OVERHEAD = 1
+_Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """Taps of a window that are done together.
+
+    Parameters
+    ----------
+    tensor : str
+        Tensor that is read.
+    offset : int
+        Address of the word, from the tensor's first one, for the position at row 0 and column 0.
+    down, right : int
+        Rows and columns from a position to the word, to find out whether it is outside.
+    taps : int
+        Cycles with weights: channels of the word (dense), or neighbouring words.
+    part : {"whole", "upper", "lower"}
+        What is taken of each code: its lowest bits that an array takes, or all above the lowest
+        ``Program.low_bits`` ones, or those.
+    """
+
+    tensor: str
+    offset: int
+    down: int
+    right: int
+    taps: int
+    part: str = "whole"
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Tiles of a pass for each word of output channels.
+
+    Attributes
+    ----------
+    groups : int
+        Parts of the positions that tiles do not cross.
+    tiles : int
+        Tiles of a group.
+    whole, last : int
+        Positions of a tile, and of the last one of a group.
+    """
+
+    groups: int
+    tiles: int
+    whole: int
+    last: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LayerPass:
+    """What the array does for one edge, or for some of its words.
+
+    Parameters
+    ----------
+    node, edge : str
+        Node that is computed, and which of its results.
+    base, lanes : int
+        Base of the result, and channels of its words.
+    mode : {"dense", "depthwise", "largest"}
+        See :mod:`macwright.costmodel.system.temporal_cycles`.
+    first_word, words : int
+        Words of output channels: the first of the edge, and how many.
+    height, width : int
+        Positions of the output.
+    stride, origin : (int, int)
+        Rows and columns of the input between positions, and those of the first position.
+    size : (int, int)
+        Rows and columns of the input, beyond which `pad` is read.
+    plane : int
+        Words of memory from a word of input channels to that of the next output word.
+    gap : int
+        Columns from one word of a step to the next; not dense.
+    pad : int
+        Code outside of the input.
+    steps : tuple of Step
+        Those of each tile.
+    weights : ndarray of int64, shape (words, taps of all steps, columns)
+        In the order in which they are used; nothing where `largest`.
+    bias, scale : ndarray of int64, shape (words, columns)
+        Of the requantisers.
+    shift, zero, low, high : int
+        The same for all channels; bounds and zero are codes.
+    """
+
+    node: str
+    edge: str
+    base: int
+    lanes: int
+    mode: str
+    first_word: int
+    words: int
+    height: int
+    width: int
+    stride: tuple[int, int]
+    origin: tuple[int, int]
+    size: tuple[int, int]
+    plane: int
+    gap: int
+    pad: int
+    steps: tuple[Step, ...]
+    weights: _Ints
+    bias: _Ints
+    scale: _Ints
+    shift: int
+    zero: int
+    low: int
+    high: int
+
+    @property
+    def positions(self) -> int:
+        """Positions of the output."""
+        return self.height * self.width
+
+    def tiling(self, rows: int) -> Tiling:
+        """Tiles on an array of so many rows."""
+        if self.mode == "largest":
+            return Tiling(1, self.positions, 1, 1)
+        groups, each = (1, self.positions) if self.mode == "dense" else (self.height, self.width)
+        tiles = -(-each // rows)
+        return Tiling(groups, tiles, rows, each - (tiles - 1) * rows)
+
+    def lengths(self, rows: int) -> list[tuple[int, int]]:
+        """Cycles of each step, in a whole tile and in the last one of a group.
+
+        A tile takes no fewer cycles than the tile before had positions.
+        """
+        tiling = self.tiling(rows)
+        result = []
+        for step in self.steps:
+            result.append(
+                tuple(
+                    max(LEAST_STEP, max(valid, step.taps))
+                    if self.mode == "dense"
+                    else max(LEAST_STEP, valid + step.taps - 1)
+                    for valid in (tiling.whole, tiling.last)
+                )
+            )
+        before = tiling.whole if tiling.tiles > 1 else tiling.last
+        lacking = before - sum(last for _, last in result)
+        whole, last = result[-1]
+        result[-1] = whole, last + max(0, lacking)
+        return result
+
+    def issue_cycles(self, rows: int) -> int:
+        """Cycles of all steps."""
+        tiling = self.tiling(rows)
+        whole, last = map(sum, zip(*self.lengths(rows), strict=True))
+        return self.words * tiling.groups * ((tiling.tiles - 1) * whole + last)
+
+    def cycles(self, rows: int, stages: int) -> int:
+        """Cycles until the next pass begins, with so many stages of a unit."""
+        if self.mode == "largest":
+            return self.issue_cycles(rows) + LARGEST_OVERHEAD
+        return self.issue_cycles(rows) + self.tiling(rows).last + OVERHEAD + stages
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SourceLayout:
+    """How frames come in.
+
+    Parameters
+    ----------
+    edge : str
+        Edge of the network.
+    bits, lanes : int
+        Of a code, and codes of a word of the stream, which is one of memory.
+    words : int
+        Words of a position.
+    positions : int
+        Positions of a frame.
+    tensor : str
+        Tensor that they become.
+    tables : ndarray of int64, shape (lanes, 2**bits)
+        Code in memory for each code that comes.
+    """
+
+    edge: str
+    bits: int
+    lanes: int
+    words: int
+    positions: int
+    tensor: str
+    tables: _Ints
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultLayout:
+    """How results go out, one channel after the other.
+
+    Parameters
+    ----------
+    edge : str
+        Edge of the network.
+    bits : int
+        Of a code word.
+    base : int
+        What is added to a code to give the level.
+    channels, lanes : int
+        Of a position, and of a word of memory.
+    positions : int
+        Positions.
+    """
+
+    edge: str
+    bits: int
+    base: int
+    channels: int
+    lanes: int
+    positions: int
+
+    @property
+    def words(self) -> int:
+        """Words of memory of a position."""
+        return -(-self.channels // self.lanes)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Program:
+    """All that a temporal machine does for a frame.
+
+    Parameters
+    ----------
+    name : str
+        Name of the network.
+    rows, columns : int
+        Of the array.
+    lane_bits, act_bits, low_bits : int
+        Bits of a code in memory, of those that the array takes, and of a lower part.
+    weight_bits, sum_bits : int
+        Of weights and sums, signed.
+    depth : int
+        Words of the activation memory.
+    address : mapping of str to int
+        First word of each tensor.
+    source, result
+        What comes in and goes out.
+    passes : tuple of LayerPass
+        In order.
+    """
+
+    name: str
+    rows: int
+    columns: int
+    lane_bits: int
+    act_bits: int
+    low_bits: int
+    weight_bits: int
+    sum_bits: int
+    depth: int
+    address: Mapping[str, int]
+    source: SourceLayout
+    result: ResultLayout
+    passes: tuple[LayerPass, ...]
+
+    @cached_property
+    def shifts(self) -> tuple[int, ...]:
+        """Shifts of the requantisers, rising."""
+        used = {one.shift for one in self.passes if one.mode != "largest"}
+        return tuple(sorted(used)) or (0,)
+
+    @property
+    def weight_words(self) -> int:
+        """Words of the weight memory."""
+        return sum(one.weights.shape[0] * one.weights.shape[1] for one in self.passes)
+
+    def frame_cycles(self, stages: int) -> int:
+        """Cycles of a frame, with so many stages of a unit, if nothing stalls."""
+        passes = sum(one.cycles(self.rows, stages) for one in self.passes)
+        words = self.source.words * self.source.positions
+        return words + passes + self.result.channels * self.result.positions + FRAME_OVERHEAD

@@ -1,0 +1,85 @@
+"""What fixes a temporal machine: its program and its units."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from macwright.hw.accelerator.stream import Words
+from macwright.hw.accelerator.temporal.array import ArraySpec
+from macwright.hw.accelerator.temporal.lane import LaneSpec
+from macwright.hw.accelerator.temporal.microcode import Microcode
+from macwright.hw.accelerator.temporal.program import Program
+from macwright.hw.arith.widths import range_width
+from macwright.hw.formats import IntFormat
+from macwright.hw.pe import IntMacSpec
+
+__all__ = ["TemporalSpec"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TemporalSpec:
+    """Everything that fixes a :class:`TemporalMachine`.
+
+    Parameters
+    ----------
+    name : str
+        Name of the top module, and beginning of those of the others.
+    program : Program
+        What it does.
+    multiplier, adder, pipeline, target
+        Of the units; see :class:`~macwright.hw.pe.IntMacSpec`.
+    """
+
+    name: str
+    program: Program
+    multiplier: str = "infer"
+    adder: str = "ripple"
+    pipeline: int = 0
+    target: str = "generic"
+
+    @cached_property
+    def code(self) -> Microcode:
+        """Words of its memories."""
+        return Microcode(self.program)
+
+    @cached_property
+    def array(self) -> ArraySpec:
+        """The array."""
+        program = self.program
+        unit = IntMacSpec(
+            act=IntFormat(program.act_bits, signed=False),
+            weight=IntFormat(program.weight_bits),
+            acc=IntFormat(program.sum_bits),
+            multiplier=self.multiplier,
+            adder=self.adder,
+            pipeline=self.pipeline,
+            target=self.target,
+        )
+        return ArraySpec(unit=unit, rows=program.rows, columns=program.columns)
+
+    @cached_property
+    def lane(self) -> LaneSpec:
+        """Requantiser of a column."""
+        zeros = [one.zero for one in self.program.passes]
+        return LaneSpec(
+            sums=self.program.sum_bits,
+            bias=self.code.bias_bits,
+            multiplier=self.code.scale_bits,
+            shifts=self.program.shifts,
+            zero=range_width(min(zeros), max(zeros)),
+            bits=self.result_bits,
+        )
+
+    @property
+    def result_bits(self) -> int:
+        """Bits of what a requantiser gives: of a code in memory or of a result."""
+        return max(self.program.lane_bits, *(one.high.bit_length() for one in self.program.passes))
+
+    @property
+    def source(self) -> Words:
+        """Words that come in."""
+        return Words(lanes=self.program.source.lanes, bits=self.program.source.bits)
+
+    @property
+    def result(self) -> Words:
+        """Words that go out."""
+        return Words(lanes=1, bits=self.program.result.bits)

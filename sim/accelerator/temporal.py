@@ -1,0 +1,156 @@
+"""Interpreter of the temporal machine: words and steps as the hardware has them, without a clock.
+
+It shares no code with the hardware or the integer network: tiles, addresses, sums and rounding are
+done anew from the fields of the program.
+"""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from macwright.hw.accelerator.temporal.program import LayerPass, Program, Step
+
+__all__ = ["Interpreted", "interpret"]
+
+_Ints = NDArray[np.int64]
+
+
+@dataclass
+class Interpreted:
+    """What a program did with a frame.
+
+    Attributes
+    ----------
+    results : ndarray of int64, shape (channels, positions)
+        Levels of the output.
+    cycles : list of int
+        Cycles of the steps of each pass.
+    written : list of ndarray of int64
+        Codes that each pass wrote, shape (words, positions, lanes).
+    """
+
+    results: _Ints
+    cycles: list[int] = field(default_factory=list)
+    written: list[_Ints] = field(default_factory=list)
+
+
+def interpret(program: Program, codes: _Ints) -> Interpreted:
+    """Run a program on a frame.
+
+    Parameters
+    ----------
+    program : Program
+        The program.
+    codes : ndarray of int64, shape (words of the stream, lanes)
+        Code words as they come in.
+    """
+    source = program.source
+    memory = np.full((program.depth, program.columns), -1, np.int64)
+    for at, word in enumerate(np.asarray(codes)):
+        position, index = divmod(at, source.words)
+        place = program.address[source.tensor] + index * source.positions + position
+        memory[place, : source.lanes] = source.tables[np.arange(source.lanes), word]
+    result = program.result
+    out = np.zeros((result.words * result.positions, program.columns), np.int64)
+    found = Interpreted(results=np.zeros(0, np.int64))
+    for one in program.passes:
+        if one.mode == "largest":
+            cycles, written = _largest(program, one, memory)
+        else:
+            cycles, written = _summed(program, one, memory)
+        flat = written.reshape(-1, program.columns)
+        begin = one.first_word * one.positions
+        if one.edge in program.address:
+            begin += program.address[one.edge]
+            memory[begin : begin + len(flat)] = flat
+        else:
+            out[begin : begin + len(flat)] = flat
+        found.cycles.append(cycles)
+        found.written.append(written)
+    shaped = out.reshape(result.words, result.positions, -1)[:, :, : result.lanes]
+    channels = shaped.transpose(0, 2, 1).reshape(-1, result.positions)[: result.channels]
+    found.results = channels + result.base
+    return found
+
+
+def _tiles(program: Program, one: LayerPass) -> list[list[tuple[int, int]]]:
+    """Positions of each tile, in order."""
+    every = [(y, x) for y in range(one.height) for x in range(one.width)]
+    tiles: list[list[tuple[int, int]]] = []
+    most = 1 if one.mode == "largest" else program.rows
+    for y, x in every:
+        fresh = not tiles or len(tiles[-1]) == most
+        if fresh or (one.mode == "depthwise" and tiles[-1][0][0] != y):
+            tiles.append([])
+        tiles[-1].append((y, x))
+    return tiles
+
+
+def _word(
+    program: Program, one: LayerPass, memory: _Ints, step: Step, at: tuple[int, int], plane: int
+) -> _Ints:
+    """Codes of a word that a step reads for a row and column of the input."""
+    y, x = at[0] + step.down, at[1] + step.right
+    if not (0 <= y < one.size[0] and 0 <= x < one.size[1]):
+        word = np.full(program.columns, one.pad, np.int64)
+    else:
+        place = program.address[step.tensor] + step.offset + plane
+        word = memory[place + at[0] * one.size[1] + at[1]]
+    if step.part == "upper":
+        return word >> program.low_bits
+    if step.part == "lower":
+        return word % (1 << program.low_bits)
+    return word
+
+
+def _summed(program: Program, one: LayerPass, memory: _Ints) -> tuple[int, _Ints]:
+    """Cycles and codes of a pass on the array."""
+    cycles, written = 0, []
+    tiles = _tiles(program, one)
+    for index in range(one.words):
+        before = len(tiles[-1])
+        for tile in tiles:
+            sums = np.zeros((len(tile), program.columns), np.int64)
+            spent, used = 0, 0
+            for step in one.steps:
+                weights = one.weights[index, used : used + step.taps]
+                used += step.taps
+                for row, (y, x) in enumerate(tile):
+                    at = one.origin[0] + y * one.stride[0], one.origin[1] + x * one.stride[1]
+                    plane = index * one.plane
+                    if one.mode == "dense":
+                        word = _word(program, one, memory, step, at, plane)
+                        sums[row] += word[: step.taps] @ weights
+                        continue
+                    for tap in range(step.taps):
+                        # Words of neighbouring rows are shared, which their places must allow.
+                        place = at[0], at[1] + tap * one.gap
+                        word = _word(program, one, memory, step, place, plane)
+                        sums[row] += np.where(weights[tap] != 0, word, 0) * weights[tap]
+                length = step.taps + len(tile) - 1
+                spent += max(2, length if one.mode == "depthwise" else max(step.taps, len(tile)))
+            cycles += max(spent, before)
+            before = len(tile)
+            totals = (sums + one.bias[index]) * one.scale[index]
+            for row in totals.tolist():
+                codes = [round(Fraction(total, 1 << one.shift) + one.zero) for total in row]
+                written.append(np.clip(codes, one.low, one.high))
+    return cycles, np.array(written, np.int64).reshape(one.words, -1, program.columns)
+
+
+def _largest(program: Program, one: LayerPass, memory: _Ints) -> tuple[int, _Ints]:
+    """Cycles and codes of a pass of the maxima."""
+    cycles, written = 0, []
+    for index in range(one.words):
+        for ((y, x),) in _tiles(program, one):
+            at = one.origin[0] + y * one.stride[0], one.origin[1] + x * one.stride[1]
+            words = [
+                _word(program, one, memory, step, (at[0], at[1] + tap * one.gap), index * one.plane)
+                for step in one.steps
+                for tap in range(step.taps)
+            ]
+            written.append(np.max(words, axis=0))
+            cycles += sum(max(2, step.taps) for step in one.steps)
+    return cycles, np.array(written, np.int64).reshape(one.words, -1, program.columns)
