@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from macwright.costmodel.progress import Progress
-from macwright.dse.build.emit import write_machine
+from macwright.dse.build.emit import write_machine, write_temporal
 from macwright.dse.build.machine import lower
 from macwright.dse.build.place import DEVICES
 from macwright.dse.build.place import place as place_machine
+from macwright.dse.build.temporal import lower_temporal
 from macwright.dse.data.recipe import load_recipe
 from macwright.dse.models import embedded_model
 from macwright.dse.run.allocation import read_allocation
@@ -46,7 +47,8 @@ def build(
     recipe, data, labels
         See :func:`macwright.dse.data.recipe.load_recipe`.
     interval : int, optional
-        Cycles between frames; those of the allocation's foldings if absent.
+        Cycles between frames, of a machine with an engine for each layer; those of the
+        allocation's foldings if absent.
     place : bool, default=False
         Whether to synthesise, place and route it, too, and to write a bitstream (``pip install
         'macwright[fpga]'``).
@@ -83,12 +85,21 @@ def build(
     if not 0 < clock_mhz < float("inf"):
         raise RefusedInput(f"Clock must be above 0 MHz, not {clock_mhz}")
     chosen = read_allocation(Path(allocation))
+    if chosen.architecture == "temporal" and interval is not None:
+        raise RefusedInput(
+            "Interval must be given of a machine with an engine for each layer, not of one array, "
+            f"whose interval its size decides: leave out {interval}"
+        )
     model, folder = Path(model or embedded_model()), Path(folder)
     check_writable(folder)
     dataset = load_recipe(model, recipe, data, labels=labels)
     workload = load_workload(model, dataset)
-    lowered = lower(workload, dataset, chosen, interval=interval, progress=progress)
-    fields = write_machine(lowered, chosen, folder, notes=dataset.notes)
+    if chosen.architecture == "temporal":
+        one = lower_temporal(workload, dataset, chosen, progress=progress)
+        fields = write_temporal(one, chosen, folder, notes=dataset.notes)
+    else:
+        lowered = lower(workload, dataset, chosen, interval=interval, progress=progress)
+        fields = write_machine(lowered, chosen, folder, notes=dataset.notes)
     if not place:
         return fields
     return place_machine(folder, device, seed=seed, clock_mhz=clock_mhz, progress=progress)

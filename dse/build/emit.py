@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -12,15 +12,25 @@ from typing import Any
 import numpy as np
 
 from macwright.dse.build.machine import Lowered
+from macwright.dse.build.temporal import LoweredTemporal
 from macwright.dse.run.allocation import Allocation
+from macwright.hw.accelerator.library import Library
 from macwright.hw.accelerator.machine import machine_library
 from macwright.hw.accelerator.network.file import network_text
+from macwright.hw.accelerator.temporal.machine import temporal_library
 from macwright.hw.errors import RefusedInput
 from macwright.hw.files import write_atomic
-from macwright.sim.accelerator.record import BUILD_FILE, VERSION, machine_record, read_build
+from macwright.sim.accelerator.record import (
+    BUILD_FILE,
+    VERSION,
+    MachineRecord,
+    machine_record,
+    read_build,
+    temporal_record,
+)
 from macwright.sim.accelerator.simulate import write_library
 
-__all__ = ["IMAGES_FILE", "read_images", "write_build", "write_machine"]
+__all__ = ["IMAGES_FILE", "read_images", "write_build", "write_machine", "write_temporal"]
 
 #: Levels of evaluation samples, for the bench.
 IMAGES_FILE = "images.npz"
@@ -29,21 +39,65 @@ IMAGES_FILE = "images.npz"
 def write_machine(
     lowered: Lowered, allocation: Allocation, folder: Path, *, notes: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Write a machine into a folder; returns the content of its build.json, which comes last."""
-    library = machine_library(lowered.spec)
+    """Write a dataflow machine into a folder.
+
+    Returns
+    -------
+    dict
+        Content of its build.json, which comes last.
+    """
+    timing = lowered.sizing.timing
+
+    def record(verilog: list[str]) -> MachineRecord:
+        return machine_record(
+            lowered.network, lowered.spec, verilog=verilog, latency=timing.latency
+        )
+
+    buffers = {
+        "buffers_words": lowered.sizing.depths,
+        "buffers_unbounded_words": dict(lowered.sizing.unbounded.peaks),
+    }
+    return _write(
+        lowered, machine_library(lowered.spec), record, allocation, folder, notes, buffers
+    )
+
+
+def write_temporal(
+    lowered: LoweredTemporal, allocation: Allocation, folder: Path, *, notes: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Write a temporal machine into a folder; returns as :func:`write_machine`."""
+    spec, program = lowered.spec, lowered.spec.program
+
+    def record(verilog: list[str]) -> MachineRecord:
+        return temporal_record(spec, verilog=verilog)
+
+    memories = {
+        "activation": program.depth * program.columns * program.lane_bits,
+        "weight": program.weight_words * program.columns * program.weight_bits,
+        "program": spec.code.program_bits,
+        "parameter": spec.code.parameter_bits,
+    }
+    found = {"memories_bits": memories, "unit": spec.array.unit.name}
+    return _write(lowered, temporal_library(spec), record, allocation, folder, notes, found)
+
+
+def _write(
+    lowered: Lowered | LoweredTemporal,
+    library: Library,
+    record_of: Callable[[list[str]], MachineRecord],
+    allocation: Allocation,
+    folder: Path,
+    notes: Sequence[str],
+    found: dict[str, Any],
+) -> dict[str, Any]:
+    """Write what all machines have."""
     paths = write_library(library, folder)
     text = network_text(lowered.network)
     write_atomic(folder / "network.json", text)
     stream = io.BytesIO()
     np.savez(stream, levels=_narrow(lowered.images))
     write_atomic(folder / IMAGES_FILE, stream.getvalue())
-    timing = lowered.sizing.timing
-    record = machine_record(
-        lowered.network,
-        lowered.spec,
-        verilog=[path.name for path in paths],
-        latency=timing.latency,
-    )
+    record = record_of([path.name for path in paths])
     fields = {
         "version": VERSION,
         "macwright": version("macwright"),
@@ -54,11 +108,10 @@ def write_machine(
         "accuracy": asdict(lowered.accuracy),
         "predicted": {
             **allocation.costs,
-            "interval_cycles": lowered.spec.interval,
-            "latency_cycles": timing.latency,
+            "interval_cycles": record.interval,
+            "latency_cycles": record.latency,
         },
-        "buffers_words": lowered.sizing.depths,
-        "buffers_unbounded_words": dict(lowered.sizing.unbounded.peaks),
+        **found,
         "machine": record.to_fields(),
         "files_sha256": {
             path.name: hashlib.sha256(path.read_bytes()).hexdigest()

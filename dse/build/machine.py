@@ -1,6 +1,7 @@
 """Lowering: an allocation of a model as an integer network, and that as a machine."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,15 @@ from macwright.hw.accelerator.network import Network
 from macwright.hw.errors import RefusedInput
 from macwright.sim.accelerator.sizing import Sizing, size_buffers, with_depths
 
-__all__ = ["Accuracy", "Lowered", "lower", "measured_accuracy", "promised_interval"]
+__all__ = [
+    "Accuracy",
+    "Lowered",
+    "Quantised",
+    "lower",
+    "measured_accuracy",
+    "promised_interval",
+    "quantised_network",
+]
 
 #: Images of the evaluation data that come with a machine, for its bench.
 BENCH_IMAGES = 256
@@ -98,33 +107,87 @@ def lower(
     ValueError
         If the allocation is of another model, says no interval, or cannot be built.
     """
-    if allocation.model_sha256 != workload.sha256:
-        raise RefusedInput(
-            f"Allocation must be of the model {workload.path.name}, not of one with the digest "
-            f"{allocation.model_sha256[:12]}; give its own model"
-        )
+    _check_model(allocation, workload)
     interval = interval or promised_interval(allocation, workload)
-    options = QuantOptions(**allocation.quantiser)
-    formats = {name: (layer.weight, layer.activation) for name, layer in allocation.layers.items()}
-    float_network, plans = quantise(workload, dataset, formats, options=options, progress=progress)
-    network = integer_network(float_network, plans, dataset, options=options)
-    spec = compose(network, interval=interval)
+    quantised = quantised_network(workload, dataset, allocation, progress=progress)
+    spec = compose(quantised.network, interval=interval)
 
     def sized(done: int, total: int) -> None:
         if progress:
             progress("depths of buffers", done, total)
 
     sizing = size_buffers(spec, progress=sized)
-    fast = run_model(workload, quantised_model(float_network, plans), dataset.x_eval)
-    accuracy = measured_accuracy(workload, dataset, network, fast, progress)
-    (numbers,) = dataset.first(dataset.x_eval, BENCH_IMAGES).values()
     return Lowered(
-        network=network,
+        network=quantised.network,
         spec=with_depths(spec, sizing.depths),
         sizing=sizing,
-        accuracy=accuracy,
-        images=input_levels(network, dataset, numbers),
+        accuracy=quantised.accuracy(progress),
+        images=quantised.images(),
     )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Quantised:
+    """An integer network of an allocation, and where it comes from.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    workload, dataset
+        Model and data.
+    fast : Workload
+        The quantised network in the search's fast mode.
+    """
+
+    network: Network
+    workload: Workload
+    dataset: Dataset
+    fast: Any
+
+    def accuracy(self, progress: Progress | None = None) -> Accuracy:
+        """How good the network is."""
+        fast = run_model(self.workload, self.fast, self.dataset.x_eval)
+        return measured_accuracy(self.workload, self.dataset, self.network, fast, progress)
+
+    def images(self) -> NDArray[np.int64]:
+        """Levels of the first evaluation samples."""
+        (numbers,) = self.dataset.first(self.dataset.x_eval, BENCH_IMAGES).values()
+        return input_levels(self.network, self.dataset, numbers)
+
+
+def quantised_network(
+    workload: Workload,
+    dataset: Dataset,
+    allocation: Allocation,
+    *,
+    progress: Progress | None = None,
+) -> Quantised:
+    """Quantise a model as an allocation says.
+
+    Raises
+    ------
+    ValueError
+        If the allocation is of another model, or the network cannot be one of integers.
+    """
+    _check_model(allocation, workload)
+    options = QuantOptions(**allocation.quantiser)
+    formats = {name: (layer.weight, layer.activation) for name, layer in allocation.layers.items()}
+    float_network, plans = quantise(workload, dataset, formats, options=options, progress=progress)
+    return Quantised(
+        network=integer_network(float_network, plans, dataset, options=options),
+        workload=workload,
+        dataset=dataset,
+        fast=quantised_model(float_network, plans),
+    )
+
+
+def _check_model(allocation: Allocation, workload: Workload) -> None:
+    if allocation.model_sha256 != workload.sha256:
+        raise RefusedInput(
+            f"Allocation must be of the model {workload.path.name}, not of one with the digest "
+            f"{allocation.model_sha256[:12]}; give its own model"
+        )
 
 
 def promised_interval(allocation: Allocation, workload: Workload) -> int:

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--interval",
         type=int,
         metavar="CYCLES",
-        help="between frames (default: those of the allocation's foldings)",
+        help="between frames, not of one array (default: those of the allocation's foldings)",
     )
     parser.add_argument(
         "--place",
@@ -94,8 +94,12 @@ def _as_text(fields: dict[str, Any], out: Path) -> str:
     accuracy, predicted = fields["accuracy"], fields["predicted"]
     stages = fields["machine"]["stages"]
     slowest = max(stages, key=lambda stage: stage["cycles"])
+    if array := fields["machine"]["array"]:
+        kind = f"machine of one array of {array[0]} x {array[1]}, {len(stages)} passes"
+    else:
+        kind = f"machine of {len(stages)} stages"
     lines = [
-        f"machine of {len(stages)} stages: a frame every {predicted['interval_cycles']} "
+        f"{kind}: a frame every {predicted['interval_cycles']} "
         f"cycles (slowest: {slowest['node']}), latency {predicted['latency_cycles']} cycles",
         f"{accuracy['metric']} of {accuracy['images']} samples: exact {accuracy['exact']:.2f}, "
         f"fake-quantised {accuracy['fake_quantised']:.2f}, FP32 "

@@ -68,6 +68,7 @@ def _passes(
     for number, (one, stage) in enumerate(zip(program.passes, record.stages, strict=True)):
         (output,), (given,) = stage.outputs, words[stage.name]
         codes = from_words(given[: output.words], lanes=output.lanes, bits=output.bits)
+        codes = codes.reshape(-1, output.lanes)
         # Missing words are no level of the edge.
         full = np.full((one.words * one.positions, output.lanes), -1 << 40, np.int64)
         full[: len(codes)] = codes + one.base

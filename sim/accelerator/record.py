@@ -163,11 +163,11 @@ def temporal_record(spec: TemporalSpec, *, verilog: list[str]) -> MachineRecord:
             bits=spec.result_bits,
             words=one.words * one.positions,
         )
-        cycles = one.cycles(program.rows, spec.pipeline)
+        cycles = one.cycles(program.rows, spec.unit.pipeline)
         stages.append(
             StageRecord(name=f"pass{number}", node=one.node, cycles=cycles, outputs=(words,))
         )
-    source, result, interval = program.source, program.result, program.frame_cycles(spec.pipeline)
+    source, result, interval = program.source, program.result, spec.frame_cycles
     return MachineRecord(
         top=spec.name,
         verilog=tuple(verilog),

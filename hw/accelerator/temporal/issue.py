@@ -222,10 +222,17 @@ class Issue(wiring.Component):
             row.eq(now["row"] + self.step.down),
             column.eq(now["column"] + self.step.right),
         ]
+        self.address = Signal(self.code.address_bits, name="address")
+        m.d.comb += self.address.eq(now["place"] + self.step.offset)
+        # Where nothing is wanted an address may be beyond the memory, whose words there are unknown
+        # to a simulator: times a weight of 0 they would stay so.
         self.is_outside = (
-            (row < 0) | (row >= word.height_in) | (column < 0) | (column >= word.width_in)
+            (row < 0)
+            | (row >= word.height_in)
+            | (column < 0)
+            | (column >= word.width_in)
+            | (self.address >= self.code.program.depth)
         )
-        self.address = now["place"] + self.step.offset
 
     def _outputs(self) -> None:
         """Addresses in the next cycle, the rest behind them; weights of a tile again and again."""

@@ -114,6 +114,18 @@ class Microcode:
                 words.append(_joined(pairs, self.bias_bits + self.scale_bits))
         return words or [0]
 
+    @property
+    def program_bits(self) -> int:
+        """Bits of the memories of passes and steps."""
+        passes = len(self.passes) * Shape.cast(self.pass_layout).width
+        return passes + len(self.steps) * Shape.cast(self.step_layout).width
+
+    @property
+    def parameter_bits(self) -> int:
+        """Bits of the memory of parameters."""
+        each = self.bias_bits + self.scale_bits
+        return len(self.parameter_words) * self.program.columns * each
+
     def _pass(self, one: LayerPass) -> dict[str, int]:
         program, tiling = self.program, one.tiling(self.program.rows)
         line, (down, right) = one.size[1], one.stride

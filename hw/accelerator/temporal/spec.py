@@ -1,6 +1,6 @@
 """What fixes a temporal machine: its program and its units."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from macwright.hw.accelerator.stream import Words
@@ -25,16 +25,13 @@ class TemporalSpec:
         Name of the top module, and beginning of those of the others.
     program : Program
         What it does.
-    multiplier, adder, pipeline, target
-        Of the units; see :class:`~macwright.hw.pe.IntMacSpec`.
+    unit : IntMacSpec
+        Unit of a PE, but for its formats, which are the program's.
     """
 
     name: str
     program: Program
-    multiplier: str = "infer"
-    adder: str = "ripple"
-    pipeline: int = 0
-    target: str = "generic"
+    unit: IntMacSpec = field(default_factory=IntMacSpec)
 
     @cached_property
     def code(self) -> Microcode:
@@ -45,14 +42,13 @@ class TemporalSpec:
     def array(self) -> ArraySpec:
         """The array."""
         program = self.program
-        unit = IntMacSpec(
+        unit = replace(
+            self.unit,
             act=IntFormat(program.act_bits, signed=False),
             weight=IntFormat(program.weight_bits),
             acc=IntFormat(program.sum_bits),
-            multiplier=self.multiplier,
-            adder=self.adder,
-            pipeline=self.pipeline,
-            target=self.target,
+            en=False,
+            rst=False,
         )
         return ArraySpec(unit=unit, rows=program.rows, columns=program.columns)
 
@@ -68,6 +64,11 @@ class TemporalSpec:
             zero=range_width(min(zeros), max(zeros)),
             bits=self.result_bits,
         )
+
+    @property
+    def frame_cycles(self) -> int:
+        """Cycles between frames."""
+        return self.program.frame_cycles(self.unit.pipeline)
 
     @property
     def result_bits(self) -> int:

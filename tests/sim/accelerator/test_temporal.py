@@ -14,6 +14,7 @@ from macwright.hw.accelerator.temporal.compile import compile_network
 from macwright.hw.accelerator.temporal.machine import TemporalMachine
 from macwright.hw.accelerator.temporal.spec import TemporalSpec
 from macwright.hw.errors import RefusedInput
+from macwright.hw.pe import IntMacSpec
 from macwright.sim.accelerator.golden import from_words, to_words
 from macwright.sim.accelerator.integer_network import IntegerModel
 from macwright.sim.accelerator.temporal import interpret
@@ -25,7 +26,7 @@ SIZES = [(1, 4), (2, 3), (4, 4), (3, 5), (8, 4)]
 
 def machine_of(network: Network, rows: int, columns: int, pipeline: int = 0) -> TemporalSpec:
     program = compile_network(network, rows=rows, columns=columns)
-    return TemporalSpec(name="machine", program=program, pipeline=pipeline)
+    return TemporalSpec(name="machine", program=program, unit=IntMacSpec(pipeline=pipeline))
 
 
 def streams(network: Network, spec: TemporalSpec, levels):
@@ -63,7 +64,7 @@ def test_every_word_that_is_computed_and_every_cycle(rows, columns, pipeline):
     assert seen.words == wanted
     each = len(wanted) // 2
     assert seen.lasts == [each - 1, 2 * each - 1]
-    frame = spec.program.frame_cycles(pipeline)
+    frame = spec.frame_cycles
     assert [seen.given[k] - seen.taken[0] for k in seen.lasts] == [frame - 1, 2 * frame - 1]
     written = [part for one in interpreted for part in one.written]
     expected = np.concatenate([part.reshape(-1, columns) for part in written])
@@ -97,11 +98,11 @@ def check_random(network: Network, size, seed: int, pipeline: int, cycles: int) 
     except RefusedInput:
         assume(False)
         return
-    assume(spec.program.frame_cycles(pipeline) < cycles)
+    assume(spec.frame_cycles < cycles)
     words, wanted, _ = streams(network, spec, random_levels(network, 2, seed))
     seen = run_streams(TemporalMachine(spec), words, len(wanted))
     assert seen.words == wanted
-    frame = spec.program.frame_cycles(pipeline)
+    frame = spec.frame_cycles
     assert [seen.given[k] - seen.taken[0] for k in seen.lasts] == [frame - 1, 2 * frame - 1]
 
 

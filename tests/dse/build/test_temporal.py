@@ -1,0 +1,154 @@
+"""Machines of one array: built from allocations, simulated, refused where they must be."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import networks
+
+from macwright.dse.build.build import build
+from macwright.dse.build.emit import read_images
+from macwright.dse.cli.main import main
+from macwright.dse.data.recipe import load_recipe
+from macwright.dse.quantizer import QuantOptions, act_format
+from macwright.dse.run.allocation import Allocation, ArrayChoice, LayerChoice
+from macwright.dse.workload import load_workload
+from macwright.hw.accelerator.network import read_network
+from macwright.hw.accelerator.temporal.compile import compile_network
+from macwright.hw.errors import RefusedInput
+from macwright.hw.pe import IntMacSpec, spec_from_fields
+from macwright.sim.accelerator.built import compare_images
+from macwright.sim.simulators import find_simulator
+
+UNIT = IntMacSpec(pipeline=1)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    path, data = networks.write(folder, networks.cnn())
+    rng = np.random.default_rng(3)
+    images = rng.integers(0, 256, (2, 30, 8, 8)).astype(np.uint8)
+    np.savez(data, a=images[0], b=images[1], y=rng.integers(0, 3, 30))
+    path.with_suffix(".toml").write_text(
+        'data = "net.npz"\ncalibration = "a"\nevaluation = "b"\nlabels = "y"\nlayout = "NHW"\n'
+        "scale = 0.015625\nmean = [0.3]\nstd = [0.7]\n"
+    )
+    return path
+
+
+def allocation_of(model, units=(UNIT,)) -> Allocation:
+    """Weights and activations of several widths on one array of 4 by 4, units by turns."""
+    workload = load_workload(model, load_recipe(model))
+    layers = {
+        layer.name: LayerChoice(
+            weight=("int4", "int8")[i % 2],
+            activation=act_format(layer, ("int8", "int5")[i % 2]),
+            unit=units[i % len(units)].name,
+        )
+        for i, layer in enumerate(workload.layers)
+    }
+    return Allocation(
+        point=0,
+        model_sha256=workload.sha256,
+        technology="gates",
+        layers=layers,
+        units={unit.name: unit for unit in units},
+        architecture="temporal",
+        array=ArrayChoice(name="4x4", rows=4, columns=4),
+        quantiser=QuantOptions().to_fields(),
+    )
+
+
+def write(allocation: Allocation, path: Path) -> Path:
+    path.write_text(json.dumps(allocation.to_fields()))
+    return path
+
+
+@pytest.fixture(scope="module")
+def built(model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("machine")
+    build(write(allocation_of(model), folder / "0.json"), folder / "chip", model=model)
+    return folder / "chip"
+
+
+@pytest.mark.parametrize("stalls", [False, True])
+def test_results_equal_the_network_bit_for_bit(built, stalls):
+    find_simulator("icarus")
+    result = compare_images(built, read_images(built, 3), simulator="icarus", stalls=stalls)
+    assert (result.difference, result.images) == (None, 3)
+    if not stalls:
+        assert result.interval == result.predicted_interval
+        assert result.latency == result.predicted_latency
+
+
+def test_build_json_says_what_was_made(built):
+    fields = json.loads((built / "build.json").read_text())
+    machine, network = fields["machine"], read_network(built / "network.json")
+    program = compile_network(network, rows=4, columns=4)
+    assert machine["array"] == [4, 4]
+    assert [stage["node"] for stage in machine["stages"]] == [one.node for one in program.passes]
+    assert sum(stage["cycles"] for stage in machine["stages"]) < machine["interval"]
+    name = machine["top"]
+    for memory, file in (("weight", "weights"), ("parameter", "parameters")):
+        lines = (built / f"{name}_{file}.hex").read_text().split()
+        most = len(lines) * len(lines[0]) * 4
+        assert most - 3 * len(lines) <= fields["memories_bits"][memory] <= most
+
+
+def test_a_wrong_weight_is_found_and_named(built, tmp_path):
+    find_simulator("icarus")
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for path in built.iterdir():
+        if path.is_file():
+            (broken / path.name).write_bytes(path.read_bytes())
+    network = read_network(broken / "network.json")
+    program = compile_network(network, rows=4, columns=4)
+    number, wanted = next((k, o) for k, o in enumerate(program.passes) if o.node == "n_c2")
+    before = sum(o.weights.shape[0] * o.weights.shape[1] for o in program.passes[:number])
+    (path,) = broken.glob("*_weights.hex")
+    lines = path.read_text().splitlines()
+    # All weights of the tap in the middle of the kernel get another sign.
+    at = before + wanted.weights.shape[1] // 2
+    sign = int("8" * (len(lines[at])), 16)
+    lines[at] = f"{int(lines[at], 16) ^ sign:0{len(lines[at])}x}"
+    path.write_text("\n".join(lines) + "\n")
+    result = compare_images(broken, read_images(broken, 2), simulator="icarus")
+    assert result.difference is not None
+    assert re.fullmatch(
+        r"image \d+, layer n_c2, channel \d+, position \(\d+, \d+\): -?\d+, where the network has "
+        r"-?\d+",
+        result.difference,
+    )
+
+
+def test_the_command_line_builds_and_simulates(model, tmp_path, capsys):
+    find_simulator("icarus")
+    out = tmp_path / "chip"
+    path = write(allocation_of(model), tmp_path / "7.json")
+    assert main(["build", str(path), "--model", str(model), "-o", str(out)]) == 0
+    assert "machine of one array of 4 x 4" in capsys.readouterr().out
+    assert main(["simulate", str(out), "--images", "1", "--simulator", "icarus"]) == 0
+    assert "1 images equal bit for bit" in capsys.readouterr().out
+
+
+def test_what_cannot_be_built_is_refused_in_one_sentence(model, tmp_path):
+    def refuse(allocation: Allocation, message: str, **options) -> None:
+        with pytest.raises(RefusedInput, match=message):
+            build(write(allocation, tmp_path / "0.json"), tmp_path / "c", model=model, **options)
+        assert not (tmp_path / "c" / "build.json").exists()
+
+    refuse(allocation_of(model), "Interval must be given of .* not of one array", interval=900)
+    refuse(
+        allocation_of(model, (UNIT, IntMacSpec())),
+        r"Array must have one unit type to be built \(macwright dse --types 1\), not int_mac_",
+    )
+    other = spec_from_fields("dot", {"lanes": 2})
+    refuse(allocation_of(model, (other,)), "Array must be of int_mac units .* not dot")
+    carry = replace(UNIT, multiplier="baugh_wooley", adder="carry_save")
+    refuse(allocation_of(model, (carry,)), "Array must be of int_mac units with one sum")
+    refuse(replace(allocation_of(model), model_sha256="0"), "must be of the model .* its own model")
