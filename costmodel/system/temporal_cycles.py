@@ -32,7 +32,9 @@ Steps
     A tile takes no fewer cycles than the tile before had positions, as their sums leave meanwhile.
     A residual addition is depthwise, one tap for each operand; an operand with more bits than the
     PEs take (10 for 8) comes as two steps, its upper and its lower bits. Average pooling is a
-    depthwise kernel of ones, doubled in the same way.
+    depthwise kernel of ones, doubled in the same way. Input of few channels that only one dense
+    layer reads is written as words of the columns of its windows (``in_channels * kernel width <=
+    C``): then a kernel row is one step.
 
 Time of a pass
     ``issue = words * sum over tiles of sum over steps``; finished sums leave each row in the cycle
@@ -41,8 +43,8 @@ Time of a pass
     unit``, and 6 after maxima. Passes follow each other without further cycles.
 
 Frame
-    Words of the input come in one a cycle, then the passes, then the results, one channel a cycle:
-    see `frame_cycles`.
+    Words of the input come in one a cycle (`intake_cycles`), then the passes, then the results, one
+    channel a cycle: see `frame_cycles`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -64,6 +66,7 @@ __all__ = [
     "dense",
     "depthwise",
     "frame_cycles",
+    "intake_cycles",
     "largest",
     "pass_cycles",
 ]
@@ -175,9 +178,35 @@ def frame_cycles(passes: Iterable[PassCycles], *, inputs: int, results: int) -> 
     passes : iterable of PassCycles
         All passes of the network.
     inputs, results : int
-        Words that are written, and channels that go out.
+        Cycles of the input, and channels that go out.
     """
     return inputs + sum(one.total for one in passes) + results + FRAME_OVERHEAD
+
+
+def intake_cycles(
+    *,
+    height: int,
+    width: int,
+    words: int = 1,
+    kernel: int = 1,
+    before: int = 0,
+    positions: int = 1,
+    stride: int = 1,
+) -> int:
+    """Cycles in which a frame comes in.
+
+    Parameters
+    ----------
+    height, width, words : int
+        Rows and columns of the input, and words of the stream at each.
+    kernel, before, positions, stride : int
+        Of joined input: columns of a kernel, columns of padding before, columns of the output, and
+        columns between them. Columns of padding after it take a cycle each.
+    """
+    for name, value in (("height", height), ("width", width), ("words", words)):
+        _check(f"Input {name}", value)
+    last = (positions - 1) * stride + kernel - before
+    return height * words * max(width, last)
 
 
 def dense(
@@ -188,6 +217,7 @@ def dense(
     out_channels: int,
     columns: int,
     kernel: Sequence[int] = (1, 1),
+    joined: bool = False,
 ) -> Pass:
     """Convolution over all input channels, or fully connected layer (1 by 1 positions).
 
@@ -201,7 +231,16 @@ def dense(
         C.
     kernel : (int, int)
         Taps along each axis.
+    joined : bool
+        Whether a word of the input has the columns of a window.
     """
+    if joined:
+        kernel, in_channels = (kernel[0], 1), in_channels * kernel[1]
+        if in_channels > columns:
+            raise RefusedInput(
+                f"Channels times kernel width must fit {columns} columns to be joined, not be "
+                f"{in_channels}"
+            )
     each = [columns] * (in_channels // columns)
     each += [in_channels % columns] if in_channels % columns else []
     return Pass(

@@ -173,7 +173,7 @@ def temporal_record(spec: TemporalSpec, *, verilog: list[str]) -> MachineRecord:
         verilog=tuple(verilog),
         source=WordRecord(
             edge=source.edge, lanes=source.lanes, bits=source.bits,
-            words=source.words * source.positions,
+            words=source.frame_words,
         ),
         result=WordRecord(
             edge=result.edge, lanes=1, bits=result.bits, words=result.channels * result.positions

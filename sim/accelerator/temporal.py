@@ -48,10 +48,18 @@ def interpret(program: Program, codes: _Ints) -> Interpreted:
     """
     source = program.source
     memory = np.full((program.depth, program.columns), -1, np.int64)
-    for at, word in enumerate(np.asarray(codes)):
-        position, index = divmod(at, source.words)
-        place = program.address[source.tensor] + index * source.positions + position
-        memory[place, : source.lanes] = source.tables[np.arange(source.lanes), word]
+    lanes = np.arange(source.lanes)
+    frame = np.stack([source.tables[lanes, word] for word in np.asarray(codes)])
+    frame = frame.reshape(source.height, source.width, source.words, source.lanes)
+    begin, plane = program.address[source.tensor], source.height * source.windows
+    for row, window in np.ndindex(source.height, source.windows):
+        for index in range(source.words):
+            place = begin + index * plane + row * source.windows + window
+            for number in range(source.joined):
+                column = window - source.before + number
+                inside = 0 <= column < source.width
+                taken = frame[row, column, index] if inside else source.pad
+                memory[place, number * source.lanes + lanes] = taken
     result = program.result
     out = np.zeros((result.words * result.positions, program.columns), np.int64)
     found = Interpreted(results=np.zeros(0, np.int64))

@@ -29,10 +29,10 @@ from macwright.hw.accelerator.temporal.program import (
     LayerPass,
     Program,
     ResultLayout,
-    SourceLayout,
     Step,
 )
 from macwright.hw.accelerator.temporal.shapes import Window, window_of, without_ones
+from macwright.hw.accelerator.temporal.source import source_layout
 from macwright.hw.accelerator.temporal.tensors import Tensor, tensor_of
 from macwright.hw.accelerator.temporal.terms import Term, grouped, is_depthwise, steps_of
 from macwright.hw.accelerator.temporal.widths import machine_widths
@@ -70,11 +70,13 @@ class _Compiler:
         self.tensors: dict[str, Tensor] = {}
         self.passes: list[LayerPass] = []
         self.sum_bits = 1
+        self.joined: str | None = None
         self.parts, self.weight_bits, self.lane_bits = machine_widths(network)
 
     def program(self) -> Program:
         """The program."""
-        source = self._source()
+        source, tensor, self.joined = source_layout(self.network, self.columns)
+        self.tensors[tensor.name] = tensor
         for node in self.network.nodes:
             if isinstance(node, Table):
                 continue
@@ -97,50 +99,6 @@ class _Compiler:
             source=source,
             result=result,
             passes=tuple(passes),
-        )
-
-    def _source(self) -> SourceLayout:
-        """How frames come in; the tensor that they become is known then."""
-        network = self.network
-        edge = network.edge(network.input)
-        readers = network.readers[edge.name]
-        table = next((n for n in readers if isinstance(n, Table)), None)
-        for node in network.nodes:
-            if isinstance(node, Table) and node is not table:
-                raise RefusedInput(
-                    f"Node {node.name} must look up the input to be part of a temporal machine, "
-                    "which has no other tables"
-                )
-        if table is not None and (len(readers) > 1 or len(table.outputs) > 1):
-            raise RefusedInput(
-                f"Input {edge.name} must be read through one table with one result in a temporal "
-                "machine"
-            )
-        name = edge.name if table is None else table.outputs[0].edge
-        channels = edge.shape[0]
-        lanes = max(n for n in range(1, self.columns + 1) if channels % n == 0)
-        tensor = self._add(name, lanes)
-        codes = np.arange(1 << edge.format.width)[None]
-        if table is not None:
-            given = table.outputs[0].codes
-            if len(given) > 1 and tensor.words > 1:
-                raise RefusedInput(
-                    f"Node {table.name} must have one table for all channels, as they do not fit "
-                    f"a word of {self.columns}"
-                )
-            levels = network.edge(name).levels(given)
-        else:
-            levels = edge.format.decode(codes) / edge.level_unit
-        tables = np.broadcast_to(np.asarray(levels, np.int64) - tensor.base, (lanes, codes.size))
-        return SourceLayout(
-            edge=edge.name,
-            bits=edge.format.width,
-            lanes=lanes,
-            words=tensor.words,
-            positions=tensor.plane,
-            tensor=name,
-            # Codes that the format has, and the input never: ternary has four.
-            tables=np.clip(tables, 0, (1 << tensor.bits) - 1),
         )
 
     def _add(self, name: str, lanes: int) -> Tensor:
@@ -202,6 +160,12 @@ class _Compiler:
         else:
             window = window_of(node)
             kernel = levels.reshape(*levels.shape[:2], *window.kernel)
+            if node.name == self.joined:
+                # Channels of a word: those of its first column, then those of the next.
+                kernel = kernel.transpose(0, 3, 1, 2).reshape(len(levels), -1, kernel.shape[2], 1)
+                window = replace(
+                    window, kernel=(window.kernel[0], 1), pads=(window.pads[0], (0, 0))
+                )
             if node.groups == source.channels == len(levels):
                 term = Term(tensor=source, kernel=kernel[:, 0], dilation=window.dilation)
             else:

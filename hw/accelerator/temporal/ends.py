@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -18,7 +18,8 @@ class Intake(wiring.Component):
     """Words of a frame, through a table for each lane, to their places in memory.
 
     A word is written one cycle after it was taken. All of a position's words come one after the
-    other, and are a plane of positions apart.
+    other, and are a plane of positions apart. Of joined words one is written for each window that
+    ends in a column, the columns after the input too, in which none is taken.
 
     Parameters
     ----------
@@ -31,10 +32,12 @@ class Intake(wiring.Component):
 
     Members
     -------
-    take : :py:`In(1)`, data : In
-        A word is taken.
-    last : :py:`Out(1)`
-        Whether it is the last of a frame.
+    active : :py:`In(1)`
+        A frame comes in.
+    valid : :py:`In(1)`, data : In, ready : :py:`Out(1)`
+        Stream.
+    done : :py:`Out(1)`
+        The last word is taken, or the last column is done.
     write, address, codes : Out
         To the memory.
     """
@@ -44,46 +47,78 @@ class Intake(wiring.Component):
         source = program.source
         super().__init__(
             {
-                "take": In(1),
+                "active": In(1),
+                "valid": In(1),
                 "data": In(source.lanes * source.bits),
-                "last": Out(1),
+                "ready": Out(1),
+                "done": Out(1),
                 "write": Out(1),
                 "address": Out(address_bits),
-                "codes": Out(source.lanes * program.lane_bits),
+                "codes": Out(source.joined * source.lanes * program.lane_bits),
             }
         )
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        program, source = self.program, self.program.source
-        for lane in range(source.lanes):
-            rom = Rom(
-                source.tables[lane].tolist(),
-                width=program.lane_bits,
-                name=f"{self.name}_table{lane}",
-            )
-            m.submodules[f"table{lane}"] = rom
-            m.d.comb += [
-                rom.addr.eq(self.data.word_select(lane, source.bits)),
-                self.codes.word_select(lane, program.lane_bits).eq(rom.data),
-            ]
-        _, word_last = counter(m, step=self.take, count=source.words, name="word")
-        _, position_last = counter(
-            m, step=self.take & word_last, count=source.positions, name="position"
+        source = self.program.source
+        step, beside = Signal(name="step"), Signal(name="beside")
+        _, word_last = counter(m, step=step, count=source.words, name="word")
+        column, row_ends = counter(
+            m, step=step & word_last, count=source.width + source.beyond, name="column"
         )
-        m.d.comb += self.last.eq(word_last & position_last)
-        begin = program.address[source.tensor]
-        place = Signal(len(self.address), name="place", init=begin)
-        back = (source.words - 1) * source.positions - 1
-        with m.If(self.take):
-            m.d.sync += place.eq(place + source.positions)
-            with m.If(word_last):
-                m.d.sync += place.eq(Mux(self.last, begin, place - back))
+        _, row_last = counter(m, step=step & word_last & row_ends, count=source.height, name="row")
+        at = Const(0) if column is None else column
+        m.d.comb += [
+            beside.eq(at >= source.width),
+            self.ready.eq(self.active & ~beside),
+            step.eq(self.active & (beside | self.valid)),
+            self.done.eq(step & word_last & row_ends & row_last),
+        ]
+        m.d.comb += self.codes.eq(self._codes(m, step, beside, at == 0))
+        # The first columns end no window of their row.
+        skipped = source.joined - 1 - source.before
+        writes = Signal(name="writes")
+        m.d.comb += writes.eq(step & (at >= skipped) & (at < skipped + source.windows))
+        plane = source.height * source.windows
+        place = Signal(len(self.address), name="place", init=self._begin)
+        with m.If(self.done):
+            m.d.sync += place.eq(self._begin)
+        with m.Elif(writes):
+            back = (source.words - 1) * plane - 1
+            m.d.sync += place.eq(Mux(word_last, place - back, place + plane))
         address = Signal(len(self.address), name="address_reg", reset_less=True)
         write = Signal(name="write_reg")
-        m.d.sync += [address.eq(place), write.eq(self.take)]
+        m.d.sync += [address.eq(place), write.eq(writes)]
         m.d.comb += [self.address.eq(address), self.write.eq(write)]
         return m
+
+    @property
+    def _begin(self) -> int:
+        return self.program.address[self.program.source.tensor]
+
+    def _codes(self, m: Module, step: Value, beside: Value, begins: Value) -> Value:
+        """Codes of the word that is written, one cycle after it was taken."""
+        source, bits = self.program.source, self.program.lane_bits
+        looked = []
+        for lane in range(source.lanes):
+            rom = Rom(source.tables[lane].tolist(), width=bits, name=f"{self.name}_table{lane}")
+            m.submodules[f"table{lane}"] = rom
+            m.d.comb += rom.addr.eq(self.data.word_select(lane, source.bits))
+            looked.append(rom.data)
+        if source.joined == 1:
+            return Cat(looked)
+        now, before = Signal(source.lanes * bits, name="column_codes"), Signal(
+            (source.joined - 1) * source.lanes * bits, name="before_codes", reset_less=True
+        )  # fmt: skip
+        was = [Signal(name=f"was_{name}") for name in ("step", "beside", "first")]
+        m.d.sync += [w.eq(s) for w, s in zip(was, (step, beside, begins), strict=True)]
+        pad = Const(source.pad, bits).replicate(source.lanes)
+        m.d.comb += now.eq(Mux(was[1], pad, Cat(looked)))
+        kept = Mux(was[2], pad.replicate(source.joined - 1), before)
+        window = Cat(kept, now)
+        with m.If(was[0]):
+            m.d.sync += before.eq(window[source.lanes * bits :])
+        return window
 
 
 class Outlet(wiring.Component):

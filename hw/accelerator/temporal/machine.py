@@ -156,11 +156,8 @@ class TemporalMachine(wiring.Component):
         ]
         with m.FSM(name="state"):
             with m.State("INTAKE"):
-                m.d.comb += [
-                    self.s_axis_tready.eq(1),
-                    intake.take.eq(self.s_axis_tvalid),
-                ]
-                with m.If(self.s_axis_tvalid & intake.last):
+                m.d.comb += intake.active.eq(1)
+                with m.If(intake.done):
                     m.next = "BEGIN"
             with m.State("BEGIN"):
                 m.d.comb += self.begin.eq(1)
@@ -177,6 +174,8 @@ class TemporalMachine(wiring.Component):
                 m.next = "INTAKE"
         m.d.comb += [
             intake.data.eq(self.s_axis_tdata),
+            intake.valid.eq(self.s_axis_tvalid),
+            self.s_axis_tready.eq(intake.ready),
             self.m_axis_tdata.eq(outlet.data),
             self.m_axis_tvalid.eq(outlet.valid),
             self.m_axis_tlast.eq(outlet.last),

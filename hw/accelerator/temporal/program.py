@@ -191,31 +191,62 @@ class LayerPass:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SourceLayout:
-    """How frames come in.
+    """How frames come in, and become a tensor.
+
+    Words of few channels that only one dense layer reads are *joined*: a word of memory has all
+    columns of one of its windows. Columns beside the input take a cycle each.
 
     Parameters
     ----------
     edge : str
         Edge of the network.
     bits, lanes : int
-        Of a code, and codes of a word of the stream, which is one of memory.
+        Of a code, and codes of a word of the stream.
     words : int
         Words of a position.
-    positions : int
+    height, width : int
         Positions of a frame.
     tensor : str
         Tensor that they become.
     tables : ndarray of int64, shape (lanes, 2**bits)
         Code in memory for each code that comes.
+    joined : int
+        Columns in a word of memory; 1 if nothing is joined.
+    before : int
+        Columns before the input in the first word of a row.
+    windows : int
+        Words of memory of a row.
+    pad : int
+        Code beside the input.
     """
 
     edge: str
     bits: int
     lanes: int
     words: int
-    positions: int
+    height: int
+    width: int
     tensor: str
     tables: _Ints
+    joined: int = 1
+    before: int = 0
+    windows: int
+    pad: int = 0
+
+    @property
+    def frame_words(self) -> int:
+        """Words of a frame."""
+        return self.words * self.height * self.width
+
+    @property
+    def beyond(self) -> int:
+        """Columns after the input that the last word of a row has."""
+        return max(0, self.windows + self.joined - 1 - self.before - self.width)
+
+    @property
+    def cycles(self) -> int:
+        """Cycles in which a frame comes in."""
+        return self.frame_words + self.height * self.beyond
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -301,5 +332,9 @@ class Program:
     def frame_cycles(self, stages: int) -> int:
         """Cycles of a frame, with so many stages of a unit, if nothing stalls."""
         passes = sum(one.cycles(self.rows, stages) for one in self.passes)
-        words = self.source.words * self.source.positions
-        return words + passes + self.result.channels * self.result.positions + FRAME_OVERHEAD
+        return (
+            self.source.cycles
+            + passes
+            + self.result.channels * self.result.positions
+            + FRAME_OVERHEAD
+        )

@@ -11,6 +11,7 @@ from macwright.costmodel.system.temporal_cycles import (
     dense,
     depthwise,
     frame_cycles,
+    intake_cycles,
     largest,
     pass_cycles,
 )
@@ -59,6 +60,9 @@ def test_steps_of_all_modes_take_as_long_as_when_played(rows):
     layers = [
         dense(height=3, width=3, in_channels=2, out_channels=9, columns=4),
         dense(height=5, width=7, in_channels=11, out_channels=9, columns=4, kernel=(3, 2)),
+        dense(
+            height=5, width=7, in_channels=1, out_channels=9, columns=4, kernel=(3, 3), joined=True
+        ),
         depthwise(height=4, width=9, channels=9, columns=4, kernel=(3, 5), stride=2, parts=2),
         addition(height=4, width=9, channels=9, columns=4, parts=(1, 2)),
         largest(height=4, width=9, channels=9, columns=4, kernel=(2, 2)),
@@ -78,6 +82,10 @@ def test_a_frame_is_input_passes_and_results():
 def test_nonsense_is_refused():
     with pytest.raises(ValueError, match="Taps of a pass must be those of one step"):
         Pass(mode="dense", height=1, width=1, words=1, taps=())
+    with pytest.raises(ValueError, match="must fit 4 columns to be joined, not be 6"):
+        dense(
+            height=1, width=1, in_channels=2, out_channels=1, columns=4, kernel=(3, 3), joined=True
+        )
 
 
 @pytest.mark.parametrize(("rows", "columns", "stages"), [(4, 4, 1), (3, 2, 0), (16, 8, 2)])
@@ -87,6 +95,10 @@ def test_the_model_says_what_the_compiler_makes(rows, columns, stages):
     convolution = dense(
         height=7, width=6, in_channels=2, out_channels=4, columns=columns, kernel=(3, 3)
     )
+    joined = dense(
+        height=7, width=6, in_channels=2, out_channels=4, columns=max(6, columns), kernel=(3, 3),
+        joined=True,
+    )  # fmt: skip
     second = dense(height=7, width=6, in_channels=4, out_channels=4, columns=columns, kernel=(3, 3))
     passes = [
         convolution,
@@ -99,8 +111,13 @@ def test_the_model_says_what_the_compiler_makes(rows, columns, stages):
         dense(height=1, width=1, in_channels=4, out_channels=3, columns=columns),
     ]
     made = [pass_cycles(one, rows, stages=stages) for one in passes]
+    inputs = 42
+    if columns >= 6:
+        made[:2] = [pass_cycles(joined, rows, stages=stages)] * 2
+        inputs = intake_cycles(height=7, width=6, kernel=3, before=1, positions=6)
+        assert inputs == 7 * (6 + 1)
     assert [one.total for one in made] == [one.cycles(rows, stages) for one in program.passes]
     assert [one.weights for one in made] == [
         one.weights.shape[0] * one.weights.shape[1] for one in program.passes
     ]
-    assert frame_cycles(made, inputs=42, results=3) == program.frame_cycles(stages)
+    assert frame_cycles(made, inputs=inputs, results=3) == program.frame_cycles(stages)

@@ -115,17 +115,19 @@ def test_words_of_a_position_go_to_their_planes(channels):
     program = compile_network(network, rows=2, columns=4)
     assert program.source.lanes == {6: 3, 7: 1}[channels]
     intake: Any = Intake(program, address_bits=10, name="intake")
-    words = program.source.words * program.source.positions
+    words = program.source.frame_words
     found = []
 
     async def bench(ctx):
         for number in range(2 * words + 1):
-            ctx.set(intake.take, number < 2 * words)
+            ctx.set(intake.active, number < 2 * words)
+            ctx.set(intake.valid, 1)
             ctx.set(intake.data, number % 16)
             if ctx.get(intake.write):
                 found.append((ctx.get(intake.address), ctx.get(intake.codes) & 15))
             if number < 2 * words:
-                assert ctx.get(intake.last) == (number % words == words - 1)
+                assert ctx.get(intake.ready)
+                assert ctx.get(intake.done) == (number % words == words - 1)
             await ctx.tick()
 
     simulator = Simulator(intake)

@@ -21,7 +21,7 @@ from macwright.sim.accelerator.temporal import interpret
 
 ACTS = ("uint4", "int4", "int8", "uint8", "int3", "ternary", "int6q3", "uint10")
 STEPS = (*("conv", "depthwise", "grouped", "residual", "max", "average", "concat", "pad", "slice"),)
-SIZES = [(1, 4), (2, 3), (4, 4), (3, 5), (8, 4)]
+SIZES = [(1, 4), (2, 3), (4, 4), (3, 5), (8, 6)]
 
 
 def machine_of(network: Network, rows: int, columns: int, pipeline: int = 0) -> TemporalSpec:
@@ -48,7 +48,7 @@ def streams(network: Network, spec: TemporalSpec, levels):
 
 
 @pytest.mark.parametrize(
-    ("rows", "columns", "pipeline"), [(1, 4, 0), (2, 3, 2), (4, 4, 1), (3, 5, 0), (8, 4, 2)]
+    ("rows", "columns", "pipeline"), [(1, 4, 0), (2, 3, 2), (4, 4, 1), (3, 5, 0), (8, 6, 2)]
 )
 def test_every_word_that_is_computed_and_every_cycle(rows, columns, pipeline):
     network = small_network()
@@ -75,7 +75,7 @@ def test_every_word_that_is_computed_and_every_cycle(rows, columns, pipeline):
 @pytest.mark.parametrize(("offer", "accept"), [(0.3, 1.0), (0.6, 0.1)])
 def test_bits_under_stalls(offer, accept):
     network = small_network(seed=2)
-    spec = machine_of(network, 4, 3)
+    spec = machine_of(network, 4, 6)
     words, wanted, _ = streams(network, spec, random_levels(network, 2, seed=5))
     machine = TemporalMachine(spec)
     assert run_streams(machine, words, len(wanted), offer=offer, accept=accept).words == wanted
