@@ -20,6 +20,7 @@ from macwright.costmodel.technology.technology import Technology
 from macwright.dse.accuracy.evaluate import evaluate
 from macwright.dse.architecture.clocks import Clocked, check_clocks, clocked_costs, too_fast
 from macwright.dse.architecture.hardware import memory_node
+from macwright.dse.architecture.machine import machine_network
 from macwright.dse.data.recipe import Dataset, load_recipe
 from macwright.dse.models import embedded_model
 from macwright.dse.search.found import Found
@@ -210,6 +211,13 @@ def explore(
         fixed=workload.fixed,
     )
     check_units(units, architecture=chip is not None)
+    network = None
+    if isinstance(chip, Temporal):
+        try:
+            network = machine_network(workload, dataset, progress=progress)
+        except RefusedInput as error:
+            note = f"cycles of arrays are those of a formula, as no machine can be built: {error}"
+            dataset = dataclasses.replace(dataset, notes=(*dataset.notes, note))
     # It finds labels that the network has no outputs for.
     float_network = evaluate(workload, dataset, None, jobs=settings.jobs)
     reference = float_network.metric
@@ -251,7 +259,15 @@ def explore(
 
     def searched(options: pd.DataFrame) -> Found:
         return search(
-            workload, options, units, clocked, settings, progress, pairs=pairs, node_nm=node_nm
+            workload,
+            options,
+            units,
+            clocked,
+            settings,
+            progress,
+            pairs=pairs,
+            node_nm=node_nm,
+            network=network,
         )
 
     def measured(chosen: Sequence[Mapping[str, str]]) -> list[float]:

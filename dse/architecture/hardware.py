@@ -11,11 +11,13 @@ from macwright.costmodel.system.array import Engine, Schedule, TemporalArray
 from macwright.costmodel.system.memory import DRAM_PJ_PER_BIT, Sram, sram
 from macwright.costmodel.technology.record import TechnologyRecord
 from macwright.dse.architecture.clocks import ClockTooFastError
+from macwright.dse.architecture.machine import machine_cycles
 from macwright.dse.architecture.mapping import placements
 from macwright.dse.cost_columns import FRAME, LATENCY
 from macwright.dse.settings import Dataflow, Temporal
 from macwright.dse.solver import ArrayShape, OptionTable
 from macwright.dse.workload import Layer
+from macwright.hw.accelerator.network import Network
 from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import parse_format
 
@@ -62,6 +64,7 @@ def temporal_problem(
     costs: pd.DataFrame,
     chip: Temporal,
     node_nm: float | None,
+    network: Network | None = None,
 ) -> tuple[OptionTable, list[ArrayShape]]:
     """Options of each layer on each unit type that computes them, and the arrays to choose from.
 
@@ -80,6 +83,10 @@ def temporal_problem(
     node_nm : float or None
         Node that buffers and their energies are scaled to, of :func:`memory_node`; None leaves
         them out.
+    network : Network, optional
+        Of :func:`macwright.dse.architecture.machine.machine_network`: cycles are those of its
+        machine, where units have one product a cycle. What no layer does (additions, pools, input,
+        results) counts with the first layer. Elsewhere cycles are those of `TemporalArray`.
 
     Returns
     -------
@@ -138,6 +145,13 @@ def temporal_problem(
                 made[name, *shape] = array.schedule(of_layer[name])
         plans = [made[name, *shape] for name, shape in ways]
         cycles = np.array([plan.cycles for plan in plans], np.float64)
+        if network is not None:
+            machine = machine_cycles(network, layers, rows=n_rows, columns=n_columns)
+            for row, (name, (lanes, passes, latency)) in enumerate(ways):
+                if lanes == passes == 1:
+                    cycles[row] = machine.of_layer(name, latency - 1)
+                if name == layers[0].name:
+                    cycles[row] += machine.of_rest(latency - 1)
         for kib in chip.buffers_kib if node_nm else (0.0,):
             columns = {LATENCY: cycles / (chip.clock_mhz * 1e3)}
             fixed = 0.0

@@ -30,6 +30,7 @@ from macwright.dse.solver import (
 from macwright.dse.solver.model.pairs import PairTerm
 from macwright.dse.solver.reduce.merge_pairs import connected_parts
 from macwright.dse.workload import Layer, Workload
+from macwright.hw.accelerator.network import Network
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["search"]
@@ -45,6 +46,7 @@ def search(
     *,
     pairs: Sequence[PairTerm] = (),
     node_nm: float | None = None,
+    network: Network | None = None,
 ) -> Found:
     """Find the points of a run, at whatever clock is best for each.
 
@@ -66,6 +68,9 @@ def search(
         Losses that two options add together; not with an architecture.
     node_nm : float or None
         Node of the memories beside a temporal array; None leaves them out.
+    network : Network, optional
+        Network whose machine says the cycles of a temporal array; see
+        :func:`macwright.dse.architecture.hardware.temporal_problem`.
 
     Raises
     ------
@@ -82,7 +87,15 @@ def search(
             mine = mine.drop(columns="clock_mhz")
         try:
             one = _search_at(
-                workload, mine, units, at, settings, progress, pairs=pairs, node_nm=node_nm
+                workload,
+                mine,
+                units,
+                at,
+                settings,
+                progress,
+                pairs=pairs,
+                node_nm=node_nm,
+                network=network,
             )
         except ClockTooFastError:
             continue
@@ -110,6 +123,7 @@ def _search_at(
     *,
     pairs: Sequence[PairTerm],
     node_nm: float | None,
+    network: Network | None,
 ) -> Found:
     """Points at one clock.
 
@@ -128,7 +142,17 @@ def _search_at(
     if settings.architecture is not None:
         chip = replace(settings.architecture, clock_mhz=at.clock_mhz)
         return _joint(
-            layers, options, units, costs, chip, settings, same, deadline, progress, node_nm
+            layers,
+            options,
+            units,
+            costs,
+            chip,
+            settings,
+            same,
+            deadline,
+            progress,
+            node_nm,
+            network,
         )
     options = pd.DataFrame(options[options["area_time"].notna()])
     if set(options["layer"]) != {layer.name for layer in layers}:
@@ -206,12 +230,13 @@ def _joint(
     deadline: float,
     progress: Progress | None,
     node_nm: float | None,
+    network: Network | None,
 ) -> Found:
     """Points of formats and hardware together."""
     unit = str(costs["area_unit"].iloc[0])
     area = "luts" if unit == "luts" else "area"
     if isinstance(chip, Temporal):
-        table, arrays = temporal_problem(layers, options, units, costs, chip, node_nm)
+        table, arrays = temporal_problem(layers, options, units, costs, chip, node_nm, network)
         problem = JointProblem(table=table, arrays=arrays, types=chip.types, area=area)
     else:
         table = dataflow_table(layers, options, units, costs, chip)

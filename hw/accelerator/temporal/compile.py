@@ -50,7 +50,7 @@ def compile_network(network: Network, *, rows: int, columns: int) -> Program:
     network : Network
         What is computed.
     rows, columns : int
-        Of the array, at least 2 columns.
+        Of the array.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def compile_network(network: Network, *, rows: int, columns: int) -> Program:
         If a temporal machine cannot compute it; names the node or the edge.
     """
     check_count("Array rows", rows)
-    check_count("Array columns", columns, least=2)
+    check_count("Array columns", columns)
     return _Compiler(network, rows, columns).program()
 
 

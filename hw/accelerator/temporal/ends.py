@@ -188,7 +188,7 @@ class Outlet(wiring.Component):
         # Lanes of a word: one goes out after the other.
         rest = layout.channels - (layout.words - 1) * layout.lanes
         shift = Signal(layout.lanes * self.bits, name="word_shift", reset_less=True)
-        lanes_left = Signal(range(layout.lanes), name="lanes_left", reset_less=True)
+        lanes_left = Signal(range(max(2, layout.lanes)), name="lanes_left", reset_less=True)
         full = Signal(name="full")
         step = Signal(name="sent")
         empties = Signal(name="empties")

@@ -14,6 +14,12 @@ import pytest
 from helpers.tiny import write_tiny_model
 
 from macwright.costmodel.system.memory import sram
+from macwright.costmodel.system.temporal_cycles import (
+    dense,
+    frame_cycles,
+    intake_cycles,
+    pass_cycles,
+)
 from macwright.costmodel.tables.default_units import mac_spec, switched_unit
 from macwright.dse.architecture.clocks import ClockTooFastError
 from macwright.dse.architecture.hardware import temporal_problem
@@ -71,6 +77,24 @@ def computes(unit: str, option: dict[str, str]) -> bool:
     ]
 
 
+def machine(n_rows: int, n_columns: int) -> tuple[list[int], int]:
+    """Cycles of both layers on the machine of one array, and of its input and results."""
+    joined = n_columns >= 3
+    passes = [
+        dense(
+            height=4, width=4, in_channels=1, out_channels=6, columns=n_columns, kernel=(3, 3),
+            joined=joined,
+        ),
+        dense(
+            height=1, width=1, in_channels=6, out_channels=4, columns=n_columns, kernel=(4, 4)
+        ),
+    ]  # fmt: skip
+    window = {"kernel": 3, "before": 1, "positions": 4} if joined else {}
+    inputs = intake_cycles(height=4, width=4, **window)
+    cycles = [pass_cycles(one, n_rows).total for one in passes]
+    return cycles, frame_cycles([], inputs=inputs, results=4)
+
+
 def best_of(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     front, least = [], float("inf")
     for cost, loss in sorted(set(points)):
@@ -111,10 +135,8 @@ def test_temporal_front_is_of_all_arrays_types_and_formats(work, model):
     ]
     every: list[tuple[float, float]] = []
     for n_rows, n_columns in itertools.product((2, 4, 16), (2, 4)):
-        cycles = 0
-        for m, k, n in SHAPES.values():
-            tiles = ceil(m / n_rows) * ceil(n / n_columns)
-            cycles += (tiles - 1) * max(k, n_rows) + k + n_rows
+        layers, rest = machine(n_rows, n_columns)
+        cycles = sum(layers) + rest
         if cycles / (CLOCK_MHZ * 1e3) > most_ms:
             continue
         for choice in itertools.product(*places):
@@ -180,10 +202,13 @@ def test_temporal_front_is_of_all_modes_too(work, model, types):
             size = n_rows * n_columns * sum(area[unit] for unit in units)
             if len(units) > types or size > most:
                 continue
-            cycles = 0
-            for (m, k, n), (_, _, lanes, passes) in zip(SHAPES.values(), choice, strict=True):
+            layers, cycles = machine(n_rows, n_columns)
+            for own, (m, k, n), (_, _, lanes, passes) in zip(
+                layers, SHAPES.values(), choice, strict=True
+            ):
                 tiles, depth = ceil(m / n_rows) * ceil(n / n_columns), passes * ceil(k / lanes)
-                cycles += (tiles - 1) * max(depth, n_rows) + depth + n_rows
+                formula = (tiles - 1) * max(depth, n_rows) + depth + n_rows
+                cycles += own if lanes == passes == 1 else formula
             every.append((cycles / (CLOCK_MHZ * 1e3), sum(loss for loss, *_ in choice)))
     check_front(run, "latency_ms", every)
     seen = set()

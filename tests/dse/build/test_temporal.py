@@ -136,6 +136,25 @@ def test_the_command_line_builds_and_simulates(model, tmp_path, capsys):
     assert "1 images equal bit for bit" in capsys.readouterr().out
 
 
+def test_the_front_says_what_is_built(model, tmp_path, monkeypatch):
+    monkeypatch.setenv("MACWRIGHT_CACHE", str(tmp_path / "cache"))
+    run = tmp_path / "run"
+    command = ["dse", str(model), "--architecture", "temporal", "--types", "1", "--points", "3"]
+    command += ["--array-rows", "3,8", "--array-columns", "2,8", "--switched", "none"]
+    command += ["--weights", "int4,int8", "--activations", "int4,int8", "--no-verify"]
+    command += ["--objective", "area", "--objective", "latency_ms"]
+    assert main([*command, "-o", str(run)]) == 0
+    files = sorted((run / "allocations").glob("*.json"))
+    sizes = set()
+    for path in files:
+        fields = build(path, tmp_path / path.stem, model=model)
+        hardware = fields["allocation"]["hardware"]
+        sizes.add((hardware["rows"], hardware["columns"]))
+        cycles = fields["allocation"]["costs"]["latency_ms"] * 200e3
+        assert cycles == pytest.approx(fields["predicted"]["interval_cycles"], rel=1e-9)
+    assert len(sizes) > 1
+
+
 def test_what_cannot_be_built_is_refused_in_one_sentence(model, tmp_path):
     def refuse(allocation: Allocation, message: str, **options) -> None:
         with pytest.raises(RefusedInput, match=message):

@@ -77,9 +77,9 @@ def test_what_the_machine_does_not_cover_is_refused_by_name(network, message):
         compile_network(network, rows=4, columns=4)
 
 
-def test_an_array_of_one_column_is_refused():
-    with pytest.raises(RefusedInput, match="Array columns must be an integer of at least 2, not 1"):
-        compile_network(small_network(), rows=4, columns=1)
+def test_an_array_of_no_column_is_refused():
+    with pytest.raises(RefusedInput, match="Array columns must be an integer of at least 1, not 0"):
+        compile_network(small_network(), rows=4, columns=0)
 
 
 def test_tensors_that_live_together_lie_apart():

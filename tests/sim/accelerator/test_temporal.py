@@ -21,7 +21,7 @@ from macwright.sim.accelerator.temporal import interpret
 
 ACTS = ("uint4", "int4", "int8", "uint8", "int3", "ternary", "int6q3", "uint10")
 STEPS = (*("conv", "depthwise", "grouped", "residual", "max", "average", "concat", "pad", "slice"),)
-SIZES = [(1, 4), (2, 3), (4, 4), (3, 5), (8, 6)]
+SIZES = [(5, 1), (1, 4), (2, 3), (4, 4), (3, 5), (8, 6)]
 
 
 def machine_of(network: Network, rows: int, columns: int, pipeline: int = 0) -> TemporalSpec:

@@ -1,0 +1,102 @@
+"""Cycles of a network's temporal machine, by layer, on arrays of any size."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from macwright.costmodel.progress import Progress
+from macwright.dse.bitexact import integer_network
+from macwright.dse.data.recipe import Dataset
+from macwright.dse.quantizer import QuantOptions, quantise
+from macwright.dse.quantizer.options import layer_formats
+from macwright.dse.workload import Layer, Workload
+from macwright.hw.accelerator.network import Network
+from macwright.hw.accelerator.temporal.compile import compile_network
+from macwright.hw.errors import RefusedInput
+
+__all__ = ["MachineCycles", "machine_cycles", "machine_network"]
+
+#: Formats of the network whose passes are counted.
+USUAL = ("int8", "int8")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineCycles:
+    """Cycles of a frame on one array.
+
+    Parameters
+    ----------
+    layers : dict
+        Cycles and passes of each layer, by its name, without register stages of a unit.
+    rest : (int, int)
+        The same of all else: additions, pools, copies, input and results.
+    """
+
+    layers: dict[str, tuple[int, int]]
+    rest: tuple[int, int]
+
+    def of_layer(self, name: str, stages: int) -> int:
+        """Cycles of a layer on units with so many register stages before their accumulator."""
+        return _total(self.layers[name], stages)
+
+    def of_rest(self, stages: int) -> int:
+        """Cycles of all else."""
+        return _total(self.rest, stages)
+
+
+def machine_network(
+    workload: Workload, dataset: Dataset, *, progress: Progress | None = None
+) -> Network:
+    """Integer network with the passes that a machine of a workload has: that of int8 layers.
+
+    Passes depend on formats only where readers of one tensor differ in them, and where weights have
+    fewer than 4 bits or activations more than 8.
+
+    Raises
+    ------
+    RefusedInput
+        If there is no such network, or no temporal machine computes it.
+    """
+    formats = {}
+    for layer in workload.layers:
+        (weight,), (act,) = layer_formats(layer, USUAL[:1], USUAL[1:], workload.fixed)
+        formats[layer.name] = weight, act
+    options = QuantOptions()
+    float_network, plans = quantise(workload, dataset, formats, options=options, progress=progress)
+    network = integer_network(float_network, plans, dataset, options=options)
+    lacking = {layer.name for layer in workload.layers} - {node.name for node in network.nodes}
+    if lacking:
+        raise RefusedInput(f"Layer {min(lacking)} must be a node of its integer network")
+    machine_cycles(network, workload.layers, rows=4, columns=4)
+    return network
+
+
+def machine_cycles(
+    network: Network, layers: Sequence[Layer], *, rows: int, columns: int
+) -> MachineCycles:
+    """Cycles of a network on an array.
+
+    Parameters
+    ----------
+    network : Network
+        Of :func:`machine_network`.
+    layers : sequence of Layer
+        Those that are told apart.
+    rows, columns : int
+        Of the array.
+    """
+    program = compile_network(network, rows=rows, columns=columns)
+    # Maxima know no stages of units.
+    names, made = {layer.name for layer in layers}, {layer.name: (0, 0) for layer in layers}
+    rest = program.frame_cycles(0), sum(one.mode != "largest" for one in program.passes)
+    for one in program.passes:
+        if one.node in names:
+            cycles, passes = made[one.node]
+            own = one.cycles(rows, 0)
+            made[one.node] = cycles + own, passes + 1
+            rest = rest[0] - own, rest[1] - 1
+    return MachineCycles(layers=made, rest=rest)
+
+
+def _total(counts: tuple[int, int], stages: int) -> int:
+    cycles, passes = counts
+    return cycles + passes * stages
