@@ -25,11 +25,18 @@ from macwright.costmodel.characterize.unit import (
 from macwright.costmodel.characterize.yosys import find_yosys, run_yosys
 from macwright.costmodel.placement.nextpnr import PLACERS, find_placer
 from macwright.costmodel.power.unit import energy_key, slim_netlist
+from macwright.costmodel.technology.fpga import smallest_mapping
 from macwright.costmodel.technology.technology import Technology
 from macwright.hw.errors import ToolError
 from macwright.hw.pe.operating_mode import OperatingMode
 
-__all__ = ["POINT_COLUMNS", "characterize_points", "point_frame", "unit_points"]
+__all__ = [
+    "POINT_COLUMNS",
+    "characterize_points",
+    "point_frame",
+    "unit_points",
+    "with_mappings",
+]
 
 #: Columns of a point and their kinds. `unit` and `point` (what differs from the smallest structure
 #: and mapping) are its key, `module` is the unit that is really built; `placed_luts` are those
@@ -132,6 +139,13 @@ def point_frame(points: Sequence[Point]) -> pd.DataFrame:
     )
 
 
+def with_mappings(technology: Technology, *, dsp: bool) -> Technology:
+    """The technology as points are made in it: an FPGA maps each unit for depth and for area."""
+    if technology.record.kind != "fpga" or dsp or technology.endings:
+        return technology
+    return smallest_mapping(technology)
+
+
 def unit_points(
     spec: Any,
     technology: Technology,
@@ -157,6 +171,7 @@ def unit_points(
     unit = spec.spec if isinstance(spec, OperatingMode) else spec
     if technology.name not in PLACERS and technology.energy is None:
         return []
+    technology = with_mappings(technology, dsp=dsp)
     family = structures(unit, technology.name) if curve else {"": unit}
     hashes = {label: unit_hashes(each) for label, each in family.items()}
     placer = find_placer(technology.name)
@@ -209,6 +224,9 @@ def _structure_points(
     points = []
     for ending, netlist in zip(endings, netlists, strict=True):
         figures: dict[str, Any] = technology.measure(netlist, spec.name)
+        # A mapping for area that saves nothing is only slower.
+        if placer is not None and any(figures["luts"] >= point["luts"] for point in points):
+            continue
         flow = technology.describe(dsp=dsp, ending=ending) + note
         if placer is not None:
             try:

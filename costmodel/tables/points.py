@@ -14,6 +14,7 @@ from macwright.costmodel.characterize.points import (
     POINT_COLUMNS,
     characterize_points,
     point_frame,
+    with_mappings,
 )
 from macwright.costmodel.characterize.structures import has_one_sum, structures
 from macwright.costmodel.characterize.unit import unit_hashes
@@ -136,11 +137,16 @@ def current_points(
     They are if the flow is that of today (of a technology that is not mappable, any) and each
     point's module gives the Verilog that it was made from.
     """
-    begin = technology.flow(dsp=dsp) and technology.describe(dsp=dsp, ending="").split(";")[0]
+    technology = with_mappings(technology, dsp=dsp)
+    begins = ("",)
+    if technology.flow(dsp=dsp):
+        begins = (technology.describe(dsp=dsp, ending="").split(";")[0],)
+    elif technology.mappable:
+        begins = tuple(technology.describe(dsp=dsp, ending=name) for name in technology.endings)
     table: dict[str, list[dict[str, Any]]] = {}
     wanted = {spec.row: getattr(spec, "spec", spec) for spec in specs}
     for row in _shipped(technology.name).to_dict("records"):
-        if row["unit"] in wanted and row["flow"].startswith(begin or ""):
+        if row["unit"] in wanted and row["flow"].startswith(begins):
             table.setdefault(row["unit"], []).append(row)
     if stamp(technology.name) == generator_sha256():
         return table
