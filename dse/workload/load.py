@@ -1,5 +1,6 @@
 """Reading an ONNX model into a workload."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import networkx as nx
@@ -10,7 +11,7 @@ from macwright.dse.workload.batch_axis import with_batch_axis
 from macwright.dse.workload.branches import without_branches
 from macwright.dse.workload.constants import Constants
 from macwright.dse.workload.decompose import decomposed
-from macwright.dse.workload.fixed import prescribed, strip_quantisers
+from macwright.dse.workload.fixed import Fixed, prescribed, strip_quantisers
 from macwright.dse.workload.functions import written_out
 from macwright.dse.workload.layer import Workload
 from macwright.dse.workload.mac_operators import MAC_OPERATORS
@@ -96,8 +97,9 @@ def load_workload(
             f"{', '.join(sorted({node.op_type for node in model.graph.node})) or 'no node at all'}"
         )
     check_range(layers, constants, seen.tops, path)
+    fixed = prescribed(layers, constants, path)
     return Workload(
-        fixed=prescribed(layers, constants, path),
+        fixed=fixed,
         path=path,
         sha256=sha256,
         model=model,
@@ -108,7 +110,7 @@ def load_workload(
         batch=seen.batch,
         fixed_batch=seen.fixed,
         batch_axes=seen.axes,
-        notes=(*notes, *_sharing(constants)),
+        notes=(*notes, *_sharing(constants), *_blocked(fixed)),
     )
 
 
@@ -126,6 +128,22 @@ def _sharing(constants: Constants) -> list[str]:
             "each counts its share of the weights, one tensor only if all steps' formats agree"
         )
     return notes
+
+
+def _blocked(fixed: Mapping[str, Fixed]) -> list[str]:
+    """What is to be said of weights that the file gives scales in blocks."""
+    names = [
+        name
+        for name, (weight, _) in fixed.items()
+        if weight is not None and sum(size > 1 for size in weight.scale.shape) > 1
+    ]
+    if not names:
+        return []
+    more = f" and {len(names) - 1} others" if len(names) > 1 else ""
+    return [
+        f"weights of layer {names[0]}{more} have scales in blocks, as the file says; weight_bytes "
+        "counts their codes without the scales"
+    ]
 
 
 def _check(model: onnx.ModelProto, path: Path) -> None:

@@ -119,7 +119,8 @@ def test_blocks(tmp_path, axis):
         ("DequantizeLinear", ["w", "ws", "wz"], "v", {"axis": axis, "block_size": 4}),
         ("MatMul", ["d", "v"], "y", {}),
     ]
-    checked(tmp_path, X, network(nodes, values))
+    workload = checked(tmp_path, X, network(nodes, values))
+    assert workload.notes[0].endswith("weight_bytes counts their codes without the scales")
 
 
 BETWEEN = {
