@@ -2,11 +2,19 @@
 
 from collections.abc import Sequence
 
+from macwright.costmodel.technology.devices import RESOURCES
 from macwright.costmodel.technology.record import TechnologyRecord
 from macwright.dse.solver import Budget
 from macwright.hw.errors import RefusedInput
 
-__all__ = ["COSTS", "FRAME", "LATENCY", "known_columns", "throughput_limits"]
+__all__ = [
+    "COSTS",
+    "FRAME",
+    "LATENCY",
+    "device_columns",
+    "known_columns",
+    "throughput_limits",
+]
 
 #: Columns of the time of a sample: from the first layer to the last, and the initiation interval,
 #: the time between two samples.
@@ -45,6 +53,12 @@ def known_columns(
     columns = {name: name for name in names if name not in gone} | {"throughput_fps": rate}
     # An FPGA's area is its LUTs.
     return columns | {"area": "luts" if technology.area_unit == "luts" else "area"}
+
+
+def device_columns() -> dict[str, str]:
+    """The same of a machine on a device: of it all, not of its units."""
+    names = (*RESOURCES, FRAME, "bops", "weight_bytes")
+    return {name: name for name in names} | {"throughput_fps": FRAME, "area": "luts"}
 
 
 def throughput_limits(budgets: Sequence[Budget], column: str) -> tuple[Budget, ...]:

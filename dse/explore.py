@@ -19,6 +19,7 @@ from macwright.costmodel.technology.catalogue import find_technology
 from macwright.costmodel.technology.technology import Technology
 from macwright.dse.accuracy.evaluate import evaluate
 from macwright.dse.architecture.clocks import Clocked, check_clocks, clocked_costs, too_fast
+from macwright.dse.architecture.engines import device_engines
 from macwright.dse.architecture.hardware import memory_node
 from macwright.dse.architecture.machine import machine_network
 from macwright.dse.data.recipe import Dataset, load_recipe
@@ -218,14 +219,31 @@ def explore(
         except RefusedInput as error:
             note = f"cycles of arrays are those of a formula, as no machine can be built: {error}"
             dataset = dataclasses.replace(dataset, notes=(*dataset.notes, note))
+    engines = None
+    if settings.device is not None:
+        engines = device_engines(
+            workload,
+            dataset,
+            settings.device,
+            units,
+            clock_mhz=settings.machine_mhz,
+            margin=settings.margin,
+            progress=progress,
+        )
+        units = {pair: choices[0].spec for pair, choices in engines.units.items()}
     # It finds labels that the network has no outputs for.
     float_network = evaluate(workload, dataset, None, jobs=settings.jobs)
     reference = float_network.metric
     clock("read")
     switched = chip.specs if isinstance(chip, Temporal) else ()
+    if engines is not None:
+        switched = tuple(engines.specs)
     wanted = [*units.values(), *priced(switched, technology)]
     rows, curves = _costs(wanted, technology, settings, progress)
-    clocked = clocked_costs(rows, curves, settings, technology)
+    if engines is None:
+        clocked = clocked_costs(rows, curves, settings, technology)
+    else:
+        clocked = [engines.clocked(rows)]
     if not any(len(at.costs) for at in clocked):
         raise too_fast(clocked, units)
     clock("characterise")
@@ -268,6 +286,7 @@ def explore(
             pairs=pairs,
             node_nm=node_nm,
             network=network,
+            engines=engines,
         )
 
     def measured(chosen: Sequence[Mapping[str, str]]) -> list[float]:

@@ -7,8 +7,9 @@ from typing import Any
 from macwright.costmodel.tables.clock import MARGIN
 from macwright.costmodel.tables.default_units import SWITCHED, WEIGHTS, switched_unit
 from macwright.costmodel.technology.catalogue import RECORDS
+from macwright.costmodel.technology.devices import Device
 from macwright.costmodel.technology.record import TechnologyRecord
-from macwright.dse.cost_columns import known_columns, throughput_limits
+from macwright.dse.cost_columns import FRAME, device_columns, known_columns, throughput_limits
 from macwright.dse.solver import Budget
 from macwright.dse.studies import Execution, Reporting, SensitivityStudy
 from macwright.hw.errors import RefusedInput, RefusedType
@@ -78,14 +79,18 @@ class Dataflow:
     clock_mhz : float
         Clock that times are counted at where units have no periods; elsewhere, if not the default,
         the only clock of a search whose settings name none.
+    device : Device or None
+        FPGA that the machine must fit: its LUTs, flip-flops, block RAMs and multipliers are limits,
+        costs are those of the whole machine, and the clock is one that placed machines reach.
 
     Examples
     --------
     >>> Dataflow(clock_mhz=100.0)
-    Dataflow(clock_mhz=100.0)
+    Dataflow(clock_mhz=100.0, device=None)
     """
 
     clock_mhz: float = 200.0
+    device: Device | None = None
 
     def __post_init__(self) -> None:
         _positive(self.clock_mhz, "Clock in MHz")
@@ -184,6 +189,11 @@ class Settings(SensitivityStudy, Reporting, Execution):
             )
         for name in ("weights", "activations"):
             object.__setattr__(self, name, _formats(name, getattr(self, name)))
+        if self.device is not None and self.device.family != self.technology:
+            raise RefusedInput(
+                f"Technology must be that of device {self.device.name}, {self.device.family}, not "
+                f"{self.technology}"
+            )
         self._settle_columns()
         if self.time_limit_s is not None and not self.time_limit_s > 0:
             raise RefusedInput(f"Time limit must be above 0 seconds, not {self.time_limit_s}")
@@ -215,15 +225,47 @@ class Settings(SensitivityStudy, Reporting, Execution):
         chip = self.architecture
         if chip is not None and type(chip) not in kinds:
             raise RefusedType(f"Architecture must be Temporal, Dataflow or None, not {chip!r}")
+        if self.device is not None:
+            return device_columns()
         return known_columns(
             self.record, architecture=None if chip is None else kinds[type(chip)], dsp=self.dsp
         )
 
+    @property
+    def device(self) -> Device | None:
+        """FPGA that a machine must fit, if one is given."""
+        return self.architecture.device if isinstance(self.architecture, Dataflow) else None
+
+    @property
+    def machine_mhz(self) -> float | None:
+        """Clock asked for of a machine on a device; None for that which placed ones reach."""
+        if len(self.clocks_mhz) > 1:
+            raise RefusedInput(
+                "Clock of a machine on a device must be one, not "
+                f"{', '.join(f'{rate:g}' for rate in self.clocks_mhz)} MHz"
+            )
+        return self.clocks_mhz[0] if self.clocks_mhz else None
+
+    @property
+    def limits(self) -> tuple[Budget, ...]:
+        """Limits of a search with an architecture: the budgets, and what the device has."""
+        if self.device is None:
+            return self.budgets
+        limits = (Budget(name, max=most) for name, most in self.device.resources.items())
+        return (*self.budgets, *limits)
+
+    def _default_objective(self) -> str:
+        """What a front trades if nobody says: on a device without a rate, the rate that fits."""
+        if self.device is None:
+            return "area_time" if self.architecture is None else "area"
+        limited = {budget.column for budget in self.budgets}
+        return "luts" if limited & {FRAME, "throughput_fps"} else FRAME
+
     def _settle_columns(self) -> None:
         """Give objectives and budgets the columns that their names stand for."""
         columns = self.columns
-        default = "area_time" if self.architecture is None else "area"
-        for field, name in (("objective", self.objective or default), ("second", self.second)):
+        objective = self.objective or self._default_objective()
+        for field, name in (("objective", objective), ("second", self.second)):
             if name is None:
                 continue
             if name not in columns:

@@ -40,12 +40,15 @@ class Clocked:
         Cost rows of the units that meet it.
     refused : dict from str to str
         By unit, why it does not.
+    basis : str
+        Why it is believed.
     """
 
     clock_mhz: float | None
     assumed: bool = False
     costs: pd.DataFrame
     refused: Mapping[str, str] = field(default_factory=dict)
+    basis: str = "met by every unit"
 
     @property
     def label(self) -> str:

@@ -8,10 +8,12 @@ import pandas as pd
 from macwright.hw.formats import IntFormat, parse_format
 from macwright.hw.pe.operating_mode import OperatingMode
 
-__all__ = ["NO_MODE", "placements", "runs_on"]
+__all__ = ["NO_FORMATS", "NO_MODE", "placements", "runs_on"]
 
 #: Label `mode` of a unit that has but one.
 NO_MODE = "-"
+#: Label `formats` of a stage that has none to choose.
+NO_FORMATS = "-"
 
 
 def runs_on(pair: tuple[str, str], unit: tuple[str, str]) -> bool:

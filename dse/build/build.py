@@ -29,7 +29,7 @@ def build(
     labels: bool = True,
     interval: int | None = None,
     place: bool = False,
-    device: str = "lfe5u-85f",
+    device: str | None = None,
     seed: int = 1,
     clock_mhz: float = 100.0,
     progress: Progress | None = None,
@@ -52,8 +52,9 @@ def build(
     place : bool, default=False
         Whether to synthesise, place and route it, too, and to write a bitstream (``pip install
         'macwright[fpga]'``).
-    device : str, default="lfe5u-85f"
-        FPGA for that: lfe5u-25f, lfe5u-45f, lfe5u-85f, ice40-up5k or ice40-hx8k.
+    device : str, optional
+        FPGA for that: lfe5u-25f, lfe5u-45f, lfe5u-85f, ice40-up5k or ice40-hx8k; by default that
+        which the allocation was searched for, or lfe5u-85f.
     seed : int, default=1
         Of the placement.
     clock_mhz : float, default=100
@@ -80,7 +81,7 @@ def build(
     """
     if interval is not None and interval < 1:
         raise RefusedInput(f"Interval must be at least 1 cycle, not {interval}")
-    if device not in DEVICES:
+    if device is not None and device not in DEVICES:
         raise RefusedInput(f"Device must be one of {', '.join(DEVICES)}, not {device!r}")
     if not 0 < clock_mhz < float("inf"):
         raise RefusedInput(f"Clock must be above 0 MHz, not {clock_mhz}")
@@ -102,4 +103,5 @@ def build(
         fields = write_machine(lowered, chosen, folder, notes=dataset.notes)
     if not place:
         return fields
+    device = device or chosen.device or "lfe5u-85f"
     return place_machine(folder, device, seed=seed, clock_mhz=clock_mhz, progress=progress)

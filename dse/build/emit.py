@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from macwright.costmodel.system.machine_resources import machine_model
 from macwright.dse.build.machine import Lowered
 from macwright.dse.build.temporal import LoweredTemporal
 from macwright.dse.run.allocation import Allocation
 from macwright.hw.accelerator.library import Library
-from macwright.hw.accelerator.machine import machine_library
+from macwright.hw.accelerator.machine import MachineSpec, machine_library
 from macwright.hw.accelerator.network.file import network_text
 from macwright.hw.accelerator.temporal.machine import temporal_library
-from macwright.hw.errors import RefusedInput
+from macwright.hw.errors import NotSupported, RefusedInput
 from macwright.hw.files import write_atomic
 from macwright.sim.accelerator.record import (
     BUILD_FILE,
@@ -56,6 +57,7 @@ def write_machine(
     buffers = {
         "buffers_words": lowered.sizing.depths,
         "buffers_unbounded_words": dict(lowered.sizing.unbounded.peaks),
+        "modelled_ecp5": _modelled(lowered.spec),
     }
     return _write(
         lowered, machine_library(lowered.spec), record, allocation, folder, notes, buffers
@@ -121,6 +123,14 @@ def _write(
     fields |= _earlier(folder, fields)
     write_build(folder, fields)
     return fields
+
+
+def _modelled(spec: MachineSpec) -> dict[str, Any]:
+    """Resources of the machine as the cost model counts them from its final widths and depths."""
+    try:
+        return machine_model("ecp5").of(spec).to_fields()
+    except NotSupported as reason:
+        return {"not_counted": str(reason)}
 
 
 def _earlier(folder: Path, fields: dict[str, Any]) -> dict[str, Any]:

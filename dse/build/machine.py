@@ -10,12 +10,14 @@ from macwright.costmodel.progress import Progress
 from macwright.costmodel.system.array import Engine
 from macwright.dse.accuracy.evaluate import run_model
 from macwright.dse.bitexact import input_levels, integer_network, network_outputs
+from macwright.dse.cost_columns import FRAME
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.quantizer import QuantOptions, quantise
 from macwright.dse.quantizer.plan import quantised_model
 from macwright.dse.run.allocation import Allocation
 from macwright.dse.workload.layer import Workload
 from macwright.hw.accelerator.compose import compose
+from macwright.hw.accelerator.folding import Folding
 from macwright.hw.accelerator.machine import MachineSpec
 from macwright.hw.accelerator.network import Network
 from macwright.hw.errors import RefusedInput
@@ -108,9 +110,11 @@ def lower(
         If the allocation is of another model, says no interval, or cannot be built.
     """
     _check_model(allocation, workload)
+    foldings = {} if interval else promised_foldings(allocation)
+    units = {name: allocation.units[allocation.layers[name].unit] for name in foldings}
     interval = interval or promised_interval(allocation, workload)
     quantised = quantised_network(workload, dataset, allocation, progress=progress)
-    spec = compose(quantised.network, interval=interval)
+    spec = compose(quantised.network, interval=interval, foldings=foldings, units=units)
 
     def sized(done: int, total: int) -> None:
         if progress:
@@ -124,6 +128,15 @@ def lower(
         accuracy=quantised.accuracy(progress),
         images=quantised.images(),
     )
+
+
+def promised_foldings(allocation: Allocation) -> dict[str, Folding]:
+    """Foldings of layers that were searched as those of a whole machine."""
+    return {
+        name: Folding(pe=choice.pe, simd=choice.simd, groups=choice.groups)
+        for name, choice in allocation.layers.items()
+        if choice.pe is not None and choice.simd is not None and choice.groups is not None
+    }
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -198,6 +211,8 @@ def promised_interval(allocation: Allocation, workload: Workload) -> int:
     RefusedInput
         If a layer has no folding.
     """
+    if promised_foldings(allocation) and allocation.clock_mhz:
+        return round(allocation.costs[FRAME] * allocation.clock_mhz * 1e3)
     cycles = []
     for name, choice in allocation.layers.items():
         if choice.pe is None or choice.simd is None:

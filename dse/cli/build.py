@@ -46,9 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--device",
-        default="lfe5u-85f",
         metavar="D",
-        help="lfe5u-25f, lfe5u-45f, lfe5u-85f, ice40-up5k or ice40-hx8k (default: %(default)s)",
+        help="lfe5u-25f, lfe5u-45f, lfe5u-85f, ice40-up5k or ice40-hx8k (default: that which the "
+        "allocation was searched for, or lfe5u-85f)",
     )
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the placement")
     parser.add_argument(
@@ -105,6 +105,12 @@ def _as_text(fields: dict[str, Any], out: Path) -> str:
         f"fake-quantised {accuracy['fake_quantised']:.2f}, FP32 "
         f"{accuracy['float_network']:.2f}",
     ]
+    counted = fields.get("modelled_ecp5", {})
+    if "luts" in counted:
+        lines.append(
+            f"by the cost model of ECP5: {counted['luts']:.0f} luts, {counted['ffs']:.0f} ffs, "
+            f"{counted['block_rams']} block_rams, {counted['dsps']} dsps"
+        )
     if placed := fields.get("placed"):
         sites = ", ".join(
             f"{site['used']} of {site['available']} {name}"

@@ -135,6 +135,10 @@ def run(args: argparse.Namespace) -> None:
         if value is not None
     }
     model = args.model or embedded_model()
+    chip = architecture(args)
+    device = getattr(chip, "device", None)
+    if device is not None and args.technology is None:
+        args.technology = device.family
     technology = given_technology(args)
     if args.layer_energy and technology.energy is None:
         raise RefusedInput(
@@ -143,12 +147,11 @@ def run(args: argparse.Namespace) -> None:
         )
     name = "-".join(filter(None, (model.stem, technology.name, args.architecture)))
     out = args.out or Path("out") / name
-    chip = architecture(args)
     settings = Settings(
         technology=technology.name,
         library=None if technology.name in RECORDS else technology.record,
         architecture=chip,
-        dsp=args.dsp,
+        dsp=args.dsp or device is not None,
         budgets=budgets(args),
         layer_energy=args.layer_energy,
         exact=args.exact,

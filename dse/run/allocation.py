@@ -35,8 +35,9 @@ class LayerChoice:
         Name of the unit, a key of :attr:`Allocation.units`.
     mode : str
         Mode of a unit that has several.
-    pe, simd : int or None
-        Folding of the layer's own engine: outputs and inputs at once.
+    pe, simd, groups : int or None
+        Folding of the layer's own engine: outputs, inputs and, where the machine was searched as a
+        whole, groups of channels at once.
     energy_fj_per_mac : float or None
         Energy of a product with the layer's own operands, if measured, fJ.
 
@@ -53,6 +54,7 @@ class LayerChoice:
     mode: str = ""
     pe: int | None = None
     simd: int | None = None
+    groups: int | None = None
     energy_fj_per_mac: float | None = None
 
     @property
@@ -101,6 +103,8 @@ class Allocation:
         Hardware that was chosen with the formats, if any.
     array : ArrayChoice or None
         Of a temporal architecture.
+    device : str
+        FPGA that a dataflow architecture was searched for, if any.
     clock_mhz : float or None
         Clock that costs hold at; None where no architecture was chosen.
     quantiser : mapping
@@ -136,6 +140,7 @@ class Allocation:
     units: Mapping[str, UnitSpec]
     architecture: str = ""
     array: ArrayChoice | None = None
+    device: str = ""
     clock_mhz: float | None = None
     quantiser: Mapping[str, Any] = field(default_factory=dict)
     status: str | None = None
@@ -177,6 +182,8 @@ class Allocation:
         if self.architecture:
             types = sorted({choice.unit for choice in self.layers.values()})
             hardware = {"architecture": self.architecture, "unit_types": types}
+        if self.device:
+            hardware["device"] = self.device
         if self.array is not None:
             hardware |= {"array": self.array.name, "rows": self.array.rows}
             hardware |= {"columns": self.array.columns, "buffer_kib": self.array.buffer_kib}
@@ -234,6 +241,7 @@ class Allocation:
             },
             layers={name: LayerChoice(**choice) for name, choice in data["layers"].items()},
             architecture=hardware.get("architecture", ""),
+            device=hardware.get("device", ""),
             array=array,
         )
 

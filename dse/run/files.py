@@ -161,6 +161,7 @@ def _allocation(point: Point, units: Mapping[str, str], found: Exploration) -> A
         units=dict(sorted(specs.items())),
         architecture=kind,
         array=array,
+        device="" if found.settings.device is None else found.settings.device.base,
         clock_mhz=point.clock_mhz,
         quantiser=QuantOptions().to_fields(),
         status=point.status,
@@ -184,7 +185,7 @@ def _clock(found: Exploration, point: Point) -> dict[str, Any]:
         return {}
     return {
         "clock_mhz": point.clock_mhz,
-        "clock": "assumed" if found.clocked[0].assumed else "met by every unit",
+        "clock": "assumed" if found.clocked[0].assumed else found.clocked[0].basis,
     }
 
 

@@ -9,8 +9,11 @@ import numpy as np
 import pandas as pd
 
 from macwright.costmodel.progress import Progress
+from macwright.costmodel.technology.devices import DEVICES
 from macwright.dse.architecture.clocks import Clocked, ClockTooFastError, too_fast
+from macwright.dse.architecture.engines import DeviceEngines
 from macwright.dse.architecture.hardware import dataflow_table, temporal_problem
+from macwright.dse.architecture.mapping import NO_FORMATS
 from macwright.dse.cost_columns import FRAME, LATENCY
 from macwright.dse.search.found import Found
 from macwright.dse.search.joint import joint_points
@@ -21,6 +24,7 @@ from macwright.dse.search.points import Point
 from macwright.dse.search.selection import baseline_points, baselines, choose_points, spread_points
 from macwright.dse.settings import Dataflow, Settings, Temporal
 from macwright.dse.solver import (
+    Budget,
     OptionTable,
     Solution,
     confirm,
@@ -31,7 +35,7 @@ from macwright.dse.solver.model.pairs import PairTerm
 from macwright.dse.solver.reduce.merge_pairs import connected_parts
 from macwright.dse.workload import Layer, Workload
 from macwright.hw.accelerator.network import Network
-from macwright.hw.errors import RefusedInput
+from macwright.hw.errors import Infeasible, RefusedInput
 
 __all__ = ["search"]
 
@@ -47,6 +51,7 @@ def search(
     pairs: Sequence[PairTerm] = (),
     node_nm: float | None = None,
     network: Network | None = None,
+    engines: DeviceEngines | None = None,
 ) -> Found:
     """Find the points of a run, at whatever clock is best for each.
 
@@ -71,6 +76,8 @@ def search(
     network : Network, optional
         Network whose machine says the cycles of a temporal array; see
         :func:`macwright.dse.architecture.hardware.temporal_problem`.
+    engines : DeviceEngines, optional
+        Machines of the network on the device of the settings.
 
     Raises
     ------
@@ -96,6 +103,7 @@ def search(
                 pairs=pairs,
                 node_nm=node_nm,
                 network=network,
+                engines=engines,
             )
         except ClockTooFastError:
             continue
@@ -124,6 +132,7 @@ def _search_at(
     pairs: Sequence[PairTerm],
     node_nm: float | None,
     network: Network | None,
+    engines: DeviceEngines | None,
 ) -> Found:
     """Points at one clock.
 
@@ -141,19 +150,9 @@ def _search_at(
     layers, same = workload.layers, baselines(workload, settings)
     if settings.architecture is not None:
         chip = replace(settings.architecture, clock_mhz=at.clock_mhz)
-        return _joint(
-            layers,
-            options,
-            units,
-            costs,
-            chip,
-            settings,
-            same,
-            deadline,
-            progress,
-            node_nm,
-            network,
-        )
+        problem = _problem(layers, options, units, costs, chip, progress, node_nm, network, engines)
+        unit = str(costs["area_unit"].iloc[0])
+        return _joint(layers, problem, unit, settings, same, deadline, progress)
     options = pd.DataFrame(options[options["area_time"].notna()])
     if set(options["layer"]) != {layer.name for layer in layers}:
         raise ClockTooFastError(f"A layer has no unit for {at.label}")
@@ -219,52 +218,73 @@ def _search_at(
     )
 
 
-def _joint(
+def _problem(
     layers: Sequence[Layer],
     options: pd.DataFrame,
     units: Mapping[tuple[str, str], Any],
     costs: pd.DataFrame,
     chip: Temporal | Dataflow,
+    progress: Progress | None,
+    node_nm: float | None,
+    network: Network | None,
+    engines: DeviceEngines | None,
+) -> JointProblem:
+    """Formats and hardware to choose together."""
+    area = "luts" if set(costs["area_unit"]) == {"luts"} else "area"
+    if isinstance(chip, Temporal):
+        table, arrays = temporal_problem(layers, options, units, costs, chip, node_nm, network)
+        return JointProblem(table=table, arrays=arrays, types=chip.types, area=area)
+    if engines is not None:
+        table = engines.table(options, progress)
+        return JointProblem(table=table, area=area, latency_ms=engines.latency_ms)
+    return JointProblem(table=dataflow_table(layers, options, units, costs, chip), area=area)
+
+
+def _joint(
+    layers: Sequence[Layer],
+    problem: JointProblem,
+    unit: str,
     settings: Settings,
     same: Mapping[str, Mapping[str, str]],
     deadline: float,
     progress: Progress | None,
-    node_nm: float | None,
-    network: Network | None,
 ) -> Found:
     """Points of formats and hardware together."""
-    unit = str(costs["area_unit"].iloc[0])
-    area = "luts" if unit == "luts" else "area"
-    if isinstance(chip, Temporal):
-        table, arrays = temporal_problem(layers, options, units, costs, chip, node_nm, network)
-        problem = JointProblem(table=table, arrays=arrays, types=chip.types, area=area)
-    else:
-        table = dataflow_table(layers, options, units, costs, chip)
-        problem = JointProblem(table=table, area=area)
+    area = problem.area
+    limits = settings.limits
     known = {
         **{area: unit, "dsps": "DSP blocks", "energy_uj": "uJ, one sample"},
         **{LATENCY: "ms, one sample", FRAME: "ms between two samples"},
         **{"bops": "bit operations", "weight_bytes": "bytes"},
+        **{"ffs": "flip-flops", "block_rams": "block RAMs"},
     }
-    columns = {name: text for name, text in known.items() if name in problem.columns}
+    if problem.latency_ms is None:
+        columns = {name: text for name, text in known.items() if name in problem.columns}
+    else:
+        columns = {name: known[name] for name in known if name in (*problem.columns, LATENCY)}
     _check(columns, settings)
-    found = joint_points(
-        problem,
-        settings.objective,
-        settings.budgets,
-        points=settings.points,
-        second=settings.second,
-        deadline=deadline,
-        progress=progress,
-    )
+    try:
+        found = joint_points(
+            problem,
+            settings.objective,
+            limits,
+            points=settings.points,
+            second=settings.second,
+            deadline=deadline,
+            progress=progress,
+        )
+    except Infeasible as error:
+        if settings.device is None:
+            raise
+        raise Infeasible(_too_small(problem, settings, str(error))) from None
     uniforms = []
     texts = np.asarray(problem.table.labels["formats"], object).astype(str)
     for name, pairs in same.items():
-        chosen = np.array([pairs[layer] for layer in problem.table.layers])
+        chosen = np.array([pairs.get(layer, NO_FORMATS) for layer in problem.table.layers])
         rows = np.flatnonzero(texts == chosen[problem.table.layer_of_row])
-        if len(set(problem.table.layer_of_row[rows].tolist())) == len(layers):
+        if len(set(problem.table.layer_of_row[rows].tolist())) == len(chosen):
             part = problem.restricted(rows)
-            answer = part.best(settings.objective, settings.budgets)
+            answer = part.best(settings.objective, limits)
             if answer is not None:
                 uniforms.append(part.point(name, *answer, None))
     uniforms.sort(key=lambda point: (point.totals[settings.objective], point.name))
@@ -279,6 +299,20 @@ def _joint(
         sequential=found.sequential,
         beside=found.beside,
     )
+
+
+def _too_small(problem: JointProblem, settings: Settings, reason: str) -> str:
+    """Why a machine does not fit a device, and which one it would fit."""
+    device = settings.device
+    assert device is not None
+    others = []
+    for other in DEVICES.values():
+        limits = [Budget(name, max=most) for name, most in other.resources.items()]
+        if other.family == device.family and other.luts > device.luts:
+            budgets = [*settings.budgets, *limits]
+            others += [other.name] if problem.best(settings.objective, budgets) else []
+    fits = f"; it fits {others[0]}" if others else ""
+    return f"Machine must fit device {device.name}{fits}: {reason}"
 
 
 def _check(columns: Mapping[str, str], settings: Settings) -> None:

@@ -1,12 +1,12 @@
 """What is chosen together: formats, and an array for all layers or an engine for each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from macwright.dse.architecture.mapping import NO_MODE
+from macwright.dse.architecture.mapping import NO_FORMATS, NO_MODE
 from macwright.dse.cost_columns import FRAME, LATENCY
 from macwright.dse.search.points import Point
 from macwright.dse.solver import (
@@ -38,12 +38,15 @@ class JointProblem:
         Unit types on an array at most.
     area : str
         Name of the area: ``"area"`` or ``"luts"``.
+    latency_ms : callable, optional
+        Latency of a machine by the foldings and units of its engines, where the table has none.
     """
 
     table: OptionTable
     arrays: Sequence[ArrayShape] = ()
     types: int = 1
     area: str = "area"
+    latency_ms: Callable[[Mapping[str, Mapping[str, int]], Mapping[str, str]], float] | None = None
 
     @property
     def columns(self) -> list[str]:
@@ -99,7 +102,10 @@ class JointProblem:
             )
         }
         rows = {layer: index[layer, option] for layer, option in solution.allocation.items()}
-        units = {layer: self.table.labels["unit"][row] for layer, row in rows.items()}
+        # Pools and the like have no formats to choose.
+        pairs = {layer: self.table.labels["formats"][row] for layer, row in rows.items()}
+        pairs = {layer: pair for layer, pair in pairs.items() if pair != NO_FORMATS}
+        units = {layer: self.table.labels["unit"][rows[layer]] for layer in pairs}
         hardware: dict[str, Any] = {"unit_types": sorted(set(units.values()))}
         time = solution.totals[LATENCY if self.arrays else FRAME]
         totals = {**solution.totals, "throughput_fps": 1e3 / time}
@@ -108,14 +114,18 @@ class JointProblem:
             modes = {layer: self.table.labels["mode"][row] for layer, row in rows.items()}
             hardware["modes"] = {name: mode for name, mode in modes.items() if mode != NO_MODE}
         else:
-            folds = {layer: option.split(" ")[1] for layer, option in solution.allocation.items()}
-            hardware["folding"] = {
-                layer: dict(zip(("pe", "simd"), map(int, fold.split("x")), strict=True))
+            folds = {layer: solution.allocation[layer].split(" ")[1] for layer in pairs}
+            names: tuple[str, ...] = ("pe", "simd", "groups")
+            folding: dict[str, dict[str, int]] = {
+                layer: dict(zip(names, map(int, fold.split("x")), strict=False))
                 for layer, fold in folds.items()
             }
+            hardware["folding"] = folding
+            if self.latency_ms is not None:
+                totals[LATENCY] = self.latency_ms(folding, units)
         return Point(
             name=name,
-            pairs={layer: self.table.labels["formats"][row] for layer, row in rows.items()},
+            pairs=pairs,
             totals=totals,
             status=None if proof is None else proof.status,
             gap=None if proof is None else proof.gap,

@@ -27,7 +27,12 @@ from macwright.hw.accelerator.network import (
     Slice,
     Table,
 )
-from macwright.hw.accelerator.operands import default_unit, is_signed, operand_format
+from macwright.hw.accelerator.operands import (
+    default_unit,
+    fitting_unit,
+    is_signed,
+    operand_format,
+)
 from macwright.hw.accelerator.plan import Plan, Tensor
 from macwright.hw.accelerator.rearrange import PadSpec, SliceSpec
 from macwright.hw.accelerator.requantiser import RequantiserSpec
@@ -42,7 +47,7 @@ from macwright.hw.formats import (
 )
 from macwright.hw.formats.scaled import FixedFormat
 
-__all__ = ["compose"]
+__all__ = ["Composer", "compose"]
 
 UnitOf = Callable[[Any, Any, int, int], Any]
 
@@ -53,6 +58,7 @@ def compose(
     interval: int,
     foldings: Mapping[str, Folding] | None = None,
     unit_of: UnitOf = default_unit,
+    units: Mapping[str, Any] | None = None,
 ) -> MachineSpec:
     """Stages of the machine of a network, their buffers deep enough for whole frames.
 
@@ -66,6 +72,8 @@ def compose(
         Folding of layers, by name; of the others the smallest that stays within the interval.
     unit_of : callable
         Gives the unit for formats of activations and weights, bits of the sums, products a cycle.
+    units : mapping, optional
+        Units like which those of layers are to be, by name; of the others, `unit_of` decides.
 
     Returns
     -------
@@ -77,17 +85,22 @@ def compose(
     ValueError
         If a node cannot be built, or no folding stays within the interval; the message names it.
     """
-    return _Composer(network, foldings or {}, interval, unit_of).machine()
+    return Composer(network, foldings or {}, interval, unit_of, units or {}).machine()
 
 
-class _Composer(Plan):
+class Composer(Plan):
     """One composition."""
 
     def __init__(
-        self, network: Network, foldings: Mapping[str, Folding], interval: int, unit_of: UnitOf
+        self,
+        network: Network,
+        foldings: Mapping[str, Folding],
+        interval: int,
+        unit_of: UnitOf,
+        units: Mapping[str, Any],
     ) -> None:
         super().__init__(network, foldings, interval)
-        self.unit_of = unit_of
+        self.unit_of, self.units = unit_of, units
 
     def machine(self) -> MachineSpec:
         """All stages."""
@@ -209,6 +222,15 @@ class _Composer(Plan):
         )
 
     def _engine(self, node: Any) -> tuple[EngineSpec, dict[str, Any]]:
+        spec, constants = self.engine_spec(node)
+        if isinstance(spec.array, MacArraySpec):
+            source = self.tensors[node.input]
+            words = self._weights(node, source, self.folding(node), self.shape(node))
+            constants = {"weights": words, **constants}
+        return spec, constants
+
+    def engine_spec(self, node: Any) -> tuple[EngineSpec, dict[str, Any]]:
+        """Spec of the engine of a layer, with the constants of its drain."""
         source, folding, shape = self.tensors[node.input], self.folding(node), self.shape(node)
         window = self._window(node, source, folding, shape)
         rounds = window.folds * window.passes
@@ -226,21 +248,18 @@ class _Composer(Plan):
                 if isinstance(node, MaxPool)
                 else range_width(low, high),
             )
-            weights = {}
         else:
             low, high = self.network.products(node)
             sums = range_width(int(low.min()), int(high.max()))
             act = operand_format(node, source.edge.format)
             weight = operand_format(node, node.weight_format, weight=True)
-            unit = self.unit_of(act, weight, sums, folding.simd)
             array = MacArraySpec(
-                unit=unit,
+                unit=self._unit(node.name, act, weight, sums, folding.simd),
                 pe=folding.pe,
                 simd=folding.simd,
                 groups=folding.groups,
                 steps=rounds * window.beats,
             )
-            weights = {"weights": self._weights(node, source, folding, shape)}
         if isinstance(node, MaxPool):
             drain = DrainSpec(
                 results=array.results, lanes=lanes, rounds=rounds, sums=array.sums, outputs=()
@@ -249,7 +268,13 @@ class _Composer(Plan):
         drain, constants = self._drain(
             node, results=array.results, rounds=rounds, lanes=lanes, sums=array.sums
         )
-        return EngineSpec(window=window, array=array, drain=drain), weights | constants
+        return EngineSpec(window=window, array=array, drain=drain), constants
+
+    def _unit(self, name: str, act: Any, weight: Any, sums: int, simd: int) -> Any:
+        like = self.units.get(name)
+        if like is None:
+            return self.unit_of(act, weight, sums, simd)
+        return fitting_unit(like, act, weight, sums)
 
     def _window(self, node: Any, source: Tensor, folding: Folding, shape: LayerShape) -> WindowSpec:
         lanes = folding.simd * folding.groups

@@ -7,7 +7,7 @@ from itertools import product
 from macwright.hw.accelerator.stream import check_count
 from macwright.hw.errors import RefusedInput
 
-__all__ = ["Folding", "LayerShape", "smallest_folding"]
+__all__ = ["Folding", "LayerShape", "divisors", "smallest_folding"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,15 +107,16 @@ def smallest_folding(shape: LayerShape, cycles: int) -> Folding | None:
     """
     choices = [
         Folding(pe=pe, simd=simd)
-        for pe, simd in product(_divisors(shape.outputs), _divisors(shape.inputs))
+        for pe, simd in product(divisors(shape.outputs), divisors(shape.inputs))
     ]
     choices += [
         Folding(pe=shape.outputs, simd=shape.inputs, groups=groups)
-        for groups in _divisors(shape.groups)
+        for groups in divisors(shape.groups)
     ]
     able = [choice for choice in choices if choice.cycles(shape) <= cycles]
     return min(able, key=lambda c: (c.units, c.simd, -c.pe), default=None)
 
 
-def _divisors(number: int) -> list[int]:
+def divisors(number: int) -> list[int]:
+    """Divisors of a number, rising."""
     return [d for d in range(1, number + 1) if number % d == 0]

@@ -1,5 +1,6 @@
 """Formats of a network as the operands of units."""
 
+from dataclasses import replace
 from typing import Any
 
 from macwright.hw.accelerator.network import Edge, Node
@@ -18,7 +19,7 @@ from macwright.hw.pe import IntMacSpec, MinifloatMacSpec, ShiftAddMacSpec
 from macwright.hw.pe.accumulator import FixedAcc
 from macwright.hw.pe.operand import product_range
 
-__all__ = ["default_unit", "is_signed", "operand_format"]
+__all__ = ["default_unit", "fitting_unit", "is_signed", "operand_format"]
 
 
 def default_unit(act: Any, weight: Any, sums: int, simd: int) -> Any:
@@ -31,6 +32,22 @@ def default_unit(act: Any, weight: Any, sums: int, simd: int) -> Any:
     if isinstance(weight, PotFormat | ApotFormat):
         return ShiftAddMacSpec(act=act, weight=weight, acc=acc, group=1, scale=None, pipeline=1)
     return IntMacSpec(act=act, weight=weight, acc=acc, pipeline=1)
+
+
+def fitting_unit(like: Any, act: Any, weight: Any, sums: int) -> Any:
+    """A unit of the kind of another, its sums of so many bits.
+
+    Raises
+    ------
+    RefusedInput
+        If the other one is of other formats.
+    """
+    if (like.act, like.weight) != (act, weight):
+        raise RefusedInput(f"Unit must multiply {act} by {weight}, not be {like.name}")
+    if not isinstance(like, IntMacSpec):
+        return default_unit(act, weight, sums, 1)
+    least = range_width(*product_range(act, weight))
+    return replace(like, acc=IntFormat(max(sums, least)), terms=None)
 
 
 def operand_format(node: Node, fmt: Any, *, weight: bool = False) -> Any:

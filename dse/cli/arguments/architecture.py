@@ -24,6 +24,12 @@ def add_architecture_arguments(parser: argparse.ArgumentParser) -> None:
         "for each",
     )
     parser.add_argument(
+        "--device",
+        metavar="NAME|FILE.toml",
+        help="dataflow: FPGA that the whole machine must fit, such as lfe5u-85f; what it has are "
+        "limits, and without a rate the front is of the rates that fit",
+    )
+    parser.add_argument(
         "--types",
         type=int,
         metavar="K",
@@ -67,6 +73,7 @@ def add_architecture_arguments(parser: argparse.ArgumentParser) -> None:
 
 def architecture(args: argparse.Namespace) -> Any:
     """Hardware to choose from, or None."""
+    from macwright.costmodel.technology.devices import find_device
     from macwright.dse.settings import Dataflow, Temporal
 
     lists = (("array_rows", "rows", int), ("array_columns", "columns", int))
@@ -89,6 +96,10 @@ def architecture(args: argparse.Namespace) -> Any:
             "Options --array-rows, --array-columns, --buffers-kib and --switched must come with "
             "--architecture temporal, and --types not with dataflow"
         )
+    if args.device is not None:
+        if args.architecture != "dataflow":
+            raise RefusedInput("Option --device must come with --architecture dataflow")
+        given["device"] = find_device(args.device)
     if args.architecture is None:
         return None
     return Temporal(**given) if args.architecture == "temporal" else Dataflow(**given)

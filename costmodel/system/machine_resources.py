@@ -1,0 +1,184 @@
+"""Resources of a dataflow machine on an FPGA, from its specs alone.
+
+Look-up tables and registers are linear in the features of
+:mod:`macwright.costmodel.system.machine_parts`; the coefficients are those of least squares, none
+below 0, over parts of machines that the generator made and Yosys mapped
+(``benchmarks/machine_area.py``, which also says how far they are off). Look-up tables are counted
+as nextpnr counts them after placement: a CCU2C takes two, a distributed RAM of 16 x 4 bits four.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from importlib.resources import files
+from math import ceil
+from typing import Any
+
+from macwright.costmodel.system.machine_parts import Part, parts
+from macwright.hw.accelerator.machine import MachineSpec
+from macwright.hw.errors import NotSupported
+from macwright.hw.formats import BinaryFormat, IntFormat, TernaryFormat
+
+__all__ = ["MachineModel", "Resources", "machine_model"]
+
+_INTEGERS = IntFormat | BinaryFormat | TernaryFormat
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What something takes of an FPGA; sums and multiples are made with + and *.
+
+    Examples
+    --------
+    >>> 2 * Resources(luts=3.0, dsps=1) + Resources(ffs=1.0)
+    Resources(luts=6.0, ffs=1.0, block_rams=0, dsps=2)
+    """
+
+    luts: float = 0.0
+    ffs: float = 0.0
+    block_rams: int = 0
+    dsps: int = 0
+
+    def __add__(self, other: "Resources") -> "Resources":
+        return Resources(
+            **{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
+        )
+
+    def __rmul__(self, count: int) -> "Resources":
+        return Resources(**{f.name: count * getattr(self, f.name) for f in fields(self)})
+
+    def to_fields(self) -> dict[str, float]:
+        """By name."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineModel:
+    """The model of a family of devices.
+
+    Parameters
+    ----------
+    family : str
+        Technology.
+    coefficients : mapping
+        By kind of part, and by ``luts`` or ``ffs``: what each feature adds.
+    memory : mapping
+        Rules of memories: `ram_bits` and `constant_bits`, more than which one is of block RAMs;
+        `block_words` and `block_width` of these; `row_luts`, look-up tables for each bit of a
+        further row of them; `constant_luts` for 16 bits of other constants; `cell_words`,
+        `cell_width` and `cell_luts` of distributed RAM.
+    factor : int
+        Bits of a multiplier's operands.
+    clock_mhz : float
+        Clock that placed machines reach, MHz.
+    """
+
+    family: str
+    coefficients: Mapping[str, Mapping[str, Mapping[str, float]]]
+    memory: Mapping[str, float]
+    factor: int
+    clock_mhz: float
+
+    def of(self, spec: Any, units: Mapping[Any, Resources] | None = None) -> Resources:
+        """Resources of a stage, a buffer or a whole machine.
+
+        Parameters
+        ----------
+        spec : MachineSpec, spec of a stage, or StorageSpec
+            What it is.
+        units : mapping, optional
+            Resources of multiply-accumulate units that are not of integers, by spec.
+
+        Raises
+        ------
+        NotSupported
+            If it has such a unit that `units` lacks.
+        """
+        if isinstance(spec, MachineSpec):
+            return self.total((*(stage.spec for stage in spec.stages), spec.fifo), units)
+        made = Resources()
+        for part in parts(spec):
+            made = made + part.count * self._part(part, units or {})
+        return made
+
+    def total(
+        self, specs: Iterable[Any], units: Mapping[Any, Resources] | None = None
+    ) -> Resources:
+        """Resources of several stages."""
+        made = Resources()
+        for spec in specs:
+            made = made + self.of(spec, units)
+        return made
+
+    def _part(self, part: Part, units: Mapping[Any, Resources]) -> Resources:
+        if part.unit is not None:
+            return units[part.unit] if part.unit in units else self.unit(part.unit)
+        by = self.coefficients[part.kind]
+        luts, ffs = (
+            sum(by[what].get(name, 0.0) * value for name, value in part.features.items())
+            for what in ("luts", "ffs")
+        )
+        made = Resources(luts=luts, ffs=ffs, dsps=sum(map(self._multipliers, part.products)))
+        for words, bits, constant in part.memories:
+            made = made + self.memory_resources(words, bits, constant)
+        return made
+
+    def _multipliers(self, widths: tuple[int, int]) -> int:
+        """Multipliers of a product; what is left of a factor is logic if it is a single bit."""
+        return ceil((widths[0] - 1) / self.factor) * ceil((widths[1] - 1) / self.factor)
+
+    def memory_resources(self, words: int, bits: int, constant: bool) -> Resources:
+        """A memory. Rows of block RAMs are read side by side, so that parts of words fill them."""
+        rules = self.memory
+        if words * bits > rules["constant_bits" if constant else "ram_bits"]:
+            rows = ceil(words / rules["block_words"])
+            blocks = ceil(rows * bits / rules["block_width"])
+            return Resources(luts=rules["row_luts"] * (rows - 1) * bits, block_rams=blocks)
+        if constant:
+            return Resources(luts=rules["constant_luts"] * words * bits / 16, ffs=bits)
+        cells = ceil(words / rules["cell_words"]) * ceil(bits / rules["cell_width"])
+        return Resources(luts=cells * rules["cell_luts"])
+
+    def unit(self, unit: Any) -> Resources:
+        """Resources of a unit of integers whose products are left to hard multipliers.
+
+        Raises
+        ------
+        NotSupported
+            If it is of other formats.
+        """
+        if not (isinstance(unit.act, _INTEGERS) and isinstance(unit.weight, _INTEGERS)):
+            raise NotSupported(f"Resources of unit {unit.name} must be measured to be counted")
+        acc, act, weight = unit.acc.width, unit.act.width, unit.weight.width
+        # An adder of two bits a carry cell, with one before it and one after, behind a multiplexer
+        # for `clear`; registers of operands and sum. A binary weight negates, by a second adder.
+        luts = acc + 2 * ceil(acc / 2) + 4
+        if isinstance(unit.weight, BinaryFormat):
+            luts += act + 2 * ceil((act + 1) / 2) + 4
+        dsps = self._multipliers((act, weight))
+        return Resources(luts=luts, ffs=acc + act + weight + 1, dsps=dsps)
+
+
+@cache
+def machine_model(family: str) -> MachineModel:
+    """The model of a family that ships.
+
+    Raises
+    ------
+    NotSupported
+        If none ships.
+    """
+    path = files("macwright.costmodel.tables").joinpath(f"{family}_machine.json")
+    if not path.is_file():
+        raise NotSupported(
+            f"Machines must be for a family whose parts were measured, such as ecp5, not {family}"
+        )
+    known = json.loads(path.read_text(encoding="utf-8"))
+    return MachineModel(
+        family=family,
+        coefficients=known["coefficients"],
+        memory=known["memory"],
+        factor=known["factor"],
+        clock_mhz=known["clock_mhz"],
+    )

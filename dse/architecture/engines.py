@@ -1,0 +1,364 @@
+"""Engines of a device: formats and foldings of each layer, with what the whole machine takes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import product
+from math import ceil
+from typing import Any
+
+import pandas as pd
+
+from macwright.costmodel.characterize.many import characterize
+from macwright.costmodel.characterize.structures import built_spec
+from macwright.costmodel.progress import Progress
+from macwright.costmodel.system.machine_resources import MachineModel, Resources, machine_model
+from macwright.costmodel.tables.clock import MARGIN
+from macwright.costmodel.tables.points import current_points
+from macwright.costmodel.technology.catalogue import find_technology
+from macwright.costmodel.technology.devices import Device
+from macwright.costmodel.technology.technology import Technology
+from macwright.dse.architecture.clocks import Clocked
+from macwright.dse.architecture.mapping import NO_FORMATS
+from macwright.dse.bitexact import integer_network
+from macwright.dse.cost_columns import FRAME
+from macwright.dse.data.recipe import Dataset
+from macwright.dse.quantizer import QuantOptions, layer_formats, quantise
+from macwright.dse.solver import OptionTable
+from macwright.dse.workload import Workload
+from macwright.hw.accelerator.choices import (
+    EngineChoices,
+    foldings_of,
+    interval_of_units,
+    with_formats,
+)
+from macwright.hw.accelerator.engine import EngineSpec
+from macwright.hw.accelerator.folding import Folding
+from macwright.hw.accelerator.network import Network
+from macwright.hw.accelerator.operands import default_unit
+from macwright.hw.accelerator.plan import layer_shapes
+from macwright.hw.errors import RefusedInput
+from macwright.hw.formats import BinaryFormat, IntFormat, TernaryFormat
+from macwright.hw.pe import IntMacSpec
+from macwright.sim.accelerator.control import Control, Timing, buffer_names
+from macwright.sim.accelerator.sizing import size_buffers, with_depths
+
+__all__ = ["DeviceEngines", "EngineUnit", "device_engines", "device_units"]
+
+#: Name of the stages that have nothing to choose at all.
+_OTHERS = "(other stages)"
+#: Calibration samples of the network that engines are measured by, and look-up tables that a unit
+#: takes with all around it, where a device has no multipliers.
+_IMAGES, _LUTS_A_UNIT = 64, 120
+#: Option of a stage that has no formats to choose.
+_NOTHING: dict[str, Any] = {
+    "option": NO_FORMATS,
+    "unit": NO_FORMATS,
+    "loss": 0.0,
+    "bops": 0,
+    "weight_bytes": 0.0,
+}
+_INTEGERS = IntFormat | BinaryFormat | TernaryFormat
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineUnit:
+    """A unit that engines may have.
+
+    Parameters
+    ----------
+    spec : UnitSpec
+        Unit.
+    resources : Resources
+        What it takes.
+    """
+
+    spec: Any
+    resources: Resources
+
+    def at(self, width: int) -> Resources:
+        """Resources with a sum of so many bits: each bit is a look-up table and a register."""
+        less = self.spec.acc.width - width
+        return self.resources + Resources(luts=-less, ffs=-less)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DeviceEngines:
+    """What a search needs to know of the machines of a network on a device.
+
+    Parameters
+    ----------
+    device : Device
+        Where it goes.
+    model : MachineModel
+        Resources of parts of machines.
+    choices : EngineChoices
+        Engines of the network in 8 bits.
+    units : mapping
+        Units of each pair of formats, weights first.
+    depths : mapping of str to float
+        Words of each layer's window, as a share of the least it can have, in a machine of about
+        the device's size.
+    around : Resources
+        Of the stages that have nothing to choose, in that machine.
+    slowest : int
+        Cycles of a frame of the slowest of these stages.
+    clock_mhz : float
+        Clock of the machine.
+    """
+
+    device: Device
+    model: MachineModel
+    choices: EngineChoices
+    units: Mapping[tuple[str, str], tuple[EngineUnit, ...]]
+    depths: Mapping[str, float]
+    around: Resources
+    slowest: int
+    clock_mhz: float
+
+    def clocked(self, costs: pd.DataFrame) -> Clocked:
+        """The machine's clock, with cost rows of units."""
+        return Clocked(clock_mhz=self.clock_mhz, costs=costs, basis="reached by placed machines")
+
+    def table(self, options: pd.DataFrame, progress: Progress | None = None) -> OptionTable:
+        """Options of each layer in every folding, and of pools, with resources and times.
+
+        Parameters
+        ----------
+        options : DataFrame
+            Columns ``layer, option, weight, activation, loss, bops, weight_bytes``.
+        progress : callable, optional
+            Called with stage, done and total.
+
+        Returns
+        -------
+        OptionTable
+            Labels `formats` and `unit`; columns `luts`, `ffs`, `block_rams`, `dsps`, `frame_ms`.
+        """
+        rows: list[dict[str, Any]] = []
+        by_layer = {str(name): part for name, part in options.groupby("layer", sort=False)}
+        names = [*by_layer, *(name for name in self.choices.shapes if name not in by_layer)]
+        for done, name in enumerate(names):
+            if progress is not None:
+                progress("engines of layers", done, len(names))
+            formats = by_layer[name].to_dict("records") if name in by_layer else [_NOTHING]
+            for folding, option in product(foldings_of(self.choices.shapes[name]), formats):
+                spec = self._placed(name, folding)
+                if option is _NOTHING:
+                    rows.append(self._row(name, folding, option, self.model.of(spec)))
+                    continue
+                for unit in self.units[option["weight"], option["activation"]]:
+                    made = self._resources(name, spec, unit)
+                    rows.append(self._row(name, folding, {**option, "unit": unit.spec.name}, made))
+        around = {**self.around.to_fields(), FRAME: self.slowest / self._cycles_a_ms}
+        rows.append({"layer": _OTHERS, "formats": NO_FORMATS, **_NOTHING, **around})
+        return OptionTable.from_frame(pd.DataFrame(rows))
+
+    def timing(self, foldings: Mapping[str, Folding], units: Mapping[str, str]) -> Timing:
+        """Times of the machine with given foldings and units, by name, of the control model.
+
+        Raises
+        ------
+        RefusedInput
+            If engines so folded do not fit each other.
+        """
+        shapes = self.choices.shapes
+        interval = max(folding.cycles(shapes[name]) for name, folding in foldings.items())
+        latency = {unit.spec.name: unit.spec.latency for u in self.units.values() for unit in u}
+        latencies = {name: latency[unit] for name, unit in units.items()}
+        spec = self.choices.with_foldings(foldings, max(interval, self.slowest), latencies)
+        control = Control(spec, frames=2)
+        control.set_depths(dict.fromkeys(buffer_names(spec)))
+        control.run()
+        return control.timing()
+
+    def latency_ms(
+        self, foldings: Mapping[str, Mapping[str, int]], units: Mapping[str, str]
+    ) -> float:
+        """Time from the first word of a frame to the last of its result, ms."""
+        chosen = {name: Folding.of(numbers) for name, numbers in foldings.items()}
+        return self.timing(chosen, units).latency / self._cycles_a_ms
+
+    @property
+    def specs(self) -> list[Any]:
+        """All units."""
+        return [unit.spec for units in self.units.values() for unit in units]
+
+    @property
+    def _cycles_a_ms(self) -> float:
+        return self.clock_mhz * 1e3
+
+    def _row(
+        self, name: str, folding: Folding, option: Mapping[str, Any], made: Resources
+    ) -> dict[str, Any]:
+        numbers = "x".join(map(str, (folding.pe, folding.simd, folding.groups)))
+        cycles = folding.cycles(self.choices.shapes[name])
+        return {
+            **{key: option[key] for key in _NOTHING},
+            "layer": name,
+            "option": f"{option['option']} {numbers} {option['unit']}",
+            "formats": option["option"],
+            **made.to_fields(),
+            FRAME: cycles / self._cycles_a_ms,
+        }
+
+    def _placed(self, name: str, folding: Folding) -> EngineSpec:
+        """Engine in 8 bits, its window as deep as such machines have it."""
+        spec = self.choices.spec(name, folding)
+        window = spec.window
+        depth = min(window.depth, ceil(window.least_depth * self.depths[name]))
+        return replace(spec, window=replace(window, depth=depth))
+
+    def _resources(self, name: str, spec: EngineSpec, unit: "EngineUnit") -> Resources:
+        """Resources of an engine with other units."""
+        sums = self._sums(name, unit.spec.act, unit.spec.weight)
+        engine = with_formats(spec, unit.spec, sums)
+        made = engine.array.unit  # type: ignore[union-attr]
+        return self.model.of(engine, {made: unit.at(made.acc.width)})
+
+    def _sums(self, name: str, act: Any, weight: Any) -> int:
+        """Bits of a layer's sums: those of the weights in 8 bits, in the scale of the formats."""
+        if not (isinstance(act, _INTEGERS) and isinstance(weight, _INTEGERS)):
+            shape, least = self.choices.shapes[name], default_unit(act, weight, 1, 1).acc.width
+            return int(least + (shape.taps * shape.inputs).bit_length())
+        wide, reach = (max(abs(fmt.min), abs(fmt.max)) for fmt in (weight, act))
+        most = self.choices.largest_sum(name) * wide / 128 * reach / self._activations[name]
+        return max(2, int(most).bit_length() + 1)
+
+    @cached_property
+    def _activations(self) -> dict[str, int]:
+        """Largest level of the activations of each layer in 8 bits."""
+        network = self.choices.network
+        nodes = {node.name: node for node in network.nodes}
+        edges = {name: network.edge(nodes[name].inputs[0]) for name in self.choices.shapes}
+        return {name: max(abs(edge.low), abs(edge.high), 1) for name, edge in edges.items()}
+
+
+def device_units(
+    units: Mapping[tuple[str, str], Any], model: MachineModel, *, clock_mhz: float, margin: float
+) -> dict[tuple[str, str], tuple[EngineUnit, ...]]:
+    """Units that engines may have for pairs of formats.
+
+    Products of integers are left to hard multipliers, or made of look-up tables by the unit of the
+    shipped points that takes the fewest at the clock; others are mapped by Yosys.
+
+    Parameters
+    ----------
+    units : mapping
+        Unit of each pair of formats (weights first), whose sums are wide enough.
+    model : MachineModel
+        Of the family.
+    clock_mhz, margin : float
+        Clock, and the share of its period that a unit must have left.
+    """
+    technology = find_technology(model.family)
+    made: dict[tuple[str, str], tuple[EngineUnit, ...]] = {}
+    for pair, spec in units.items():
+        plain = default_unit(spec.act, spec.weight, spec.acc.width, 1)
+        if not isinstance(plain, IntMacSpec):
+            row = characterize([plain], technology, dsp=True).iloc[0]
+            dsps = 0 if pd.isna(row["dsps"]) else int(row["dsps"])
+            took = Resources(luts=float(row["luts"]), ffs=float(row["ffs"]), dsps=dsps)
+            made[pair] = (EngineUnit(spec=plain, resources=took),)
+            continue
+        hard = EngineUnit(spec=plain, resources=model.unit(plain))
+        logic = _logic_unit(spec, technology, clock_mhz * (1 + margin))
+        made[pair] = (hard,) if logic is None else (hard, logic)
+    return made
+
+
+def _logic_unit(spec: Any, technology: Technology, clock_mhz: float) -> EngineUnit | None:
+    """Smallest unit of look-up tables that ships and meets a clock; None if there is none."""
+    tuned = replace(spec, pipeline=0).tuned(technology.record.target)
+    rows = current_points([tuned], technology).get(tuned.row, [])
+    able = [row for row in rows if row["period_ns"] * clock_mhz <= 1e3]
+    if not able:
+        return None
+    best = min(able, key=lambda row: (row["placed_luts"], row["ffs"]))
+    took = Resources(luts=float(best["placed_luts"]), ffs=float(best["ffs"]))
+    # The row's unit has registers of its own for operands only if it is pipelined.
+    return EngineUnit(spec=built_spec(tuned, best["module"], technology.name), resources=took)
+
+
+def device_engines(
+    workload: Workload,
+    dataset: Dataset,
+    device: Device,
+    units: Mapping[tuple[str, str], Any],
+    *,
+    clock_mhz: float | None = None,
+    margin: float = MARGIN,
+    progress: Progress | None = None,
+) -> DeviceEngines:
+    """Measure the machines of a network on a device.
+
+    The network is quantised quickly to 8 bits for it; formats then change the widths of what its
+    machine has, not its shape.
+
+    Parameters
+    ----------
+    workload, dataset
+        Network and data.
+    device : Device
+        Where it goes.
+    units : mapping
+        Unit of each pair of formats (weights first), whose sums are wide enough.
+    clock_mhz : float, optional
+        Clock of the machine; that which placed ones reach if absent.
+    margin : float
+        Share of its period that a unit of look-up tables must have left.
+    progress : callable, optional
+        Called with stage, done and total.
+
+    Raises
+    ------
+    RefusedInput
+        If the network cannot be built; the message names what cannot.
+    NotSupported
+        If machines of the device's family were not measured.
+    """
+    model = machine_model(device.family)
+    clock = clock_mhz or model.clock_mhz
+    network = _in_eight_bits(workload, dataset)
+    shapes = layer_shapes(network)
+    missing = [layer.name for layer in workload.layers if layer.name not in shapes]
+    if missing:
+        raise RefusedInput(f"Layer {missing[0]} must be one that a machine has an engine for")
+    most = max(device.dsps, device.luts // _LUTS_A_UNIT)
+    choices = EngineChoices(network, interval_of_units(shapes, most))
+
+    def sized(done: int, total: int) -> None:
+        if progress is not None:
+            progress("buffers of a machine", done, total)
+
+    sizing = size_buffers(choices.machine, progress=sized)
+    machine = with_depths(choices.machine, sizing.depths)
+    depths: dict[str, float] = {}
+    around = model.of(machine.fifo)
+    slowest = 1
+    for stage, name in zip(machine.stages, choices.stage_names, strict=True):
+        if isinstance(stage.spec, EngineSpec):
+            depths[name] = stage.spec.window.depth / stage.spec.window.least_depth
+        else:
+            around = around + model.of(stage.spec)
+            slowest = max(slowest, stage.spec.cycles)
+    return DeviceEngines(
+        device=device,
+        model=model,
+        choices=choices,
+        units=device_units(units, model, clock_mhz=clock, margin=margin),
+        depths=depths,
+        around=around,
+        slowest=slowest,
+        clock_mhz=clock,
+    )
+
+
+def _in_eight_bits(workload: Workload, dataset: Dataset) -> Network:
+    formats = {}
+    for layer in workload.layers:
+        weights, acts = layer_formats(layer, ("int8",), ("int8",), workload.fixed)
+        formats[layer.name] = weights[0], acts[0]
+    options = QuantOptions(rounding="nearest", images=_IMAGES)
+    float_network, plans = quantise(workload, dataset, formats, options=options)
+    return integer_network(float_network, plans, dataset, options=options)

@@ -1,0 +1,99 @@
+"""Machines of a small network on a device: searched as a whole, and built as promised."""
+
+import json
+
+import pandas as pd
+import pytest
+from helpers import networks
+
+from macwright.costmodel.technology.devices import find_device
+from macwright.dse.architecture.engines import device_engines
+from macwright.dse.cli.main import main
+from macwright.dse.data.recipe import load_recipe
+from macwright.dse.search.options import needed_units
+from macwright.dse.solver import Budget, choose_dataflow
+from macwright.dse.workload import load_workload
+from macwright.hw.accelerator.folding import Folding
+from macwright.sim.accelerator.sizing import size_buffers, with_depths
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    return networks.write(tmp_path_factory.mktemp("net"), networks.cnn())
+
+
+@pytest.fixture(scope="module")
+def engines(files):
+    dataset = load_recipe(files[0], data_path=files[1])
+    workload = load_workload(files[0], dataset)
+    units = needed_units(
+        workload.layers, ("int4", "int8"), ("int8",), technology="ecp5", dsp=True
+    )  # fmt: skip
+    found = device_engines(workload, dataset, find_device("lfe5u-25f"), units)
+    rows = [
+        {
+            "layer": layer.name, "option": f"{w}/{a}", "weight": w, "activation": a,
+            "loss": 1.0 if w == "int4" else 0.0, "bops": 1, "weight_bytes": 1.0,
+        }
+        for layer in workload.layers
+        for w, a in units
+        if a == ("int8" if layer.act_signed else "uint8")
+    ]  # fmt: skip
+    return found, found.table(pd.DataFrame(rows))
+
+
+def folding(option):
+    pe, simd, groups = map(int, option.split(" ")[1].split("x"))
+    return Folding(pe=pe, simd=simd, groups=groups)
+
+
+@pytest.mark.parametrize("objective", ["luts", "frame_ms"])
+def test_the_table_adds_up_to_the_machine(engines, objective):
+    found, table = engines
+    limits = [Budget(k, max=v) for k, v in found.device.resources.items()]
+    limits += [Budget("loss", max=0)]
+    choice = choose_dataflow(table, objective, limits, slowest="frame_ms")
+    names = [name for name in choice.allocation if name != "(other stages)"]
+    units = {name: choice.allocation[name].split(" ")[2] for name in found.choices.shapes}
+    units = {name: unit for name, unit in units.items() if unit != "-"}
+    foldings = {name: folding(choice.allocation[name]) for name in names}
+    timing = found.timing(foldings, units)
+    cycles = choice.totals["frame_ms"] * found.clock_mhz * 1e3
+    assert timing.interval == pytest.approx(cycles, abs=1e-6)
+    machine = found.choices.with_foldings(foldings, timing.interval, dict.fromkeys(units, 2))
+    made = found.model.of(with_depths(machine, size_buffers(machine).depths)).to_fields()
+    # Windows of the table are as deep as in a machine of the device's size, and its sums are as
+    # wide as the formats need.
+    for name in ("dsps", "luts", "ffs"):
+        assert made[name] == pytest.approx(choice.totals[name], rel=0.1), name
+
+
+def test_a_machine_is_built_as_it_was_promised(files, tmp_path, capsys):
+    net, data = map(str, files)
+    run, chip = tmp_path / "run", tmp_path / "chip"
+    words = ["--architecture", "dataflow", "--device", "lfe5u-25f", "--no-verify", "--jobs", "1"]
+    words += ["--weights", "int4,int8", "--activations", "int8", "--points", "3", "--measure", "0"]
+    assert main(["dse", net, "--data", data, *words, "-o", str(run)]) == 0
+    front = pd.read_csv(run / "front.csv")
+    assert list(front["clock"].unique()) == ["reached by placed machines"]
+    words = ["build", str(run / "allocations" / "0.json"), "--model", net, "--data", data]
+    assert main([*words, "-o", str(chip)]) == 0
+    built = json.loads((chip / "build.json").read_text())
+    first, cycles = front.iloc[0], front["clock_mhz"].iloc[0] * 1e3
+    assert built["machine"]["interval"] == round(first["frame_ms"] * cycles)
+    assert built["machine"]["latency"] == round(first["latency_ms"] * cycles)
+    allocation = json.loads((run / "allocations" / "0.json").read_text())
+    assert allocation["hardware"]["device"] == "lfe5u-25f"
+    assert all({"pe", "simd", "groups"} <= {*layer} for layer in allocation["layers"].values())
+    capsys.readouterr()
+
+
+def test_a_device_that_is_too_small(files, tmp_path, capsys):
+    small = tmp_path / "small.toml"
+    small.write_text('base = "lfe5u-25f"\nluts = 200\n')
+    words = ["--architecture", "dataflow", "--device", str(small), "--no-verify", "--jobs", "1"]
+    words += ["--weights", "int8", "--activations", "int8", "--measure", "0"]
+    net, data = map(str, files)
+    assert main(["dse", net, "--data", data, *words, "-o", str(tmp_path / "run")]) == 1
+    said = capsys.readouterr().err
+    assert "Machine must fit device small; it fits lfe5u-25f: 'luts' must be at least" in said
