@@ -1,10 +1,11 @@
 """Engines that a layer of a machine could have: every folding of each layer."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
+from macwright.hw.accelerator.array import MacArraySpec
 from macwright.hw.accelerator.compose import Composer
 from macwright.hw.accelerator.engine import EngineSpec
 from macwright.hw.accelerator.folding import Folding, LayerShape, divisors
@@ -53,6 +54,17 @@ def interval_of_units(shapes: Mapping[str, LayerShape], units: int) -> int:
         )
         low, high = (low, middle) if needed <= units else (middle + 1, high)
     return able[low]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _TimedArray(MacArraySpec):
+    """An array for the control model alone, of units of another latency."""
+
+    unit_latency: int
+
+    @property
+    def latency(self) -> int:
+        return 1 + self.unit_latency + self.levels
 
 
 class EngineChoices:
@@ -128,8 +140,8 @@ class EngineChoices:
         for stage, name in zip(spec.stages, self.stage_names, strict=True):
             if name in latencies:
                 array = stage.spec.array
-                unit = replace(array.unit, pipeline=latencies[name] - 1)
-                engine = replace(stage.spec, array=replace(array, unit=unit))
+                timed = _TimedArray(**vars(array), unit_latency=latencies[name])
+                engine = replace(stage.spec, array=timed)
                 stage = replace(stage, spec=engine)
             stages.append(stage)
         return replace(spec, stages=tuple(stages))

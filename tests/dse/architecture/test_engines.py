@@ -88,6 +88,26 @@ def test_a_machine_is_built_as_it_was_promised(files, tmp_path, capsys):
     capsys.readouterr()
 
 
+def test_units_of_look_up_tables_where_multipliers_are_short(engines):
+    found, table = engines
+    limits = [Budget(k, max=v) for k, v in found.device.resources.items() if k != "dsps"]
+    times = {}
+    for dsps in (8, 28):
+        choice = choose_dataflow(
+            table, "frame_ms", [*limits, Budget("dsps", max=dsps)], slowest="frame_ms"
+        )
+        units = {n: o.split(" ")[2] for n, o in choice.allocation.items() if o != "-"}
+        times[dsps] = choice.totals["frame_ms"]
+        foldings = {n: folding(o) for n, o in choice.allocation.items() if o != "-"}
+        cycles = times[dsps] * found.clock_mhz * 1e3
+        assert found.timing(foldings, {n: u for n, u in units.items() if u != "-"}).interval == (
+            pytest.approx(cycles, abs=1e-6)
+        )
+        if dsps == 8:
+            assert any("rows" in unit for unit in units.values())
+    assert times[28] <= times[8]
+
+
 def test_a_device_that_is_too_small(files, tmp_path, capsys):
     small = tmp_path / "small.toml"
     small.write_text('base = "lfe5u-25f"\nluts = 200\n')
