@@ -146,7 +146,10 @@ def _synthesised(folder: Path, chip: Device, fields: Mapping[str, Any]) -> dict[
     if done.get("inputs_sha256") == digest.hexdigest() and netlist.is_file():
         return dict(done)
     netlist.unlink(missing_ok=True)
-    read = "".join(f"read_verilog {name}\n" for name in machine["verilog"])
+    # Yosys has the family's own cells, whose models are among the files for simulators.
+    read = "".join(
+        f"read_verilog {name}\n" for name in machine["verilog"] if name != f"cells_{chip.family}.v"
+    )
     top = machine["top"]
     script = f"{read}{chip.synthesis} -top {top}\nwrite_json {netlist.name}\n"
     write_atomic(folder / f"synthesis_{chip.family}.ys", script)

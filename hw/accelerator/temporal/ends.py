@@ -78,7 +78,8 @@ class Intake(wiring.Component):
         # The first columns end no window of their row.
         skipped = source.joined - 1 - source.before
         writes = Signal(name="writes")
-        m.d.comb += writes.eq(step & (at >= skipped) & (at < skipped + source.windows))
+        begun = at >= skipped if skipped else 1
+        m.d.comb += writes.eq(step & begun & (at < skipped + source.windows))
         plane = source.height * source.windows
         place = Signal(len(self.address), name="place", init=self._begin)
         with m.If(self.done):

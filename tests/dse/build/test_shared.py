@@ -1,14 +1,19 @@
 """Machines of real networks, on their evaluation images, with real units; slow, needs ../shared."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from helpers.paths import SHARED
 
 from macwright.dse.bitexact import input_levels
-from macwright.dse.build.emit import write_machine
+from macwright.dse.build.emit import write_machine, write_temporal
 from macwright.dse.build.machine import lower
+from macwright.dse.build.temporal import lower_temporal
 from macwright.dse.data.recipe import load_recipe
 from macwright.dse.quantizer import QuantOptions, act_format
-from macwright.dse.run.allocation import Allocation, LayerChoice
+from macwright.dse.run.allocation import Allocation, ArrayChoice, LayerChoice
 from macwright.dse.workload import load_workload
 from macwright.hw.pe import IntMacSpec
 from macwright.sim.accelerator.built import compare_images
@@ -24,11 +29,10 @@ MACHINES = [
 ]
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not SHARED.is_dir(), reason="needs the networks of ../shared")
-@pytest.mark.parametrize(("name", "weights", "acts", "interval", "images"), MACHINES)
-def test_images_of_a_network_are_equal_bit_for_bit(tmp_path, name, weights, acts, interval, images):
-    find_simulator("verilator")
+def allocated(
+    name: str, weights: Sequence[str], acts: Sequence[str]
+) -> tuple[Any, Any, Allocation]:
+    """Data, network, and formats by turns for its layers."""
     model = SHARED / "data" / "models" / f"{name}.onnx"
     dataset = load_recipe(model)
     workload = load_workload(model, dataset)
@@ -49,6 +53,15 @@ def test_images_of_a_network_are_equal_bit_for_bit(tmp_path, name, weights, acts
         units={unit.name: unit},
         quantiser=QuantOptions().to_fields(),
     )
+    return dataset, workload, allocation
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs the networks of ../shared")
+@pytest.mark.parametrize(("name", "weights", "acts", "interval", "images"), MACHINES)
+def test_images_of_a_network_are_equal_bit_for_bit(tmp_path, name, weights, acts, interval, images):
+    find_simulator("verilator")
+    dataset, workload, allocation = allocated(name, weights, acts)
     lowered = lower(workload, dataset, allocation, interval=interval)
     write_machine(lowered, allocation, tmp_path)
     (numbers,) = dataset.first(dataset.x_eval, images).values()
@@ -61,3 +74,35 @@ def test_images_of_a_network_are_equal_bit_for_bit(tmp_path, name, weights, acts
             assert result.latency == result.predicted_latency
     accuracy = lowered.accuracy
     assert abs(accuracy.exact - accuracy.fake_quantised) < 2
+
+
+#: Network, weights and activations by turns, rows and columns, images.
+ARRAYS = [
+    ("digits_cnn", ("int8", "int4", "int2"), ("int8", "int6"), (8, 8), 540),
+    ("digits_cnn", ("int4", "ternary"), ("int4", "int5"), (16, 16), 540),
+    ("fashion_cnn", ("int8", "int4", "int2"), ("int8", "int5"), (4, 8), 100),
+    ("dscnn_kws", ("int4", "int8"), ("int8", "int6"), (16, 16), 100),
+    ("resnet8_cifar10", ("int8", "int2", "int4"), ("int8", "int6"), (8, 8), 24),
+    ("resnet20_cifar10", ("int4", "int8"), ("int8", "int6"), (16, 16), 24),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs the networks of ../shared")
+@pytest.mark.parametrize(("name", "weights", "acts", "size", "images"), ARRAYS)
+def test_images_on_one_array_are_equal_bit_for_bit(tmp_path, name, weights, acts, size, images):
+    find_simulator("verilator")
+    dataset, workload, allocation = allocated(name, weights, acts)
+    array = ArrayChoice(name="array", rows=size[0], columns=size[1])
+    allocation = replace(allocation, architecture="temporal", array=array)
+    lowered = lower_temporal(workload, dataset, allocation)
+    write_temporal(lowered, allocation, tmp_path)
+    (numbers,) = dataset.first(dataset.x_eval, images).values()
+    levels = input_levels(lowered.network, dataset, numbers)
+    for stalls, count in ((False, images), (True, min(images, 50))):
+        result = compare_images(tmp_path, levels[:count], simulator="verilator", stalls=stalls)
+        assert result.difference is None
+        if not stalls:
+            assert result.interval == result.predicted_interval == lowered.spec.frame_cycles
+            assert result.latency == result.predicted_latency
+    assert abs(lowered.accuracy.exact - lowered.accuracy.fake_quantised) < 2

