@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from macwright.dse.cli.arguments.technology import add_technology_arguments, given_technology
-from macwright.dse.cli.arguments.unit import add_unit_arguments, unit_fields
+from macwright.dse.cli.arguments.unit import add_unit_arguments, tuned_unit, unit_fields
 from macwright.hw.errors import RefusedInput
 
 if TYPE_CHECKING:
@@ -131,7 +131,11 @@ def run(args: argparse.Namespace) -> None:
         technology = given_technology(args)
         specs = _specs(args)
         if args.tuned:
-            specs = [spec.tuned(technology.record.target) for spec in specs]
+            target, fields = technology.record.target, unit_fields(args)
+            specs = [
+                tuned_unit(spec, target, fields if spec.family in args.units else {}, "--tuned")
+                for spec in specs
+            ]
             if technology.record.kind == "fpga" and not (args.dsp or args.place or args.curve):
                 technology = smallest_mapping(technology)
         if (args.stimulus or args.stream) and technology.record.kind == "gates":

@@ -40,17 +40,20 @@ def with_config(parser: argparse.ArgumentParser, argv: Sequence[str]) -> list[st
     Raises
     ------
     RefusedInput
-        If the file cannot be read, or holds what the command has no option for.
+        If the file cannot be read, or holds what the command has no option for; if there are
+        several files.
     """
-    only = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    only.add_argument("--config", type=Path)
+    only = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    only.add_argument("--config", type=Path, action="append", default=[])
     try:
         known, rest = only.parse_known_args(argv)
-    except (SystemExit, argparse.ArgumentError):
+    except argparse.ArgumentError:
         return list(argv)  # the command's own parser says what is wrong
-    if known.config is None:
+    if not known.config:
         return list(argv)
-    path = known.config
+    if len(known.config) > 1:
+        raise RefusedInput(f"Option --config must be given once, not {len(known.config)} times")
+    (path,) = known.config
     words: list[str] = []
     for name, value in _read(path).items():
         action = _action(parser, name, path)
@@ -62,11 +65,16 @@ def with_config(parser: argparse.ArgumentParser, argv: Sequence[str]) -> list[st
 
 
 def given_options(parser: argparse.ArgumentParser, args: argparse.Namespace) -> dict[str, Any]:
-    """What was given, by the names of options that a ``--config`` file has: defaults are absent."""
+    """What was given, by the names of options that a ``--config`` file has: defaults are absent.
+
+    What such a file gave was given; the default of an argument without dashes is then the file's.
+    """
     given = {}
     for action in parser._actions:
         name, value = _name(action), getattr(args, action.dest, None)
-        if name in NOT_KEPT or value is None or value == action.default:
+        if name in NOT_KEPT or value in (None, []):
+            continue
+        if action.option_strings and value == action.default:
             continue
         given[name] = str(value) if isinstance(value, Path) else value
     return given

@@ -5,13 +5,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from macwright.dse.cli.arguments.unit import add_unit_arguments, unit_fields
+from macwright.costmodel.technology.catalogue import LIBERTY_NAMES, RECORDS
+from macwright.dse.cli.arguments.unit import add_unit_arguments, tuned_unit, unit_fields
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["EXAMPLE", "HELP", "add_arguments", "run"]
 
 HELP = "Write the Verilog of a unit, its manifest and its cocotb bench."
-EXAMPLE = "macwright generate int_mac --weight int4 --activation int8 -o out/w4a8"
+EXAMPLE = "macwright generate int_mac --weight int4 --activation int8 --technology ecp5"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--point", type=int, metavar="N", help="all units of this point of a run, a folder each"
     )
     add_unit_arguments(parser)
+    parser.add_argument(
+        "--technology",
+        metavar="T",
+        help="choose the multiplier, adders and primitives that suit it, as characterize --tuned "
+        f"does: {', '.join(RECORDS)}",
+    )
     parser.add_argument(
         "-o", "--output", type=Path, metavar="DIR", help="default: out/NAME, by the unit's name"
     )
@@ -42,7 +49,7 @@ def run(args: argparse.Namespace) -> None:
     else:
         folders = _units_of_point(args)
     for folder, spec in folders.items():
-        _check_folder(folder, spec.name)
+        _check_folder(folder, spec)
     manifests = {folder: write_unit(spec, folder) for folder, spec in folders.items()}
     if args.json:
         values = list(manifests.values())
@@ -51,11 +58,16 @@ def run(args: argparse.Namespace) -> None:
     for folder, manifest in manifests.items():
         print(f"{folders[folder].name}: {folder / manifest['verilog']['file']}")
         print(f"simulate it with: macwright simulate {folder}")
+        if args.technology is not None:
+            words = f"{folders[folder].name} --technology {args.technology}"
+            words += " --liberty LIB.lib.gz" if args.technology in LIBERTY_NAMES else ""
+            print(f"cost it with: macwright characterize {words}")
 
 
-def _check_folder(folder: Path, name: str) -> None:
+def _check_folder(folder: Path, spec: Any) -> None:
     """Refuse a folder with the Verilog of something else, which a flow would read, too."""
-    others = sorted(path.name for path in folder.glob("*.v") if path.stem != name)
+    own = {f"{spec.name}.v", f"cells_{spec.target}.v"}
+    others = sorted(path.name for path in folder.glob("*.v") if path.name not in own)
     if others:
         raise RefusedInput(
             f"Folder {str(folder)!r} must be new, or of the same unit, and has {others[0]}: choose "
@@ -66,15 +78,21 @@ def _check_folder(folder: Path, name: str) -> None:
 def _spec(args: argparse.Namespace) -> Any:
     """Unit of a family and fields, or of a name, of which fields that are given are changed."""
     from macwright.costmodel.tables.unit_names import unit_of_name
+    from macwright.costmodel.technology.catalogue import find_technology
     from macwright.hw.pe import FAMILIES, spec_from_fields
 
     fields = unit_fields(args)
     if args.unit in FAMILIES:
-        return spec_from_fields(args.unit, fields)
-    if Path(args.unit).is_dir():
+        spec = spec_from_fields(args.unit, fields)
+    elif Path(args.unit).is_dir():
         raise RefusedInput(f"Option --point must say which point of the run {args.unit!r} is meant")
-    spec = unit_of_name(args.unit)
-    return spec_from_fields(spec.family, {**spec.to_fields(), **fields}) if fields else spec
+    else:
+        spec = unit_of_name(args.unit)
+        spec = spec_from_fields(spec.family, {**spec.to_fields(), **fields}) if fields else spec
+    if args.technology is None:
+        return spec
+    target = find_technology(args.technology).record.target
+    return tuned_unit(spec, target, fields, "--technology")
 
 
 def _units_of_point(args: argparse.Namespace) -> dict[Path, Any]:
@@ -83,6 +101,8 @@ def _units_of_point(args: argparse.Namespace) -> dict[Path, Any]:
 
     if fields := unit_fields(args):
         raise RefusedInput(f"Field {next(iter(fields))!r} must come with a unit, not with --point")
+    if args.technology is not None:
+        raise RefusedInput("Option --technology must come with a unit: a point has its own")
     file = Path(args.unit) / "allocations" / f"{args.point}.json"
     if not file.is_file():
         raise RefusedInput(

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from macwright.dse.cli.config import add_config_argument, with_config
 from macwright.dse.cli.interrupt import interrupted_status, interruptible
-from macwright.hw.errors import MacwrightError
+from macwright.hw.errors import MacwrightError, RefusedInput
 
 __all__ = ["main"]
 
@@ -109,6 +109,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             if named and "--config" in " ".join(argv):
                 argv = [argv[0], *with_config(_command(parser, argv[0]), argv[1:])]
             args = parser.parse_args(argv)
+            if args.config is not None:
+                # An abbreviation, which was not replaced by what is in the file.
+                raise RefusedInput("Option --config must be written out, not abbreviated")
             status = args.run(args) or 0
             sys.stdout.flush()
             return status

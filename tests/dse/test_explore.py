@@ -169,6 +169,17 @@ def test_same_command_same_bytes_but_run_json(run_dir, model, work, capsys):
         assert (run_dir / name).read_bytes() == (again / name).read_bytes(), name
 
 
+def test_a_run_of_a_run_is_the_same_run(run_dir, model, work):
+    """Twice: the second takes what the first was given by a file."""
+    given, last = {"model": str(model), "weights": FORMATS[1], "activations": FORMATS[3]}, run_dir
+    for name in ("once", "twice"):
+        config = ["--config", str(last / "run.json"), "-o", str(work / name)]
+        assert cli.main(["dse", *config]) == 0
+        last = work / name
+        assert json.loads((last / "run.json").read_text())["options"] == given
+        assert (last / "front.csv").read_bytes() == (run_dir / "front.csv").read_bytes()
+
+
 def _with(work: Path, **arrays: np.ndarray) -> list[str]:
     with np.load(work / "tiny.npz") as old:
         data = {**old, **arrays}

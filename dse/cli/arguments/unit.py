@@ -1,10 +1,12 @@
 """Arguments that say what a unit is made of, for every command that takes one."""
 
 import argparse
+from collections.abc import Mapping
+from typing import Any
 
 from macwright.hw.errors import RefusedInput
 
-__all__ = ["add_unit_arguments", "unit_fields"]
+__all__ = ["add_unit_arguments", "tuned_unit", "unit_fields"]
 
 #: Options whose names are not the fields'.
 _ALIASES = {"activation": "act", "accumulator": "acc"}
@@ -56,3 +58,33 @@ def unit_fields(args: argparse.Namespace) -> dict[str, str]:
     if "terms" in fields:
         fields.setdefault("acc", "exact")
     return fields
+
+
+def tuned_unit(spec: Any, target: str, fields: Mapping[str, str], option: str) -> Any:
+    """The unit as suits a target, with nothing changed that was asked for.
+
+    Parameters
+    ----------
+    spec : UnitSpec
+        With `fields` in it.
+    target : str
+        Of a technology's record.
+    fields : mapping
+        What :func:`unit_fields` returned.
+    option : str
+        What asked for it, for the refusal.
+
+    Raises
+    ------
+    RefusedInput
+        If the target is suited by another value of one of the fields.
+    """
+    tuned = spec.tuned(target)
+    given, chosen = spec.to_fields(), tuned.to_fields()
+    for name in sorted(given.keys() & fields.keys()):
+        if given[name] != chosen[name]:
+            raise RefusedInput(
+                f"Field {name!r} must be left out with {option}, which chooses {chosen[name]}, "
+                f"not {given[name]}"
+            )
+    return tuned

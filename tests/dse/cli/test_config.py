@@ -50,7 +50,10 @@ def test_what_a_run_keeps_is_what_was_given(tmp_path):
     args = parser.parse_args(["net.onnx", "--budget", "bops<=1", "--points", "32"])
     given = given_options(parser, args)
     assert given == {"model": "net.onnx", "budget": ["bops<=1"]}
-    again = _read(tmp_path, json.dumps({"options": given}), name="run.json")
+    text = json.dumps({"options": given})
+    (tmp_path / "run.json").write_text(text)
+    parser = _parser()
+    again = parser.parse_args(with_config(parser, ["--config", str(tmp_path / "run.json")]))
     assert given_options(parser, again) == given
 
 
@@ -80,3 +83,21 @@ def test_through_the_command_line(tmp_path, capsys):
         main(["dse", "--config", str(tmp_path / "run.toml")])
     assert end.value.code == 2
     assert "invalid int value: 'many'" in capsys.readouterr().err
+
+
+def test_never_read_in_part_or_in_silence(tmp_path, capsys):
+    for name in ("a.toml", "b.toml"):
+        (tmp_path / name).write_text("json = true")
+    one, two = (f"{tmp_path}/{name}" for name in ("a.toml", "b.toml"))
+    assert main(["cache", "show", "--conf", one]) == 1
+    assert "--config must be written out, not abbreviated" in capsys.readouterr().err
+    assert main(["cache", "show", f"--config={one}", "--config", two]) == 1
+    assert "--config must be given once, not 2 times" in capsys.readouterr().err
+    assert main(["cache", "show", "--config", one]) == 0
+    assert "folder" in json.loads(capsys.readouterr().out)
+    with pytest.raises(SystemExit) as end:
+        main(["cache", "show", "--config"])
+    assert end.value.code == 2
+    said = capsys.readouterr().err
+    assert said.count("usage:") == 1
+    assert "argument --config: expected one argument" in said

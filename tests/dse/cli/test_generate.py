@@ -104,6 +104,30 @@ def test_names_points_and_used_folders(tmp_path, capsys):
         ([run], "Option --point must say which point"),
         ([run, "--point", "1"], "has no allocations/1.json"),
         ([run, "--point", "0", "--en"], "Field 'en' must come with a unit, not with --point"),
+        ([run, "--point", "0", "--technology", "ecp5"], "must come with a unit: a point has its"),
     ):
         assert main(["generate", *words]) == 1
         assert said in capsys.readouterr().err
+
+
+def test_a_technology_chooses_what_tuning_chooses(tmp_path, capsys):
+    words = ["int_mac", "--weight", "int4", "--terms", "9", "--technology"]
+    for technology, name in (
+        ("ecp5", "int_mac_int8_int4_int15_rows_ecp5"),
+        ("nangate45", "int_mac_int8_int4_int15_booth4_asic"),
+    ):
+        folder = tmp_path / technology
+        # Twice: the primitives beside the unit are the unit's own.
+        for _ in range(2):
+            assert main(["generate", *words, technology, "-o", str(folder)]) == 0
+        assert json.loads((folder / "manifest.json").read_text())["top"] == name
+        assert f"macwright characterize {name} --technology {technology}" in capsys.readouterr().out
+    for command, option in (("generate", ["--technology", "ecp5"]), ("characterize", ["--tuned"])):
+        asked = [command, "int_mac", "--multiplier", "infer", "--technology", "ecp5", *option]
+        assert main(asked) == 1
+        said = f"Field 'multiplier' must be left out with {option[0]}, which chooses rows, not"
+        assert said in capsys.readouterr().err
+    assert main(["generate", "int_mac", "--technology", "ecp", "-o", str(tmp_path / "no")]) == 1
+    assert "Technology must be one of gates, ecp5, " in capsys.readouterr().err
+    assert main(["generate", "int_mac", "--technology", "ecp5", "-o", str(tmp_path / "ecp5")]) == 1
+    assert "must be new, or of the same unit, and has int_mac_" in capsys.readouterr().err
