@@ -41,10 +41,6 @@ class ArraySpec:
                 "Units of a temporal machine must have unsigned activations and neither enable nor "
                 f"reset, unlike {self.unit.name}"
             )
-        if self.unit.pipeline > 2:
-            raise RefusedInput(
-                f"Units of a temporal machine must have 2 stages at most, not {self.unit.pipeline}"
-            )
 
     @property
     def acts(self) -> Words:

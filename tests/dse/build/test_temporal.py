@@ -85,6 +85,15 @@ def test_results_equal_the_network_bit_for_bit(built, stalls):
         assert result.latency == result.predicted_latency
 
 
+def test_units_of_carry_chains_with_many_stages(model, tmp_path):
+    find_simulator("icarus")
+    unit = IntMacSpec(multiplier="rows", target="ecp5", pipeline=4)
+    build(write(allocation_of(model, (unit,)), tmp_path / "0.json"), tmp_path / "c", model=model)
+    result = compare_images(tmp_path / "c", read_images(tmp_path / "c", 2), simulator="icarus")
+    assert result.difference is None
+    assert result.interval == result.predicted_interval
+
+
 def test_build_json_says_what_was_made(built):
     fields = json.loads((built / "build.json").read_text())
     machine, network = fields["machine"], read_network(built / "network.json")
