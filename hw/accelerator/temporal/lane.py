@@ -112,27 +112,33 @@ class Lane(wiring.Component):
         spec = self.spec
         total = Signal(signed(max(spec.sums, spec.bias) + 1), name="total", reset_less=True)
         scale = Signal(unsigned(spec.multiplier), name="scale_reg", reset_less=True)
-        most = spec.shifts[-1]
-        width = max(len(total) + spec.multiplier, most + 1)
+        width = max(len(total) + spec.multiplier, spec.shifts[-1] + 1)
         product = Signal(signed(width), name="product", reset_less=True)
         m.d.sync += [total.eq(self.x + self.bias), scale.eq(self.scale), product.eq(total * scale)]
-        # All shifts end at one place, so that there is one rounding.
-        aligned = Signal(signed(width + most - spec.shifts[0]), name="aligned")
-        shifted: Value = product << most - spec.shifts[0]
-        for index, shift in enumerate(spec.shifts[1:], start=1):
-            shifted = Mux(self.shift == index, product << most - shift, shifted)
-        m.d.comb += aligned.eq(shifted)
-        cut = aligned >> most
+        cut, half, rest = self._cut(m, product)
         zero_width = max(len(cut), spec.zero) + 1
         floor = Signal(signed(zero_width), name="floor", reset_less=True)
         level = Signal(signed(zero_width), name="level")
         up = Signal(name="up", reset_less=True)
         m.d.comb += level.eq(cut + self.zero)
-        half = aligned[most - 1] if most else 0
-        rest = aligned[: most - 1].any() if most > 1 else 0
         m.d.sync += [floor.eq(level), up.eq(half & (rest | level[0]))]
         value = Signal(signed(zero_width + 1), name="value")
         y = Signal(spec.bits, name="y_reg", reset_less=True)
         m.d.comb += [value.eq(floor + up), self.y.eq(y)]
         m.d.sync += y.eq(Mux(value > self.high, self.high, Mux(value < self.low, self.low, value)))
         return m
+
+    def _cut(self, m: Module, product: Signal) -> tuple[Signal, Value, Value]:
+        """The product's floor after the shift, the first bit below, and whether any is below it."""
+        shifts = self.spec.shifts
+        cut = Signal(signed(len(product) - shifts[0]), name="cut")
+        half, rest = Signal(name="half"), Signal(name="rest")
+        with m.Switch(self.shift):
+            for index, shift in enumerate(shifts):
+                with m.Case(index) if index + 1 < len(shifts) else m.Default():
+                    m.d.comb += [
+                        cut.eq(product >> shift),
+                        half.eq(product[shift - 1] if shift else 0),
+                        rest.eq(product[: max(0, shift - 1)].any()),
+                    ]
+        return cut, half, rest
