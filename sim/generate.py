@@ -2,18 +2,18 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
+from dataclasses import asdict
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from amaranth.hdl import Shape
-from amaranth.lib import wiring
-
 from macwright.hw.arith.chain import CHAINS
 from macwright.hw.files import write_atomic
-from macwright.hw.verilog import unit_verilog
+from macwright.hw.verilog import unit_verilog, verilog_sha256
+from macwright.sim.datasheet import datasheet, verilog_header
 from macwright.sim.families import verification
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "cells_text",
     "describe",
     "unit_bench",
+    "verilog_text",
     "write_unit",
 ]
 
@@ -64,7 +65,7 @@ def write_unit(spec: Any, folder: Path) -> dict[str, Any]:
     manifest = describe(spec)
     if cells := manifest["verilog"].get("cells"):
         write_atomic(folder / cells, cells_text(spec.target))
-    write_atomic(folder / manifest["verilog"]["file"], unit_verilog(spec))
+    write_atomic(folder / manifest["verilog"]["file"], verilog_text(spec))
     write_atomic(folder / manifest["bench"]["file"], bench_text(spec))
     write_atomic(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
     return manifest
@@ -79,14 +80,22 @@ def cells_text(target: str) -> str:
 def describe(spec: Any) -> dict[str, Any]:
     """Manifest of a unit: the same for the same spec and version, with no date and no path."""
     _, tests = unit_bench(spec)
-    verilog = {"file": f"{spec.name}.v", "sha256": _sha256(unit_verilog(spec))}
+    sheet = datasheet(spec)
+    # The second is that of cost tables: without header, ports in the order of the generator.
+    verilog = {
+        "file": f"{spec.name}.v",
+        "sha256": _sha256(verilog_text(spec)),
+        "verilog_sha256": verilog_sha256(spec),
+    }
     # Units of the generic target instantiate nothing.
     verilog |= {"cells": f"cells_{spec.target}.v"} if spec.target != "generic" else {}
     return {
         "top": spec.name,
+        "function": sheet.function,
+        "notes": list(sheet.notes),
         "verilog": verilog,
         "spec": {"family": spec.family, **spec.to_fields()},
-        "ports": _ports(spec),
+        "ports": [asdict(port) for port in sheet.ports],
         "latency": spec.latency,
         "macs_per_cycle": spec.macs_per_cycle,
         **({"modes": spec.modes} if hasattr(spec, "modes") else {}),
@@ -103,19 +112,13 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _ports(spec: Any) -> list[dict[str, Any]]:
-    """Name, direction, width and signedness of every port; those of the clock domain first."""
-    ports = [("clk", "input", Shape(1))] + ([("rst", "input", Shape(1))] if spec.rst else [])
-    component = spec.create()
-    for name, member in component.signature.members.items():
-        direction = "input" if member.flow == wiring.In else "output"
-        ports.append((name, direction, Shape.cast(member.shape)))
-    # Amaranth warns of components that nobody elaborates; this one was made for its ports.
-    component._MustUse__used = True
-    return [
-        {"name": name, "direction": direction, "width": shape.width, "signed": shape.signed}
-        for name, direction, shape in ports
-    ]
+def verilog_text(spec: Any) -> str:
+    """Verilog of a unit for people: its datasheet as a comment, ports in the datasheet's order."""
+    order = ", ".join(port.name for port in datasheet(spec).ports)
+    head = re.compile(rf"^module {re.escape(spec.name)}\(([^)]*)\);$", re.MULTILINE)
+    text, count = head.subn(f"module {spec.name}({order});", unit_verilog(spec))
+    assert count == 1, f"{count} modules {spec.name}"
+    return f"{verilog_header(spec)}\n{text.lstrip()}"
 
 
 def bench_text(spec: Any) -> str:

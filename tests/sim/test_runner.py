@@ -60,7 +60,7 @@ def test_registry_on_both_simulators(spec, simulator, tmp_path):
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        (r" \* ", " + "),
+        (r"\) \* ", ") + "),
         (r"\+ \$signed\(product\)", "- $signed(product)"),
         ("clear \\?", "!clear ?"),
         (r"acc <= .*;", "acc <= {1'b0, $signed(acc[6:0]) + $signed(product[4:0])};"),
