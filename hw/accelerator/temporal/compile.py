@@ -69,9 +69,12 @@ class _Compiler:
         self.network, self.rows, self.columns = network, rows, columns
         self.tensors: dict[str, Tensor] = {}
         self.passes: list[LayerPass] = []
-        self.sum_bits = 1
         self.joined: str | None = None
         self.parts, self.weight_bits, self.lane_bits = machine_widths(network)
+        # A unit holds any one product, also where no layer has the largest.
+        most = (1 << self.parts.act_bits) - 1
+        half = 1 << self.weight_bits - 1
+        self.sum_bits = range_width(-half * most, (half - 1) * most)
 
     def program(self) -> Program:
         """The program."""
