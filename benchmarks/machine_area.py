@@ -6,7 +6,8 @@ Machines of networks of ../shared/data are mapped by Yosys, module by module. `-
 each feature of a part adds (least squares, none below 0) to costmodel/tables/ecp5_machine.json; the
 errors printed are those of each network with coefficients from the other networks alone. `--place`
 also maps the first N machines as `macwright build` does, all in one, places them (LFE5U-85F), and
-sets what was predicted beside it. Whatever is in DIR is not done again.
+sets what was predicted beside it; the slowest clock is what fronts count with. Whatever is in DIR
+is not done again.
 """
 
 import argparse
@@ -288,7 +289,7 @@ def main() -> None:
         case: placed(specs[case], args.folder / "_".join(map(str, case)))
         for case in MACHINES[: args.place]
     }
-    clock = float(np.median([s["mhz"] for s in sites.values()])) if sites else 0.0
+    clock = min((s["mhz"] for s in sites.values()), default=0.0)
     lines = [
         "| machine | cycles | LUTs: predicted / mapped, error | placed, error | FFs | block RAMs | "
         "DSPs | MHz |",

@@ -148,7 +148,8 @@ class MachineModel:
         NotSupported
             If it is of other formats.
         """
-        if not (isinstance(unit.act, _INTEGERS) and isinstance(unit.weight, _INTEGERS)):
+        hard = getattr(unit, "multiplier", "") == "infer"
+        if not (hard and isinstance(unit.act, _INTEGERS) and isinstance(unit.weight, _INTEGERS)):
             raise NotSupported(f"Resources of unit {unit.name} must be measured to be counted")
         acc, act, weight = unit.acc.width, unit.act.width, unit.weight.width
         # An adder of two bits a carry cell, with one before it and one after, behind a multiplexer

@@ -51,14 +51,12 @@ class Device:
     def resources(self) -> dict[str, int]:
         """Amount of each resource that a machine may count on, by the name of its cost column.
 
-        Of look-up tables and flip-flops, `FILL`: the cost model errs by up to a tenth, and a placer
-        needs room.
+        That is `FILL` of each: the cost model errs by up to a tenth, and a placer needs room.
         """
-        amounts = {name: getattr(self, name) for name in RESOURCES}
-        return amounts | {name: int(FILL * amounts[name]) for name in ("luts", "ffs")}
+        return {name: int(FILL * getattr(self, name)) for name in RESOURCES}
 
 
-#: Share of the look-up tables and flip-flops of a device that are used.
+#: Share of what a device has that a machine may count on.
 FILL = 0.9
 #: Resources of a device that can be all there is of a machine's.
 RESOURCES = ("luts", "ffs", "block_rams", "dsps")

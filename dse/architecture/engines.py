@@ -43,7 +43,7 @@ from macwright.hw.pe import IntMacSpec
 from macwright.sim.accelerator.control import Control, Timing, buffer_names
 from macwright.sim.accelerator.sizing import size_buffers, with_depths
 
-__all__ = ["DeviceEngines", "EngineUnit", "device_engines", "device_units"]
+__all__ = ["DeviceEngines", "EngineUnit", "device_engines", "device_units", "engine_unit"]
 
 #: Name of the stages that have nothing to choose at all.
 _OTHERS = "(other stages)"
@@ -255,29 +255,47 @@ def device_units(
     made: dict[tuple[str, str], tuple[EngineUnit, ...]] = {}
     for pair, spec in units.items():
         plain = default_unit(spec.act, spec.weight, spec.acc.width, 1)
-        if not isinstance(plain, IntMacSpec):
-            row = characterize([plain], technology, dsp=True).iloc[0]
-            dsps = 0 if pd.isna(row["dsps"]) else int(row["dsps"])
-            took = Resources(luts=float(row["luts"]), ffs=float(row["ffs"]), dsps=dsps)
-            made[pair] = (EngineUnit(spec=plain, resources=took),)
-            continue
-        hard = EngineUnit(spec=plain, resources=model.unit(plain))
-        logic = _logic_unit(spec, technology, clock_mhz * (1 + margin))
-        made[pair] = (hard,) if logic is None else (hard, logic)
+        logic = None
+        if isinstance(plain, IntMacSpec):
+            logic = _logic_unit(spec, technology, clock_mhz * (1 + margin))
+        made[pair] = (engine_unit(plain, model), *([] if logic is None else [logic]))
     return made
+
+
+def engine_unit(spec: Any, model: MachineModel) -> EngineUnit:
+    """A unit with what it takes: counted, of the shipped points, or mapped by Yosys."""
+    technology = find_technology(model.family)
+    if isinstance(spec, IntMacSpec):
+        if spec.multiplier == "infer":
+            return EngineUnit(spec=spec, resources=model.unit(spec))
+        for row in _logic_points(spec, technology):
+            if row["module"] == spec.name:
+                return EngineUnit(spec=spec, resources=_of_point(row))
+    row = characterize([spec], technology, dsp=True).iloc[0]
+    dsps = 0 if pd.isna(row["dsps"]) else int(row["dsps"])
+    took = Resources(luts=float(row["luts"]), ffs=float(row["ffs"]), dsps=dsps)
+    return EngineUnit(spec=spec, resources=took)
+
+
+def _logic_points(spec: Any, technology: Technology) -> list[dict[str, Any]]:
+    """Shipped points of a unit of integers made of look-up tables."""
+    tuned = replace(spec, pipeline=0).tuned(technology.record.target)
+    return current_points([tuned], technology).get(tuned.row, [])
+
+
+def _of_point(row: Mapping[str, Any]) -> Resources:
+    return Resources(luts=float(row["placed_luts"]), ffs=float(row["ffs"]))
 
 
 def _logic_unit(spec: Any, technology: Technology, clock_mhz: float) -> EngineUnit | None:
     """Smallest unit of look-up tables that ships and meets a clock; None if there is none."""
-    tuned = replace(spec, pipeline=0).tuned(technology.record.target)
-    rows = current_points([tuned], technology).get(tuned.row, [])
-    able = [row for row in rows if row["period_ns"] * clock_mhz <= 1e3]
+    able = [row for row in _logic_points(spec, technology) if row["period_ns"] * clock_mhz <= 1e3]
     if not able:
         return None
     best = min(able, key=lambda row: (row["placed_luts"], row["ffs"]))
-    took = Resources(luts=float(best["placed_luts"]), ffs=float(best["ffs"]))
-    # The row's unit has registers of its own for operands only if it is pipelined.
-    return EngineUnit(spec=built_spec(tuned, best["module"], technology.name), resources=took)
+    tuned = replace(spec, pipeline=0).tuned(technology.record.target)
+    made = built_spec(tuned, best["module"], technology.name)
+    return EngineUnit(spec=made, resources=_of_point(best))
 
 
 def device_engines(

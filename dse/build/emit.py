@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from macwright.costmodel.system.machine_resources import machine_model
+from macwright.dse.architecture.engines import engine_unit
 from macwright.dse.build.machine import Lowered
 from macwright.dse.build.temporal import LoweredTemporal
 from macwright.dse.run.allocation import Allocation
@@ -21,6 +22,7 @@ from macwright.hw.accelerator.network.file import network_text
 from macwright.hw.accelerator.temporal.machine import temporal_library
 from macwright.hw.errors import NotSupported, RefusedInput
 from macwright.hw.files import write_atomic
+from macwright.hw.pe import UnitSpec
 from macwright.sim.accelerator.record import (
     BUILD_FILE,
     VERSION,
@@ -57,7 +59,7 @@ def write_machine(
     buffers = {
         "buffers_words": lowered.sizing.depths,
         "buffers_unbounded_words": dict(lowered.sizing.unbounded.peaks),
-        "modelled_ecp5": _modelled(lowered.spec),
+        "modelled_ecp5": _modelled(lowered.spec, allocation),
     }
     return _write(
         lowered, machine_library(lowered.spec), record, allocation, folder, notes, buffers
@@ -125,12 +127,24 @@ def _write(
     return fields
 
 
-def _modelled(spec: MachineSpec) -> dict[str, Any]:
+def _modelled(spec: MachineSpec, allocation: Allocation) -> dict[str, Any]:
     """Resources of the machine as the cost model counts them from its final widths and depths."""
+    model, units = machine_model("ecp5"), {}
+    known = {_kind(unit): unit for unit in allocation.units.values()}
+    for stage in spec.stages:
+        unit = getattr(getattr(stage.spec, "array", None), "unit", None)
+        if unit is not None and _kind(unit) in known:
+            units[unit] = engine_unit(known[_kind(unit)], model).at(unit.acc.width)
     try:
-        return machine_model("ecp5").of(spec).to_fields()
+        return model.of(spec, units).to_fields()
     except NotSupported as reason:
         return {"not_counted": str(reason)}
+
+
+def _kind(unit: UnitSpec) -> tuple[Any, ...]:
+    """What units have in common whose sums alone differ."""
+    fields = {name: text for name, text in unit.to_fields().items() if name not in ("acc", "terms")}
+    return unit.family, tuple(sorted((name, str(value)) for name, value in fields.items()))
 
 
 def _earlier(folder: Path, fields: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ def test_a_file_says_what_is_left(tmp_path):
     path.write_text('base = "lfe5u-45f"\nluts = 40000\ndsps = 0\n')
     device = find_device(path)
     assert (device.name, device.base, device.family) == ("board", "lfe5u-45f", "ecp5")
-    assert device.resources == {"luts": 36000, "ffs": 39463, "block_rams": 108, "dsps": 0}
+    assert device.resources == {"luts": 36000, "ffs": 39463, "block_rams": 97, "dsps": 0}
     assert find_device("lfe5u-45f") is DEVICES["lfe5u-45f"]
 
 

@@ -85,6 +85,9 @@ def test_a_machine_is_built_as_it_was_promised(files, tmp_path, capsys):
     allocation = json.loads((run / "allocations" / "0.json").read_text())
     assert allocation["hardware"]["device"] == "lfe5u-25f"
     assert all({"pe", "simd", "groups"} <= {*layer} for layer in allocation["layers"].values())
+    # The widths of the final machine are those of its weights; the front's are estimates.
+    for name in ("luts", "ffs", "dsps"):
+        assert built["modelled_ecp5"][name] == pytest.approx(first[name], rel=0.1), name
     capsys.readouterr()
 
 
