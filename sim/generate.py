@@ -17,17 +17,27 @@ from macwright.sim.datasheet import datasheet, verilog_header
 from macwright.sim.families import verification
 
 __all__ = [
+    "LINT_WAIVERS",
     "MANIFEST",
     "bench_calls",
     "bench_spec",
     "bench_text",
     "cells_text",
+    "core_text",
     "describe",
     "unit_bench",
     "verilog_text",
     "write_unit",
 ]
 
+#: Warnings of Verilator that the text of units gives on purpose: docs/verilog.md has the reasons.
+LINT_WAIVERS = (
+    "-Wno-UNUSEDSIGNAL",
+    "-Wno-WIDTHEXPAND",
+    "-Wno-WIDTHTRUNC",
+    "-Wno-PROCASSINIT",
+    "-Wno-CASEINCOMPLETE",
+)
 #: Name of the file that says what is in the folder.
 MANIFEST = "manifest.json"
 
@@ -39,7 +49,7 @@ def unit_bench(spec: Any) -> tuple[str, tuple[str, ...]]:
 
 
 def write_unit(spec: Any, folder: Path) -> dict[str, Any]:
-    """Write `<name>.v`, `bench_<name>.py` and `manifest.json`, each whole or not at all.
+    """Write `<name>.v`, bench, manifest and FuseSoC's `<name>.core`, each whole or not at all.
 
     Parameters
     ----------
@@ -66,6 +76,7 @@ def write_unit(spec: Any, folder: Path) -> dict[str, Any]:
     if cells := manifest["verilog"].get("cells"):
         write_atomic(folder / cells, cells_text(spec.target))
     write_atomic(folder / manifest["verilog"]["file"], verilog_text(spec))
+    write_atomic(folder / f"{spec.name}.core", core_text(spec))
     write_atomic(folder / manifest["bench"]["file"], bench_text(spec))
     write_atomic(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
     return manifest
@@ -75,6 +86,39 @@ def cells_text(target: str) -> str:
     """Behaviour of the primitives that a target's units instantiate."""
     name = target if target in CHAINS else "macwright_asic"
     return (files("macwright.sim") / "cells" / f"{name}.v").read_text()
+
+
+def core_text(spec: Any) -> str:
+    """Core description of a unit (CAPI2), with which FuseSoC finds, lints and depends on it.
+
+    The behaviour of an FPGA's primitives is for simulation and lint alone: synthesis has its own.
+    """
+    cells = [] if spec.target == "generic" else [f"cells_{spec.target}.v"]
+    rtl, models = ([], cells) if spec.target in CHAINS else (cells, [])
+    sets = {"rtl": [*rtl, f"{spec.name}.v"]} | ({"models": models} if models else {})
+    filesets = "".join(
+        f"  {name}:\n    files: [{', '.join(files)}]\n    file_type: verilogSource\n"
+        for name, files in sets.items()
+    )
+    return f"""CAPI=2:
+name: "macwright::{spec.name}:{version("macwright")}"
+description: {json.dumps(datasheet(spec).function)}
+
+filesets:
+{filesets}
+targets:
+  default:
+    filesets: [rtl]
+    toplevel: {spec.name}
+  lint:
+    filesets: [{", ".join(sets)}]
+    toplevel: {spec.name}
+    default_tool: verilator
+    tools:
+      verilator:
+        mode: lint-only
+        verilator_options: [{", ".join(LINT_WAIVERS)}]
+"""
 
 
 def describe(spec: Any) -> dict[str, Any]:

@@ -41,6 +41,7 @@ def test_manifest_says_what_the_unit_is(tmp_path, capsys):
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         f"bench_{name}.py",
         "manifest.json",
+        f"{name}.core",
         f"{name}.v",
     ]
     assert manifest["latency"] == 1
