@@ -9,7 +9,7 @@ from typing import Any
 __all__ = ["EXAMPLE", "HELP", "add_arguments", "run"]
 
 HELP = "Build the machine of an allocation: Verilog of the whole network, with --place a bitstream."
-EXAMPLE = "macwright build out/run/allocations/8.json --model net.onnx -o out/chip --place"
+EXAMPLE = "macwright build out/run/allocations/0.json -o out/chip"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,43 +18,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "allocation", type=Path, metavar="ALLOCATION.json", help="a point that macwright dse wrote"
     )
     parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="default: under out/")
-    parser.add_argument(
+    parser.add_argument("--json", action="store_true", help="print build.json")
+    add = parser.add_argument_group("network and data, as they were given to dse").add_argument
+    add(
         "--model",
         type=Path,
         metavar="MODEL.onnx",
         help="the network that it is of; without it the small one that comes with macwright",
     )
-    parser.add_argument(
-        "--recipe", type=Path, metavar="R.toml", help="where its data is (default: MODEL.toml)"
-    )
-    parser.add_argument(
-        "--data", type=Path, metavar="D.npz", help="data instead: x_calib, x_eval, y_eval"
-    )
-    parser.add_argument(
-        "--no-accuracy", action="store_true", help="the data has no labels, as of macwright dse"
-    )
-    parser.add_argument(
+    add("--recipe", type=Path, metavar="R.toml", help="where its data is (default: MODEL.toml)")
+    add("--data", type=Path, metavar="D.npz", help="data instead: x_calib, x_eval, y_eval")
+    add("--no-accuracy", action="store_true", help="the data has no labels, as of macwright dse")
+    add = parser.add_argument_group("machine").add_argument
+    add(
         "--interval",
         type=int,
         metavar="CYCLES",
         help="between frames, not of one array (default: those of the allocation's foldings)",
     )
-    parser.add_argument(
+    add = parser.add_argument_group("place and route").add_argument
+    add(
         "--place",
         action="store_true",
         help="synthesise, place and route, and write a bitstream ([fpga])",
     )
-    parser.add_argument(
+    add(
         "--device",
         metavar="D",
         help="lfe5u-25f, lfe5u-45f, lfe5u-85f, ice40-up5k or ice40-hx8k (default: that which the "
         "allocation was searched for, or lfe5u-85f)",
     )
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the placement")
-    parser.add_argument(
-        "--clock-mhz", type=float, default=100.0, metavar="F", help="that the placer aims at"
-    )
-    parser.add_argument("--json", action="store_true", help="print build.json")
+    add("--seed", type=int, default=1, metavar="N", help="of the placement")
+    add("--clock-mhz", type=float, default=100.0, metavar="F", help="that the placer aims at")
 
 
 def run(args: argparse.Namespace) -> int:

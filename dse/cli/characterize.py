@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from macwright.dse.cli.arguments.technology import add_technology_arguments, given_technology
-from macwright.dse.cli.arguments.unit import add_unit_arguments, tuned_unit, unit_fields
+from macwright.dse.cli.arguments.unit import (
+    FAMILY_TEXT,
+    add_unit_arguments,
+    tuned_unit,
+    unit_fields,
+)
 from macwright.hw.errors import RefusedInput
 
 if TYPE_CHECKING:
@@ -16,10 +21,11 @@ if TYPE_CHECKING:
 
     from macwright.costmodel.technology.technology import Technology
 
-__all__ = ["EXAMPLE", "HELP", "add_arguments", "run"]
+__all__ = ["EXAMPLE", "HELP", "MORE", "add_arguments", "run"]
 
 HELP = "Cost rows of units: area, LUTs, flip-flops, logic depth, delay, energy."
-EXAMPLE = "macwright characterize int_mac --weight int4 --activation int8 --technology ecp5"
+EXAMPLE = "macwright characterize int_mac --weight int4 --technology ecp5 --tuned"
+MORE = FAMILY_TEXT
 
 _SHOWN = (
     "point",
@@ -58,6 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_unit_arguments(parser)
     add_technology_arguments(parser)
+    add = parser.add_argument_group("what is measured").add_argument
+    add("--all", action="store_true", help="all units of the registry")
     add("--dsp", action="store_true", help="let the synthesiser use hard multipliers")
     add(
         "--stimulus",
@@ -73,7 +81,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="operands of a layer instead: arrays activations (m, k) and weights (k, n), codes "
         "or values on the formats' own scale",
     )
-    add("--all", action="store_true", help="all units of the registry")
     add(
         "--tuned",
         action="store_true",
@@ -91,10 +98,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="points of each unit that no other beats in period, area and energy: final adders, "
         "register stages, mappings for speed (FPGAs: placed)",
     )
+    add = parser.add_argument_group("where it runs, and what comes out").add_argument
     add("--jobs", type=int, metavar="N", help="synthesiser processes at once (default: processors)")
     add("--scheduler", metavar="tcp://HOST:PORT", help="run on a Dask cluster ([distributed])")
     add("--json", action="store_true", help="print JSON instead of a table")
     add("-o", "--output", type=Path, metavar="FILE", help="also write the rows as CSV")
+    add = parser.add_argument_group("tables of the package").add_argument
     add(
         "--shipped",
         type=Path,

@@ -21,7 +21,8 @@ from macwright.dse.studies import Reporting
 from macwright.hw.errors import RefusedInput
 
 HELP = "Find the front of accuracy against hardware cost for a network."
-EXAMPLE = "macwright dse resnet20.onnx --technology ecp5 --budget 'bops<=1e9' -o out/resnet20"
+EXAMPLE = r"""macwright dse --technology ecp5 --architecture dataflow \
+    --weights int4,int8 --activations int8 -o out/run"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,20 +34,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL.onnx",
         help="trained network; without it the small one that comes with macwright",
     )
-    parser.add_argument(
-        "--recipe", type=Path, metavar="R.toml", help="where its data is (default: MODEL.toml)"
-    )
-    parser.add_argument(
-        "--data", type=Path, metavar="D.npz", help="data instead: x_calib, x_eval, y_eval"
-    )
-    parser.add_argument(
+    add = parser.add_argument_group("model and data").add_argument
+    add("--recipe", type=Path, metavar="R.toml", help="where its data is (default: MODEL.toml)")
+    add("--data", type=Path, metavar="D.npz", help="data instead: x_calib, x_eval, y_eval")
+    add(
         "--no-accuracy",
         action="store_true",
         help="judge formats by the error of the outputs: the data needs no labels, and x_calib is "
         "enough; a model without any data gets synthetic samples, which is said",
     )
+    add("--output", metavar="NAME", help="result that counts, of a model that has several")
     add_technology_arguments(parser)
-    parser.add_argument(
+    add = parser.add_argument_group("search").add_argument
+    add(
         "--objective",
         action="append",
         default=[],
@@ -55,36 +55,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "weight_bytes, energy_uj or, with an architecture, area (or luts), dsps, latency_ms, "
         "frame_ms; twice for three objectives",
     )
-    parser.add_argument(
+    add(
         "--budget",
         action="append",
         default=[],
         metavar="'COLUMN<=VALUE'",
         help="limit on the total of a cost column; may be repeated",
     )
-    parser.add_argument("--weights", metavar="F,F,...", help="formats that weights may take")
-    parser.add_argument("--activations", metavar="F,F,...", help="formats of activations")
-    parser.add_argument(
-        "--points",
-        type=int,
-        default=Reporting.points,
-        metavar="N",
-        help="points to report (%(default)s)",
-    )
-    parser.add_argument(
-        "--measure",
-        type=int,
-        default=Reporting.measured,
-        metavar="N",
-        help="points to measure on the evaluation data, besides those at the costs of uniform "
-        "formats (%(default)s)",
-    )
-    parser.add_argument(
-        "--layer-energy",
-        action="store_true",
-        help="energy of the reported points with each layer's own operands (with --liberty)",
-    )
-    parser.add_argument(
+    add("--weights", metavar="F,F,...", help="formats that weights may take")
+    add("--activations", metavar="F,F,...", help="formats of activations")
+    add(
         "--free",
         action="append",
         default=[],
@@ -92,30 +72,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="choose the formats of a layer for which the model prescribes them; may be repeated; "
         "'all' for all of them",
     )
-    parser.add_argument(
+    add("--time-limit", type=float, metavar="SECONDS", help="for the search; points say their gap")
+    add_architecture_arguments(parser)
+    add_loss_arguments(parser)
+    add = parser.add_argument_group("what is reported").add_argument
+    add(
+        "--points",
+        type=int,
+        default=Reporting.points,
+        metavar="N",
+        help="points to report (%(default)s)",
+    )
+    add(
+        "--measure",
+        type=int,
+        default=Reporting.measured,
+        metavar="N",
+        help="points to measure on the evaluation data, besides those at the costs of uniform "
+        "formats (%(default)s)",
+    )
+    add(
+        "--layer-energy",
+        action="store_true",
+        help="energy of the reported points with each layer's own operands (with --liberty)",
+    )
+    add(
         "--exact",
         action="store_true",
         help="measure the measured points as hardware computes them, too: in integers, bit by bit",
     )
-    add_loss_arguments(parser)
-    add_architecture_arguments(parser)
-    parser.add_argument(
-        "--output", metavar="NAME", help="result that counts, of a model that has several"
-    )
-    parser.add_argument(
-        "--time-limit", type=float, metavar="SECONDS", help="for the search; points say their gap"
-    )
-    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: all cores)")
-    parser.add_argument(
+    add("--no-verify", action="store_true", help="do not simulate the units of the front")
+    add("--json", action="store_true", help="print the front as JSON")
+    add("-o", "--out", type=Path, metavar="DIR", help="default: under out/")
+    add = parser.add_argument_group("where it runs").add_argument
+    add("--jobs", type=int, metavar="N", help="processes (default: all cores)")
+    add(
         "--scheduler",
         metavar="tcp://HOST:PORT",
         help="characterise and evaluate on a Dask cluster ([distributed])",
     )
-    parser.add_argument(
-        "--no-verify", action="store_true", help="do not simulate the units of the front"
-    )
-    parser.add_argument("--json", action="store_true", help="print the front as JSON")
-    parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="default: under out/")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 __all__ = ["EXAMPLE", "HELP", "add_arguments", "run"]
 
 HELP = "Write a point of a run as QONNX, as ONNX that onnxruntime runs, or as integer codes."
-EXAMPLE = "macwright export out/fashion_cnn-gates --point 8 --to qonnx -o out/qonnx"
+EXAMPLE = "macwright export out/run --point 0 --to qonnx -o out/qonnx"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,19 +24,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--out", type=Path, metavar="DIR", help="default: export/ in the run's folder"
     )
-    parser.add_argument(
+    add = parser.add_argument_group("network and data, as they were given to dse").add_argument
+    add(
         "--model",
         type=Path,
         metavar="MODEL.onnx",
         help="the network that the run is of, unless it is the one that comes with macwright",
     )
-    parser.add_argument(
-        "--recipe", type=Path, metavar="R.toml", help="where its data is (default: MODEL.toml)"
-    )
-    parser.add_argument(
-        "--data", type=Path, metavar="D.npz", help="data instead: x_calib, x_eval, y_eval"
-    )
-    parser.add_argument("--output", metavar="NAME", help="result that counts, as given to dse")
+    add("--recipe", type=Path, metavar="R.toml", help="where its data is (default: MODEL.toml)")
+    add("--data", type=Path, metavar="D.npz", help="data instead: x_calib, x_eval, y_eval")
+    add("--output", metavar="NAME", help="result that counts, as given to dse")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -6,13 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from macwright.costmodel.technology.catalogue import LIBERTY_NAMES, RECORDS
-from macwright.dse.cli.arguments.unit import add_unit_arguments, tuned_unit, unit_fields
+from macwright.dse.cli.arguments.unit import (
+    FAMILY_TEXT,
+    add_unit_arguments,
+    tuned_unit,
+    unit_fields,
+)
 from macwright.hw.errors import RefusedInput
 
-__all__ = ["EXAMPLE", "HELP", "add_arguments", "run"]
+__all__ = ["EXAMPLE", "HELP", "MORE", "add_arguments", "run"]
 
 HELP = "Write the Verilog of a unit, its manifest and its cocotb bench."
-EXAMPLE = "macwright generate int_mac --weight int4 --activation int8 --technology ecp5"
+EXAMPLE = "macwright generate int_mac --weight int4 --technology ecp5 -o out/w4a8"
+MORE = FAMILY_TEXT
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

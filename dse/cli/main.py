@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import textwrap
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,10 +23,12 @@ DEFECT = 70
 
 #: Letters shown of a word of twice as many, and of a sentence.
 SHOWN, LONGEST = 60, 1000
+#: Columns of help where argparse does not break lines itself.
+HELP_WIDTH = 78
 #: Shells that completion scripts are written for.
 SHELLS = ("bash", "zsh", "tcsh")
 #: Sub-commands, in the order of the help; each is a module of macwright.dse.cli with
-#: ``add_arguments(parser)``, ``run(args)``, ``HELP`` and ``EXAMPLE``.
+#: ``add_arguments(parser)``, ``run(args)``, ``HELP``, ``EXAMPLE`` and perhaps ``MORE`` help.
 COMMANDS = (
     *("formats", "generate", "simulate", "characterize"),
     *("dse", "solve", "build", "export", "report", "cache", "doctor"),
@@ -81,8 +84,8 @@ def _parser(commands: Sequence[str]) -> argparse.ArgumentParser:
         command = sub.add_parser(
             name,
             help=module.HELP,
-            description=module.HELP,
-            epilog=f"example: {module.EXAMPLE}",
+            description=textwrap.fill(module.HELP, HELP_WIDTH),
+            epilog=getattr(module, "MORE", "") + f"example: {module.EXAMPLE}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)

@@ -6,7 +6,7 @@ from pathlib import Path
 from macwright.hw.errors import RefusedInput
 
 HELP = "Write report.html, a self-contained page, from the files of a run."
-EXAMPLE = "macwright report out/fashion_cnn --svg front.svg"
+EXAMPLE = "macwright report out/run --svg out/front.svg"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

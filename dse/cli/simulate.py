@@ -31,13 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="which to use [the first of them that is installed]",
     )
     parser.add_argument("--waves", action="store_true", help="leave a waveform file")
-    parser.add_argument(
-        "--images", type=int, metavar="N", help="images that a machine is given (default: 4)"
-    )
-    parser.add_argument(
-        "--stalls", action="store_true", help="words of a machine are offered and taken at random"
-    )
-    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: all cores)")
+    add = parser.add_argument_group("of a machine").add_argument
+    add("--images", type=int, metavar="N", help="images that a machine is given (default: 4)")
+    add("--stalls", action="store_true", help="words of a machine are offered and taken at random")
+    add("--jobs", type=int, metavar="N", help="processes (default: all cores)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random vectors")
     parser.add_argument("--json", action="store_true", help="print JSON")
 

@@ -11,17 +11,19 @@ from macwright.dse.cli.arguments.limits import parse_limit
 from macwright.hw.errors import RefusedInput
 
 HELP = "Allocation or front of a table of options: one row for each (layer, option)."
-EXAMPLE = "macwright solve options.csv --budget 'bops<=1e9' --budget 'weight_bytes<=2.5e5' --json"
+EXAMPLE = "macwright solve out/run/options.csv --budget 'weight_bytes<=2.5e5'"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add = parser.add_argument
     add("options", type=Path, metavar="OPTIONS.csv", help="columns layer, option, loss, costs")
+    add = parser.add_argument_group("what is best").add_argument
     add("--objective", default="loss", metavar="COLUMN", help="what to minimise (default: loss)")
     add(
         "--budget", action="append", default=[], metavar="'COLUMN<=VALUE'", help="or >=; repeatable"
     )
+    add = parser.add_argument_group("what layers may take").add_argument
     add(
         "--tie", action="append", default=[], metavar="A=B", help="layers that take the same option"
     )
@@ -50,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PAIRS.csv",
         help="loss of pairs: layer_a, option_a, layer_b, option_b, loss",
     )
+    add = parser.add_argument_group("fronts").add_argument
     add(
         "--front",
         action="append",
@@ -58,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="whole front of the objective and this column; twice for three objectives",
     )
     add("--points", type=int, metavar="N", help="so many points of the front, evenly spaced")
+    add = parser.add_argument_group("solver and output").add_argument
     add("--solver", default="auto", choices=("auto", "cp-sat", "scip", "highs", "cbc"))
     add("--time-limit", type=float, metavar="SECONDS", help="best so far, with its gap, after this")
     add("--json", action="store_true", help="one JSON object on standard output")

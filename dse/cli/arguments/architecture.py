@@ -17,19 +17,20 @@ __all__ = [
 
 def add_architecture_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the hardware that is chosen together with the formats."""
-    parser.add_argument(
+    add = parser.add_argument_group("hardware").add_argument
+    add(
         "--architecture",
         choices=("temporal", "dataflow"),
         help="choose hardware together with the formats: one array for all layers, or an engine "
         "for each",
     )
-    parser.add_argument(
+    add(
         "--device",
         metavar="NAME|FILE.toml",
         help="dataflow: FPGA that the whole machine must fit, such as lfe5u-85f; what it has are "
         "limits, and without a rate the front is of the rates that fit",
     )
-    parser.add_argument(
+    add(
         "--types",
         type=int,
         metavar="K",
@@ -37,15 +38,13 @@ def add_architecture_arguments(parser: argparse.ArgumentParser) -> None:
         "an architecture (default: any)",
     )
     for side in ("rows", "columns"):
-        parser.add_argument(
-            f"--array-{side}", metavar="N,N,...", help="temporal: of the array (4,8,16,32)"
-        )
-    parser.add_argument(
+        add(f"--array-{side}", metavar="N,N,...", help="temporal: of the array (4,8,16,32)")
+    add(
         "--buffers-kib",
         metavar="N,N,...",
         help="temporal: capacities of each of the two buffers (16,64); cell libraries only",
     )
-    parser.add_argument(
+    add(
         "--switched",
         action="append",
         metavar="'UNIT FIELD=VALUE ...'",
@@ -53,17 +52,15 @@ def add_architecture_arguments(parser: argparse.ArgumentParser) -> None:
         "as 'bitplane_dot lanes=8' (repeatable; default: composable_mac of both variants, "
         "bitplane_dot and serial_mac), or none",
     )
-    parser.add_argument(
-        "--dsp", action="store_true", help="units use the hard multipliers of an FPGA"
-    )
-    parser.add_argument(
+    add("--dsp", action="store_true", help="units use the hard multipliers of an FPGA")
+    add(
         "--clock-mhz",
         metavar="F,F,...",
         help="clocks to choose from: each unit counts at its cheapest point that meets the clock "
         "(default: 100,200,500,1000 for cells, 25,50,100,200 for ecp5; where units have no "
         "periods, as in gates and xc7, times are counted at an assumed 200)",
     )
-    parser.add_argument(
+    add(
         "--clock-margin",
         type=float,
         metavar="SHARE",

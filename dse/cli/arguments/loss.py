@@ -12,25 +12,26 @@ __all__ = ["add_loss_arguments", "loss_settings"]
 
 def add_loss_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the losses."""
-    parser.add_argument(
+    add = parser.add_argument_group("losses").add_argument
+    add(
         "--sensitivity",
         type=Path,
         metavar="FILE.csv",
         help="losses of your own in place of the measured ones: layer, tensor, format, loss",
     )
-    parser.add_argument(
+    add(
         "--metric",
         metavar="NAME",
         help=f"what losses are measured by: {', '.join(METRICS)} (default: the first)",
     )
-    parser.add_argument(
+    add(
         "--images",
         type=int,
         default=SensitivityStudy.images,
         metavar="N",
         help="calibration samples for the losses (%(default)s)",
     )
-    parser.add_argument(
+    add(
         "--pairs",
         type=int,
         default=SensitivityStudy.pairs,
@@ -38,21 +39,21 @@ def add_loss_arguments(parser: argparse.ArgumentParser) -> None:
         help="measure what the N most sensitive pairs of neighbouring layers lose together, and "
         "search with it (%(default)s)",
     )
-    parser.add_argument(
+    add(
         "--rank",
         type=int,
         default=SensitivityStudy.rank,
         metavar="N",
         help="measure N random allocations, too, and say how well the losses rank them",
     )
-    parser.add_argument(
+    add(
         "--refine",
         type=int,
         default=SensitivityStudy.refine,
         metavar="N",
         help="search again so often with losses corrected by the measured points (%(default)s)",
     )
-    parser.add_argument(
+    add(
         "--held-out",
         type=float,
         default=Reporting.held_out,

@@ -15,11 +15,10 @@ __all__ = ["add_technology_arguments", "given_technology"]
 
 def add_technology_arguments(parser: argparse.ArgumentParser) -> None:
     """Add `--technology`, `--liberty` and `--node-nm`."""
-    parser.add_argument("--technology", metavar="T", help=technology_help())
-    parser.add_argument(
-        "--liberty", metavar="A.lib.gz,B.lib.gz", help="Liberty files of the cell library"
-    )
-    parser.add_argument(
+    add = parser.add_argument_group("technology").add_argument
+    add("--technology", metavar="T", help=technology_help())
+    add("--liberty", metavar="A.lib.gz,B.lib.gz", help="Liberty files of the cell library")
+    add(
         "--node-nm",
         type=float,
         metavar="NM",

@@ -1,6 +1,9 @@
 """Command line: usage, help, and refusals of one line."""
 
+import importlib
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +11,10 @@ from pathlib import Path
 import pytest
 
 from macwright.dse.cli import main as cli
+from macwright.dse.cli.arguments.unit import FAMILY_HELP
+from macwright.hw.arith.multipliers import MULTIPLIERS
+from macwright.hw.arith.target import TARGETS
+from macwright.hw.pe import FAMILIES, spec_from_fields
 
 
 def run(*argv: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -33,6 +40,55 @@ def test_help_has_an_example(command, capsys):
         cli.main([command, "--help"])
     assert stop.value.code == 0
     assert f"example: macwright {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_help_fits_and_has_groups(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    text = capsys.readouterr().out
+    assert [line for line in text.splitlines() if len(line) > 80] == []
+    options = len(re.findall(r"^  (?:-\w \w*, )?--\w", text, re.MULTILINE))
+    groups = re.findall(
+        r"^(?!positional|options|example|usage|famil)[a-z, ]+:$", text, re.MULTILINE
+    )
+    assert groups or options <= 6
+
+
+def _example(command: str) -> list[str]:
+    module = importlib.import_module(f"macwright.dse.cli.{command}")
+    first, *words = shlex.split(module.EXAMPLE.replace("\\\n", ""))
+    assert first == "macwright"
+    return words
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_examples_are_commands(command):
+    args = cli._parser(cli.COMMANDS).parse_args(_example(command))
+    assert args.command == command
+
+
+@pytest.mark.slow
+def test_examples_run_one_after_the_other(tmp_path, monkeypatch):
+    """Each takes what those before it wrote."""
+    monkeypatch.chdir(tmp_path)
+    for command in ("formats", "generate", "simulate", "characterize", "dse", *cli.COMMANDS[5:]):
+        assert cli.main(_example(command)) == 0, command
+    left = {path.name for path in (tmp_path / "out").iterdir()}
+    assert left == {"w4a8", "run", "chip", "qonnx", "front.svg"}
+
+
+def test_help_knows_every_family_multiplier_and_target(capsys):
+    assert tuple(FAMILY_HELP) == tuple(FAMILIES)
+    for family, (_, name) in FAMILY_HELP.items():
+        assert spec_from_fields(family, {}).name == name
+    for command in ("generate", "characterize"):
+        with pytest.raises(SystemExit):
+            cli.main([command, "--help"])
+        words = re.findall(r"\w+", capsys.readouterr().out)
+        multipliers = {type(spec_from_fields(family, {})).multiplier for family in FAMILIES}
+        assert {*multipliers, *MULTIPLIERS, "rows", *TARGETS, *FAMILIES} <= set(words)
 
 
 @pytest.mark.parametrize("argv", [[], ["nonsense"], ["dse", "--no-such-option"]])
