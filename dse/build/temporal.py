@@ -1,6 +1,7 @@
 """Lowering of an allocation of one array that all layers share."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from macwright.hw.errors import RefusedInput
 from macwright.hw.pe import IntMacSpec
 
 __all__ = ["LoweredTemporal", "lower_temporal"]
+
+#: Fields of a unit that depend on the sign of its activations.
+_OF_SIGN = ("act", "acc", "terms")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -86,15 +90,24 @@ def _chosen(allocation: Allocation) -> tuple[ArrayChoice, IntMacSpec]:
             "Allocation must be of one array (macwright dse --architecture temporal)"
         )
     used = sorted({layer.unit for layer in allocation.layers.values()})
-    if len(used) > 1:
+    units = [allocation.units[name] for name in used]
+    for unit in units:
+        if not isinstance(unit, IntMacSpec) or unit.adder == "carry_save":
+            raise RefusedInput(
+                "Array must be of int_mac units with one sum to be built (--switched none, integer "
+                f"formats), not {unit.name}"
+            )
+    # Codes are kept as levels above the least, so that one unit takes signed and unsigned ones.
+    if len({_without_sign(unit) for unit in units}) > 1:
         raise RefusedInput(
-            f"Array must have one unit type to be built (macwright dse --types 1), not "
+            "Array must have one unit type to be built, but for the sign of activations: one "
+            "format of weights and one width of activations, or --types 1, not "
             f"{', '.join(used)}"
         )
-    unit = allocation.units[used[0]]
-    if not isinstance(unit, IntMacSpec) or unit.adder == "carry_save":
-        raise RefusedInput(
-            "Array must be of int_mac units with one sum to be built (--switched none, integer "
-            f"formats), not {used[0]}"
-        )
-    return allocation.array, unit
+    unsigned = [unit for unit in units if unit.act.min >= 0]
+    return allocation.array, (unsigned or units)[0]
+
+
+def _without_sign(unit: IntMacSpec) -> tuple[Any, ...]:
+    fields = {name: str(text) for name, text in unit.to_fields().items() if name not in _OF_SIGN}
+    return unit.act.width, tuple(sorted(fields.items()))

@@ -19,6 +19,7 @@ from macwright.dse.workload import load_workload
 from macwright.hw.accelerator.network import read_network
 from macwright.hw.accelerator.temporal.compile import compile_network
 from macwright.hw.errors import RefusedInput
+from macwright.hw.formats import IntFormat
 from macwright.hw.pe import IntMacSpec, spec_from_fields
 from macwright.sim.accelerator.built import compare_images
 from macwright.sim.simulators import find_simulator
@@ -172,14 +173,23 @@ def test_what_cannot_be_built_is_refused_in_one_sentence(model, tmp_path):
 
     refuse(allocation_of(model), "Interval must be given of .* not of one array", interval=900)
     refuse(
-        allocation_of(model, (UNIT, IntMacSpec())),
-        r"Array must have one unit type to be built \(macwright dse --types 1\), not int_mac_",
+        allocation_of(model, (UNIT, replace(UNIT, weight=IntFormat(4)))),
+        "Array must have one unit type to be built, but for the sign .* --types 1, not int_mac_",
     )
     other = spec_from_fields("dot", {"lanes": 2})
     refuse(allocation_of(model, (other,)), "Array must be of int_mac units .* not dot")
     carry = replace(UNIT, multiplier="baugh_wooley", adder="carry_save")
     refuse(allocation_of(model, (carry,)), "Array must be of int_mac units with one sum")
     refuse(replace(allocation_of(model), model_sha256="0"), "must be of the model .* its own model")
+
+
+def test_signed_and_unsigned_activations_have_the_same_unit(model, tmp_path):
+    signed = replace(UNIT, act=IntFormat(UNIT.act.width))
+    unsigned = replace(UNIT, act=IntFormat(UNIT.act.width, signed=False))
+    path = write(allocation_of(model, (signed, unsigned)), tmp_path / "0.json")
+    fields = build(path, tmp_path / "chip", model=model)
+    alone = write(allocation_of(model, (unsigned,)), tmp_path / "1.json")
+    assert fields["machine"] == build(alone, tmp_path / "alone", model=model)["machine"]
 
 
 @pytest.mark.slow
