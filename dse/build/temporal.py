@@ -90,13 +90,14 @@ def _chosen(allocation: Allocation) -> tuple[ArrayChoice, IntMacSpec]:
             "Allocation must be of one array (macwright dse --architecture temporal)"
         )
     used = sorted({layer.unit for layer in allocation.layers.values()})
-    units = [allocation.units[name] for name in used]
-    for unit in units:
+    units: list[IntMacSpec] = []
+    for unit in (allocation.units[name] for name in used):
         if not isinstance(unit, IntMacSpec) or unit.adder == "carry_save":
             raise RefusedInput(
                 "Array must be of int_mac units with one sum to be built (--switched none, integer "
                 f"formats), not {unit.name}"
             )
+        units.append(unit)
     # Codes are kept as levels above the least, so that one unit takes signed and unsigned ones.
     if len({_without_sign(unit) for unit in units}) > 1:
         raise RefusedInput(
