@@ -26,6 +26,8 @@ __all__ = ["BuiltMachine", "Comparison", "Run", "compare_images"]
 
 #: Images for which it is not worth to compile.
 FEW = 4
+#: Cycles without a word after which a machine hangs, at least.
+PATIENCE = 1_000_000
 _Levels = NDArray[np.int64]
 
 
@@ -211,6 +213,8 @@ class BuiltMachine:
             numbers = {
                 "words": len(words), "results": results, "seed": seed,
                 "offer": round(offer * 65536), "accept": round(accept * 65536),
+                # One array may take a million cycles between its input and its results.
+                "patience": max(PATIENCE, 4 * record.interval),
             }  # fmt: skip
             self._do([*self.command, *(f"+{key}={n}" for key, n in numbers.items())], place)
             lines = (place / "output.txt").read_text().split("\n")
