@@ -53,6 +53,12 @@ def unit_of_name(name: str) -> UnitSpec:
         lanes = re.match(r"dot(\d+)_", name) if family == "dot" else None
         if lanes is None and not name.startswith(f"{family}_"):
             continue
+        if family not in _PARTS:
+            reason = (
+                f"Unit {name!r} must be given as {family} with its fields, because names of that "
+                "family cannot be read"
+            )
+            continue
         rest = name[lanes.end() :] if lanes else name[len(family) + 1 :]
         for fields in _readings(family, rest):
             if lanes:

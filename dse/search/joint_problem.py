@@ -20,6 +20,7 @@ from macwright.dse.solver import (
 from macwright.dse.solver.joint.dataflow import best_dataflow
 from macwright.dse.solver.joint.sequential import restricted_table
 from macwright.dse.solver.joint.temporal import best_temporal
+from macwright.hw.errors import Infeasible
 
 __all__ = ["JointProblem"]
 
@@ -85,13 +86,33 @@ class JointProblem:
         return None if chip is None else (chip.solution, chip.array)
 
     def refuse(self, budgets: Sequence[Budget]) -> None:
-        """Raise the error that says which limit cannot be kept."""
-        if self.arrays:
-            choose_temporal(
-                self.table, self.arrays, "loss", budgets, types=self.types, area=self.area
-            )
-        else:
-            choose_dataflow(self.table, "loss", budgets, slowest=FRAME)
+        """Raise the error that says which limit cannot be kept, of times also as frame rates."""
+        try:
+            if self.arrays:
+                choose_temporal(
+                    self.table, self.arrays, "loss", budgets, types=self.types, area=self.area
+                )
+            else:
+                choose_dataflow(self.table, "loss", budgets, slowest=FRAME)
+        except Infeasible as error:
+            raise Infeasible(f"{error}{self._rates(budgets)}") from None
+
+    def _rates(self, budgets: Sequence[Budget]) -> str:
+        """Frame rate that is limited and the one to be had, where the time has a limit."""
+        time = LATENCY if self.arrays else FRAME
+        limits = [b.max for b in budgets if b.column == time and b.max is not None]
+        others = [b for b in budgets if b.column != time]
+        fastest = self.best(time, others) if limits else None
+        if fastest is None or fastest[0].status != "optimal":
+            return ""
+        had, asked = 1e3 / fastest[0].totals[time], 1e3 / min(limits)
+        within = "".join(
+            f"{word}{b.column} {sign} {limit:g}"
+            for word, b in zip([" within ", *[" and "] * len(others)], others, strict=False)
+            for sign, limit in (("<=", b.max), (">=", b.min))
+            if limit is not None
+        )
+        return f"; that is at most {had:,.0f} frames/s{within}, not {asked:,.0f}"
 
     def point(self, name: str, solution: Solution, array: str, proof: Solution | None) -> Point:
         """What is reported of a choice; `proof` has the status of its loss."""

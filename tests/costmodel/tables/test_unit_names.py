@@ -7,6 +7,7 @@ from helpers.paths import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from macwright.costmodel.tables import unit_names
 from macwright.costmodel.tables.unit_names import unit_of_name
 from macwright.hw.errors import RefusedInput
 from macwright.hw.pe import spec_from_fields
@@ -75,3 +76,9 @@ def test_common_fields(weight, act, adder, flags, pipeline, target):
 def test_other_names_are_refused(name, words):
     with pytest.raises(RefusedInput, match=words):
         unit_of_name(name)
+
+
+def test_a_family_whose_names_nobody_reads_is_refused(monkeypatch):
+    monkeypatch.delitem(unit_names._PARTS, "requant")
+    with pytest.raises(RefusedInput, match=r"must be given as requant with its fields"):
+        unit_of_name("requant_int32_uint16_int8_half_even_bias")
