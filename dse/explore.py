@@ -19,7 +19,7 @@ from macwright.costmodel.technology.catalogue import find_technology
 from macwright.costmodel.technology.technology import Technology
 from macwright.dse.accuracy.evaluate import evaluate
 from macwright.dse.architecture.clocks import Clocked, check_clocks, clocked_costs, too_fast
-from macwright.dse.architecture.engines import device_engines
+from macwright.dse.architecture.engines import buildable, device_engines
 from macwright.dse.architecture.hardware import memory_node
 from macwright.dse.architecture.machine import machine_network
 from macwright.dse.data.recipe import Dataset, load_recipe
@@ -202,6 +202,10 @@ def explore(
     if settings.held_out:
         dataset, last = split_held_out(dataset, settings.held_out)
     layers = workload.layers
+    if settings.device is not None:
+        kept, note = buildable(settings.activations)
+        settings = dataclasses.replace(settings, activations=kept)
+        dataset = dataclasses.replace(dataset, notes=(*dataset.notes, *note))
     # Before anything is measured: it refuses formats that no unit takes.
     units = needed_units(
         layers,
@@ -239,10 +243,11 @@ def explore(
     if engines is not None:
         switched = tuple(engines.specs)
     wanted = [*units.values(), *priced(switched, technology)]
-    rows, curves = _costs(wanted, technology, settings, progress)
     if engines is None:
+        rows, curves = _costs(wanted, technology, settings, progress)
         clocked = clocked_costs(rows, curves, settings, technology)
     else:
+        rows = engines.rows()
         clocked = [engines.clocked(rows)]
     if not any(len(at.costs) for at in clocked):
         raise too_fast(clocked, units)
@@ -295,8 +300,12 @@ def explore(
 
     options, found, corrections = _refined(single, settings.refine, searched, measured)
     clock("solve")
+    used = _used_units(found, units, switched, clocked, technology)
+    if engines is not None:  # what was counted for the search is mapped for the record
+        rows = costs(used, technology, dsp=True, jobs=settings.jobs, progress=progress)
+        clocked = [engines.clocked(rows)]
     verification = verify_units(
-        _used_units(found, units, switched, clocked, technology),
+        used,
         pd.concat([built(at.costs) for at in clocked if len(at.costs)]),
         simulating=settings.verify,
         jobs=settings.jobs,

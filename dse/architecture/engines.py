@@ -1,6 +1,6 @@
 """Engines of a device: formats and foldings of each layer, with what the whole machine takes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from macwright.costmodel.characterize.many import characterize
+from macwright.costmodel.characterize.many import characterize, cost_frame
 from macwright.costmodel.characterize.structures import built_spec
 from macwright.costmodel.progress import Progress
 from macwright.costmodel.system.machine_resources import MachineModel, Resources, machine_model
@@ -37,13 +37,21 @@ from macwright.hw.accelerator.folding import Folding
 from macwright.hw.accelerator.network import Network
 from macwright.hw.accelerator.operands import default_unit
 from macwright.hw.accelerator.plan import layer_shapes
-from macwright.hw.errors import RefusedInput
-from macwright.hw.formats import BinaryFormat, IntFormat, TernaryFormat
+from macwright.hw.errors import NotSupported, RefusedInput
+from macwright.hw.formats import BinaryFormat, IntFormat, TernaryFormat, parse_format
+from macwright.hw.formats.scaled import FixedFormat
 from macwright.hw.pe import IntMacSpec
 from macwright.sim.accelerator.control import Control, Timing, buffer_names
 from macwright.sim.accelerator.sizing import size_buffers, with_depths
 
-__all__ = ["DeviceEngines", "EngineUnit", "device_engines", "device_units", "engine_unit"]
+__all__ = [
+    "DeviceEngines",
+    "EngineUnit",
+    "buildable",
+    "device_engines",
+    "device_units",
+    "engine_unit",
+]
 
 #: Name of the stages that have nothing to choose at all.
 _OTHERS = "(other stages)"
@@ -115,6 +123,24 @@ class DeviceEngines:
     around: Resources
     slowest: int
     clock_mhz: float
+
+    def rows(self) -> pd.DataFrame:
+        """Cost rows of all units, as they are counted."""
+        return cost_frame(
+            [
+                {
+                    **unit.resources.to_fields(),
+                    "unit": unit.spec.name,
+                    "technology": self.device.family,
+                    "area": unit.resources.luts,
+                    "area_unit": "luts",
+                    "macs_per_cycle": unit.spec.macs_per_cycle,
+                    "source": "counted",
+                }
+                for units in self.units.values()
+                for unit in units
+            ]
+        )
 
     def clocked(self, costs: pd.DataFrame) -> Clocked:
         """The machine's clock, with cost rows of units."""
@@ -232,6 +258,25 @@ class DeviceEngines:
         nodes = {node.name: node for node in network.nodes}
         edges = {name: network.edge(nodes[name].inputs[0]) for name in self.choices.shapes}
         return {name: max(abs(edge.low), abs(edge.high), 1) for name, edge in edges.items()}
+
+
+def buildable(activations: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Formats of activations that machines have, and what is to be said of the others.
+
+    Raises
+    ------
+    NotSupported
+        If they have none of them.
+    """
+    kinds = IntFormat | TernaryFormat | FixedFormat
+    kept = tuple(name for name in activations if isinstance(parse_format(name), kinds))
+    others = ", ".join(name for name in activations if name not in kept)
+    if not kept:
+        raise NotSupported(
+            f"Activations of a machine on a device must be integers or fixed point, not {others}"
+        )
+    note = f"activations of {others} are left out: machines have integers and fixed point alone"
+    return kept, (note,) if others else ()
 
 
 def device_units(

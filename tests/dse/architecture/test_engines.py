@@ -72,8 +72,11 @@ def test_a_machine_is_built_as_it_was_promised(files, tmp_path, capsys):
     net, data = map(str, files)
     run, chip = tmp_path / "run", tmp_path / "chip"
     words = ["--architecture", "dataflow", "--device", "lfe5u-25f", "--no-verify", "--jobs", "1"]
-    words += ["--weights", "int4,int8", "--activations", "int8", "--points", "3", "--measure", "0"]
+    words += ["--weights", "int4,int8", "--activations", "e4m3fn,int8"]
+    words += ["--points", "3", "--measure", "0"]
     assert main(["dse", net, "--data", data, *words, "-o", str(run)]) == 0
+    (note,) = json.loads((run / "run.json").read_text())["notes"]
+    assert note.startswith("activations of e4m3fn are left out")
     front = pd.read_csv(run / "front.csv")
     assert list(front["clock"].unique()) == ["reached by placed machines"]
     words = ["build", str(run / "allocations" / "0.json"), "--model", net, "--data", data]
@@ -109,6 +112,13 @@ def test_units_of_look_up_tables_where_multipliers_are_short(engines):
         if dsps == 8:
             assert any("rows" in unit for unit in units.values())
     assert times[28] <= times[8]
+
+
+def test_activations_that_no_machine_has(files, tmp_path, capsys):
+    words = ["--architecture", "dataflow", "--device", "lfe5u-25f", "--activations", "e4m3fn"]
+    net, data = map(str, files)
+    assert main(["dse", net, "--data", data, *words, "-o", str(tmp_path / "run")]) == 1
+    assert "must be integers or fixed point, not e4m3fn" in capsys.readouterr().err
 
 
 def test_a_device_that_is_too_small(files, tmp_path, capsys):
