@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from macwright.hw.accelerator.library import Unit
 from macwright.hw.accelerator.rom import Rom
-from macwright.hw.accelerator.stream import Words, check_count, counter
+from macwright.hw.accelerator.stream import Words, check_count, counter, delayed
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["MacArray", "MacArraySpec", "Reducer", "ReducerSpec"]
@@ -76,13 +76,13 @@ class MacArraySpec:
     @property
     def latency(self) -> int:
         """Cycles from a beat's step to the one in which the sums hold its products."""
-        return 1 + int(self.unit.latency) + self.levels
+        return 2 + int(self.unit.latency) + self.levels
 
 
 class MacArray(wiring.Component):
     """Matrix-vector products: each of `groups` x `pe` sums takes `simd` products a beat.
 
-    In the cycle after a `step`, `data` has the channels of the beat; all units of a group see the
+    Two cycles after a `step`, `data` has the channels of the beat; all units of a group see the
     same ones, each with weights of its own, from a memory that is read in step. `start` marks the
     first beat of a sum. Sums are whole ``spec.latency`` cycles after their last step, for one cycle
     at least. Between sums the units go on, but what they compute then belongs to no sum.
@@ -124,17 +124,19 @@ class MacArray(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         spec = self.spec
-        clear = Signal(name="clear", reset_less=True)
-        m.d.sync += clear.eq(self.start)
+        clear = delayed(m, self.start, 2, "clear")
         index, _ = counter(m, step=self.step, count=spec.steps, name="weight_addr")
         width = spec.results * spec.simd * spec.unit.weight.width
         m.submodules.weights = rom = Rom(self.weights, width=width, name=f"{self.name}_weights")
         if index is not None:
             m.d.comb += rom.addr.eq(index)
+        # The memory is slow: its words go to a register first.
+        weights = Signal(width, name="weights_reg", reset_less=True)
+        m.d.sync += weights.eq(rom.data)
         sums = []
         for result in range(spec.results):
             parts = [
-                self._unit(m, clear, rom.data, result, first)
+                self._unit(m, clear, weights, result, first)
                 for first in range(0, spec.simd, spec.lanes)
             ]
             sums.append(self._joined(m, parts, result))
@@ -194,7 +196,7 @@ class ReducerSpec:
     signed: bool
     sums: int
 
-    #: Cycles from a beat's step to the one in which the results hold it: read, register, result.
+    #: Cycles from a beat's step to the one in which the results hold it.
     latency = 3
 
     def __post_init__(self) -> None:
@@ -243,19 +245,15 @@ class Reducer(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         spec = self.spec
-        # The window's memory is slow: its words go to a register first.
-        early = Signal(name="clear_early", reset_less=True)
-        clear = Signal(name="clear", reset_less=True)
-        m.d.sync += [early.eq(self.start), clear.eq(early)]
+        clear = delayed(m, self.start, 2, "clear")
         results = []
         for lane, code in enumerate(spec.words.split(self.data)):
             shape = Shape(spec.bits, spec.signed)
-            level = Signal(shape, name=f"level{lane}", reset_less=True)
+            level = Signal(shape, name=f"level{lane}")
             wide = Signal(spec.sums, name=f"x{lane}")
             shape = signed(spec.sums) if spec.operation == "sum" else shape
             result = Signal(shape, name=f"result{lane}", reset_less=True)
-            m.d.sync += level.eq(code)
-            m.d.comb += wide.eq(result)
+            m.d.comb += [level.eq(code), wide.eq(result)]
             if spec.operation == "sum":
                 m.d.sync += result.eq(Mux(clear, 0, result) + level)
             else:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module
 from amaranth.lib import wiring
 
 from macwright.hw.accelerator.array import MacArray, MacArraySpec, Reducer, ReducerSpec
@@ -12,7 +12,7 @@ from macwright.hw.accelerator.describe import describe_array, describe_drain, de
 from macwright.hw.accelerator.drain import Drain, DrainSpec
 from macwright.hw.accelerator.library import Part
 from macwright.hw.accelerator.storage import StorageSpec
-from macwright.hw.accelerator.stream import connect_sink, stage_ports
+from macwright.hw.accelerator.stream import connect_sink, delayed, stage_ports
 from macwright.hw.accelerator.window import Window
 from macwright.hw.accelerator.window_spec import WindowSpec
 from macwright.hw.errors import RefusedInput
@@ -85,7 +85,7 @@ class EngineSpec:
     @property
     def latency(self) -> int:
         """Cycles from the last beat of a sum to its first word."""
-        return self.array.latency + self.drain.latency
+        return self.window.latency - 2 + self.array.latency + self.drain.latency
 
 
 class Engine(wiring.Component):
@@ -138,18 +138,15 @@ class Engine(wiring.Component):
             name = f"{self.name}_{what}"
             m.submodules[what] = Part(part, name=name, header=text) if whole else part
         connect_sink(m, self, 0, window)
-        take = window.finish
-        for cycle in range(array.spec.latency):
-            after = Signal(name=f"finish_{cycle + 1}")
-            m.d.sync += after.eq(take)
-            take = after
+        # The array takes a step two cycles before its channels.
+        early = spec.window.latency - 2
         m.d.comb += [
             window.allow.eq(self.allow),
             self.start.eq(window.start),
-            array.start.eq(window.start),
-            array.step.eq(window.step),
+            array.start.eq(delayed(m, window.start, early, "start")),
+            array.step.eq(delayed(m, window.step, early, "step")),
             array.data.eq(window.beat),
-            drain.take.eq(take),
+            drain.take.eq(delayed(m, window.finish, early + array.spec.latency, "finish")),
             drain.x.eq(array.x),
             self.valid.eq(drain.valid),
         ]

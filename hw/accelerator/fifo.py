@@ -34,7 +34,7 @@ class Fifo(wiring.Component):
 
     A word is there for the reader two cycles after the cycle in which the last of it was written;
     throughput is one word a cycle. A word of the memory that was taken (its last part) makes room
-    in the next cycle.
+    two cycles later.
 
     Parameters
     ----------

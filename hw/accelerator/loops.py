@@ -101,18 +101,28 @@ class LoopNest:
         return register
 
     def address(self, name: str, *, start: int, size: int, round_: int) -> Signal:
-        """Register of a number modulo `size`, which grows by `round_` with every round."""
+        """Register of a number modulo `size`, which grows by `round_` with every round.
+
+        It is what it should be one cycle later than the counters, since its growth goes through a
+        register.
+        """
         register = Signal(range(max(2, size)), name=name, init=start % size)
         growths = [growth % size for growth in self._growths(name, round_)]
         if not any(growths):
             return register
-        growth = self._chosen(growths, range(max(2, size)), f"{name}_step")
-        total = Signal(range(2 * size), name=f"{name}_sum")
-        self.m.d.comb += total.eq(register + growth)
+        bits = len(register)
+        chosen = self._chosen(growths, range(max(2, size)), f"{name}_step")
+        growth = Signal(bits, name=f"{name}_growth")
+        self.m.d.sync += growth.eq(Mux(self.step, chosen, 0))
+        total: Value = register + growth
         if size & (size - 1):
-            total = Mux(total >= size, total - size, total)
-        with self.m.If(self.step):
-            self.m.d.sync += register.eq(total)
+            # Both sums at once; the one that went around is right where it is not negative.
+            around = Signal(signed(bits + 1), name=f"{name}_growth_around", init=-size)
+            self.m.d.sync += around.eq(Mux(self.step, chosen, 0) - size)
+            other = Signal(signed(bits + 2), name=f"{name}_around")
+            self.m.d.comb += other.eq(register + around)
+            total = Mux(other < 0, total, other)
+        self.m.d.sync += register.eq(total)
         return register
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,6 +13,9 @@ from macwright.hw.arith.widths import range_width
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["Requantiser", "RequantiserSpec"]
+
+#: Bits of the lower half of a sum, unsigned: what a multiplier of 18 signed bits takes.
+HALF = 17
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +52,9 @@ class RequantiserSpec:
     bits: int
     constant: int | None = None
 
-    #: Register stages: sum with bias, product, rounding, saturation.
-    latency = 4
+    #: Register stages: inputs, sum with bias, products of its halves, product, floor, rounding,
+    #: saturation.
+    latency = 7
     rst, target = False, "generic"
 
     def __post_init__(self) -> None:
@@ -94,7 +98,7 @@ class Requantiser(wiring.Component):
     """``y = saturate(round(((x + bias) * scale + zero * 2**shift) / 2**shift))``.
 
     The product is exact and rounded once, a tie to the even number; the result is limited to `low`
-    and `high`. Latency is four cycles, throughput one sum a cycle; nothing stalls and nothing is
+    and `high`. Latency is seven cycles, throughput one sum a cycle; nothing stalls and nothing is
     reset.
 
     Parameters
@@ -124,23 +128,44 @@ class Requantiser(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         spec = self.spec
+        x = self._registered(m, self.x, "x_reg")
         total = Signal(signed(spec.total), name="total", reset_less=True)
-        m.d.sync += total.eq(self.x + self.bias if spec.bias else self.x)
+        m.d.sync += total.eq(x + self._registered(m, self.bias, "bias_reg") if spec.bias else x)
         if spec.constant is None:
-            scale = Signal(unsigned(spec.multiplier), name="scale_reg", reset_less=True)
-            m.d.sync += scale.eq(self.scale)
+            scale = self._registered(
+                m, self._registered(m, self.scale, "scale_reg"), "scale_with_total"
+            )
         else:
             scale = Const(spec.constant, spec.multiplier)
+        product = self._product(m, total, scale)
+        floor, up = self._rounding(m, product)
+        value = Signal(signed(len(floor) + 1), name="value", reset_less=True)
+        y = Signal(spec.bits, name="y_reg", reset_less=True)
+        m.d.comb += self.y.eq(y)
+        m.d.sync += [
+            value.eq(floor + up),
+            y.eq(Mux(value > spec.high, spec.high, Mux(value < spec.low, spec.low, value))),
+        ]
+        return m
+
+    def _registered(self, m: Module, value: Value, name: str) -> Signal:
+        register = Signal(value.shape(), name=name, reset_less=True)
+        m.d.sync += register.eq(value)
+        return register
+
+    def _product(self, m: Module, total: Signal, scale: Value) -> Signal:
+        """Register: the product, one cycle after the registers of those of the sum's halves."""
+        spec = self.spec
         # At least the bits that are cut off, and the sign.
         width = max(spec.total + spec.multiplier, spec.shift + 1)
         product = Signal(signed(width), name="product", reset_less=True)
-        m.d.sync += product.eq(total * scale)
-        floor, up = self._rounding(m, product)
-        value = Signal(signed(len(floor) + 1), name="value")
-        y = Signal(spec.bits, name="y_reg", reset_less=True)
-        m.d.comb += [value.eq(floor + up), self.y.eq(y)]
-        m.d.sync += y.eq(Mux(value > spec.high, spec.high, Mux(value < spec.low, spec.low, value)))
-        return m
+        if len(total) <= HALF:
+            m.d.sync += product.eq(self._registered(m, total * scale, "product_whole"))
+            return product
+        low = self._registered(m, total[:HALF] * scale, "product_low")
+        high = self._registered(m, total[HALF:].as_signed() * scale, "product_high")
+        m.d.sync += product.eq((high << HALF) + low)
+        return product
 
     def _rounding(self, m: Module, product: Value) -> tuple[Signal, Signal]:
         """Registers: the product's floor, with the zero, and whether it is rounded up."""

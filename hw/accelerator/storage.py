@@ -111,16 +111,22 @@ def packed(m: Module, spec: StorageSpec, valid: Value, data: Value) -> tuple[Val
 def credits(
     m: Module, spec: StorageSpec, *, reserve: Value, free: Value, first: int = 0, ahead: int = 0
 ) -> Value:
-    """Register: whether a burst fits, after `free` written words were given back.
+    """Register: whether a burst fits; `free` written words that are given back count a cycle later.
 
     Up to `ahead` of them may be given back before they are written, and `first` are at the start.
     """
     most = spec.capacity + ahead
     count = Signal(range(most + 1), init=spec.capacity + first, name="credits")
-    after = Signal(range(most + 1), name="credits_next")
+    freed = Signal(len(free), name="freed_reg")
     room = Signal(init=1, name="room_reg")
-    m.d.comb += after.eq(count + free - Mux(reserve, spec.burst, 0))
-    m.d.sync += [count.eq(after), room.eq(after >= spec.burst)]
+    # Both outcomes, as it is known late whether a burst is reserved.
+    kept = Signal(range(most + 1), name="credits_kept")
+    m.d.comb += kept.eq(count + freed)
+    m.d.sync += [
+        freed.eq(free),
+        count.eq(Mux(reserve, kept - spec.burst, kept)),
+        room.eq(Mux(reserve, kept >= 2 * spec.burst, kept >= spec.burst)),
+    ]
     return room
 
 

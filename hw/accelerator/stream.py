@@ -19,7 +19,16 @@ from amaranth.lib.wiring import In, Out
 
 from macwright.hw.errors import RefusedInput
 
-__all__ = ["Source", "Words", "check_count", "connect_sink", "counter", "sink_ports", "stage_ports"]
+__all__ = [
+    "Source",
+    "Words",
+    "check_count",
+    "connect_sink",
+    "counter",
+    "delayed",
+    "sink_ports",
+    "stage_ports",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,15 +118,23 @@ class Source(wiring.Signature):
 def counter(m: Any, *, step: Value, count: int, name: str) -> tuple[Signal | None, Any]:
     """Counter of steps from 0 to ``count - 1``, over and over; and whether it is at its last.
 
-    A count of 1 needs no register.
+    A count of 1 needs no register. Both results are registers.
     """
     if count == 1:
         return None, 1
     index = Signal(range(count), name=name)
     last = Signal(name=f"{name}_last")
-    m.d.comb += last.eq(index == count - 1)
     with m.If(step):
-        m.d.sync += index.eq(index + 1)
+        m.d.sync += [index.eq(index + 1), last.eq(index == count - 2)]
         with m.If(last):
             m.d.sync += index.eq(0)
     return index, last
+
+
+def delayed(m: Any, signal: Value, cycles: int, name: str) -> Value:
+    """The bit so many cycles later: a chain of registers, 0 at the start."""
+    for cycle in range(cycles):
+        after = Signal(name=f"{name}_{cycle + 1}")
+        m.d.sync += after.eq(signal)
+        signal = after
+    return signal

@@ -8,7 +8,7 @@ from amaranth.lib.memory import Memory
 
 from macwright.hw.accelerator.drain import Drain, DrainSpec
 from macwright.hw.accelerator.elementwise import WordSpec, WordStage
-from macwright.hw.accelerator.stream import check_count, counter
+from macwright.hw.accelerator.stream import check_count, counter, delayed
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["Add", "AddSpec", "GlobalPool", "GlobalPoolSpec"]
@@ -43,7 +43,7 @@ class AddSpec(WordSpec):
     @property
     def latency(self) -> int:
         """Cycles from a word that is taken to the one that comes."""
-        return 1 + self.drain.latency
+        return 2 + self.drain.latency
 
 
 class Add(WordStage):
@@ -77,11 +77,14 @@ class Add(WordStage):
             total = Signal(signed(self.spec.drain.sums), name=f"sum{lane}")
             terms = []
             for source, fifo, sign in zip(sources, self.spec.fifos, self.spec.signed, strict=True):
-                term = source.data.word_select(lane, fifo.bits)
-                terms.append(term.as_signed() if sign else term)
+                term = Signal(
+                    Shape(fifo.bits, sign), name=f"term{len(terms)}_{lane}", reset_less=True
+                )
+                m.d.sync += term.eq(source.data.word_select(lane, fifo.bits))
+                terms.append(term)
             m.d.comb += total.eq(terms[0] + terms[1])
             sums.append(total)
-        self.drained(m, self.drain, fire, sums)
+        self.drained(m, self.drain, delayed(m, fire, 1, "fire"), sums)
         return m
 
 
@@ -117,7 +120,7 @@ class GlobalPoolSpec(WordSpec):
     @property
     def latency(self) -> int:
         """Cycles from a word that is taken to the one that comes."""
-        return 1 + self.drain.latency
+        return 2 + self.drain.latency
 
 
 class GlobalPool(WordStage):
@@ -151,21 +154,25 @@ class GlobalPool(WordStage):
         position, last = counter(m, step=fire & round_ends, count=positions, name="position")
         m.d.comb += fire.eq(self.fired(m, sources, source.valid & (self.allow | ~Cat(last))))
         m.d.comb += self.start.eq(fire & last)
+        # The buffer's memory is slow: its words go to registers first, and what belongs to them.
+        first = Signal(name="first", reset_less=True)
+        m.d.sync += first.eq(1 if position is None else position == 0)
+        fired, ended = delayed(m, fire, 1, "step"), delayed(m, fire & last, 1, "last_step")
         width = spec.lanes * spec.drain.sums
         m.submodules.sums = memory = Memory(shape=unsigned(width), depth=rounds, init=[])
         read, write = memory.read_port(domain="comb"), memory.write_port()
-        first = Signal(name="first")
-        m.d.comb += first.eq(1 if position is None else position == 0)
         bits, sums = spec.fifos[0].bits, []
         for lane in range(spec.lanes):
             total = Signal(signed(spec.drain.sums), name=f"sum{lane}")
             before = read.data.word_select(lane, spec.drain.sums).as_signed()
-            level = Signal(Shape(bits, spec.signed), name=f"level{lane}")
-            m.d.comb += level.eq(source.data.word_select(lane, bits))
+            level = Signal(Shape(bits, spec.signed), name=f"level{lane}", reset_less=True)
+            m.d.sync += level.eq(source.data.word_select(lane, bits))
             m.d.comb += total.eq(Mux(first, 0, before) + level)
             sums.append(total)
-        m.d.comb += [write.en.eq(fire), write.data.eq(Cat(*sums))]
+        m.d.comb += [write.en.eq(fired), write.data.eq(Cat(*sums))]
         if index is not None:
-            m.d.comb += [read.addr.eq(index), write.addr.eq(index)]
-        self.drained(m, self.drain, fire & last, sums)
+            place = Signal.like(index, name="place", reset_less=True)
+            m.d.sync += place.eq(index)
+            m.d.comb += [read.addr.eq(place), write.addr.eq(place)]
+        self.drained(m, self.drain, ended, sums)
         return m

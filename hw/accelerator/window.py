@@ -21,11 +21,11 @@ class Window(wiring.Component):
     """Line buffer, read window by window; ``beat`` is one tap's channels, `read_lanes` of them.
 
     A sum begins in a cycle in which all words of its window are there and `allow` is 1, and then
-    runs for ``spec.beats`` cycles without a gap; the next may follow at once. In the cycle after
-    each beat `beat` holds its channels (the pad code beside the tensor). A word may be read in the
-    cycle after it was written. When the last beat of a position has gone, what no later position
-    needs makes room in the next cycle, which is position by position, not row by row: kernel - 1
-    rows and a kernel's width are enough.
+    runs for ``spec.beats`` cycles without a gap; the next may follow at once. ``spec.latency``
+    cycles after each beat `beat` holds its channels (the pad code beside the tensor). A sum may
+    begin two cycles after its last word was written. When the last beat of a position has gone,
+    what no later position needs makes room two cycles later, which is position by position, not row
+    by row: kernel - 1 rows and a kernel's width are enough.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Window(wiring.Component):
     start, step, finish : :py:`Out(1)`
         Whether the first, any, the last beat of a sum goes in this cycle.
     beat : :py:`Out(read_lanes * bits)`
-        Channels of the beat of the cycle before.
+        Channels of the beat of ``spec.latency`` cycles before, registered.
     """
 
     def __init__(self, spec: WindowSpec) -> None:
@@ -82,7 +82,9 @@ class Window(wiring.Component):
             part = Signal(split, name="part", reset_less=True)
             m.d.sync += part.eq(addr[:split])
             data = data.word_select(part, spec.read.width)
-        m.d.comb += self.beat.eq(Mux(self._outside(m, nest), self._padding(), data))
+        beat = Signal(spec.read.width, name="beat_reg", reset_less=True)
+        m.d.sync += beat.eq(Mux(self._outside(m, nest), self._padding(), data))
+        m.d.comb += self.beat.eq(beat)
         return m
 
     def _loops(self) -> list[Loop]:
@@ -115,6 +117,7 @@ class Window(wiring.Component):
         row_ends = nest.last["x_out"]
         # Within a row by the column; from row to row, and from frame to frame, by the row.
         want = self._growth(m, needs, x_out, y_out, row_ends, "want")
+        less = self._growth(m, needs, x_out, y_out, row_ends, "want_less", minus=1)
         moving = keeps[:, -1] > keeps[:, 0]
         row = int(moving.argmax())
         free = self._growth(m, keeps, x_out, y_out, row_ends, "free", row=row, moving=moving)
@@ -133,9 +136,18 @@ class Window(wiring.Component):
         first = int(needs[0, 0])
         low, high = -(1 << (len(want) - 1)), spec.depth + spec.ahead
         spare = Signal(signed(range_width(min(low, -first), high)), name="spare", init=-first)
-        after = Signal.like(spare, name="spare_next")
-        m.d.comb += after.eq(spare + full - Mux(leaves, want, 0))
-        m.d.sync += [spare.eq(after), ready.eq(after >= 0)]
+        written = Signal(name="written")
+        # Both outcomes, as it is known late whether a position is left.
+        stays, moves = (
+            Signal.like(spare, name="spare_stays"),
+            Signal.like(spare, name="spare_moves"),
+        )
+        m.d.comb += [stays.eq(spare + written), moves.eq(spare - Mux(written, less, want))]
+        m.d.sync += [
+            written.eq(full),
+            spare.eq(Mux(leaves, moves, stays)),
+            ready.eq(Mux(leaves, moves >= 0, stays >= 0)),
+        ]
 
     def _growth(
         self,
@@ -148,20 +160,21 @@ class Window(wiring.Component):
         *,
         row: int = 0,
         moving: NDArray[np.bool_] | None = None,
+        minus: int = 0,
     ) -> Value:
-        """By how much a number of every position grows to the next one.
+        """By how much, less `minus`, a number of every position grows to the next one.
 
         Within rows as in the given one, but in those alone that move.
         """
         frame = self.spec.height * self.spec.width * self.spec.position_words
-        in_row = number_of(m, x_out, [*np.diff(table[row]), 0], f"{name}_in_row")
+        in_row = number_of(m, x_out, [*(np.diff(table[row]) - minus), 0], f"{name}_in_row")
         if moving is not None:
             in_row = Mux(number_of(m, y_out, moving, f"{name}_moves") != 0, in_row, 0)
-        ends = [*(table[1:, 0] - table[:-1, -1]), frame + table[0, 0] - table[-1, -1]]
-        return Mux(row_ends, number_of(m, y_out, ends, f"{name}_at_end"), in_row)
+        ends = np.append(table[1:, 0] - table[:-1, -1], frame + table[0, 0] - table[-1, -1]) - minus
+        return Mux(row_ends, number_of(m, y_out, ends.tolist(), f"{name}_at_end"), in_row)
 
     def _outside(self, m: Module, nest: LoopNest) -> Value:
-        """Register: whether the beat lies beside the tensor."""
+        """Register: whether the beat whose word the memory gives lies beside the tensor."""
         spec = self.spec
         top, left, _, _ = spec.pads
         result: Value = Const(0, 1)
@@ -172,8 +185,9 @@ class Window(wiring.Component):
                 result = result | (position < 0) | (position >= size)
         if isinstance(result, Const):
             return result
+        early = Signal(name="outside_early", reset_less=True)
         outside = Signal(name="outside", reset_less=True)
-        m.d.sync += outside.eq(result)
+        m.d.sync += [early.eq(result), outside.eq(early)]
         return outside
 
     def _padding(self) -> int:

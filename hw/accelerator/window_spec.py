@@ -59,6 +59,9 @@ class WindowSpec(StorageSpec):
     folds: int = 1
     passes: int = 1
 
+    #: Cycles from a beat to the one in which its channels are there: address, memory, register.
+    latency = 3
+
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("height", "width", "channels", "folds", "passes"):

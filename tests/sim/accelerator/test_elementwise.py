@@ -62,9 +62,9 @@ def test_buffer_keeps_the_order_at_any_rate(sides):
     check(lambda: Copy(spec, name="copy", constants={}), [words], want, seed=1)
 
 
-def test_buffer_of_two_words_and_more_runs_at_full_rate():
-    # Written in cycle 0, read in cycle 2; room again in cycle 3: three words keep it busy.
-    for depth, step in ((3, 1), (1, 3)):
+def test_buffer_of_four_words_and_more_runs_at_full_rate():
+    # Written in cycle 0, read in cycle 2; room again in cycle 4: four words keep it busy.
+    for depth, step in ((4, 1), (1, 4)):
         spec = CopySpec(
             fifos=(FifoSpec(bits=4, write_lanes=1, read_lanes=1, depth=depth),), words=1
         )

@@ -44,6 +44,7 @@ def run(spec: WindowSpec, words: list[int], count: int, rates: tuple[float, floa
 
     async def bench(ctx):
         stepped = written = reserved = idle = place = 0
+        pending = [0] * (spec.latency - 1)
         while len(beats) < count:
             ctx.set(dut.allow, chance.random() < rates[1])
             reserve = ctx.get(dut.room) and reserved < len(words) and chance.random() < rates[0]
@@ -54,7 +55,8 @@ def run(spec: WindowSpec, words: list[int], count: int, rates: tuple[float, floa
             if write:
                 ctx.set(dut.data, words[written])
                 written += 1
-            if stepped:
+            pending.append(stepped)
+            if pending.pop(0):
                 beats.append(ctx.get(dut.beat))
             stepped = ctx.get(dut.step)
             assert ctx.get(dut.start) == (stepped and place == 0)
