@@ -1,13 +1,14 @@
 """Resources of dataflow machines: predicted from their specs, synthesised, and placed.
 
-    python benchmarks/machine_area.py [--folder DIR] [--fit] [--place N] [--write]
+    python benchmarks/machine_area.py [--folder DIR] [--fit] [--place N] [--built DIR ...] [--write]
 
 Machines of networks of ../shared/data are mapped by Yosys, module by module. `--fit` writes what
 each feature of a part adds (least squares, none below 0) to costmodel/tables/ecp5_machine.json; the
 errors printed are those of each network with coefficients from the other networks alone. `--place`
 also maps the first N machines as `macwright build` does, all in one, places them (LFE5U-85F), and
-sets what was predicted beside it; the slowest clock is what fronts count with. Whatever is in DIR
-is not done again.
+sets what was predicted beside it. `--built` adds machines of `macwright build --place`, with what
+build.json says was counted for them. The slowest clock of all is what fronts count with. Whatever
+is in DIR is not done again.
 """
 
 import argparse
@@ -117,6 +118,8 @@ def mapped(spec: MachineSpec, folder: Path, *, flat: bool) -> dict[str, Any]:
         if done.returncode:
             raise SystemExit(done.stderr.decode(errors="replace")[-500:])
         write_atomic(mark, digest.hexdigest())
+        if flat:
+            (folder / "report.json").unlink(missing_ok=True)
     return dict(json.loads(netlist.read_bytes())["modules"])
 
 
@@ -275,6 +278,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("out/machine_area"), metavar="DIR")
     parser.add_argument("--fit", action="store_true", help="write the coefficients")
     parser.add_argument("--place", type=int, default=0, metavar="N")
+    parser.add_argument("--built", type=Path, nargs="*", default=[], metavar="DIR")
     parser.add_argument("--write", action="store_true", help="write the file of results")
     args = parser.parse_args()
     specs, rows, whole = {}, {}, {}
@@ -289,7 +293,9 @@ def main() -> None:
         case: placed(specs[case], args.folder / "_".join(map(str, case)))
         for case in MACHINES[: args.place]
     }
-    clock = min((s["mhz"] for s in sites.values()), default=0.0)
+    built = [json.loads((folder / "build.json").read_text()) for folder in args.built]
+    clocks = [s["mhz"] for s in sites.values()] + [b["placed"]["clock_mhz"] for b in built]
+    clock = min(clocks, default=0.0)
     lines = [
         "| machine | cycles | LUTs: predicted / mapped, error | placed, error | FFs | block RAMs | "
         "DSPs | MHz |",
@@ -300,6 +306,7 @@ def main() -> None:
         others = [row for other in MACHINES if other[0] != case[0] for row in rows[other]]
         made = model_of(others, clock).of(specs[case], _units(specs[case], args.folder, case))
         lines.append(_line(case, made, whole[case], sites.get(case), errors))
+    lines += [_built_line(fields, errors) for fields in built]
     means = {name: np.mean(np.abs(e)) for name, e in errors.items() if e}
     lines += ["", "Mean absolute errors: " + ", ".join(f"{k} {v:.1%}" for k, v in means.items())]
     text = "\n".join(lines)
@@ -311,7 +318,7 @@ def main() -> None:
             "made_by": "benchmarks/machine_area.py --fit",
             "tools": str(find_yosys()),
             "machines": len(MACHINES),
-            "clock_mhz": round(clock, 1) if sites else known["clock_mhz"],
+            "clock_mhz": round(clock, 1) if clocks else known["clock_mhz"],
             "factor": model.factor,
             "memory": dict(model.memory),
             "coefficients": model.coefficients,
@@ -330,6 +337,19 @@ def _units(spec: MachineSpec, root: Path, case: Sequence[Any]) -> dict[Any, Reso
         for array in arrays
         if isinstance(array, MacArraySpec) and array.unit.family != "int_mac"
     }
+
+
+def _built_line(fields: Mapping[str, Any], errors: dict[str, list[float]]) -> str:
+    """Row of a machine that was built and placed."""
+    made, placed = fields["modelled_ecp5"], fields["placed"]
+    used = {name: site["used"] for name, site in placed["sites"].items()}
+    error = made["luts"] / used["luts"] - 1
+    errors["placed"].append(error)
+    cells = [f"built for {placed['device']}", f"{fields['machine']['interval']:,}"]
+    cells += [f"{made['luts']:,.0f}", f"{used['luts']:,}, {error:+.1%}"]
+    cells += [f"{made['ffs']:,.0f} / {used['ffs']:,}"]
+    cells += [f"{made[name]} / {used[name]}" for name in ("block_rams", "dsps")]
+    return "| " + " | ".join([*cells, f"{placed['clock_mhz']:.1f}"]) + " |"
 
 
 def _line(

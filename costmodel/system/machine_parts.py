@@ -16,7 +16,7 @@ from macwright.hw.accelerator.drain import DrainSpec
 from macwright.hw.accelerator.elementwise import ConcatSpec, LookupSpec
 from macwright.hw.accelerator.engine import EngineSpec
 from macwright.hw.accelerator.rearrange import PadSpec, SliceSpec
-from macwright.hw.accelerator.requantiser import RequantiserSpec
+from macwright.hw.accelerator.requantiser import HALF, RequantiserSpec
 from macwright.hw.accelerator.storage import StorageSpec
 from macwright.hw.accelerator.sums import AddSpec, GlobalPoolSpec
 from macwright.hw.accelerator.window_spec import WindowSpec
@@ -163,10 +163,12 @@ def _requantiser(spec: RequantiserSpec, count: int) -> Part:
         "product": width,
         "floor": max(1, width - spec.shift),
         "bits": spec.bits,
-        "wide": max(0, spec.total - 18),
-        "soft": spec.multiplier if spec.total % 18 == 1 else 0,
+        "wide": max(0, spec.total - HALF),
+        "soft": spec.multiplier if spec.total - HALF == 1 else 0,
     }
-    return Part("requantiser", features, (), ((spec.total, spec.multiplier + 1),), count)
+    halves = [min(spec.total, HALF + 1), *([spec.total - HALF] if spec.total > HALF else [])]
+    products = tuple((half, spec.multiplier + 1) for half in halves)
+    return Part("requantiser", features, (), products, count)
 
 
 def _sum(spec: Any) -> Part:

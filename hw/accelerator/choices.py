@@ -64,7 +64,7 @@ class _TimedArray(MacArraySpec):
 
     @property
     def latency(self) -> int:
-        return 1 + self.unit_latency + self.levels
+        return super().latency - int(self.unit.latency) + self.unit_latency
 
 
 class EngineChoices:

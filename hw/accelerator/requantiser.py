@@ -12,7 +12,7 @@ from macwright.hw.accelerator.stream import check_count
 from macwright.hw.arith.widths import range_width
 from macwright.hw.errors import RefusedInput
 
-__all__ = ["Requantiser", "RequantiserSpec"]
+__all__ = ["HALF", "Requantiser", "RequantiserSpec"]
 
 #: Bits of the lower half of a sum, unsigned: what a multiplier of 18 signed bits takes.
 HALF = 17

