@@ -15,19 +15,20 @@ __all__ = ["Group", "LibertyError", "Source", "parse_groups", "plain"]
 _DEEPEST = 64
 
 # Quantifiers are possessive (`*+`): nothing is tried twice, so the time is linear in the text.
-# Those of groups with a lookahead are plain: in Python 3.11.2 (Debian 12) they match nothing.
-_STRING = r'"(?:[^"\\]++|\\.)*+"'
-_COMMENT = r"/\*(?:[^*]++|\*(?!/))*\*/|//[^\r\n]*+"
-_BLANK = rf"(?:\s++|\\\s|{_COMMENT})*+"
-_ARGUMENTS = rf'(?:[^"(){{}};/]++|{_STRING}|{_COMMENT}|/)*+'
-_BARE = r'(?:[^;{}\r\n"/\\]++|/(?![/*])|\\.)*'
+# Groups are atomic (`(?>`) inside one: Python before 3.11.5 finds no match of `(?:a|b)*+` where
+# part of the group must be tried again.
+_STRING = r'"(?>[^"\\]++|\\.)*+"'
+_COMMENT = r"/\*(?>[^*]++|\*(?!/))*+\*/|//[^\r\n]*+"
+_BLANK = rf"(?>\s++|\\\s|{_COMMENT})*+"
+_ARGUMENTS = rf'(?>[^"(){{}};/]++|{_STRING}|{_COMMENT}|/)*+'
+_BARE = r'(?>[^;{}\r\n"/\\]++|/(?![/*])|\\.)*+'
 
 #: One statement: `name (arguments) {`, `name (arguments);`, `name : value;`, `}` or a lone `;`.
 _STATEMENT = re.compile(
     rf"""{_BLANK}(?:
       ([\w\[\].$-]++|"[\w\[\].$-]++"){_BLANK}(?:
           \(({_ARGUMENTS})\){_BLANK}(?:(\{{)|;)?
-        | :{_BLANK}({_STRING}(?:{_BLANK}{_STRING})*+|{_BARE}){_BLANK};?
+        | :{_BLANK}({_STRING}(?>{_BLANK}{_STRING})*+|{_BARE}){_BLANK};?
       )
     | (\}}){_BLANK};?
     | ;

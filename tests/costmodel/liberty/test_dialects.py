@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from macwright.costmodel.liberty.digest import digest_library
 from macwright.costmodel.liberty.library import _text
-from macwright.costmodel.liberty.syntax import parse_groups
+from macwright.costmodel.liberty.syntax import _PART, _STATEMENT, parse_groups
 
 SMALL = re.sub(r"/\*.*?\*/", "", SMALL_LIBERTY.read_text(), flags=re.DOTALL)
 WANTED = digest_library("small", SMALL)
@@ -151,3 +151,18 @@ two"; v (1, "x // y", /* z */ 2); url : "http://a/*b*/"; } // end"""
 def test_hostile_text_is_refused_in_linear_time(text):
     with pytest.raises(ValueError, match=r"^a:\d+: "):
         parse_groups("a", text)
+
+
+def test_groups_repeated_possessively_are_atomic():
+    # Python 3.11.0 to 3.11.4 finds no match of `(?:a|b)*+` where later ones do.
+    token = re.compile(r"\\.|\[\^?(?:\\.|[^\]\\])*\]|\((?:\?[:>!])?|\)(?:[*+?]\+)?")
+    for pattern in (_STATEMENT, _PART):
+        open_groups, repeated = [], set()
+        for word in token.findall(pattern.pattern):
+            if word.startswith("("):
+                open_groups.append(word)
+            elif word.startswith(")"):
+                group = open_groups.pop()
+                repeated |= {group} if word != ")" else set()
+        assert open_groups == []
+        assert repeated == {"(?>"}
