@@ -12,6 +12,7 @@ from macwright.hw.accelerator.folding import Folding, LayerShape, divisors
 from macwright.hw.accelerator.machine import MachineSpec
 from macwright.hw.accelerator.network import Network
 from macwright.hw.accelerator.operands import default_unit, fitting_unit
+from macwright.hw.accelerator.plan import compatible
 
 __all__ = ["EngineChoices", "foldings_of", "interval_of_units", "with_formats"]
 
@@ -116,13 +117,11 @@ class EngineChoices:
         results, beats = folding.pe * folding.groups, shape.taps * shape.inputs // folding.simd
         writer = composer.tensors[node.input].producer[0]
         read, written = folding.simd * folding.groups, composer.writes[writer]
-        fits = read % written == 0 or (
-            written % read == 0 and (written // read) & (written // read - 1) == 0
-        )
         lanes = next(d for d in divisors(results) if results // d <= beats or d == results)
+        written = written if compatible(written, read) else 1
         before = composer.foldings, composer.writes
         composer.foldings = {name: folding}
-        composer.writes = {**composer.writes, name: lanes, writer: written if fits else 1}
+        composer.writes = {**composer.writes, name: lanes, writer: written}
         try:
             return composer.engine_spec(node)[0]
         finally:

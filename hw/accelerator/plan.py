@@ -26,7 +26,7 @@ from macwright.hw.accelerator.network import (
 )
 from macwright.hw.errors import RefusedInput
 
-__all__ = ["Plan", "Tensor", "layer_shapes"]
+__all__ = ["Plan", "Tensor", "compatible", "layer_shapes"]
 
 #: Nodes that are stages.
 _BUILT = (Conv, Gemm, Add, AveragePool, MaxPool, Concat, Table, Pad, Slice)
@@ -192,7 +192,7 @@ class Plan:
             fits = [
                 lanes
                 for lanes in able
-                if all(_compatible(lanes, reads.get(reader, lanes)) for reader in readers[name])
+                if all(compatible(lanes, reads.get(reader, lanes)) for reader in readers[name])
             ]
             if not fits:
                 raise RefusedInput(
@@ -250,7 +250,7 @@ def _channel_ends(node: Node) -> tuple[int, ...]:
     return node.pads[0] if isinstance(node, Pad) else ()
 
 
-def _compatible(written: int, read: int) -> bool:
+def compatible(written: int, read: int) -> bool:
     """Whether a buffer can turn words of so many lanes into words of so many."""
     if read % written == 0:
         return True
