@@ -19,14 +19,13 @@ from macwright.costmodel.technology.catalogue import find_technology
 from macwright.costmodel.technology.technology import Technology
 from macwright.dse.accuracy.evaluate import evaluate
 from macwright.dse.architecture.clocks import Clocked, check_clocks, clocked_costs, too_fast
-from macwright.dse.architecture.engines import buildable, device_engines
 from macwright.dse.architecture.hardware import memory_node
-from macwright.dse.architecture.machine import machine_network
 from macwright.dse.data.recipe import Dataset, load_recipe
 from macwright.dse.models import embedded_model
 from macwright.dse.search.found import Found
 from macwright.dse.search.front import search
-from macwright.dse.search.options import check_units, needed_units, option_name, option_table
+from macwright.dse.search.hardware import Hardware, hardware_of
+from macwright.dse.search.options import option_name, option_table
 from macwright.dse.sensitivity.measure import AccuracyPrediction
 from macwright.dse.sensitivity.pair_terms import pair_terms
 from macwright.dse.sensitivity.source import Losses, find_losses
@@ -202,48 +201,16 @@ def explore(
     if settings.held_out:
         dataset, last = split_held_out(dataset, settings.held_out)
     layers = workload.layers
-    if settings.device is not None:
-        kept, note = buildable(settings.activations)
-        settings = dataclasses.replace(settings, activations=kept)
-        dataset = dataclasses.replace(dataset, notes=(*dataset.notes, *note))
     # Before anything is measured: it refuses formats that no unit takes.
-    units = needed_units(
-        layers,
-        settings.weights,
-        settings.activations,
-        technology=settings.technology,
-        dsp=settings.dsp,
-        fixed=workload.fixed,
-    )
-    check_units(units, architecture=chip is not None)
-    network = None
-    if isinstance(chip, Temporal):
-        try:
-            network = machine_network(workload, dataset, progress=progress)
-        except RefusedInput as error:
-            note = f"cycles of arrays are those of a formula, as no machine can be built: {error}"
-            dataset = dataclasses.replace(dataset, notes=(*dataset.notes, note))
-    engines = None
-    if settings.device is not None:
-        engines = device_engines(
-            workload,
-            dataset,
-            settings.device,
-            units,
-            clock_mhz=settings.machine_mhz,
-            margin=settings.margin,
-            progress=progress,
-        )
-        units = {pair: choices[0].spec for pair, choices in engines.units.items()}
+    settings, hardware = hardware_of(workload, dataset, settings, progress)
+    units, engines = hardware.units, hardware.engines
+    dataset = dataclasses.replace(dataset, notes=(*dataset.notes, *hardware.notes))
     # It finds labels that the network has no outputs for.
     float_network = evaluate(workload, dataset, None, jobs=settings.jobs)
     reference = float_network.metric
     clock("read")
-    switched = chip.specs if isinstance(chip, Temporal) else ()
-    if engines is not None:
-        switched = tuple(engines.specs)
-    wanted = [*units.values(), *priced(switched, technology)]
     if engines is None:
+        wanted = [*units.values(), *priced(hardware.others, technology)]
         rows, curves = _costs(wanted, technology, settings, progress)
         clocked = clocked_costs(rows, curves, settings, technology)
     else:
@@ -284,14 +251,12 @@ def explore(
         return search(
             workload,
             options,
-            units,
+            hardware,
             clocked,
             settings,
             progress,
             pairs=pairs,
             node_nm=node_nm,
-            network=network,
-            engines=engines,
         )
 
     def measured(chosen: Sequence[Mapping[str, str]]) -> list[float]:
@@ -300,7 +265,7 @@ def explore(
 
     options, found, corrections = _refined(single, settings.refine, searched, measured)
     clock("solve")
-    used = _used_units(found, units, switched, clocked, technology)
+    used = _used_units(found, hardware, clocked, technology)
     if engines is not None:  # what was counted for the search is mapped for the record
         rows = costs(used, technology, dsp=True, jobs=settings.jobs, progress=progress)
         clocked = [engines.clocked(rows)]
@@ -314,7 +279,7 @@ def explore(
     clock("verify")
     if settings.layer_energy:
         found = with_layer_energy(
-            workload, dataset, found, units, switched, technology, settings, progress
+            workload, dataset, found, units, hardware.others, technology, settings, progress
         )
         clock("layer energy")
     prediction, found = measure_points(workload, dataset, found, reference, settings, progress)
@@ -338,7 +303,7 @@ def explore(
         workload=workload,
         dataset=dataset,
         losses=losses,
-        units={spec.name: spec for spec in (*units.values(), *switched)},
+        units={spec.name: spec for spec in (*units.values(), *hardware.others)},
         technology=technology,
         pairs=pairs,
         costs=rows,
@@ -396,14 +361,13 @@ def _refined(
 
 def _used_units(
     found: Found,
-    units: Mapping[tuple[str, str], Any],
-    switched: Sequence[Any],
+    hardware: Hardware,
     clocked: Sequence[Clocked],
     technology: Technology,
 ) -> list[Any]:
     """Specs of the units of a front, in the structures that are built at its points' clocks."""
-    specs = {spec.name: spec for spec in (*units.values(), *switched)}
-    of_pair = {option_name(*pair): spec.name for pair, spec in units.items()}
+    specs = {spec.name: spec for spec in (*hardware.units.values(), *hardware.others)}
+    of_pair = {option_name(*pair): spec.name for pair, spec in hardware.units.items()}
     rows = {at.clock_mhz: modules(at.costs) for at in clocked}
     used: dict[Any, None] = {}
     for point in found.front:

@@ -9,21 +9,17 @@ from typing import Any
 
 import pandas as pd
 
-from macwright.costmodel.characterize.many import characterize, cost_frame
-from macwright.costmodel.characterize.structures import built_spec
+from macwright.costmodel.characterize.many import cost_frame
 from macwright.costmodel.progress import Progress
 from macwright.costmodel.system.machine_resources import MachineModel, Resources, machine_model
 from macwright.costmodel.tables.clock import MARGIN
-from macwright.costmodel.tables.points import current_points
-from macwright.costmodel.technology.catalogue import find_technology
 from macwright.costmodel.technology.devices import Device
-from macwright.costmodel.technology.technology import Technology
 from macwright.dse.architecture.clocks import Clocked
+from macwright.dse.architecture.engine_units import EngineUnit, device_units
+from macwright.dse.architecture.machine import eight_bit_network
 from macwright.dse.architecture.mapping import NO_FORMATS
-from macwright.dse.bitexact import integer_network
 from macwright.dse.cost_columns import FRAME
 from macwright.dse.data.recipe import Dataset
-from macwright.dse.quantizer import QuantOptions, layer_formats, quantise
 from macwright.dse.solver import OptionTable
 from macwright.dse.workload import Workload
 from macwright.hw.accelerator.choices import (
@@ -34,30 +30,21 @@ from macwright.hw.accelerator.choices import (
 )
 from macwright.hw.accelerator.engine import EngineSpec
 from macwright.hw.accelerator.folding import Folding
-from macwright.hw.accelerator.network import Network
 from macwright.hw.accelerator.operands import default_unit
 from macwright.hw.accelerator.plan import layer_shapes
 from macwright.hw.errors import NotSupported, RefusedInput
 from macwright.hw.formats import BinaryFormat, IntFormat, TernaryFormat, parse_format
 from macwright.hw.formats.scaled import FixedFormat
-from macwright.hw.pe import IntMacSpec
 from macwright.sim.accelerator.control import Control, Timing, buffer_names
 from macwright.sim.accelerator.sizing import size_buffers, with_depths
 
-__all__ = [
-    "DeviceEngines",
-    "EngineUnit",
-    "buildable",
-    "device_engines",
-    "device_units",
-    "engine_unit",
-]
+__all__ = ["DeviceEngines", "buildable", "device_engines"]
 
 #: Name of the stages that have nothing to choose at all.
 _OTHERS = "(other stages)"
-#: Calibration samples of the network that engines are measured by, and look-up tables that a unit
-#: takes with all around it, where a device has no multipliers.
-_IMAGES, _LUTS_A_UNIT = 64, 120
+#: Look-up tables that a unit takes with all around it, for the size of the machine that buffers and
+#: the stages without a choice are taken from.
+_LUTS_A_UNIT = 120
 #: Option of a stage that has no formats to choose.
 _NOTHING: dict[str, Any] = {
     "option": NO_FORMATS,
@@ -67,27 +54,6 @@ _NOTHING: dict[str, Any] = {
     "weight_bytes": 0.0,
 }
 _INTEGERS = IntFormat | BinaryFormat | TernaryFormat
-
-
-@dataclass(frozen=True, kw_only=True)
-class EngineUnit:
-    """A unit that engines may have.
-
-    Parameters
-    ----------
-    spec : UnitSpec
-        Unit.
-    resources : Resources
-        What it takes.
-    """
-
-    spec: Any
-    resources: Resources
-
-    def at(self, width: int) -> Resources:
-        """Resources with a sum of so many bits: each bit is a look-up table and a register."""
-        less = self.spec.acc.width - width
-        return self.resources + Resources(luts=-less, ffs=-less)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -206,6 +172,21 @@ class DeviceEngines:
         return self.timing(chosen, units).latency / self._cycles_a_ms
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of the choice."""
+        lacking = [
+            f"{weight}/{act}"
+            for (weight, act), units in self.units.items()
+            if units[0].is_hard and len(units) == 1
+        ]
+        if not lacking:
+            return ()
+        return (
+            f"products of {', '.join(lacking)} have hard multipliers alone: no unit of look-up "
+            f"tables ships for them at {self.clock_mhz:g} MHz",
+        )
+
+    @property
     def specs(self) -> list[Any]:
         """All units."""
         return [unit.spec for units in self.units.values() for unit in units]
@@ -235,12 +216,12 @@ class DeviceEngines:
         depth = min(window.depth, ceil(window.least_depth * self.depths[name]))
         return replace(spec, window=replace(window, depth=depth))
 
-    def _resources(self, name: str, spec: EngineSpec, unit: "EngineUnit") -> Resources:
+    def _resources(self, name: str, spec: EngineSpec, unit: EngineUnit) -> Resources:
         """Resources of an engine with other units."""
         sums = self._sums(name, unit.spec.act, unit.spec.weight)
         engine = with_formats(spec, unit.spec, sums)
         made = engine.array.unit  # type: ignore[union-attr]
-        return self.model.of(engine, {made: unit.at(made.acc.width)})
+        return self.model.of(engine, {made: unit.with_sum(made, self.model)})
 
     def _sums(self, name: str, act: Any, weight: Any) -> int:
         """Bits of a layer's sums: those of the weights in 8 bits, in the scale of the formats."""
@@ -279,70 +260,6 @@ def buildable(activations: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, .
     return kept, (note,) if others else ()
 
 
-def device_units(
-    units: Mapping[tuple[str, str], Any], model: MachineModel, *, clock_mhz: float, margin: float
-) -> dict[tuple[str, str], tuple[EngineUnit, ...]]:
-    """Units that engines may have for pairs of formats.
-
-    Products of integers are left to hard multipliers, or made of look-up tables by the unit of the
-    shipped points that takes the fewest at the clock; others are mapped by Yosys.
-
-    Parameters
-    ----------
-    units : mapping
-        Unit of each pair of formats (weights first), whose sums are wide enough.
-    model : MachineModel
-        Of the family.
-    clock_mhz, margin : float
-        Clock, and the share of its period that a unit must have left.
-    """
-    technology = find_technology(model.family)
-    made: dict[tuple[str, str], tuple[EngineUnit, ...]] = {}
-    for pair, spec in units.items():
-        plain = default_unit(spec.act, spec.weight, spec.acc.width, 1)
-        logic = None
-        if isinstance(plain, IntMacSpec):
-            logic = _logic_unit(spec, technology, clock_mhz * (1 + margin))
-        made[pair] = (engine_unit(plain, model), *([] if logic is None else [logic]))
-    return made
-
-
-def engine_unit(spec: Any, model: MachineModel) -> EngineUnit:
-    """A unit with what it takes: counted, of the shipped points, or mapped by Yosys."""
-    technology = find_technology(model.family)
-    if isinstance(spec, IntMacSpec):
-        if spec.multiplier == "infer":
-            return EngineUnit(spec=spec, resources=model.unit(spec))
-        for row in _logic_points(spec, technology):
-            if row["module"] == spec.name:
-                return EngineUnit(spec=spec, resources=_of_point(row))
-    row = characterize([spec], technology, dsp=True).iloc[0]
-    dsps = 0 if pd.isna(row["dsps"]) else int(row["dsps"])
-    took = Resources(luts=float(row["luts"]), ffs=float(row["ffs"]), dsps=dsps)
-    return EngineUnit(spec=spec, resources=took)
-
-
-def _logic_points(spec: Any, technology: Technology) -> list[dict[str, Any]]:
-    """Shipped points of a unit of integers made of look-up tables."""
-    tuned = replace(spec, pipeline=0).tuned(technology.record.target)
-    return current_points([tuned], technology).get(tuned.row, [])
-
-
-def _of_point(row: Mapping[str, Any]) -> Resources:
-    return Resources(luts=float(row["placed_luts"]), ffs=float(row["ffs"]))
-
-
-def _logic_unit(spec: Any, technology: Technology, clock_mhz: float) -> EngineUnit | None:
-    """Smallest unit of look-up tables that ships and meets a clock; None if there is none."""
-    able = [row for row in _logic_points(spec, technology) if row["period_ns"] * clock_mhz <= 1e3]
-    if not able:
-        return None
-    best = min(able, key=lambda row: (row["placed_luts"], row["ffs"]))
-    tuned = replace(spec, pipeline=0).tuned(technology.record.target)
-    made = built_spec(tuned, best["module"], technology.name)
-    return EngineUnit(spec=made, resources=_of_point(best))
-
-
 def device_engines(
     workload: Workload,
     dataset: Dataset,
@@ -376,17 +293,20 @@ def device_engines(
     Raises
     ------
     RefusedInput
-        If the network cannot be built; the message names what cannot.
+        If the network cannot be built, the message names what cannot; or if the clock is above that
+        of placed machines.
     NotSupported
         If machines of the device's family were not measured.
     """
     model = machine_model(device.family)
-    clock = clock_mhz or model.clock_mhz
-    network = _in_eight_bits(workload, dataset)
+    clock = model.clock_mhz if clock_mhz is None else clock_mhz
+    if clock > model.clock_mhz:
+        raise RefusedInput(
+            f"Clock of a machine on {device.family} must be at most {model.clock_mhz:g} MHz, which "
+            f"placed machines reach, not {clock:g}"
+        )
+    network = eight_bit_network(workload, dataset)
     shapes = layer_shapes(network)
-    missing = [layer.name for layer in workload.layers if layer.name not in shapes]
-    if missing:
-        raise RefusedInput(f"Layer {missing[0]} must be one that a machine has an engine for")
     most = max(device.dsps, device.luts // _LUTS_A_UNIT)
     choices = EngineChoices(network, interval_of_units(shapes, most))
 
@@ -415,13 +335,3 @@ def device_engines(
         slowest=slowest,
         clock_mhz=clock,
     )
-
-
-def _in_eight_bits(workload: Workload, dataset: Dataset) -> Network:
-    formats = {}
-    for layer in workload.layers:
-        weights, acts = layer_formats(layer, ("int8",), ("int8",), workload.fixed)
-        formats[layer.name] = weights[0], acts[0]
-    options = QuantOptions(rounding="nearest", images=_IMAGES)
-    float_network, plans = quantise(workload, dataset, formats, options=options)
-    return integer_network(float_network, plans, dataset, options=options)

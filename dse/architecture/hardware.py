@@ -104,12 +104,14 @@ def temporal_problem(
     into their buffer; a layer of which neither fits reads one of them again.
     """
     rows = _unit_rows(costs)
-    every = [spec.operating_modes() for spec in (*units.values(), *chip.specs)]
+    distinct = dict.fromkeys([*units.values(), *chip.specs])
+    every = [spec.operating_modes() for spec in distinct]
     usable = [modes for modes in every if modes[0].row in rows]
     if not usable:
         raise ClockTooFastError(f"No unit meets {chip.clock_mhz:g} MHz")
     of_layer = {layer.name: layer for layer in layers}
-    places = placements(options, usable, {layer.name: layer.k for layer in layers})
+    terms = {layer.name: layer.k for layer in layers}
+    places = placements(options, usable, terms, sign_free=network is not None)
     entries = [entry for entry, _ in places]
     modes = {(entry["layer"], entry["option"]): mode for entry, mode in places}
     lacking = sorted(set(of_layer) - {entry["layer"] for entry in entries})

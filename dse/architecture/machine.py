@@ -1,4 +1,4 @@
-"""Cycles of a network's temporal machine, by layer, on arrays of any size."""
+"""The network by which machines are measured, and its cycles on arrays of any size."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from macwright.hw.accelerator.network import Network
 from macwright.hw.accelerator.temporal.compile import compile_network
 from macwright.hw.errors import RefusedInput
 
-__all__ = ["MachineCycles", "machine_cycles", "machine_network"]
+__all__ = ["MachineCycles", "eight_bit_network", "machine_cycles", "machine_network"]
 
-#: Formats of the network whose passes are counted.
-USUAL = ("int8", "int8")
+#: Calibration samples of the network by which machines are measured.
+_IMAGES = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +43,35 @@ class MachineCycles:
         return _total(self.rest, stages)
 
 
+def eight_bit_network(
+    workload: Workload, dataset: Dataset, *, progress: Progress | None = None
+) -> Network:
+    """Integer network of int8 layers, quickly quantised: it has the shape that others have, too.
+
+    Formats that the model prescribes stay.
+
+    Raises
+    ------
+    RefusedInput
+        If there is no such network, or one of its layers is no node of it.
+    """
+    formats = {}
+    for layer in workload.layers:
+        (weight,), (act,) = layer_formats(layer, ("int8",), ("int8",), workload.fixed)
+        formats[layer.name] = weight, act
+    options = QuantOptions(rounding="nearest", images=_IMAGES)
+    float_network, plans = quantise(workload, dataset, formats, options=options, progress=progress)
+    network = integer_network(float_network, plans, dataset, options=options)
+    lacking = {layer.name for layer in workload.layers} - {node.name for node in network.nodes}
+    if lacking:
+        raise RefusedInput(f"Layer {min(lacking)} must be a node of its integer network")
+    return network
+
+
 def machine_network(
     workload: Workload, dataset: Dataset, *, progress: Progress | None = None
 ) -> Network:
-    """Integer network with the passes that a machine of a workload has: that of int8 layers.
+    """Integer network with the passes that a temporal machine of a workload has.
 
     Passes depend on formats only where readers of one tensor differ in them, and where weights have
     fewer than 4 bits or activations more than 8.
@@ -56,16 +81,7 @@ def machine_network(
     RefusedInput
         If there is no such network, or no temporal machine computes it.
     """
-    formats = {}
-    for layer in workload.layers:
-        (weight,), (act,) = layer_formats(layer, USUAL[:1], USUAL[1:], workload.fixed)
-        formats[layer.name] = weight, act
-    options = QuantOptions()
-    float_network, plans = quantise(workload, dataset, formats, options=options, progress=progress)
-    network = integer_network(float_network, plans, dataset, options=options)
-    lacking = {layer.name for layer in workload.layers} - {node.name for node in network.nodes}
-    if lacking:
-        raise RefusedInput(f"Layer {min(lacking)} must be a node of its integer network")
+    network = eight_bit_network(workload, dataset, progress=progress)
     machine_cycles(network, workload.layers, rows=4, columns=4)
     return network
 

@@ -8,7 +8,7 @@ import pandas as pd
 from macwright.hw.formats import IntFormat, parse_format
 from macwright.hw.pe.operating_mode import OperatingMode
 
-__all__ = ["NO_FORMATS", "NO_MODE", "placements", "runs_on"]
+__all__ = ["NO_FORMATS", "NO_MODE", "placements", "runs_on", "unsigned"]
 
 #: Label `mode` of a unit that has but one.
 NO_MODE = "-"
@@ -38,8 +38,28 @@ def _holds(wide: Any, narrow: Any) -> bool:
     return bool(wide.min <= narrow.min and wide.max >= narrow.max)
 
 
+def unsigned(activation: str) -> str:
+    """The unsigned integer of the width of a signed one; other formats as they are.
+
+    A machine of one array keeps codes as levels above the least one, so that its units take both.
+
+    Examples
+    --------
+    >>> unsigned("int8"), unsigned("uint4"), unsigned("e4m3fn")
+    ('uint8', 'uint4', 'e4m3fn')
+    """
+    fmt = parse_format(activation)
+    if not (isinstance(fmt, IntFormat) and fmt.signed) or fmt.symmetric:
+        return activation
+    return str(IntFormat(fmt.width, signed=False))
+
+
 def placements(
-    options: pd.DataFrame, units: Sequence[Sequence[OperatingMode]], terms: Mapping[str, int]
+    options: pd.DataFrame,
+    units: Sequence[Sequence[OperatingMode]],
+    terms: Mapping[str, int],
+    *,
+    sign_free: bool = False,
 ) -> list[tuple[dict[str, Any], OperatingMode]]:
     """Each option on each unit that computes it.
 
@@ -51,6 +71,8 @@ def placements(
         Modes of each unit, the widest first.
     terms : mapping from str to int
         Products of a sum of each layer.
+    sign_free : bool
+        Whether plain units of unsigned activations take signed ones, too: see :func:`unsigned`.
 
     Returns
     -------
@@ -59,7 +81,10 @@ def placements(
     """
     rows = options.to_dict("records")
     pairs = {(row["weight"], row["activation"]) for row in rows}
-    able = {pair: [mode for unit in units if (mode := _fastest(pair, unit))] for pair in pairs}
+    able = {
+        pair: [mode for unit in units if (mode := _fastest(pair, unit, sign_free))]
+        for pair in pairs
+    }
     return [
         (
             {
@@ -79,8 +104,12 @@ def placements(
     ]
 
 
-def _fastest(pair: tuple[str, str], modes: Sequence[OperatingMode]) -> OperatingMode | None:
+def _fastest(
+    pair: tuple[str, str], modes: Sequence[OperatingMode], sign_free: bool
+) -> OperatingMode | None:
     """Mode of most products a cycle in which a unit computes a pair of formats, if any."""
+    if sign_free and modes[0].spec.family == "int_mac":
+        pair = pair[0], unsigned(pair[1])
     able = [m for m in modes if runs_on(pair, (str(m.weight), str(m.act)))]
     return able[-1] if able else None
 

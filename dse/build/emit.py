@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from macwright.costmodel.system.machine_resources import machine_model
-from macwright.dse.architecture.engines import engine_unit
+from macwright.dse.architecture.engine_units import engine_unit
 from macwright.dse.build.machine import Lowered
 from macwright.dse.build.temporal import LoweredTemporal
 from macwright.dse.run.allocation import Allocation
@@ -134,7 +134,7 @@ def _modelled(spec: MachineSpec, allocation: Allocation) -> dict[str, Any]:
     for stage in spec.stages:
         unit = getattr(getattr(stage.spec, "array", None), "unit", None)
         if unit is not None and _kind(unit) in known:
-            units[unit] = engine_unit(known[_kind(unit)], model).at(unit.acc.width)
+            units[unit] = engine_unit(known[_kind(unit)], model).with_sum(unit, model)
     try:
         return model.of(spec, units).to_fields()
     except NotSupported as reason:

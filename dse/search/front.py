@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,11 +10,11 @@ import pandas as pd
 from macwright.costmodel.progress import Progress
 from macwright.costmodel.technology.devices import DEVICES
 from macwright.dse.architecture.clocks import Clocked, ClockTooFastError, too_fast
-from macwright.dse.architecture.engines import DeviceEngines
 from macwright.dse.architecture.hardware import dataflow_table, temporal_problem
 from macwright.dse.architecture.mapping import NO_FORMATS
 from macwright.dse.cost_columns import FRAME, LATENCY
 from macwright.dse.search.found import Found
+from macwright.dse.search.hardware import Hardware
 from macwright.dse.search.joint import joint_points
 from macwright.dse.search.joint_problem import JointProblem
 from macwright.dse.search.options import cost_columns
@@ -34,7 +33,6 @@ from macwright.dse.solver import (
 from macwright.dse.solver.model.pairs import PairTerm
 from macwright.dse.solver.reduce.merge_pairs import connected_parts
 from macwright.dse.workload import Layer, Workload
-from macwright.hw.accelerator.network import Network
 from macwright.hw.errors import Infeasible, RefusedInput
 
 __all__ = ["search"]
@@ -43,15 +41,13 @@ __all__ = ["search"]
 def search(
     workload: Workload,
     options: pd.DataFrame,
-    units: Mapping[tuple[str, str], Any],
+    hardware: Hardware,
     clocked: Sequence[Clocked],
     settings: Settings,
     progress: Progress | None = None,
     *,
     pairs: Sequence[PairTerm] = (),
     node_nm: float | None = None,
-    network: Network | None = None,
-    engines: DeviceEngines | None = None,
 ) -> Found:
     """Find the points of a run, at whatever clock is best for each.
 
@@ -61,8 +57,8 @@ def search(
         The network.
     options : DataFrame
         Of :func:`macwright.dse.search.options.option_table`, at each clock.
-    units : mapping
-        Spec of the unit of each pair of formats.
+    hardware : Hardware
+        Units and machines to choose from.
     clocked : sequence of Clocked
         Costs of the units at each clock.
     settings : Settings
@@ -73,11 +69,6 @@ def search(
         Losses that two options add together; not with an architecture.
     node_nm : float or None
         Node of the memories beside a temporal array; None leaves them out.
-    network : Network, optional
-        Network whose machine says the cycles of a temporal array; see
-        :func:`macwright.dse.architecture.hardware.temporal_problem`.
-    engines : DeviceEngines, optional
-        Machines of the network on the device of the settings.
 
     Raises
     ------
@@ -96,14 +87,12 @@ def search(
             one = _search_at(
                 workload,
                 mine,
-                units,
+                hardware,
                 at,
                 settings,
                 progress,
                 pairs=pairs,
                 node_nm=node_nm,
-                network=network,
-                engines=engines,
             )
         except ClockTooFastError:
             continue
@@ -115,7 +104,7 @@ def search(
             continue
         found.append((at, one))
     if not found:
-        raise limited or too_fast(clocked, units)
+        raise limited or too_fast(clocked, hardware.units)
     return over_clocks(
         found, settings, lambda points: {p.name for p in spread_points(points, settings)}
     )
@@ -124,15 +113,13 @@ def search(
 def _search_at(
     workload: Workload,
     options: pd.DataFrame,
-    units: Mapping[tuple[str, str], Any],
+    hardware: Hardware,
     at: Clocked,
     settings: Settings,
     progress: Progress | None,
     *,
     pairs: Sequence[PairTerm],
     node_nm: float | None,
-    network: Network | None,
-    engines: DeviceEngines | None,
 ) -> Found:
     """Points at one clock.
 
@@ -150,7 +137,7 @@ def _search_at(
     layers, same = workload.layers, baselines(workload, settings)
     if settings.architecture is not None:
         chip = replace(settings.architecture, clock_mhz=at.clock_mhz)
-        problem = _problem(layers, options, units, costs, chip, progress, node_nm, network, engines)
+        problem = _problem(layers, options, hardware, costs, chip, progress, node_nm)
         unit = str(costs["area_unit"].iloc[0])
         return _joint(layers, problem, unit, settings, same, deadline, progress)
     options = pd.DataFrame(options[options["area_time"].notna()])
@@ -221,17 +208,17 @@ def _search_at(
 def _problem(
     layers: Sequence[Layer],
     options: pd.DataFrame,
-    units: Mapping[tuple[str, str], Any],
+    hardware: Hardware,
     costs: pd.DataFrame,
     chip: Temporal | Dataflow,
     progress: Progress | None,
     node_nm: float | None,
-    network: Network | None,
-    engines: DeviceEngines | None,
 ) -> JointProblem:
     """Formats and hardware to choose together."""
     area = "luts" if set(costs["area_unit"]) == {"luts"} else "area"
+    units, engines = hardware.units, hardware.engines
     if isinstance(chip, Temporal):
+        network = hardware.network
         table, arrays = temporal_problem(layers, options, units, costs, chip, node_nm, network)
         return JointProblem(table=table, arrays=arrays, types=chip.types, area=area)
     if engines is not None:

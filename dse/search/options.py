@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from macwright.costmodel.tables.default_units import mac_spec
+from macwright.dse.architecture.mapping import unsigned
 from macwright.dse.cost_columns import COSTS
 from macwright.dse.quantizer import layer_formats
 from macwright.dse.quantizer.grid import group_columns
@@ -85,6 +86,7 @@ def needed_units(
     technology: str,
     dsp: bool = False,
     fixed: Fixed = _NONE,
+    sign_free: bool = False,
 ) -> dict[tuple[str, str], Any]:
     """Unit of every (weight, activation) pair that any layer may use.
 
@@ -100,6 +102,9 @@ def needed_units(
         Whether products are left to the synthesiser, which has hard multipliers for them.
     fixed : mapping
         Of the workload: formats that the model prescribes.
+    sign_free : bool
+        Whether signed activations have the unit of unsigned ones: see
+        :func:`macwright.dse.architecture.mapping.unsigned`.
 
     Returns
     -------
@@ -114,7 +119,10 @@ def needed_units(
     }
     units = {
         (weight, activation): mac_spec(
-            act=activation, weight=weight, terms=terms, technology=None if dsp else technology
+            act=unsigned(activation) if sign_free else activation,
+            weight=weight,
+            terms=terms,
+            technology=None if dsp else technology,
         )
         for weight, activation in sorted(pairs)
     }

@@ -1,12 +1,14 @@
 """Machines of a small network on a device: searched as a whole, and built as promised."""
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 from helpers import networks
 
 from macwright.costmodel.technology.devices import find_device
+from macwright.dse.architecture.engine_units import engine_unit
 from macwright.dse.architecture.engines import device_engines
 from macwright.dse.cli.main import main
 from macwright.dse.data.recipe import load_recipe
@@ -14,6 +16,8 @@ from macwright.dse.search.options import needed_units
 from macwright.dse.solver import Budget, choose_dataflow
 from macwright.dse.workload import load_workload
 from macwright.hw.accelerator.folding import Folding
+from macwright.hw.formats import IntFormat
+from macwright.hw.pe import IntMacSpec
 from macwright.sim.accelerator.sizing import size_buffers, with_depths
 
 
@@ -112,6 +116,33 @@ def test_units_of_look_up_tables_where_multipliers_are_short(engines):
         if dsps == 8:
             assert any("rows" in unit for unit in units.values())
     assert times[28] <= times[8]
+
+
+def test_a_narrower_sum_of_a_hard_unit_is_counted_and_not_subtracted(engines):
+    """Its sum is part of the rule of hard multipliers, of which a bit takes two look-up tables."""
+    model = engines[0].model
+    wide = IntMacSpec(multiplier="infer", acc=IntFormat(32))
+    narrow = replace(wide, acc=IntFormat(20))
+    assert engine_unit(wide, model).with_sum(narrow, model) == model.unit(narrow)
+    assert model.unit(narrow).luts < model.unit(wide).luts
+
+
+def test_formats_without_a_unit_of_look_up_tables_are_said(engines):
+    found, _ = engines
+    assert found.notes == ()
+    # None that ships is as fast.
+    pair = ("int8", "uint8")
+    lacking = replace(found, units={**found.units, pair: found.units[pair][:1]})
+    (note,) = lacking.notes
+    assert note.startswith("products of int8/uint8 have hard multipliers alone")
+
+
+def test_a_clock_that_no_placed_machine_reaches(files, tmp_path, capsys):
+    words = ["--architecture", "dataflow", "--device", "lfe5u-25f", "--clock-mhz", "2000"]
+    net, data = map(str, files)
+    assert main(["dse", net, "--data", data, *words, "-o", str(tmp_path / "run")]) == 1
+    assert "Clock of a machine on ecp5 must be at most " in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_activations_that_no_machine_has(files, tmp_path, capsys):

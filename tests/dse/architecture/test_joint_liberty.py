@@ -31,6 +31,7 @@ def run_dir(tmp_path_factory):
         *("--node-nm", "45"),
     ]
     arguments += ["--architecture", "temporal", "--types", "1", "--clock-mhz", "1"]
+    arguments += ["--objective", "latency_ms"]
     arguments += ["--switched", "composable_mac act=int4 weight=int4 acc=int16"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MACWRIGHT_CACHE", str(work / "cache"))

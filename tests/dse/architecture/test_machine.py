@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import onnx
+import pandas as pd
 import pytest
 from helpers.tiny import write_tiny_model
 
@@ -50,3 +51,24 @@ def test_a_network_without_a_machine_is_searched_and_the_reason_said(tmp_path, m
     assert said in capsys.readouterr().err
     notes = json.loads((tmp_path / "run" / "run.json").read_text())["notes"]
     assert any(note.startswith(said) for note in notes)
+
+
+def test_signed_and_unsigned_activations_are_one_unit_type(tmp_path, monkeypatch):
+    """A machine keeps codes as levels above the least one; a front must not count two types."""
+    monkeypatch.setenv("MACWRIGHT_CACHE", str(tmp_path / "cache"))
+    model, run, chip = write_tiny_model(tmp_path), tmp_path / "run", tmp_path / "chip"
+    command = ["dse", str(model), "--no-verify", "--architecture", "temporal", "--types", "1"]
+    command += ["--technology", "ecp5", "--weights", "int8", "--activations", "int8"]
+    command += ["--switched", "none", "--measure", "0", "--points", "1", "--jobs", "1"]
+    assert main([*command, "-o", str(run)]) == 0
+    front = pd.read_csv(run / "front.csv")
+    allocation = json.loads((run / "allocations" / "0.json").read_text())
+    layers = allocation["layers"].values()
+    assert {layer["activation"] for layer in layers} == {"int8", "uint8"}
+    assert len({layer["unit"] for layer in layers}) == 1
+    assert list(front["unit_types"].unique()) == [1]
+    words = ["build", str(run / "allocations" / "0.json"), "--model", str(model)]
+    assert main([*words, "-o", str(chip)]) == 0
+    built = json.loads((chip / "build.json").read_text())["machine"]
+    cycles = front["latency_ms"].iloc[0] * front["clock_mhz"].iloc[0] * 1e3
+    assert built["interval"] == pytest.approx(cycles)

@@ -1,0 +1,118 @@
+"""Units that engines of a machine may have, with what each takes of a device."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from macwright.costmodel.characterize.many import characterize
+from macwright.costmodel.characterize.structures import built_spec
+from macwright.costmodel.system.machine_resources import MachineModel, Resources
+from macwright.costmodel.tables.points import current_points
+from macwright.costmodel.technology.catalogue import find_technology
+from macwright.costmodel.technology.technology import Technology
+from macwright.hw.accelerator.operands import default_unit
+from macwright.hw.pe import IntMacSpec
+
+__all__ = ["EngineUnit", "device_units", "engine_unit"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineUnit:
+    """A unit that engines may have.
+
+    Parameters
+    ----------
+    spec : UnitSpec
+        Unit.
+    resources : Resources
+        What it takes.
+    """
+
+    spec: Any
+    resources: Resources
+
+    @property
+    def is_hard(self) -> bool:
+        """Whether its products are left to hard multipliers, so that the model counts it."""
+        return isinstance(self.spec, IntMacSpec) and self.spec.multiplier == "infer"
+
+    def with_sum(self, unit: Any, model: MachineModel) -> Resources:
+        """Resources of a unit that differs in the width of its sum alone.
+
+        A bit of the sum of units of look-up tables is half a carry cell, that is one look-up table,
+        and a register.
+        """
+        if self.is_hard:
+            return model.unit(unit)
+        less = self.spec.acc.width - unit.acc.width
+        return self.resources + Resources(luts=-less, ffs=-less)
+
+
+def device_units(
+    units: Mapping[tuple[str, str], Any], model: MachineModel, *, clock_mhz: float, margin: float
+) -> dict[tuple[str, str], tuple[EngineUnit, ...]]:
+    """Units that engines may have for pairs of formats.
+
+    Products of integers are left to hard multipliers, or made of look-up tables by the unit of the
+    shipped points that takes the fewest at the clock; others are mapped by Yosys.
+
+    Parameters
+    ----------
+    units : mapping
+        Unit of each pair of formats (weights first), whose sums are wide enough.
+    model : MachineModel
+        Of the family.
+    clock_mhz, margin : float
+        Clock, and the share of its period that a unit must have left.
+    """
+    technology = find_technology(model.family)
+    made: dict[tuple[str, str], tuple[EngineUnit, ...]] = {}
+    for pair, spec in units.items():
+        plain = default_unit(spec.act, spec.weight, spec.acc.width, 1)
+        logic = None
+        if isinstance(plain, IntMacSpec):
+            logic = _logic_unit(spec, technology, clock_mhz * (1 + margin))
+        made[pair] = (engine_unit(plain, model), *([] if logic is None else [logic]))
+    return made
+
+
+def engine_unit(spec: Any, model: MachineModel) -> EngineUnit:
+    """A unit with what it takes: counted, of the shipped points, or mapped by Yosys."""
+    technology = find_technology(model.family)
+    if isinstance(spec, IntMacSpec):
+        if spec.multiplier == "infer":
+            return EngineUnit(spec=spec, resources=model.unit(spec))
+        for row in _logic_points(spec, technology):
+            if row["module"] == spec.name:
+                return EngineUnit(spec=spec, resources=_of_point(row))
+    row = characterize([spec], technology, dsp=True).iloc[0]
+    dsps = 0 if pd.isna(row["dsps"]) else int(row["dsps"])
+    took = Resources(luts=float(row["luts"]), ffs=float(row["ffs"]), dsps=dsps)
+    return EngineUnit(spec=spec, resources=took)
+
+
+def _logic_points(spec: Any, technology: Technology) -> list[dict[str, Any]]:
+    """Shipped points of a unit of integers made of look-up tables."""
+    tuned = replace(spec, pipeline=0).tuned(technology.record.target)
+    return current_points([tuned], technology).get(tuned.row, [])
+
+
+def _of_point(row: Mapping[str, Any]) -> Resources:
+    return Resources(luts=float(row["placed_luts"]), ffs=float(row["ffs"]))
+
+
+def _logic_unit(spec: Any, technology: Technology, clock_mhz: float) -> EngineUnit | None:
+    """Smallest unit of look-up tables that ships and meets a clock; None if there is none."""
+    able = [
+        row
+        for row in _logic_points(spec, technology)
+        if pd.notna(row["period_ns"]) and row["period_ns"] * clock_mhz <= 1e3
+    ]
+    if not able:
+        return None
+    best = min(able, key=lambda row: (row["placed_luts"], row["ffs"]))
+    tuned = replace(spec, pipeline=0).tuned(technology.record.target)
+    made = built_spec(tuned, best["module"], technology.name)
+    return EngineUnit(spec=made, resources=_of_point(best))

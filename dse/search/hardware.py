@@ -1,0 +1,102 @@
+"""What is known of the hardware of a run before anything is measured."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from macwright.costmodel.progress import Progress
+from macwright.dse.architecture.engines import DeviceEngines, buildable, device_engines
+from macwright.dse.architecture.machine import machine_network
+from macwright.dse.data.recipe import Dataset
+from macwright.dse.search.options import check_units, needed_units
+from macwright.dse.settings import Settings, Temporal
+from macwright.dse.workload import Workload
+from macwright.hw.accelerator.network import Network
+from macwright.hw.errors import RefusedInput
+
+__all__ = ["Hardware", "hardware_of"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hardware:
+    """Units and machines that a run chooses from.
+
+    Parameters
+    ----------
+    units : mapping
+        Unit of each pair of formats, weights first.
+    others : tuple of UnitSpec
+        Further units: those with several modes, or the others of a device's engines.
+    network : Network or None
+        Whose machine says the cycles of a temporal array, if one can be built.
+    engines : DeviceEngines or None
+        Machines on the device of the settings, if one is given.
+    notes : tuple of str
+        What the user should know of them.
+    """
+
+    units: Mapping[tuple[str, str], Any]
+    others: tuple[Any, ...] = ()
+    network: Network | None = None
+    engines: DeviceEngines | None = None
+    notes: tuple[str, ...] = ()
+
+
+def hardware_of(
+    workload: Workload, dataset: Dataset, settings: Settings, progress: Progress | None = None
+) -> tuple[Settings, Hardware]:
+    """Settings with the formats that the hardware has, and the hardware.
+
+    Raises
+    ------
+    NotSupported
+        If no unit computes a pair of formats, or no schedule knows it.
+    RefusedInput
+        If there is no machine of the network on a device.
+    """
+    notes: tuple[str, ...] = ()
+    if settings.device is not None:
+        kept, notes = buildable(settings.activations)
+        settings = replace(settings, activations=kept)
+    units = _units(workload, settings)
+    chip = settings.architecture
+    check_units(units, architecture=chip is not None)
+    if isinstance(chip, Temporal):
+        try:
+            network = machine_network(workload, dataset, progress=progress)
+        except RefusedInput as error:
+            note = f"cycles of arrays are those of a formula, as no machine can be built: {error}"
+            return settings, Hardware(units=units, others=chip.specs, notes=(*notes, note))
+        units = _units(workload, settings, sign_free=True)
+        return settings, Hardware(units=units, others=chip.specs, network=network, notes=notes)
+    if settings.device is None:
+        return settings, Hardware(units=units, notes=notes)
+    engines = device_engines(
+        workload,
+        dataset,
+        settings.device,
+        units,
+        clock_mhz=settings.machine_mhz,
+        margin=settings.margin,
+        progress=progress,
+    )
+    return settings, Hardware(
+        units={pair: choices[0].spec for pair, choices in engines.units.items()},
+        others=tuple(engines.specs),
+        engines=engines,
+        notes=(*notes, *engines.notes),
+    )
+
+
+def _units(
+    workload: Workload, settings: Settings, *, sign_free: bool = False
+) -> dict[tuple[str, str], Any]:
+    return needed_units(
+        workload.layers,
+        settings.weights,
+        settings.activations,
+        technology=settings.technology,
+        dsp=settings.dsp,
+        fixed=workload.fixed,
+        sign_free=sign_free,
+    )
