@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from macwright.costmodel.progress import Progress
-from macwright.dse.build.emit import write_machine, write_temporal
+from macwright.dse.build.boards import check_board, write_board
+from macwright.dse.build.emit import write_build, write_machine, write_temporal
 from macwright.dse.build.machine import lower
-from macwright.dse.build.place import DEVICES
+from macwright.dse.build.place import FLOWS
 from macwright.dse.build.place import place as place_machine
 from macwright.dse.build.temporal import lower_temporal
 from macwright.dse.data.recipe import load_recipe
@@ -15,6 +16,7 @@ from macwright.dse.run.allocation import read_allocation
 from macwright.dse.run.folder import check_writable
 from macwright.dse.workload import load_workload
 from macwright.hw.errors import RefusedInput
+from macwright.sim.accelerator.record import MachineRecord
 
 __all__ = ["build"]
 
@@ -30,8 +32,10 @@ def build(
     interval: int | None = None,
     place: bool = False,
     device: str | None = None,
+    board: str | None = None,
+    baud: int = 115200,
     seed: int = 1,
-    clock_mhz: float = 100.0,
+    clock_mhz: float | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Write the machine of an allocation: Verilog of the whole network, and its record.
@@ -55,10 +59,17 @@ def build(
     device : str, optional
         FPGA for that: lfe5u-25f, lfe5u-45f, lfe5u-85f, ice40-up5k or ice40-hx8k; by default that
         which the allocation was searched for, or lfe5u-85f.
+    board : str, optional
+        Board on which the machine is, behind a serial line: one of
+        :data:`macwright.dse.build.boards.BOARDS`. Without one it is a core, whose pins nextpnr
+        chooses.
+    baud : int, default=115200
+        Bits a second of the serial line.
     seed : int, default=1
         Of the placement.
-    clock_mhz : float, default=100
-        That the placer aims at, MHz.
+    clock_mhz : float, optional
+        That the placer aims at, MHz; 100 if absent. On a board the clock that the machine has, by
+        the PLL of its FPGA; that of the board's oscillator if absent.
     progress : callable, optional
         Called with stage, done and total.
 
@@ -81,9 +92,9 @@ def build(
     """
     if interval is not None and interval < 1:
         raise RefusedInput(f"Interval must be at least 1 cycle, not {interval}")
-    if device is not None and device not in DEVICES:
-        raise RefusedInput(f"Device must be one of {', '.join(DEVICES)}, not {device!r}")
-    if not 0 < clock_mhz < float("inf"):
+    if device is not None and device not in FLOWS:
+        raise RefusedInput(f"Device must be one of {', '.join(FLOWS)}, not {device!r}")
+    if clock_mhz is not None and not 0 < clock_mhz < float("inf"):
         raise RefusedInput(f"Clock must be above 0 MHz, not {clock_mhz}")
     chosen = read_allocation(Path(allocation))
     if chosen.architecture == "temporal" and interval is not None:
@@ -91,6 +102,9 @@ def build(
             "Interval must be given of a machine with an engine for each layer, not of one array, "
             f"whose interval its size decides: leave out {interval}"
         )
+    device = device or chosen.device
+    if board is not None:
+        device = check_board(board, device, clock_mhz=clock_mhz, baud=baud)
     model, folder = Path(model or embedded_model()), Path(folder)
     check_writable(folder)
     dataset = load_recipe(model, recipe, data, labels=labels)
@@ -101,7 +115,17 @@ def build(
     else:
         lowered = lower(workload, dataset, chosen, interval=interval, progress=progress)
         fields = write_machine(lowered, chosen, folder, notes=dataset.notes)
+    if board is not None:
+        record = MachineRecord.of(fields["machine"])
+        fields["board"] = write_board(folder, record, board, clock_mhz=clock_mhz, baud=baud)
+        write_build(folder, fields)
+        clock_mhz = fields["board"]["clock_mhz"]
     if not place:
         return fields
-    device = device or chosen.device or "lfe5u-85f"
-    return place_machine(folder, device, seed=seed, clock_mhz=clock_mhz, progress=progress)
+    return place_machine(
+        folder,
+        device or "lfe5u-85f",
+        seed=seed,
+        clock_mhz=100.0 if clock_mhz is None else clock_mhz,
+        progress=progress,
+    )

@@ -1,12 +1,9 @@
 """Synthesis, placement and bitstream of a machine, with open tools from Python packages."""
 
 import hashlib
-import importlib.util
 import json
-import sys
-import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,24 +11,26 @@ from typing import Any
 from macwright.costmodel.characterize.yosys import find_yosys
 from macwright.costmodel.progress import Progress
 from macwright.dse.build.emit import write_build
+from macwright.dse.build.tools import run_tool, tool_command, tool_version
 from macwright.hw.errors import RefusedInput, ToolError
 from macwright.hw.files import write_atomic
 from macwright.sim.accelerator.record import read_build
-from macwright.sim.owned import run_program
 
-__all__ = ["DEVICES", "Device", "place"]
+__all__ = ["FLOWS", "Flow", "place"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Device:
-    """An FPGA, and how the tools are told of it.
+class Flow:
+    """How the tools are told of an FPGA.
 
     Parameters
     ----------
     family : {"ecp5", "ice40"}
         Which tools.
-    options : str
-        Of nextpnr.
+    die, package : str
+        Options of nextpnr that say what the FPGA is.
+    pins : str
+        Kind of nextpnr's file of constraints.
     synthesis : str
         Pass of Yosys.
     pack : str
@@ -41,14 +40,24 @@ class Device:
     """
 
     family: str
-    options: str
+    die: str
+    package: str
+    pins: str
     synthesis: str
     pack: tuple[str, str]
     resources: Mapping[str, str] = field(default_factory=dict)
 
+    def options(self, board: Mapping[str, Any] | None) -> str:
+        """Options of nextpnr: what the FPGA is and where the pins are; without a board anywhere."""
+        if board is None:
+            return f"{self.die} {self.package} --{self.pins}-allow-unconstrained"
+        return f"{self.die} {board['package']} --{self.pins} {board['constraints']}"
+
 
 _ECP5 = {
     "family": "ecp5",
+    "package": "--speed 6 --package CABGA381",
+    "pins": "lpf",
     "synthesis": "synth_ecp5",
     "pack": ("ecppack", "bit"),
     "resources": {
@@ -57,26 +66,18 @@ _ECP5 = {
 }  # fmt: skip
 _ICE40 = {
     "family": "ice40",
+    "pins": "pcf",
     "pack": ("icepack", "bin"),
     "resources": {"luts": "ICESTORM_LC", "block_rams": "ICESTORM_RAM", "dsps": "ICESTORM_DSP"},
 }
-#: Devices by name.
-DEVICES: dict[str, Device] = {
-    **{
-        f"lfe5u-{size}f": Device(
-            **_ECP5, options=f"--{size}k --speed 6 --package CABGA381 --lpf-allow-unconstrained"
-        )
-        for size in (25, 45, 85)
-    },
-    "ice40-up5k": Device(
-        **_ICE40, synthesis="synth_ice40 -dsp -spram",
-        options="--up5k --package sg48 --pcf-allow-unconstrained",
+#: By the name of the device.
+FLOWS: dict[str, Flow] = {
+    **{f"lfe5u-{size}f": Flow(**_ECP5, die=f"--{size}k") for size in (25, 45, 85)},
+    "ice40-up5k": Flow(
+        **_ICE40, synthesis="synth_ice40 -dsp -spram", die="--up5k", package="--package sg48"
     ),
-    "ice40-hx8k": Device(
-        **_ICE40, synthesis="synth_ice40",
-        options="--hx8k --package ct256 --pcf-allow-unconstrained",
-    ),
-}  # fmt: skip
+    "ice40-hx8k": Flow(**_ICE40, synthesis="synth_ice40", die="--hx8k", package="--package ct256"),
+}
 
 
 def place(
@@ -97,11 +98,11 @@ def place(
     folder : Path
         What `write_machine` wrote; its files are taken as they are.
     device : str
-        One of `DEVICES`.
+        One of `FLOWS`.
     seed : int
         Of the placement.
     clock_mhz : float
-        Clock that the placer aims at.
+        Clock that the placer aims at, and of a machine on a board the one that it has.
     progress : callable, optional
         Called with stage, done and total.
 
@@ -117,54 +118,55 @@ def place(
     ToolError
         If a tool is missing or fails, such as for a machine that does not fit.
     """
-    if device not in DEVICES:
-        raise RefusedInput(f"Device must be one of {', '.join(DEVICES)}, not {device!r}")
-    chip = DEVICES[device]
+    if device not in FLOWS:
+        raise RefusedInput(f"Device must be one of {', '.join(FLOWS)}, not {device!r}")
+    flow = FLOWS[device]
     say = progress or (lambda *_: None)
+    tool_version(flow.family)  # refuses before minutes of synthesis
     fields = read_build(folder)
     say("synthesis", 0, 3)
-    fields["synthesised"] = _synthesised(folder, chip, fields)
+    fields["synthesised"] = _synthesised(folder, flow, fields)
     write_build(folder, fields)
     say("place and route", 1, 3)
     fields["placed"] = _placed(folder, device, fields, seed, clock_mhz)
     write_build(folder, fields)
+    _check_clock(fields)
     say("bitstream", 2, 3)
-    _pack(folder, chip, fields)
+    _pack(folder, flow, fields)
     write_build(folder, fields)
     return fields
 
 
-def _synthesised(folder: Path, chip: Device, fields: Mapping[str, Any]) -> dict[str, Any]:
+def _synthesised(folder: Path, flow: Flow, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Cells of the machine as Yosys maps it."""
-    machine, yosys = fields["machine"], find_yosys()
-    files = [*machine["verilog"], *sorted(path.name for path in folder.glob("*.hex"))]
-    digest = hashlib.sha256(f"{yosys} {chip.synthesis}".encode())
+    machine, yosys, board = fields["machine"], find_yosys(), fields.get("board", {})
+    verilog, top = [*machine["verilog"], *board.get("verilog", [])], machine["top"]
+    top = board.get("top", top)
+    files = [*verilog, *sorted(path.name for path in folder.glob("*.hex"))]
+    digest = hashlib.sha256(f"{yosys} {flow.synthesis} {top}".encode())
     for name in files:
         digest.update((folder / name).read_bytes())
     done = fields.get("synthesised", {})
-    netlist = folder / f"netlist_{chip.family}.json"
+    netlist = folder / f"netlist_{flow.family}.json"
     if done.get("inputs_sha256") == digest.hexdigest() and netlist.is_file():
         return dict(done)
     netlist.unlink(missing_ok=True)
     # Yosys has the family's own cells, whose models are among the files for simulators.
-    read = "".join(
-        f"read_verilog {name}\n" for name in machine["verilog"] if name != f"cells_{chip.family}.v"
-    )
-    top = machine["top"]
-    script = f"{read}{chip.synthesis} -top {top}\nwrite_json {netlist.name}\n"
-    write_atomic(folder / f"synthesis_{chip.family}.ys", script)
-    seconds = _run(
-        [*yosys.command, f"synthesis_{chip.family}.ys"], folder, f"synthesis_{chip.family}.log"
+    read = "".join(f"read_verilog {name}\n" for name in verilog if name != f"cells_{flow.family}.v")
+    script = f"{read}{flow.synthesis} -top {top}\nwrite_json {netlist.name}\n"
+    write_atomic(folder / f"synthesis_{flow.family}.ys", script)
+    seconds = run_tool(
+        [*yosys.command, f"synthesis_{flow.family}.ys"], folder, f"synthesis_{flow.family}.log"
     )
     if not netlist.is_file():
-        raise ToolError(f"Synthesis failed; see {folder / f'synthesis_{chip.family}.log'}")
+        raise ToolError(f"Synthesis failed; see {folder / f'synthesis_{flow.family}.log'}")
     cells = json.loads(netlist.read_bytes())["modules"][top]["cells"].values()
     # Those of Yosys' own, such as `$scopeinfo`, are no hardware.
     counted = Counter(cell["type"] for cell in cells if not cell["type"].startswith("$"))
     return {
         "inputs_sha256": digest.hexdigest(),
         "tool": str(yosys),
-        "family": chip.family,
+        "family": flow.family,
         "cells": dict(sorted(counted.items())),
         "seconds": seconds,
     }
@@ -174,20 +176,23 @@ def _placed(
     folder: Path, device: str, fields: Mapping[str, Any], seed: int, clock_mhz: float
 ) -> dict[str, Any]:
     """Clock and sites of the machine as nextpnr places it."""
-    chip = DEVICES[device]
-    netlist, text = f"netlist_{chip.family}.json", f"machine_{device}.config"
+    flow = FLOWS[device]
+    netlist, text = f"netlist_{flow.family}.json", f"machine_{device}.config"
     digest = hashlib.sha256((folder / netlist).read_bytes())
-    digest.update(f"{device} {seed} {clock_mhz} {_version(chip)}".encode())
+    digest.update(f"{device} {seed} {clock_mhz} {tool_version(flow.family)}".encode())
+    board = fields.get("board")
+    if board is not None:
+        digest.update((folder / board["constraints"]).read_bytes())
     done = fields.get("placed", {})
     if done.get("inputs_sha256") == digest.hexdigest() and (folder / text).is_file():
         return dict(done)
     report, log = folder / f"report_{device}.json", f"place_{device}.log"
     report.unlink(missing_ok=True)
-    output = "--textcfg" if chip.family == "ecp5" else "--asc"
-    options = f"{chip.options} --json {netlist} --report {report.name} {output} {text}"
+    output = "--textcfg" if flow.family == "ecp5" else "--asc"
+    options = f"{flow.options(board)} --json {netlist} --report {report.name} {output} {text}"
     options += f" --seed {seed} --freq {clock_mhz:g} --timing-allow-fail"
-    command = _python(f"yowasp_nextpnr_{chip.family}", f"run_nextpnr_{chip.family}")
-    seconds = _run([*command, *options.split()], folder, log)
+    command = tool_command(flow.family, f"nextpnr_{flow.family}")
+    seconds = run_tool([*command, *options.split()], folder, log)
     if not report.is_file():
         raise ToolError(f"Place and route failed; see {folder / log}")
     measured = json.loads(report.read_bytes())
@@ -197,68 +202,38 @@ def _placed(
     cycles = fields["machine"]["interval"]
     return {
         "inputs_sha256": digest.hexdigest(),
-        "tool": _version(chip),
+        "tool": tool_version(flow.family),
         "device": device,
         "seed": seed,
         "clock_mhz": min(rates),
         "frames_per_s": min(rates) * 1e6 / cycles,
         "latency_us": fields["machine"]["latency"] / min(rates),
         "sites": {
-            name: dict(measured["utilization"].get(key, {})) for name, key in chip.resources.items()
+            name: dict(measured["utilization"].get(key, {})) for name, key in flow.resources.items()
         },
         "seconds": seconds,
     }
 
 
-def _pack(folder: Path, chip: Device, fields: dict[str, Any]) -> None:
+def _check_clock(fields: Mapping[str, Any]) -> None:
+    """Refuse a machine on a board whose clock is faster than what was placed."""
+    board, placed = fields.get("board"), fields["placed"]
+    if board is not None and placed["clock_mhz"] < board["clock_mhz"]:
+        raise RefusedInput(
+            f"Machine must reach the {board['clock_mhz']:g} MHz of its board's clock, and with "
+            f"seed {placed['seed']} it reaches {placed['clock_mhz']:.1f}: no bitstream is written; "
+            "give a lower --clock-mhz or another --seed"
+        )
+
+
+def _pack(folder: Path, flow: Flow, fields: dict[str, Any]) -> None:
     placed = fields["placed"]
-    program, ending = chip.pack
+    program, ending = flow.pack
     config = f"machine_{placed['device']}.config"
     target = folder / f"machine_{placed['device']}.{ending}"
     target.unlink(missing_ok=True)
-    command = _python(f"yowasp_nextpnr_{chip.family}", f"run_{program}")
-    _run([*command, config, target.name], folder, f"{program}.log")
+    command = tool_command(flow.family, program)
+    run_tool([*command, config, target.name], folder, f"{program}.log")
     if not target.is_file():
         raise ToolError(f"Program {program} wrote no bitstream; see {folder / program}.log")
     placed["bitstream"] = target.name
-
-
-def _version(chip: Device) -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    name = f"yowasp-nextpnr-{chip.family}"
-    try:
-        return f"{name} {version(name)}"
-    except PackageNotFoundError:
-        raise ToolError(
-            f"Place and route needs {name}, which is not installed: pip install 'macwright[fpga]'"
-        ) from None
-
-
-def _python(package: str, function: str) -> list[str]:
-    """Command that calls a tool of a Python package."""
-    if importlib.util.find_spec(package) is None:
-        name = package.replace("_", "-")
-        raise ToolError(
-            f"Place and route needs {name}, which is not installed: pip install 'macwright[fpga]'"
-        )
-    code = f"import sys, {package} as p; sys.exit(p.{function}(sys.argv[1:]))"
-    return [sys.executable, "-P", "-c", code]
-
-
-def _run(command: Sequence[str], folder: Path, log: str) -> float:
-    """Run a tool in a folder, its words in a log; returns its seconds.
-
-    Raises
-    ------
-    ToolError
-        If it fails; names its first error and the log.
-    """
-    start = time.monotonic()
-    with (folder / log).open("wb") as stream:
-        status = run_program(command, folder=folder, log=stream).returncode
-    if status:
-        lines = (folder / log).read_text(errors="replace").splitlines()
-        errors = [line for line in lines if line.startswith("ERROR")] or lines[-1:] or ["nothing"]
-        raise ToolError(f"{errors[0].removeprefix('ERROR: ')} (see {folder / log})")
-    return round(time.monotonic() - start, 1)

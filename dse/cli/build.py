@@ -49,7 +49,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "allocation was searched for, or lfe5u-85f)",
     )
     add("--seed", type=int, default=1, metavar="N", help="of the placement")
-    add("--clock-mhz", type=float, default=100.0, metavar="F", help="that the placer aims at")
+    add(
+        "--clock-mhz",
+        type=float,
+        metavar="F",
+        help="that the placer aims at (default: 100); on a board the machine's, from the PLL "
+        "(default: that of the board's oscillator)",
+    )
+    add = parser.add_argument_group("board").add_argument
+    add(
+        "--board",
+        metavar="B",
+        help="ulx3s, colorlight-i5, orangecrab or icebreaker: the machine behind its serial line, "
+        "with its pins and clock (default: a core)",
+    )
+    add("--baud", type=int, default=115200, metavar="N", help="bits/s of the serial line (115200)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -72,6 +86,8 @@ def run(args: argparse.Namespace) -> int:
             interval=args.interval,
             place=args.place,
             device=args.device,
+            board=args.board,
+            baud=args.baud,
             seed=args.seed,
             clock_mhz=args.clock_mhz,
             progress=progress,

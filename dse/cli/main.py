@@ -31,7 +31,7 @@ SHELLS = ("bash", "zsh", "tcsh")
 #: ``add_arguments(parser)``, ``run(args)``, ``HELP``, ``EXAMPLE`` and perhaps ``MORE`` help.
 COMMANDS = (
     *("formats", "generate", "simulate", "characterize"),
-    *("dse", "solve", "build", "export", "report", "cache", "doctor"),
+    *("dse", "solve", "build", "board", "export", "report", "cache", "doctor"),
 )
 
 

@@ -4,14 +4,15 @@ import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from macwright.sim.accelerator.serial import LineComparison
     from macwright.sim.runner import SimResult
 
 from macwright.hw.errors import RefusedInput
 
-__all__ = ["EXAMPLE", "HELP", "add_arguments", "run"]
+__all__ = ["EXAMPLE", "HELP", "add_arguments", "run", "show_line"]
 
 HELP = "Simulate a generated unit or machine, as its Verilog is now, against its golden model."
 EXAMPLE = "macwright simulate out/w4a8 --waves"
@@ -34,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("of a machine").add_argument
     add("--images", type=int, metavar="N", help="images that a machine is given (default: 4)")
     add("--stalls", action="store_true", help="words of a machine are offered and taken at random")
+    add("--serial", action="store_true", help="at the serial line of its board, bit by bit")
     add("--jobs", type=int, metavar="N", help="processes (default: all cores)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random vectors")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -47,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
 
     if (args.folder / BUILD_FILE).is_file():
         return _run_machine(args)
-    for name in ("images", "stalls", "jobs"):
+    for name in ("images", "stalls", "serial", "jobs"):
         if getattr(args, name):
             raise RefusedInput(
                 f"Option --{name} must come with a machine that macwright build wrote, and "
@@ -78,6 +80,10 @@ def _run_machine(args: argparse.Namespace) -> int:
             raise RefusedInput(f"Option --{name} must be at least 1, not {value}")
     read_build(args.folder)  # refuses a folder that is damaged
     levels = read_images(args.folder, args.images or 4)
+    if args.serial:
+        if args.stalls:
+            raise RefusedInput("Option --stalls must come without --serial, where nothing stalls")
+        return _run_serial(args, levels)
     progress = TerminalProgress()
     try:
         result = compare_images(
@@ -106,6 +112,32 @@ def _run_machine(args: argparse.Namespace) -> int:
                     f"(predicted {result.predicted_interval})"
                 )
         print(f"passed: {result.images} images equal bit for bit on {result.simulator}; {times}")
+    return int(failed)
+
+
+def _run_serial(args: argparse.Namespace, levels: Any) -> int:
+    """Simulate a machine at its serial line; returns as `_run_machine`."""
+    from macwright.dse.cli.progress import TerminalProgress
+    from macwright.sim.accelerator.serial import SerialMachine, compare_at_line
+
+    progress = TerminalProgress()
+    try:
+        machine = SerialMachine(args.folder, args.simulator)
+        result = compare_at_line(machine, machine.network, levels, progress)
+    finally:
+        progress.close()
+    return show_line(result, f"at the serial line on {machine.tool.name}", as_json=args.json)
+
+
+def show_line(result: "LineComparison", where: str, *, as_json: bool) -> int:
+    """Say what came of a machine at a serial line; 1 if a bit of its results differs."""
+    failed = result.difference is not None
+    if as_json:
+        print(json.dumps({"passed": not failed, **asdict(result)}, indent=2))
+    elif failed:
+        print(f"FAILED {where}: {result.difference}")
+    else:
+        print(f"passed: {result.images} images equal bit for bit {where}")
     return int(failed)
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -22,7 +22,7 @@ from macwright.sim.accelerator.record import MachineRecord, WordRecord, read_bui
 from macwright.sim.owned import run_program, scratch_folder
 from macwright.sim.simulators import Simulator, find_simulator
 
-__all__ = ["BuiltMachine", "Comparison", "Run", "compare_images"]
+__all__ = ["BuiltMachine", "Comparison", "Run", "compare_images", "to_stream"]
 
 #: Images for which it is not worth to compile.
 FEW = 4
@@ -110,6 +110,16 @@ class BuiltMachine:
         self.tool = find_simulator(self.simulator)
         self._compile()
 
+    @property
+    def variant(self) -> str:
+        """Name of the folder of what is compiled."""
+        return f"{self.tool.name}{'_probed' * self.probed}"
+
+    @property
+    def verilog(self) -> tuple[str, ...]:
+        """Files that are simulated."""
+        return self.record.verilog
+
     def _bench(self) -> str:
         text = (files("macwright.sim.accelerator") / "bench.v").read_text()
         for name, words in (("IN_BITS", self.record.source), ("OUT_BITS", self.record.result)):
@@ -136,12 +146,12 @@ class BuiltMachine:
     def _compile(self) -> None:
         bench = self._bench()
         digest = hashlib.sha256(f"{self.tool.name} {bench}".encode())
-        for name in self.record.verilog:
+        for name in self.verilog:
             path = self.folder / name
             if not path.is_file():
                 raise FileNotFoundError(f"{self.folder} must hold {name}, which is missing")
             digest.update(path.read_bytes())
-        self.work = self.folder / "simulation" / f"{self.tool.name}{'_probed' * self.probed}"
+        self.work = self.folder / "simulation" / self.variant
         mark = self.work / "compiled.sha256"
         verilator = self.tool.name == "verilator"
         self.command = (
@@ -153,7 +163,7 @@ class BuiltMachine:
             return
         shutil.rmtree(self.work, ignore_errors=True)
         write_atomic(self.work / "bench.v", bench)
-        sources = [str(self.work / "bench.v"), *self.record.verilog]
+        sources = [str(self.work / "bench.v"), *self.verilog]
         if verilator:
             program = shutil.which("verilator", path=self.tool.env.get("PATH")) or "verilator"
             options = ["--binary", "--timing", "-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style"]
@@ -201,13 +211,11 @@ class BuiltMachine:
             If the machine hangs, or the simulator fails.
         """
         record = self.record
-        words = _words(levels, record.source)
+        words = to_stream(levels, record.source)
         results = len(levels) * record.result.words
         digits = -(-record.source.lanes * record.source.bits // 4)
-        self.work.mkdir(parents=True, exist_ok=True)
         with scratch_folder(self.work) as place:
-            for memory in self.folder.glob("*.hex"):
-                (place / memory.name).symlink_to(memory)
+            self.link_memories(place)
             text = "".join(f"{word:0{digits}x}\n" for word in words)
             (place / "input.hex").write_text(text)
             numbers = {
@@ -216,7 +224,7 @@ class BuiltMachine:
                 # One array may take a million cycles between its input and its results.
                 "patience": max(PATIENCE, 4 * record.interval),
             }  # fmt: skip
-            self._do([*self.command, *(f"+{key}={n}" for key, n in numbers.items())], place)
+            self.execute(numbers, place)
             lines = (place / "output.txt").read_text().split("\n")
             probes = self._probes(place / "probe.txt") if self.probed else {}
         taken = next((int(line.split()[1]) for line in lines if line.startswith("i")), 0)
@@ -232,6 +240,15 @@ class BuiltMachine:
             int(line[1]) - taken for line in out[record.result.words - 1 :: record.result.words]
         ]
         return Run(levels=found.reshape(len(levels), *edge.shape), ends=tuple(ends)), probes
+
+    def link_memories(self, place: Path) -> None:
+        """Make the contents of the machine's memories seen in a folder."""
+        for memory in self.folder.glob("*.hex"):
+            (place / memory.name).symlink_to(memory)
+
+    def execute(self, numbers: Mapping[str, int], place: Path) -> None:
+        """Run the compiled bench in a folder, with plus arguments."""
+        self._do([*self.command, *(f"+{key}={n}" for key, n in numbers.items())], place)
 
     def _probes(self, path: Path) -> dict[str, list[list[int]]]:
         result = {stage.name: [[] for _ in stage.outputs] for stage in self.record.stages}
@@ -333,5 +350,6 @@ def _difference(machine: BuiltMachine, levels: _Levels, image: int) -> str:
     return first_difference(probed.network, probed.record, words, run.levels, traced, image)
 
 
-def _words(levels: _Levels, words: WordRecord) -> list[int]:
+def to_stream(levels: _Levels, words: WordRecord) -> list[int]:
+    """Words of frames in the order in which a machine takes them."""
     return to_words(np.moveaxis(levels, 1, -1), lanes=words.lanes, bits=words.bits)

