@@ -14,11 +14,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from amaranth._toolchain.yosys import _BuiltinYosys
 from amaranth.back import rtlil, verilog
 from amaranth.hdl import ClockDomain
 from amaranth.lib import wiring
 
 from macwright.hw.errors import ToolError
+from macwright.hw.wasm import SmallConfig, is_address_space_small
 
 __all__ = [
     "generator_sha256",
@@ -62,7 +64,7 @@ def to_verilog(component: wiring.Component, *, name: str, rst: bool = True) -> s
     # Another Yosys would write other text for the same design.
     os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
     _give_cache_folder()
-    with _yosys_errors(name):
+    with _yosys(name):
         text = verilog.convert(
             component,
             name=name,
@@ -99,7 +101,7 @@ def parts_verilog(texts: Mapping[str, str]) -> dict[str, str]:
     os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
     _give_cache_folder()
     whole = "\n".join(texts.values())
-    with _yosys_errors(", ".join(texts)):
+    with _yosys(", ".join(texts)):
         # What `verilog.convert` calls for the RTLIL of one component.
         text = verilog._convert_rtlil_text(whole, strip_internal_attrs=True)
     result = dict.fromkeys(texts, "")
@@ -109,9 +111,19 @@ def parts_verilog(texts: Mapping[str, str]) -> dict[str, str]:
     return result
 
 
+class _SmallYosys(_BuiltinYosys):
+    """Amaranth's Yosys, in little address space."""
+
+    YOSYS_PACKAGE = "macwright.hw.wasm"
+
+
 @contextmanager
-def _yosys_errors(what: str) -> Iterator[None]:
-    """Make failures of Amaranth's Yosys our own."""
+def _yosys(what: str) -> Iterator[None]:
+    """Have the Yosys that fits the address space, and make its failures our own."""
+    usual = verilog.find_yosys
+    if is_address_space_small() and os.environ["AMARANTH_USE_YOSYS"] == "builtin":
+        SmallConfig()  # refused here, not in the process that is to use it
+        verilog.find_yosys = lambda requirement: _SmallYosys
     try:
         yield
     except Exception as error:
@@ -125,6 +137,8 @@ def _yosys_errors(what: str) -> Iterator[None]:
         raise ToolError(
             f"Amaranth's Yosys could not write the Verilog of {what}: {reason}"
         ) from error
+    finally:
+        verilog.find_yosys = usual
 
 
 def _plain(text: str) -> str:

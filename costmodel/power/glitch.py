@@ -21,6 +21,7 @@ from macwright.costmodel.power.glitch_kernel import (
     WORD_INPUTS,
     kernel_text,
 )
+from macwright.hw.wasm import wasm_engine
 
 __all__ = ["GlitchCount", "GlitchSimulator"]
 
@@ -123,7 +124,7 @@ class GlitchSimulator:
             max_inputs=max(len(gate.inputs) for gate in self._gates),
             places=places,
         )
-        store = wasmtime.Store()
+        store = wasmtime.Store(wasm_engine())
         exports = wasmtime.Instance(store, wasmtime.Module(store.engine, text), []).exports(store)
         memory, run = exports["memory"], exports["run"]
         if not isinstance(memory, wasmtime.Memory) or not isinstance(run, wasmtime.Func):

@@ -33,6 +33,8 @@ COMMANDS = (
     *("formats", "generate", "simulate", "characterize"),
     *("dse", "solve", "build", "board", "export", "report", "cache", "doctor"),
 )
+#: Those of them that run WebAssembly.
+LIMITED = ("generate", "characterize", "dse", "build")
 
 
 class _Version(argparse.Action):
@@ -115,6 +117,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if args.config is not None:
                 # An abbreviation, which was not replaced by what is in the file.
                 raise RefusedInput("Option --config must be written out, not abbreviated")
+            _say_what_limits(argv[0])
             status = args.run(args) or 0
             sys.stdout.flush()
             return status
@@ -145,6 +148,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return DEFECT
+
+
+def _say_what_limits(command: str) -> None:
+    """Say that a limit of addresses makes a command slower."""
+    if command not in LIMITED:
+        return
+    from macwright.hw.wasm import ROOMY_BYTES, is_address_space_small
+
+    if is_address_space_small():
+        print(
+            f"macwright: note: addresses are limited (ulimit -v) to less than {ROOMY_BYTES >> 30} "
+            "GiB, so that Verilog and transitions take somewhat longer; results are the same",
+            file=sys.stderr,
+        )
 
 
 def _command(parser: argparse.ArgumentParser, name: str) -> argparse.ArgumentParser:
