@@ -74,9 +74,10 @@ class Reporting:
     Parameters
     ----------
     points : int
-        Points of the front to report, besides those at the costs of uniform allocations.
+        Points of the front to report, besides the knee and those at the costs of uniform
+        allocations.
     measured : int
-        Reported points to measure on data, besides the same.
+        Allocations to measure on data, in all: reported points, and uniform allocations.
     held_out : float
         Share of the evaluation data that nothing is chosen by, at most a half; the knee is
         measured on it at last.

@@ -88,8 +88,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=Reporting.measured,
         metavar="N",
-        help="points to measure on the evaluation data, besides those at the costs of uniform "
-        "formats (%(default)s)",
+        help="allocations to measure on the evaluation data, in all: of the front and, a third at "
+        "most, uniform formats (%(default)s)",
     )
     add(
         "--layer-energy",

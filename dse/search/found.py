@@ -16,14 +16,14 @@ class Found:
     ----------
     front, uniforms : list of Point
         Points of the front by rising cost, and baselines.
-    measured : set of str
-        Names of the points of the front to measure.
     size : int
         Points of the whole front, of which `front` is a selection.
     columns : dict from str to str
         Cost columns and their units.
     solver : str
         What found and proved the front.
+    measured : set of str
+        Names of the points to measure, of the front and of the baselines.
     confirmed : int
         Points that OR-Tools proved again, on its own.
     complete : bool
@@ -38,10 +38,10 @@ class Found:
 
     front: list[Point]
     uniforms: list[Point]
-    measured: set[str]
     size: int
     columns: dict[str, str]
     solver: str
+    measured: frozenset[str] = frozenset()
     confirmed: int = 0
     complete: bool = True
     whole: Front | None = None

@@ -20,7 +20,12 @@ from macwright.dse.search.joint_problem import JointProblem
 from macwright.dse.search.options import cost_columns
 from macwright.dse.search.over_clocks import over_clocks
 from macwright.dse.search.points import Point
-from macwright.dse.search.selection import baseline_points, baselines, choose_points, spread_points
+from macwright.dse.search.selection import (
+    baseline_points,
+    baselines,
+    points_to_measure,
+    reported_points,
+)
 from macwright.dse.settings import Dataflow, Settings, Temporal
 from macwright.dse.solver import (
     Budget,
@@ -105,9 +110,8 @@ def search(
         found.append((at, one))
     if not found:
         raise limited or too_fast(clocked, hardware.units)
-    return over_clocks(
-        found, settings, lambda points: {p.name for p in spread_points(points, settings)}
-    )
+    every = over_clocks(found, settings)
+    return replace(every, measured=points_to_measure(every.front, every.uniforms, settings))
 
 
 def _search_at(
@@ -167,7 +171,6 @@ def _search_at(
         return Found(
             front=points,
             uniforms=uniforms,
-            measured={p.name for p in spread_points(points, settings)},
             size=len(points),
             columns=columns,
             solver=three[0].solver,
@@ -187,7 +190,7 @@ def _search_at(
         time_limit_s=settings.time_limit_s,
         progress=progress,
     )
-    kept, to_measure = choose_points(whole.costs, whole.objectives, uniforms, settings)
+    kept = reported_points(whole.costs, whole.objectives, uniforms, settings)
     reported = whole.at(kept)
     # With pairs CP-SAT takes its time for each point.
     proved = [] if pairs or limited else confirm(table, reported, len(kept))
@@ -195,7 +198,6 @@ def _search_at(
     return Found(
         front=points,
         uniforms=uniforms,
-        measured={p.name for i, p in zip(kept, points, strict=True) if i in to_measure},
         size=len(whole),
         columns=columns,
         solver=reported[0].solver,
@@ -278,7 +280,6 @@ def _joint(
     return Found(
         front=found.front,
         uniforms=uniforms,
-        measured={p.name for p in spread_points(found.front, settings)},
         size=len(found.front),
         columns=columns,
         solver="arrays and type sets" if problem.arrays else "foldings",

@@ -1,6 +1,6 @@
 """Points of several clocks as one front: the clock is part of the choice."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,11 +14,7 @@ from macwright.dse.solver.front3 import non_dominated_rows
 __all__ = ["over_clocks"]
 
 
-def over_clocks(
-    found: Sequence[tuple[Clocked, Found]],
-    settings: Settings,
-    to_measure: Callable[[Sequence[Point]], set[str]],
-) -> Found:
+def over_clocks(found: Sequence[tuple[Clocked, Found]], settings: Settings) -> Found:
     """What is found at each clock, as one.
 
     A point stays if no point of any clock, reported or not, has less loss at no more cost; where
@@ -30,8 +26,6 @@ def over_clocks(
         By rising clock.
     settings : Settings
         Objectives.
-    to_measure : callable
-        Names of the points to measure, given those of the front.
     """
     names = ["loss", settings.objective]
     names += [settings.second] if settings.second is not None else []
@@ -47,20 +41,13 @@ def over_clocks(
             if not _beaten(best, values) and not any(np.allclose(values, k, 1e-9) for k in known):
                 points.append(point)
     points.sort(key=lambda p: (p.totals[settings.objective], p.totals["loss"]))
-    measured = {(at.clock_mhz, name) for at, one in marked for name in one.measured}
     numbered = [replace(point, name=str(n)) for n, point in enumerate(points)]
-    kept = {
-        after.name
-        for after, point in zip(numbered, points, strict=True)
-        if (point.clock_mhz, point.name) in measured
-    }
     first = marked[0][1]
     sequential, beside = _sequential(marked, numbered, settings.objective)
     return replace(
         first,
         front=numbered,
         uniforms=_cheapest([p for _, one in marked for p in one.uniforms], settings.objective),
-        measured=kept | to_measure(numbered),
         size=len(best) if all(one.whole is not None for _, one in marked) else len(numbered),
         confirmed=min(sum(one.confirmed for _, one in marked), len(numbered)),
         complete=all(one.complete for _, one in marked),

@@ -14,7 +14,7 @@ from macwright.dse.solver.model.pairs import PairTerm, pair_total
 from macwright.dse.workload import Layer, Workload
 from macwright.hw.formats import parse_format
 
-__all__ = ["baseline_points", "baselines", "choose_points", "spread_points"]
+__all__ = ["baseline_points", "baselines", "points_to_measure", "reported_points"]
 
 #: Uniform formats of at most so many bits are also tried with 8 bits in the first and last layer.
 FEW_BITS, ENDS = 4, "int8"
@@ -64,35 +64,88 @@ def baseline_points(
     return sorted(found, key=lambda point: (point.totals[settings.objective], point.name))
 
 
-def spread_points(points: Sequence[Point], settings: Settings) -> list[Point]:
-    """Points to measure: evenly spaced in the logarithm of the cost, and the knee."""
-    costs = np.array([point.totals[settings.objective] for point in points])
-    index = _spaced(costs, min(settings.measured, len(points)))
-    if settings.second is None and settings.measured:
-        knee = knee_index(costs, [point.totals["loss"] for point in points])
-        index |= set() if knee is None else {knee}
-    return [points[i] for i in sorted(index)]
-
-
-def _spaced(costs: np.ndarray, count: int) -> set[int]:
-    log = np.log(np.maximum(costs, np.finfo(float).tiny))
-    wanted = np.linspace(log.min(), log.max(), max(count, 2)) if count else []
-    return {int(np.abs(log - value).argmin()) for value in wanted}
-
-
-def choose_points(
+def reported_points(
     costs: np.ndarray, losses: np.ndarray, uniforms: Sequence[Point], settings: Settings
-) -> tuple[list[int], set[int]]:
-    """Indices of the points to report, and of those to measure.
+) -> list[int]:
+    """Indices of the points to report.
 
-    Both hold the best point within the cost of each uniform allocation, and the knee; the rest are
-    spaced evenly in the logarithm of the cost, ends included.
+    The best point within the cost of each uniform allocation, and the knee of all of them; the rest
+    are spaced evenly in the logarithm of the cost, ends included.
     """
     level = np.searchsorted(
         costs, [point.totals[settings.objective] * (1 + 1e-12) for point in uniforms], "right"
     )
-    beside = {int(i) - 1 for i in level if i > 0}
-    measured = beside | _spaced(costs, min(settings.measured, len(costs)))
-    kept = sorted(measured | _spaced(costs, settings.points))
-    knee = knee_index(costs[kept], losses[kept])
-    return kept, measured | ({kept[knee]} if knee is not None else set())
+    log = _log(costs)
+    wanted = np.linspace(log.min(), log.max(), max(settings.points, 2))
+    spaced = {int(np.abs(log - value).argmin()) for value in wanted}
+    knee = knee_index(costs, losses)
+    return sorted(
+        {int(i) - 1 for i in level if i > 0} | spaced | (set() if knee is None else {knee})
+    )
+
+
+def points_to_measure(
+    front: Sequence[Point], uniforms: Sequence[Point], settings: Settings
+) -> frozenset[str]:
+    """Names of the points to measure, as many as the settings say, baselines included.
+
+    A third are baselines, of which no other has less loss at no more cost, or more where the front
+    is short. Of the front it is the knee first, then the best point within the cost of each of
+    those baselines. All others are each the farthest, in the logarithm of the cost, from what is
+    chosen already.
+
+    Parameters
+    ----------
+    front, uniforms : sequence of Point
+        By rising cost; with two cost objectives by the first of them.
+    settings : Settings
+        How many, and what the cost is.
+    """
+    count = settings.measured
+    if not count:
+        return frozenset()
+    costs, losses = _totals(front, settings.objective)
+    share = max(count // 3, count - len(front))
+    others, other_losses = _totals(uniforms, settings.objective)
+    best = [
+        i
+        for i, loss in enumerate(other_losses)
+        if not any(c <= others[i] and x < loss for c, x in zip(others, other_losses, strict=True))
+    ]
+    of_uniforms = _spread(others[best], [], min(share, len(best)))
+    compared = [best[i] for i in of_uniforms]
+    knee = knee_index(costs, losses) if settings.second is None else None
+    first = [] if knee is None else [knee]
+    for index in compared:
+        within = np.flatnonzero(costs <= others[index] * (1 + 1e-12))
+        first += [int(within[losses[within].argmin()])] if len(within) else []
+    first = list(dict.fromkeys(first))
+    chosen = _spread(costs, first, min(count - len(compared), len(front)))
+    rest = count - len(compared) - len(chosen)
+    if rest > 0:
+        compared = _spread(others, compared, min(len(compared) + rest, len(uniforms)))
+    return frozenset([*(front[i].name for i in chosen), *(uniforms[i].name for i in compared)])
+
+
+def _totals(points: Sequence[Point], cost: str) -> tuple[np.ndarray, np.ndarray]:
+    """Costs and losses of points."""
+    columns = ([point.totals[name] for point in points] for name in (cost, "loss"))
+    costs, losses = (np.array(column, np.float64) for column in columns)
+    return costs, losses
+
+
+def _log(costs: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(costs, np.finfo(float).tiny))
+
+
+def _spread(costs: np.ndarray, first: Sequence[int], count: int) -> list[int]:
+    """The first indices, and then always the one farthest from those taken; ends before all."""
+    log, taken = _log(costs), list(first[:count])
+    for end in (0, len(costs) - 1):
+        if len(taken) < count and end not in taken:
+            taken.append(end)
+    while len(taken) < count:
+        away = np.abs(log[:, None] - log[taken]).min(axis=1)
+        away[taken] = -1
+        taken.append(int(away.argmax()))
+    return taken

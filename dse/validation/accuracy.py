@@ -78,7 +78,7 @@ def measure_points(
     workload, dataset
         Network and data.
     found : Found
-        Points, and which of the front to measure; baselines are measured, too.
+        Points, and which of them to measure.
     reference : float
         Metric of the float network.
     settings : Settings
@@ -93,8 +93,7 @@ def measure_points(
     found : Found
         The same points with their accuracies.
     """
-    chosen = [point for point in found.front if point.name in found.measured]
-    chosen += found.uniforms
+    chosen = [p for p in (*found.front, *found.uniforms) if p.name in found.measured]
     results = evaluate_all(workload, dataset, [p.pairs for p in chosen], settings, progress)
     by_name = {p.name: result for p, result in zip(chosen, results, strict=True)}
 
