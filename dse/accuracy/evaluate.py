@@ -23,7 +23,7 @@ from macwright.hw.errors import RefusedInput
 __all__ = ["Evaluation", "compare", "evaluate", "reference_outputs", "run_model"]
 
 #: Changes when the same question gets another answer, so that old results are not used.
-VERSION = 8
+VERSION = 9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ def evaluate(
     cache = Cache("evaluation")
     key = content_key(
         version=VERSION,
-        model=workload.sha256,
+        model=workload.identity,
         data=dataset.sha256,
         allocation=formats,
         options=options.to_fields() if formats is not None else None,
@@ -178,7 +178,7 @@ def reference_outputs(
         feeds = dataset.first(dataset.x_eval, images)
         return run_model(workload, workload.model, feeds, jobs=jobs, progress=progress)
 
-    key = content_key(version=VERSION, model=workload.sha256, data=dataset.sha256, images=images)
+    key = content_key(version=VERSION, model=workload.identity, data=dataset.sha256, images=images)
     return cached_array(key, make)
 
 

@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 #: Changes when the same question gets another answer, so that old results are not used.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +124,7 @@ def evaluate_exact(
     cache = Cache("evaluation")
     key = content_key(
         exact=VERSION,
-        model=workload.sha256,
+        model=workload.identity,
         data=dataset.sha256,
         allocation={name: list(pair) for name, pair in allocation.items()},
         options=options.to_fields(),

@@ -10,7 +10,7 @@ from macwright.hw.formats import Format
 
 __all__ = ["HistogramObserver", "act_range"]
 
-#: Values that a histogram is made of, about; the range is that of all values.
+#: Values that a histogram is made of, about.
 SAMPLES = 1 << 19
 #: Fractions of the scale that just holds the largest value, to be tried.
 FRACTIONS = np.geomspace(0.05, 1.0, 64, dtype=np.float32)
@@ -26,9 +26,11 @@ class HistogramObserver:
         Values of the tensor.
     bins : int
         Number of bins of equal width.
+    samples : int
+        Values that counts are made of, about; the range is that of all values.
     """
 
-    def __init__(self, values: _FloatArray, bins: int = 2048) -> None:
+    def __init__(self, values: _FloatArray, bins: int = 2048, samples: int = SAMPLES) -> None:
         flat = values.reshape(-1)
         low, high = float(flat.min()), float(flat.max())
         self.low, self.high = low, high
@@ -36,13 +38,13 @@ class HistogramObserver:
         width = (high - low) / bins or 1.0
         # An odd step, so that the samples do not all lie in one column of the images. Large values
         # are few and matter most: all of them count.
-        step = max(flat.size // SAMPLES, 1) | 1
+        step = max(flat.size // samples, 1) | 1
         parts = [(flat[::step], 1.0)]
         if step > 1:
             large = flat > self.top / 8
             if low < 0:
                 large |= flat < -self.top / 8
-            if np.count_nonzero(large) < SAMPLES:
+            if np.count_nonzero(large) < samples:
                 bulk = parts[0][0]
                 parts = [(bulk[~large[::step]], float(step)), (flat[large], 1.0)]
         counts, sums = np.zeros(bins), np.zeros(bins)

@@ -23,9 +23,9 @@ class QuantOptions:
     ----------
     rounding : {"gptq", "adaround", "nearest"}
         How weights are rounded: column by column, each rounding error made up for by the other
-        columns (GPTQ, then coordinate descent), towards the outputs of the float network; up or
-        down as is learned by gradient descent towards the same outputs (AdaRound); or each to the
-        nearest value.
+        columns (GPTQ, then coordinate descent), towards the outputs of the float network, where
+        formats have fewer than 7 bits; up or down as is learned by gradient descent towards the
+        same outputs (AdaRound); or each to the nearest value.
     weight_scale : {"mse", "output", "max", "percentile"}
         What the scale of an output channel's weights minimises: the squared error of the weights,
         of the layer's output, or nothing (the largest value, or the 99.9th percentile, is put at
@@ -100,6 +100,18 @@ class QuantOptions:
     def by_outputs(self) -> bool:
         """Whether weights are rounded, or scaled, by the layer's outputs."""
         return self.rounding != "nearest" or self.weight_scale == "output"
+
+    @property
+    def nearest_if_fine(self) -> bool:
+        """Whether weights of fine formats may be rounded to nearest all the same.
+
+        Not where something else than rounding by moments was asked for.
+        """
+        return (
+            self.rounding == "gptq"
+            and self.weight_scale == "mse"
+            and not (self.smooth or self.dynamic)
+        )
 
     def to_fields(self) -> dict[str, Any]:
         """All options, as JSON values."""

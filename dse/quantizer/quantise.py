@@ -3,15 +3,16 @@
 from collections.abc import Callable, Mapping
 
 import numpy as np
-import onnx
 
+from macwright.costmodel.cache import content_key
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.quantizer.equalise import equalise, pairs
-from macwright.dse.quantizer.layer import plan_layer
 from macwright.dse.quantizer.options import QuantOptions
 from macwright.dse.quantizer.partial_run import PartialRun
-from macwright.dse.quantizer.plan import LayerPlan, apply_plan
-from macwright.dse.workload.layer import Layer, Workload
+from macwright.dse.quantizer.plan import LayerPlan
+from macwright.dse.quantizer.sequence import LayerSequence
+from macwright.dse.quantizer.shared import PLANS, upstream
+from macwright.dse.workload.layer import Workload
 from macwright.dse.workload.onnx_rounding import expressible
 from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import Format, parse_format
@@ -104,56 +105,26 @@ def quantise(
     """
     options = options or QuantOptions()
     formats = check_allocation(workload, allocation)
-    workload = prepare(workload, dataset, options)
+    given, workload = workload, prepare(workload, dataset, options)
     feeds = calibration_feeds(workload, dataset, options)
-    exact = PartialRun(workload, workload.model.graph, feeds)
-    graph = onnx.GraphProto()
-    graph.CopyFrom(workload.model.graph)
-    rounded = PartialRun(workload, graph, feeds)
-    plans = []
+    before = upstream(workload)
+    sequence = LayerSequence(workload, feeds, formats, before, options)
     for index, layer in enumerate(workload.layers):
-        wanted = _target(workload, layer, exact, rounded, {plan.layer.name for plan in plans})
-        acts = rounded.advance([layer.act, layer.weight] if layer.dynamic else [layer.act])
-        if not layer.dynamic and not layer.operator.spatial:
-            acts, wanted = _unmasked(feeds, acts, wanted)
-        plan = plan_layer(workload, layer, formats[layer.name], acts, wanted, options)
-        plans.append(plan)
-        apply_plan(graph, plan, workload.shapes)
+        key = content_key(
+            model=given.identity,
+            data=dataset.sha256,
+            options=options.to_fields(),
+            layer=layer.name,
+            formats={x: list(allocation[x]) for x in before[layer.name]},
+        )
+        known = PLANS.get(key)
+        if known is None:
+            known = sequence.next_plan()
+            PLANS.put(key, known)
+        sequence.add(known)
         if progress:
             progress("quantisation", index + 1, len(workload.layers))
-    return workload, plans
-
-
-def _target(
-    workload: Workload, layer: Layer, exact: PartialRun, rounded: PartialRun, planned: set[str]
-) -> np.ndarray:
-    """Outputs that a layer should have.
-
-    They are those of the float network; where the outputs are added to a tensor that the quantised
-    network already has, they also make up for the error of that tensor.
-    """
-    readers = [node for node in workload.model.graph.node if layer.out in node.input]
-    (wanted,) = exact.advance([layer.out])
-    if len(readers) != 1 or readers[0].op_type != "Add" or layer.out == workload.output:
-        return wanted
-    other = next((name for name in readers[0].input if name != layer.out), layer.out)
-    pending = {item.name for item in workload.layers} - planned
-    if other in workload.dtypes and not pending & set(rounded.pending(other)):
-        (right,), (wrong,) = exact.advance([other]), rounded.advance([other])
-        if right.shape == wanted.shape == wrong.shape:
-            return wanted + (right - wrong)
-    return wanted
-
-
-def _unmasked(
-    feeds: dict[str, np.ndarray], acts: list[np.ndarray], wanted: np.ndarray
-) -> tuple[list[np.ndarray], np.ndarray]:
-    """Rows of tokens that count, where the model is told which do."""
-    mask = feeds.get("attention_mask")
-    if mask is None or acts[0].shape[: mask.ndim] != mask.shape or wanted.ndim != acts[0].ndim:
-        return acts, wanted
-    kept = mask.astype(bool)
-    return [acts[0][kept]], wanted[kept]
+    return workload, sequence.plans
 
 
 def calibration_feeds(

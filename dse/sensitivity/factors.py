@@ -20,7 +20,7 @@ from macwright.hw.formats import parse_format
 __all__ = ["tensor_factors"]
 
 #: Changes when the same question gets another answer, so that old results are not used.
-VERSION = 4
+VERSION = 5
 #: Bits of the formats that are tried, and a format that loses next to nothing.
 BITS, WIDE = 4, "int12"
 
@@ -104,7 +104,7 @@ def _change(
     options = QuantOptions()
     key: Any = content_key(
         version=VERSION,
-        model=workload.sha256,
+        model=workload.identity,
         data=dataset.sha256,
         allocation={name: list(pair) for name, pair in formats.items()},
         options=options.to_fields(),

@@ -180,7 +180,7 @@ def _measured(study: _Study) -> tuple[list[list[str]], dict[str, Any]]:
     cache = Cache("sensitivity")
     key = content_key(
         version=VERSION,
-        model=study.workload.sha256,
+        model=study.workload.identity,
         data=study.dataset.sha256,
         questions=questions,
         images=study.images,

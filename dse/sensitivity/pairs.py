@@ -84,7 +84,7 @@ def measure_pairs(
     cache = Cache("pairs")
     key = content_key(
         version=VERSION,
-        model=workload.sha256,
+        model=workload.identity,
         data=dataset.sha256,
         questions=[[list(tensor) for tensor in row] for row in rows],
         images=images,

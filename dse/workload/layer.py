@@ -1,7 +1,9 @@
 """The values that describe a workload."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +152,15 @@ class Workload:
     def output(self) -> str:
         """Name of the model's result."""
         return self.model.graph.output[0].name
+
+    @cached_property
+    def identity(self) -> str:
+        """Digest of all that its results depend on: the file, and what was made of its graph."""
+        digest = hashlib.sha256(self.sha256.encode())
+        for node in self.model.graph.node:
+            digest.update(node.SerializeToString(deterministic=True))
+        digest.update(repr((self.output, self.batch, list(self.fixed))).encode())
+        return digest.hexdigest()
 
     def layer(self, name: str) -> Layer:
         """Layer of a name.

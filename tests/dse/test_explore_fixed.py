@@ -114,6 +114,18 @@ def test_freed_layers_are_searched(tmp_path, capsys):
     )
 
 
+def test_results_of_freed_networks_are_not_taken_for_those_of_others(tmp_path, monkeypatch):
+    model = quantised(tmp_path, "conv", "linear")
+    dataset = load_recipe(model)
+    workload = load_workload(model, dataset)
+    free = freed(workload, ["all"])
+    allocation = {"conv": ("int5", "int6"), "linear": ("int5", "uint6")}
+    alone = [evaluate(one, dataset, allocation) for one in (workload, free)]
+    assert alone[0].logit_mse != alone[1].logit_mse
+    monkeypatch.setenv("MACWRIGHT_CACHE", str(tmp_path / "new"))
+    assert [evaluate(one, dataset, allocation) for one in (free, workload)] == alone[::-1]
+
+
 @pytest.mark.parametrize("names", [["linear"], ["conv"], ["all"]])
 def test_freed_activations_saturate_and_are_not_rounded(tmp_path, names):
     model = quantised(tmp_path, "conv", "linear")
