@@ -73,6 +73,12 @@ class SharedPlans:
                 _, old = self._plans.popitem(last=False)
                 self.size -= old.nbytes
 
+    def clear(self) -> None:
+        """Give up all of them."""
+        with self._lock:
+            self._plans.clear()
+            self.size = 0
+
 
 #: Those of this process.
 PLANS = SharedPlans(1 << 28)

@@ -24,8 +24,7 @@ def network(tmp_path_factory):
 @pytest.fixture
 def made(monkeypatch):
     """Names of the layers for which a plan is made; at first none is kept."""
-    monkeypatch.setattr(PLANS, "_plans", type(PLANS._plans)())
-    monkeypatch.setattr(PLANS, "size", 0)
+    PLANS.clear()
     names = []
     of_layer, nearest = sequence.plan_layer, sequence.fine_plan
 
