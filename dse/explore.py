@@ -26,16 +26,27 @@ from macwright.dse.search.found import Found
 from macwright.dse.search.front import search
 from macwright.dse.search.hardware import Hardware, hardware_of
 from macwright.dse.search.options import option_name, option_table
+from macwright.dse.search.selection import points_to_refine
 from macwright.dse.sensitivity.measure import AccuracyPrediction
 from macwright.dse.sensitivity.pair_terms import pair_terms
 from macwright.dse.sensitivity.source import Losses, find_losses
 from macwright.dse.settings import Settings, Temporal
 from macwright.dse.solver.model.pairs import PairTerm
-from macwright.dse.validation.accuracy import evaluate_all, held_out_results, measure_points
+from macwright.dse.validation.accuracy import (
+    calibration_changes,
+    held_out_results,
+    measure_points,
+)
 from macwright.dse.validation.exact import measure_exact
 from macwright.dse.validation.layer_energy import with_layer_energy
 from macwright.dse.validation.ranking import Ranking, rank_allocations
-from macwright.dse.validation.refine import Correction, corrected, fit_correction, split_held_out
+from macwright.dse.validation.refine import (
+    POINTS,
+    Correction,
+    corrected,
+    fit_correction,
+    split_held_out,
+)
 from macwright.dse.validation.units import Verification, verify_units
 from macwright.dse.workload import Workload, load_workload
 from macwright.dse.workload.free import freed
@@ -260,10 +271,9 @@ def explore(
         )
 
     def measured(chosen: Sequence[Mapping[str, str]]) -> list[float]:
-        results = evaluate_all(workload, dataset, chosen, settings, progress)
-        return [result.logit_mse for result in results]
+        return calibration_changes(workload, dataset, chosen, settings, progress)
 
-    options, found, corrections = _refined(single, settings.refine, searched, measured)
+    options, found, corrections = _refined(single, settings, searched, measured)
     clock("solve")
     used = _used_units(found, hardware, clocked, technology)
     if engines is not None:  # what was counted for the search is mapped for the record
@@ -340,20 +350,22 @@ def _costs(
 
 def _refined(
     single: pd.DataFrame,
-    times: int,
+    settings: Settings,
     searched: Callable[[pd.DataFrame], Found],
     measured: Callable[[Sequence[Mapping[str, str]]], list[float]],
 ) -> tuple[pd.DataFrame, Found, list[Correction]]:
-    """Points, searched for again so often with losses corrected by the measured ones."""
+    """Points, searched for again so often with losses corrected by measured ones, if that pays."""
     options, found = single, searched(single)
     corrections: list[Correction] = []
     seen: dict[str, tuple[Mapping[str, str], float]] = {}
-    for _ in range(times):
-        chosen = [point.pairs for point in found.front if point.name in found.measured]
+    for _ in range(settings.refine):
+        chosen = [point.pairs for point in points_to_refine(found.front, settings, POINTS)]
         for pairs, loss in zip(chosen, measured(chosen), strict=True):
             seen[str(sorted(pairs.items()))] = (pairs, loss)
         # The losses of single tensors are what is corrected, each time by all that is known.
         corrections.append(fit_correction(single, list(seen.values())))
+        if not corrections[-1].applied:
+            return single, searched(single) if options is not single else found, corrections
         options = corrected(single, corrections[-1])
         found = searched(options)
     return options, found, corrections

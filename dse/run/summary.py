@@ -66,13 +66,13 @@ def run_summary(found: Exploration, out: Path) -> dict[str, Any]:
 
 
 def run_table(found: Exploration, out: Path) -> str:
-    """What a person wants to see first: the measured points between the uniform formats."""
+    """What a person wants to see first: the measured points among all uniform formats."""
     objective = found.settings.objective
     rows = [
         (point.totals[objective], f"{label} {point.name}".strip(), point)
         for label, points in (("", found.found.front), ("uniform", found.found.uniforms))
         for point in points
-        if point.accuracy is not None
+        if label or point.accuracy is not None
     ]
     metric = found.dataset.metric_name
     timed = any(point.clock_mhz is not None for _, _, point in rows)
@@ -88,8 +88,9 @@ def run_table(found: Exploration, out: Path) -> str:
         fit = found.prediction.error if found.prediction else None
         digits = predicted_decimals(point.standard_error, found.reference_error, fit)
         predicted = "" if point.predicted is None else f"{point.predicted:.{digits}f}"
-        assert point.accuracy is not None
-        measured = with_error(point.accuracy, point.standard_error)
+        measured = ""
+        if point.accuracy is not None:
+            measured = with_error(point.accuracy, point.standard_error)
         lines.append(
             f"{name:>{width}} {cost:>14.5g} {point.totals['loss']:>10.4g} {predicted:>9} "
             f"{measured:>14}{f'{point.clock_mhz:>8g}' if timed else ''}"
@@ -126,16 +127,20 @@ def run_table(found: Exploration, out: Path) -> str:
         )
     if found.pairs:
         layers = len({(term[0], term[2]) for term in found.pairs})
-        lines.append(f"pairwise terms: {layers} neighbouring layers")
+        lines.append(
+            f"pairwise terms: {layers} neighbouring layers, of weights rounded to nearest; with "
+            "GPTQ they have made no front better"
+        )
     source = found.losses.source
     if "file" in source:
         lines.append(f"losses: as they are in {source['file']}")
     elif source["metric"] != "logit_mse":
         lines.append(f"losses: {source['what']}")
     for one in found.corrections:
+        said = "refined" if one.applied else "not refined, as that saves less than a fifth"
         lines.append(
-            f"refined: loss of a point left out missed by a factor {exp(one.after):.2f}, before "
-            f"{exp(one.before):.2f}"
+            f"{said}: loss of a point left out of {one.points} missed by a factor "
+            f"{exp(one.after):.2f} with factors of layers, {exp(one.before):.2f} without"
         )
     if found.held_out:
         lines.append(f"held out: {_held_out(found.held_out)}")

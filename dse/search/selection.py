@@ -14,14 +14,20 @@ from macwright.dse.solver.model.pairs import PairTerm, pair_total
 from macwright.dse.workload import Layer, Workload
 from macwright.hw.formats import parse_format
 
-__all__ = ["baseline_points", "baselines", "points_to_measure", "reported_points"]
+__all__ = [
+    "baseline_points",
+    "baselines",
+    "points_to_measure",
+    "points_to_refine",
+    "reported_points",
+]
 
-#: Uniform formats of at most so many bits are also tried with 8 bits in the first and last layer.
-FEW_BITS, ENDS = 4, "int8"
+#: Uniform formats of fewer bits are also tried with this one in the first and last layer.
+ENDS = "int8"
 
 
 def baselines(workload: Workload, settings: Settings) -> dict[str, dict[str, str]]:
-    """Options of the same format everywhere and, for few bits, with 8 bits at both ends.
+    """Options of the same format everywhere, and with 8 bits at both ends, as papers report it.
 
     Tensors whose format the model prescribes keep it; where all do, there is nothing to compare.
     """
@@ -40,7 +46,8 @@ def baselines(workload: Workload, settings: Settings) -> dict[str, dict[str, str
         if pairs in found.values():
             continue
         found[name] = pairs
-        if ENDS in names and parse_format(name).width <= FEW_BITS and len(layers) > 2:
+        fewer = parse_format(name).width < parse_format(ENDS).width
+        if ENDS in names and fewer and len(layers) > 2:
             ends = {layer.name: option(layer, ENDS) for layer in (layers[0], layers[-1])}
             if {**pairs, **ends} not in found.values():
                 found[f"{name}, {ENDS} ends"] = {**pairs, **ends}
@@ -125,6 +132,12 @@ def points_to_measure(
     if rest > 0:
         compared = _spread(others, compared, min(len(compared) + rest, len(uniforms)))
     return frozenset([*(front[i].name for i in chosen), *(uniforms[i].name for i in compared)])
+
+
+def points_to_refine(front: Sequence[Point], settings: Settings, count: int) -> list[Point]:
+    """So many points of a front, ends included, spread over the logarithm of the cost."""
+    costs, _ = _totals(front, settings.objective)
+    return [front[i] for i in sorted(_spread(costs, [], min(count, len(front))))]
 
 
 def _totals(points: Sequence[Point], cost: str) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,6 @@
 """What later layers undo of the losses that were measured with single, rounded tensors."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,14 @@ from macwright.dse.quantizer.quantise import quantise
 from macwright.dse.workload import Workload
 from macwright.hw.formats import parse_format
 
-__all__ = ["tensor_factors"]
+__all__ = ["calibration_change", "tensor_factors"]
 
 #: Changes when the same question gets another answer, so that old results are not used.
 VERSION = 5
 #: Bits of the formats that are tried, and a format that loses next to nothing.
 BITS, WIDE = 4, "int12"
+#: Calibration samples that quantised networks are run on.
+IMAGES = 128
 
 
 def tensor_factors(
@@ -32,7 +34,7 @@ def tensor_factors(
     weights: Sequence[str],
     activations: Sequence[str],
     *,
-    images: int = 128,
+    images: int = IMAGES,
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> dict[str, float]:
@@ -54,7 +56,7 @@ def tensor_factors(
         Columns ``layer, tensor, format, loss``.
     weights, activations : sequence of str
         Formats that the search may use.
-    images : int, default=128
+    images : int
         Calibration samples that the network is run on.
     jobs : int, optional
         Threads.
@@ -82,7 +84,9 @@ def tensor_factors(
             few = (name, act) if kind == "weight" else (weight, act_format(layer, name))
             formats[layer.name] = few
         expected = sum(lost[layer.name, kind, formats[layer.name][place]] for layer in free)
-        measured = _change(workload, dataset, formats, images, jobs) if expected > 0 else 0.0
+        measured = 0.0
+        if expected > 0:
+            measured = calibration_change(workload, dataset, formats, images=images, jobs=jobs)
         factors[kind] = measured / expected if measured > 0 else 1.0
         if progress:
             progress("recipe", done + 1, 2)
@@ -93,14 +97,34 @@ def _bits(name: str) -> float:
     return float(parse_format(name).bits_per_value)
 
 
-def _change(
+def calibration_change(
     workload: Workload,
     dataset: Dataset,
-    formats: dict[str, tuple[str, str]],
-    images: int,
-    jobs: int | None,
+    formats: Mapping[str, tuple[str, str]],
+    *,
+    images: int = IMAGES,
+    jobs: int | None = None,
 ) -> float:
-    """Mean squared change of the outputs on calibration samples."""
+    """Mean squared change of the outputs of a quantised network on its calibration samples.
+
+    Parameters
+    ----------
+    workload : Workload
+        The network.
+    dataset : Dataset
+        Calibration data.
+    formats : mapping
+        Formats of weights and activations, by layer.
+    images : int
+        Calibration samples that the network is run on, from the first.
+    jobs : int, optional
+        Threads.
+
+    Returns
+    -------
+    float
+        In squared units of the outputs; kept in the cache, by content.
+    """
     options = QuantOptions()
     key: Any = content_key(
         version=VERSION,

@@ -1,7 +1,7 @@
 """Where the losses of a run come from: measured, or a table that the user brings."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import pandas as pd
 
 from macwright.costmodel.progress import Progress
 from macwright.dse.data.recipe import Dataset
+from macwright.dse.quantizer.options import layer_formats
 from macwright.dse.sensitivity.factors import tensor_factors
 from macwright.dse.sensitivity.measure import measure_sensitivity, read_sensitivity
 from macwright.dse.settings import Settings
@@ -30,8 +31,9 @@ class Losses:
     source : dict
         What they are, for the record: the metric and the number of samples, or the file.
     factors : mapping from str to float
-        Of the losses of weights and of activations, for what later layers undo of them; none for
-        losses that the user brings, which are taken as they are.
+        Of the losses of weights and of activations, for what later layers undo of them; 1 where
+        either have one format each, and none for losses that the user brings, which are taken as
+        they are.
     """
 
     table: pd.DataFrame
@@ -83,12 +85,26 @@ def find_losses(
         )
 
     table = measured(settings.metric)
-    # What later layers undo is known as a share of squared changes; it is taken to be as much of
-    # any other metric.
-    squares = table if settings.metric == "logit_mse" else measured("logit_mse")
-    factors = tensor_factors(
-        workload, dataset, squares, weights, activations, jobs=settings.jobs, progress=progress
-    )
+    factors: Mapping[str, float] = {"weight": 1.0, "activation": 1.0}
+    if not _one_format_each(workload, weights, activations):
+        # What later layers undo is known as a share of squared changes, which curvatures estimate,
+        # too; it is taken to be as much of any other metric.
+        own = settings.metric in ("logit_mse", "hessian")
+        squares = table if own else measured("logit_mse")
+        factors = tensor_factors(
+            workload, dataset, squares, weights, activations, jobs=settings.jobs, progress=progress
+        )
     samples = min(settings.images, len(next(iter(dataset.x_calib.values()))))
     source = {"metric": settings.metric, "what": METRICS[settings.metric], "samples": samples}
     return Losses(table=table, source=source, factors=factors)
+
+
+def _one_format_each(
+    workload: Workload, weights: Sequence[str], activations: Sequence[str]
+) -> bool:
+    """Whether there is nothing to choose for all weights, or for all activations.
+
+    What they lose is then the same in all allocations, and no factor changes the order of these.
+    """
+    formats = [layer_formats(x, weights, activations, workload.fixed) for x in workload.layers]
+    return any(all(len(pair[kind]) == 1 for pair in formats) for kind in (0, 1))

@@ -2,10 +2,10 @@
 
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from macwright.costmodel.characterize.executors import dask_client
 from macwright.costmodel.progress import Progress
@@ -16,11 +16,14 @@ from macwright.dse.search.found import Found
 from macwright.dse.search.knee import knee_index
 from macwright.dse.search.options import split_pairs
 from macwright.dse.search.points import Point
+from macwright.dse.sensitivity.factors import calibration_change
 from macwright.dse.sensitivity.measure import AccuracyPrediction, calibrate_accuracy
 from macwright.dse.settings import Settings
 from macwright.dse.workload import Workload
 
-__all__ = ["evaluate_all", "held_out_results", "measure_points"]
+__all__ = ["calibration_changes", "evaluate_all", "held_out_results", "measure_points"]
+
+T = TypeVar("T")
 
 
 def evaluate_all(
@@ -31,9 +34,39 @@ def evaluate_all(
     progress: Progress | None = None,
 ) -> list[Evaluation]:
     """Each allocation (option of each layer) on the evaluation data."""
+    return _of_each(_measured, workload, dataset, allocations, settings, progress)
+
+
+def calibration_changes(
+    workload: Workload,
+    dataset: Dataset,
+    allocations: Sequence[Mapping[str, str]],
+    settings: Settings,
+    progress: Progress | None = None,
+) -> list[float]:
+    """Mean squared change of the outputs of each on calibration samples, with no others used."""
+    return _of_each(_changed, workload, dataset, allocations, settings, progress)
+
+
+def _measured(workload: Workload, dataset: Dataset, pairs: Mapping[str, str]) -> Evaluation:
+    return evaluate(workload, dataset, split_pairs(pairs), jobs=1)
+
+
+def _changed(workload: Workload, dataset: Dataset, pairs: Mapping[str, str]) -> float:
+    return calibration_change(workload, dataset, split_pairs(pairs), jobs=1)
+
+
+def _of_each(
+    measure: Callable[[Workload, Dataset, Mapping[str, str]], T],
+    workload: Workload,
+    dataset: Dataset,
+    allocations: Sequence[Mapping[str, str]],
+    settings: Settings,
+    progress: Progress | None,
+) -> list[T]:
     say = progress or (lambda *_: None)
     with _workers(workload, dataset, settings) as (pool, network, data):
-        running = [pool.submit(_measured, network, data, dict(pairs)) for pairs in allocations]
+        running = [pool.submit(measure, network, data, dict(pairs)) for pairs in allocations]
         try:
             for done, _ in enumerate(as_completed(running)):
                 say("evaluation", done, len(running))
@@ -42,10 +75,6 @@ def evaluate_all(
             for run in running:
                 run.cancel()
             raise
-
-
-def _measured(workload: Workload, dataset: Dataset, pairs: Mapping[str, str]) -> Evaluation:
-    return evaluate(workload, dataset, split_pairs(pairs), jobs=1)
 
 
 @contextmanager

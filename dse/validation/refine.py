@@ -13,8 +13,12 @@ __all__ = ["Correction", "corrected", "fit_correction", "split_held_out"]
 
 #: Strengths with which factors are held at one; the best one for points left out is taken.
 STRENGTHS = (1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 1e6)
-#: Factors of single layers are within these, relative to the common one.
-LEAST, MOST = 0.2, 5.0
+#: Factors of single layers are within these.
+LEAST, MOST = 0.5, 2.0
+#: Share of its error that a fit must save on points left out, or factors are not applied.
+SAVED = 0.2
+#: Points of the front that are measured each time.
+POINTS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,24 +28,34 @@ class Correction:
     Parameters
     ----------
     factors : mapping from str to float
-        By layer.
+        By layer; all of them 1 where those that were fitted do not pay.
     before, after : float
-        Mean error of the logarithm of the loss of a measured point: with one common factor, and
-        with those of layers for a point that was left out of their fit.
+        Mean error of the logarithm of the loss of a measured point that was left out of the fit:
+        with one common factor, and with factors of layers.
+    points : int
+        Points that were measured.
     """
 
     factors: Mapping[str, float]
     before: float
     after: float
+    points: int
+
+    @property
+    def applied(self) -> bool:
+        """Whether any factor is other than 1."""
+        return any(factor != 1 for factor in self.factors.values())
 
 
 def fit_correction(
     options: pd.DataFrame, points: Sequence[tuple[Mapping[str, str], float]]
 ) -> Correction:
-    """Factors of layers with which the additive loss meets measured ones.
+    """Factors of layers with which the additive loss is in proportion to measured ones.
 
     Ridge regression of the relative error towards one common factor, whose strength is chosen by
-    leaving out one point after the other.
+    leaving out one point after the other. The common factor, which changes no choice, is left out.
+    Where points that are left out are not missed by a fifth less, there is no correction: what is
+    fitted to a few points of a front, and does not hold for others, makes the next front worse.
 
     Parameters
     ----------
@@ -72,27 +86,33 @@ def fit_correction(
     parts, measured = parts[good], measured[good]
     errors = {strength: _left_out(parts, measured, strength) for strength in STRENGTHS}
     strength = min(errors, key=lambda key: (errors[key], -key))
-    factors = _fit(parts, measured, strength)
+    before, after = errors[STRENGTHS[-1]], errors[strength]
+    factors = np.ones(len(layers))
+    if after <= (1 - SAVED) * before:
+        factors = _fit(parts, measured, strength)[1]
     return Correction(
         factors=dict(zip(layers, factors.tolist(), strict=True)),
-        before=errors[STRENGTHS[-1]],
-        after=errors[strength],
+        before=before,
+        after=after,
+        points=len(measured),
     )
 
 
-def _fit(parts: np.ndarray, measured: np.ndarray, strength: float) -> np.ndarray:
+def _fit(parts: np.ndarray, measured: np.ndarray, strength: float) -> tuple[float, np.ndarray]:
+    """Common factor, and those of the layers relative to it."""
     common = float(np.exp(np.mean(np.log(measured / parts.sum(axis=1)))))
     shares = common * parts / measured[:, None]
     normal = shares.T @ shares + strength * np.eye(shares.shape[1])
     change = np.linalg.solve(normal, shares.T @ (1 - shares.sum(axis=1)))
-    return common * np.clip(1 + change, LEAST, MOST)
+    return common, np.clip(1 + change, LEAST, MOST)
 
 
 def _left_out(parts: np.ndarray, measured: np.ndarray, strength: float) -> float:
     errors = []
     for index in range(len(measured)):
         rest = np.arange(len(measured)) != index
-        predicted = float(parts[index] @ _fit(parts[rest], measured[rest], strength))
+        common, factors = _fit(parts[rest], measured[rest], strength)
+        predicted = common * float(parts[index] @ factors)
         errors.append(abs(np.log(predicted / measured[index])))
     return float(np.mean(errors))
 

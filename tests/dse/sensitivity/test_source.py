@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,12 @@ from helpers.tiny import read_rows
 
 from macwright.dse.cli import main as cli
 from macwright.dse.data.recipe import load_recipe
+from macwright.dse.quantizer import act_format
+from macwright.dse.sensitivity import source
+from macwright.dse.sensitivity.factors import calibration_change
 from macwright.dse.sensitivity.measure import measure_sensitivity
+from macwright.dse.sensitivity.source import find_losses
+from macwright.dse.settings import Settings
 from macwright.dse.workload import load_workload
 
 FORMATS = ["--weights", "int4,e2m1fn", "--activations", "int4,int8", "--no-verify"]
@@ -91,3 +97,38 @@ def test_losses_that_are_refused(case, model, work, monkeypatch, capsys):
     assert error.count("\n") == 1
     assert named in error
     assert not (work / "refused").exists()
+
+
+def test_curvatures_get_the_factors_of_their_own_losses(model):
+    dataset = load_recipe(model)
+    workload = load_workload(model, dataset)
+    formats = ("int4", "int8")
+    both = Settings(weights=formats, activations=formats, metric="hessian", jobs=1)
+    losses = find_losses(workload, dataset, both)
+    table = losses.table
+    coarse = {"weight": ("int4", "int12"), "activation": ("int12", "int4")}
+    for kind, (weight, act) in coarse.items():
+        formats = {x.name: (weight, act_format(x, act)) for x in workload.layers}
+        place = 0 if kind == "weight" else 1
+        alone = sum(
+            float(loss)
+            for layer, tensor, name, loss in table.itertuples(index=False)
+            if tensor == kind and name == formats[layer][place]
+        )
+        change = calibration_change(workload, dataset, formats)
+        assert losses.factors[kind] == pytest.approx(change / alone)
+    squares = find_losses(workload, dataset, replace(both, metric="logit_mse")).factors
+    assert squares["weight"] != pytest.approx(losses.factors["weight"], rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["weights", "activations"])
+def test_nothing_is_measured_to_weigh_what_is_the_same_in_all_allocations(model, monkeypatch, kind):
+    dataset = load_recipe(model)
+    workload = load_workload(model, dataset)
+    settings = Settings(weights=("int4", "int6"), activations=("int4", "int6"), jobs=1)
+    asked = []
+    monkeypatch.setattr(source, "tensor_factors", lambda *_, **__: asked.append(1) or {})
+    find_losses(workload, dataset, settings)
+    assert asked == [1]
+    one = find_losses(workload, dataset, replace(settings, **{kind: ("int6",)}))
+    assert (asked, one.factors) == ([1], {"weight": 1.0, "activation": 1.0})
