@@ -1,17 +1,79 @@
 """Scales: how far a format's range is stretched over a tensor's values."""
 
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from macwright.hw.formats import Format
+from macwright.hw.formats import BlockFormat, Format
 
-__all__ = ["PERCENTILE", "candidates", "on_grid", "scale_of", "to_power_of_two", "weight_scales"]
+__all__ = [
+    "PERCENTILE",
+    "candidates",
+    "on_grid",
+    "rounding_table",
+    "scale_of",
+    "to_power_of_two",
+    "weight_scales",
+]
 
 #: Percentile that `percentile` scales put at the end of the range.
 PERCENTILE = 99.9
+#: Values up to which looking them up is faster than computing, and levels that tables have.
+FEW, MOST_LEVELS = 2048, 256
 _FloatArray = NDArray[np.floating]
+
+
+@dataclass(frozen=True, eq=False)
+class RoundingTable:
+    """A format's levels, and the largest float32 values that are rounded to each.
+
+    Parameters
+    ----------
+    levels : ndarray of float32, shape (n + 1,)
+        Rising, and NaN.
+    ends : ndarray of float32, shape (n,)
+        Rising.
+    """
+
+    levels: NDArray[np.float32]
+    ends: NDArray[np.float32]
+
+    def round(self, values: _FloatArray) -> NDArray[np.float32]:
+        """Round values; zeros are positive, and NaN stays."""
+        return self.levels[np.searchsorted(self.ends, values)]
+
+
+@cache
+def rounding_table(fmt: Format) -> RoundingTable | None:
+    """Table that gives what the format itself does; None if it cannot, or has too many levels.
+
+    It is made from what the format does at the middle between neighbours and just beside it.
+    """
+    if isinstance(fmt, BlockFormat) or fmt.width > 8:
+        return None
+    levels = np.unique(fmt.levels().astype(np.float32)) + np.float32(0)
+    if not 1 < len(levels) <= MOST_LEVELS:
+        return None
+    low, high = levels[:-1], levels[1:]
+    middle = (low + high) / np.float32(2)
+    below, above = (np.nextafter(middle, np.float32(end)) for end in (-np.inf, np.inf))
+    at = fmt.quantize(middle)
+    far = np.array([-np.inf, np.inf], np.float32)
+    alike = [
+        (middle.astype(np.float64) * 2 == low.astype(np.float64) + high).all(),
+        ((at == low) | (at == high)).all(),
+        np.array_equal(fmt.quantize(below), low),
+        np.array_equal(fmt.quantize(above), high),
+        np.array_equal(fmt.quantize(levels), levels),
+        np.array_equal(fmt.quantize(far), levels[[0, -1]]),
+    ]
+    if not all(alike):
+        return None
+    # What is not a number comes after infinity.
+    ends = np.append(np.where(at == low, middle, below), np.float32(np.inf)).astype(np.float32)
+    return RoundingTable(np.append(levels, np.float32(np.nan)).astype(np.float32), ends)
 
 
 def on_grid(
@@ -39,7 +101,8 @@ def on_grid(
     scaled = values * (1 / scale)
     if shifted:
         scaled += np.asarray(zero, scaled.dtype)
-    result = fmt.quantize(scaled)
+    table = rounding_table(fmt) if scaled.size <= FEW and scaled.dtype == np.float32 else None
+    result = fmt.quantize(scaled) if table is None else table.round(scaled)
     if shifted:
         result -= np.asarray(zero, result.dtype)
     result *= scale

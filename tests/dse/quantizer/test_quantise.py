@@ -17,9 +17,9 @@ from macwright.dse.quantizer.grid import Grid
 from macwright.dse.quantizer.im2col import from_matrix, patches, to_matrix
 from macwright.dse.quantizer.observers import HistogramObserver, act_range
 from macwright.dse.quantizer.plan import quantised_model
-from macwright.dse.quantizer.scales import on_grid, weight_scales
+from macwright.dse.quantizer.scales import on_grid, rounding_table, weight_scales
 from macwright.dse.workload import load_workload
-from macwright.hw.formats import parse_format
+from macwright.hw.formats import FORMAT_NAMES, BlockFormat, parse_format
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,24 @@ def test_onnx_rounding_is_the_formats_own(name):
     beside = [x, *(np.nextafter(x, np.float32(end)) for end in (-np.inf, np.inf))]
     x = np.concatenate([*beside, *(item * np.float32(0.1) / np.float32(0.1) for item in beside)])
     np.testing.assert_array_equal(run(proto, x=x), fmt.quantize(x))
+
+
+@pytest.mark.parametrize("name", FORMAT_NAMES)
+def test_table_rounds_as_the_format_does(name):
+    fmt = parse_format(name)
+    table = rounding_table(fmt)
+    if fmt.width > 8 or isinstance(fmt, BlockFormat) or name == "e8m0fnu":
+        assert table is None
+        return
+    assert table is not None
+    rng = np.random.default_rng(0)
+    levels = np.unique(fmt.levels()).astype(np.float32)
+    middles = (levels[1:] + levels[:-1]) / 2
+    spread = rng.standard_normal(20_000) * 10.0 ** rng.uniform(-6, 1, 20_000) * fmt.max
+    x = np.concatenate([levels, middles, spread, [0.0, -0.0]]).astype(np.float32)
+    x = np.concatenate([x, *(np.nextafter(x, np.float32(end)) for end in (-np.inf, np.inf))])
+    x = np.append(x, np.array([-np.inf, np.inf, np.nan, 3e38, -3e38], np.float32))
+    np.testing.assert_array_equal(table.round(x), fmt.quantize(x))
 
 
 def test_integers_get_the_sign_that_activations_need(network):
