@@ -1,5 +1,6 @@
 """NumPy archives of users, read without trusting what they say of their size."""
 
+import lzma
 import math
 import os
 import zipfile
@@ -79,9 +80,9 @@ class Archive:
                     return npy.read_array(file, allow_pickle=False)
         except RefusedInput:
             raise
-        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError) as error:
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
             raise self._damaged(str(name)) from error
-        except (RuntimeError, SyntaxError, TokenError) as error:
+        except (ValueError, RuntimeError, SyntaxError, TokenError) as error:
             # Encrypted, packed in another way, or a header that is no literal.
             raise self._damaged(str(name)) from error
 

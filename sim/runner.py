@@ -153,17 +153,25 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             f"Folder must hold what `macwright generate` wrote, with {MANIFEST}, not be {folder}"
         )
     try:
-        manifest = json.loads(path.read_text())
+        manifest = json.loads(path.read_text(encoding="utf-8"))
         files = [manifest["verilog"], manifest["bench"]]
-        names = [str(manifest["top"]), *[part["file"] for part in files]]
+        names = [manifest["top"], *[part["file"] for part in files]]
         names += [files[0]["cells"]] if "cells" in files[0] else []
-        known = [manifest["bench"]["tests"], *[part["sha256"] for part in files]]
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        tests, digests = manifest["bench"]["tests"], [part["sha256"] for part in files]
+    except (ValueError, RecursionError) as error:
         raise RefusedInput(
-            f"{MANIFEST} must be as `macwright generate` wrote it, not {error!r}"
+            f"{MANIFEST} must be as `macwright generate` wrote it, not {error}"
         ) from None
-    if not known[0] or any(not re.fullmatch(r"\w+(\.\w+)?", name) for name in names):
-        raise RefusedInput(f"{MANIFEST} must name plain files and at least one test, not {names}")
+    except (TypeError, KeyError):
+        raise RefusedInput(
+            f"{MANIFEST} must be as `macwright generate` wrote it, with top, verilog and bench, "
+            "and file, sha256 and tests in those"
+        ) from None
+    texts = [*names, *digests, *(tests if isinstance(tests, list) else [None])]
+    if not all(isinstance(text, str) for text in texts):
+        raise RefusedInput(f"{MANIFEST} must name its files, their digests and its tests as texts")
+    if not tests or not all(re.fullmatch(r"[A-Za-z_]\w*(\.\w+)?", name) for name in names):
+        raise RefusedInput(f"{MANIFEST} must name plain files and at least one test")
     for name in names[1:]:
         if not (folder / name).is_file():
             raise RefusedInput(f"Folder must hold {name}, which {MANIFEST} names, not lack it")

@@ -23,6 +23,7 @@ from macwright.costmodel.liberty.cells import Arc, Cell, FlipFlop, Pin, PowerArc
 from macwright.costmodel.liberty.digest import digest_library
 from macwright.costmodel.liberty.lookup import TableData
 from macwright.costmodel.liberty.syntax import LibertyError
+from macwright.costmodel.npz import memory_limit
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["Library", "LibraryFile", "read_liberty"]
@@ -218,14 +219,14 @@ def _content(path: Path) -> bytes:
         zipped = stream.read(2) == b"\x1f\x8b"
         stream.seek(0)
         reader: Any = gzip.GzipFile(fileobj=stream) if zipped else stream
-        parts, size = [], 0
+        parts, size, most = [], 0, min(LARGEST, memory_limit())
         try:
             while part := reader.read(_CHUNK):
                 parts.append(part)
                 size += len(part)
-                if size > LARGEST:
+                if size > most:
                     raise LibertyError(
-                        f"{path.name}:1: the file must have at most {LARGEST >> 20} MB of text; "
+                        f"{path.name}:1: the file must have at most {most / 1e6:.0f} MB of text; "
                         "leave out what timing and power by tables do not need"
                     )
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:

@@ -120,7 +120,7 @@ def find_device(name: str | Path) -> Device:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RefusedInput(f"Device {path} must be a TOML file, not one where: {error}") from error
     base = fields.pop("base", None)
-    if base not in DEVICES:
+    if not isinstance(base, str) or base not in DEVICES:
         raise RefusedInput(
             f"Field base of device {path} must be one of {', '.join(DEVICES)}, not {base!r}"
         )

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from macwright.costmodel.npz import Archive
 from macwright.costmodel.system.machine_resources import machine_model
 from macwright.dse.architecture.engine_units import engine_unit
 from macwright.dse.build.machine import Lowered
@@ -173,8 +174,10 @@ def read_images(folder: Path, count: int | None) -> np.ndarray:
     path = folder / IMAGES_FILE
     if not path.is_file():
         raise FileNotFoundError(f"{folder} must hold {IMAGES_FILE}, which is missing")
-    with np.load(path, allow_pickle=False) as archive:
-        levels = archive["levels"].astype(np.int64)
+    levels = Archive(path)["levels"]
+    if levels.dtype.kind not in "iu" or not levels.ndim:
+        raise RefusedInput(f"Levels of {path} must be whole numbers, not {levels.dtype}")
+    levels = levels.astype(np.int64)
     if count is not None and not 1 <= count <= len(levels):
         raise RefusedInput(f"Images must be from 1 to the {len(levels)} of {path}, not {count}")
     return levels[:count]

@@ -212,7 +212,13 @@ def promised_interval(allocation: Allocation, workload: Workload) -> int:
         If a layer has no folding.
     """
     if promised_foldings(allocation) and allocation.clock_mhz:
-        return round(allocation.costs[FRAME] * allocation.clock_mhz * 1e3)
+        cycles = allocation.costs.get(FRAME, 0.0) * allocation.clock_mhz * 1e3
+        if not 0.5 < cycles < 1 << 31:
+            raise RefusedInput(
+                f"Allocation must have a cost {FRAME} and a clock_mhz that give the cycles between "
+                f"frames, from 1 to 2^31 - 1, not {cycles:g}"
+            )
+        return round(cycles)
     cycles = []
     for name, choice in allocation.layers.items():
         if choice.pe is None or choice.simd is None:

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -186,9 +187,10 @@ def input_codes(recipe: dict[str, Any], archive: Archive) -> InputCodes | None:
 def _scaled(array: np.ndarray, recipe: dict[str, Any]) -> np.ndarray:
     gain, shift = _affine(recipe, array.shape[1] if array.ndim > 1 else 1, array.ndim)
     # One pass in float32: images are many, and float64 copies of them large.
-    result = array.astype(np.float32)
-    result *= gain
-    result += shift
+    with np.errstate(all="ignore"):  # what is not finite, or far from float32, is refused later
+        result = array.astype(np.float32)
+        result *= gain
+        result += shift
     return np.ascontiguousarray(result)
 
 
@@ -209,9 +211,10 @@ def _affine(recipe: dict[str, Any], channels: int, rank: int) -> tuple[np.ndarra
                 f"not {numbers[key].size}"
             )
         numbers[key] = numbers[key].reshape(1, -1, *[1] * (rank - 2))
-    gain = numbers["scale"] / numbers["std"]
-    shift = (numbers["offset"] - numbers["mean"]) / numbers["std"]
-    return gain.astype(np.float32), shift.astype(np.float32)
+    with np.errstate(all="ignore"):  # as above
+        gain = numbers["scale"] / numbers["std"]
+        shift = (numbers["offset"] - numbers["mean"]) / numbers["std"]
+        return gain.astype(np.float32), shift.astype(np.float32)
 
 
 def _decode_images(stream: np.ndarray, offsets: np.ndarray, recipe: dict[str, Any]) -> np.ndarray:
@@ -226,14 +229,32 @@ def _decode_images(stream: np.ndarray, offsets: np.ndarray, recipe: dict[str, An
     crop = recipe.get("crop", 224)
     if type(crop) is not int or crop < 1:
         raise RefusedInput(f"Recipe's crop must be a positive whole number, not {crop!r}")
+    if offsets.dtype.kind not in "iu" or offsets.ndim != 1 or stream.ndim != 1:
+        raise RefusedInput(
+            "JPEG data must be one row of bytes with whole numbers that say where images begin, "
+            f"not of the shape {stream.shape} with {offsets.dtype} of the shape {offsets.shape}"
+        )
     images = []
-    for first, last in itertools.pairwise(offsets):
-        with Image.open(io.BytesIO(stream[first:last].tobytes())) as image:
-            pixels = np.asarray(image.convert("RGB"))
+    for first, last in itertools.pairwise(offsets.tolist()):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+                with Image.open(io.BytesIO(stream[first:last].tobytes())) as image:
+                    pixels = np.asarray(image.convert("RGB"))
+        except (
+            *(OSError, ValueError, SyntaxError),
+            *(Image.DecompressionBombWarning, Image.DecompressionBombError),
+        ) as error:
+            raise RefusedInput(
+                f"Image {len(images)} of JPEG data must be a whole image of at most "
+                f"{Image.MAX_IMAGE_PIXELS} pixels"
+            ) from error
         top, left = (pixels.shape[0] - crop) // 2, (pixels.shape[1] - crop) // 2
         if top < 0 or left < 0:
             raise RefusedInput(f"Recipe's crop must be at most {min(pixels.shape[:2])}, not {crop}")
         images.append(pixels[top : top + crop, left : left + crop])
+    if not images:
+        raise RefusedInput("JPEG data must have images, and their offsets name none")
     return np.stack(images)
 
 

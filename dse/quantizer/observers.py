@@ -35,7 +35,9 @@ class HistogramObserver:
         low, high = float(flat.min()), float(flat.max())
         self.low, self.high = low, high
         self.top = max(abs(low), abs(high))
-        width = (high - low) / bins or 1.0
+        width = (high - low) / bins
+        if width < np.finfo(np.float32).tiny:
+            width = 1.0  # values that are one, or differ by less than bins can tell
         # An odd step, so that the samples do not all lie in one column of the images. Large values
         # are few and matter most: all of them count.
         step = max(flat.size // samples, 1) | 1

@@ -13,9 +13,12 @@ from typing import Any
 
 import pandas as pd
 
+from macwright.dse.csv_file import quoted
+from macwright.dse.quantizer.options import QuantOptions
 from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import Format, parse_format
 from macwright.hw.pe import UnitSpec, spec_from_fields
+from macwright.sim.fields import from_document
 
 __all__ = ["KIND", "VERSION", "Allocation", "ArrayChoice", "LayerChoice", "read_allocation"]
 
@@ -219,31 +222,47 @@ class Allocation:
                 f"Allocation must be of version {VERSION}, not {version!r}: "
                 + ("make the run anew" if version == 1 else "this macwright is older than the file")
             )
-        try:
-            return cls._from(data)
-        except (KeyError, AttributeError, TypeError) as error:
-            raise RefusedInput(f"Allocation must have all of its fields ({error})") from None
+        return cls._from(data)
 
     @classmethod
     def _from(cls, data: Mapping[str, Any]) -> "Allocation":
+        needed = ("point", "model_sha256", "technology", *_KNOWN)
+        needed += ("costs", "quantiser", "units", "layers")
+        if missing := [name for name in needed if name not in data]:
+            raise RefusedInput(f"Allocation must have a field {missing[0]}")
+        fields = {name: data[name] for name in needed}
+        # Checked here, so that whoever quantises can rely on it.
+        from_document(QuantOptions, data["quantiser"], "quantiser")
         hardware = data.get("hardware", {})
-        array = None
+        if not isinstance(hardware, Mapping):
+            raise RefusedInput(f"Field hardware must be an object, not {quoted(hardware)}")
+        fields |= {name: hardware[name] for name in ("architecture", "device") if name in hardware}
         if "rows" in hardware:
-            size = {name: hardware[name] for name in ("rows", "columns", "buffer_kib")}
-            array = ArrayChoice(name=hardware["array"], **size)
-        return cls(
-            **{name: data[name] for name in ("point", "model_sha256", "technology", *_KNOWN)},
-            costs=data["costs"],
-            quantiser=data["quantiser"],
-            units={
-                name: spec_from_fields(unit["family"], unit["fields"])
-                for name, unit in data["units"].items()
-            },
-            layers={name: LayerChoice(**choice) for name, choice in data["layers"].items()},
-            architecture=hardware.get("architecture", ""),
-            device=hardware.get("device", ""),
-            array=array,
-        )
+            size = {name: hardware[name] for name in ("columns", "buffer_kib") if name in hardware}
+            fields["array"] = {"name": hardware.get("array"), "rows": hardware["rows"], **size}
+        return from_document(cls, fields, "allocation", readers={UnitSpec: _unit})
+
+
+def _unit(value: Any, what: str) -> UnitSpec:
+    """Spec of a unit from its family and its fields."""
+    unit = from_document(_Unit, value, what)
+    texts = {}
+    for name, given in unit.fields.items():
+        if not isinstance(given, str | int):
+            raise RefusedInput(
+                f"Field {what}.{name} must be a text, a whole number, true or false, "
+                f"not {quoted(given)}"
+            )
+        texts[name] = given if isinstance(given, str) else str(given).lower()
+    return spec_from_fields(unit.family, texts)
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """A unit as the document has it."""
+
+    family: str
+    fields: Mapping[str, Any]
 
 
 _KNOWN = (

@@ -6,6 +6,7 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 
+from macwright.dse.workload.onnx_checks import check_structure, check_values
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["digest", "read_model"]
@@ -24,12 +25,7 @@ def read_model(path: Path, *, weights: bool = True) -> onnx.ModelProto:
         raise RefusedInput(f"{path} must be an ONNX model, not something else ({error})") from error
     if not model.ir_version or not model.graph.node:
         raise RefusedInput(f"{path} must be an ONNX model, not a file without a graph of nodes")
-    for item in model.graph.initializer:
-        if item.data_type not in onnx.TensorProto.DataType.values() or not item.data_type:
-            raise RefusedInput(
-                f"Weights {item.name!r} of {path} must be of a type that ONNX knows, not "
-                f"{item.data_type}"
-            )
+    check_structure(model, path)
     if not weights:
         return model
     try:
@@ -45,12 +41,16 @@ def read_model(path: Path, *, weights: bool = True) -> onnx.ModelProto:
             None,
         )
         if name is None:
+            # The message of a number that cannot be read is Python's.
+            is_number = "invalid literal" in str(error)
+            reason = "entries offset and length that are no whole numbers" if is_number else error
             raise RefusedInput(
-                f"{path} must have readable external weights, not {error}"
+                f"{path} must have readable external weights, not {reason}"
             ) from error
         raise FileNotFoundError(
             f"{path} keeps its weights in {name!r}, which must be beside it and is missing"
         ) from error
+    check_values(model, path)
     return model
 
 

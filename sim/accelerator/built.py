@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from macwright.hw.accelerator.network import Network, read_network
-from macwright.hw.errors import ToolError
+from macwright.hw.errors import RefusedInput, ToolError
 from macwright.hw.files import write_atomic
 from macwright.sim.accelerator.difference import first_difference, levels_from_words
 from macwright.sim.accelerator.golden import to_words
@@ -22,7 +22,7 @@ from macwright.sim.accelerator.record import MachineRecord, WordRecord, read_bui
 from macwright.sim.owned import run_program, scratch_folder
 from macwright.sim.simulators import Simulator, find_simulator
 
-__all__ = ["BuiltMachine", "Comparison", "Run", "compare_images", "to_stream"]
+__all__ = ["BuiltMachine", "Comparison", "Run", "check_levels", "compare_images", "to_stream"]
 
 #: Images for which it is not worth to compile.
 FEW = 4
@@ -107,6 +107,7 @@ class BuiltMachine:
         self.folder = self.folder.resolve()
         self.record = MachineRecord.of(read_build(self.folder)["machine"])
         self.network = read_network(self.folder / "network.json")
+        self._check_ends()
         self.tool = find_simulator(self.simulator)
         self._compile()
 
@@ -119,6 +120,21 @@ class BuiltMachine:
     def verilog(self) -> tuple[str, ...]:
         """Files that are simulated."""
         return self.record.verilog
+
+    def _check_ends(self) -> None:
+        """Refuse a folder whose two descriptions are not of one machine."""
+        network = self.network
+        for words, name in (
+            (self.record.source, network.input),
+            (self.record.result, network.output),
+        ):
+            edge = network.edge(name)
+            wanted = (name, edge.size, edge.format.width)
+            if (words.edge, words.lanes * words.words, words.bits) != wanted:
+                raise RefusedInput(
+                    f"{self.folder} must hold a machine and its own network, which takes and gives "
+                    f"{edge.size} codes of {edge.format.width} bits as {name}; build it anew"
+                )
 
     def _bench(self) -> str:
         text = (files("macwright.sim.accelerator") / "bench.v").read_text()
@@ -291,6 +307,7 @@ def compare_images(
         Called with ``("simulation", images done, images)``.
     """
     machine = BuiltMachine(folder, simulator or _default_simulator(len(levels)))
+    check_levels(levels, machine.network)
     expected = IntegerModel(machine.network).run(levels)
     jobs = min(jobs or len(os.sched_getaffinity(0)), len(levels))
     # Parts of several frames, as frames overlap; small enough for progress and an early stop.
@@ -330,6 +347,27 @@ def compare_images(
         predicted_latency=machine.record.latency,
         difference=None if wrong is None else _difference(machine, levels[wrong], wrong),
     )
+
+
+def check_levels(levels: _Levels, network: Network) -> None:
+    """Refuse images that are not a network's.
+
+    Raises
+    ------
+    RefusedInput
+        If they are of another shape, or beyond the levels of its input.
+    """
+    edge = network.edge(network.input)
+    if levels.shape[1:] != edge.shape:
+        raise RefusedInput(
+            f"Images must have the shape {edge.shape} of the network's input, not "
+            f"{levels.shape[1:]}"
+        )
+    if levels.size and not edge.low <= levels.min() <= levels.max() <= edge.high:
+        raise RefusedInput(
+            f"Images must be of levels from {edge.low} to {edge.high}, not from {levels.min()} to "
+            f"{levels.max()}"
+        )
 
 
 def _default_simulator(images: int) -> str | None:

@@ -1,6 +1,7 @@
 """What a folder with a machine says of it: its words, its stages, its cycles."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from macwright.hw.accelerator.machine import MachineSpec
 from macwright.hw.accelerator.network import Network, Reshape
 from macwright.hw.accelerator.temporal.spec import TemporalSpec
 from macwright.hw.errors import RefusedInput
+from macwright.sim.fields import from_document
 
 __all__ = [
     "BUILD_FILE",
@@ -44,6 +46,10 @@ class WordRecord:
     bits: int
     words: int
 
+    def __post_init__(self) -> None:
+        for name in ("lanes", "bits", "words"):
+            _check_positive(self, name)
+
 
 @dataclass(frozen=True, kw_only=True)
 class StageRecord:
@@ -65,6 +71,9 @@ class StageRecord:
     node: str
     cycles: int
     outputs: tuple[WordRecord, ...]
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,21 +105,40 @@ class MachineRecord:
     stages: tuple[StageRecord, ...]
     array: tuple[int, int] | None = None
 
+    def __post_init__(self) -> None:
+        _check_name(self.top)
+        for name in ("interval", "latency"):
+            _check_positive(self, name)
+        for name in self.verilog:
+            if not re.fullmatch(r"[A-Za-z_]\w*\.v", name, re.ASCII):
+                raise RefusedInput(f"Files of a machine must be plain names in .v, not {name!r}")
+
     def to_fields(self) -> dict[str, Any]:
         """All of it, as JSON values."""
         return asdict(self)
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> "MachineRecord":
-        """From the same."""
-        stages = tuple(
-            StageRecord(**{**item, "outputs": tuple(WordRecord(**o) for o in item["outputs"])})
-            for item in fields["stages"]
-        )
-        ends = {name: WordRecord(**fields[name]) for name in ("source", "result")}
-        verilog = tuple(str(name) for name in fields["verilog"])
-        array = tuple(fields["array"]) if fields.get("array") else None
-        return cls(**{**fields, **ends, "stages": stages, "verilog": verilog, "array": array})
+        """From the same.
+
+        Raises
+        ------
+        RefusedInput
+            If it is not that.
+        """
+        return from_document(cls, fields, "machine")
+
+
+def _check_positive(record: Any, name: str) -> None:
+    value = getattr(record, name)
+    if not 1 <= value < 1 << 31:
+        raise RefusedInput(f"Field {name} of a machine must be from 1 to 2^31 - 1, not {value}")
+
+
+def _check_name(name: str) -> None:
+    """Names that are in a bench must be names there, too."""
+    if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+        raise RefusedInput(f"Parts of a machine must have names of Verilog, not {name!r}")
 
 
 def machine_record(
@@ -201,9 +229,18 @@ def read_build(folder: Path) -> dict[str, Any]:
         raise FileNotFoundError(f"{folder} must hold a machine that macwright build wrote")
     try:
         fields = json.loads(path.read_bytes())
-        if fields["version"] != VERSION:
-            raise RefusedInput(f"version {fields['version']!r}, which is not {VERSION}")
-        MachineRecord.of(fields["machine"])
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise RefusedInput(f"{path} must be what macwright build wrote, not {error}") from error
+    if not isinstance(fields, dict) or not {"version", "machine"} <= fields.keys():
+        raise RefusedInput(
+            f"{path} must be what macwright build wrote, an object with version and machine"
+        )
+    if fields["version"] != VERSION:
+        raise RefusedInput(
+            f"{path} must be of version {VERSION}, not {fields['version']!r}; build it anew"
+        )
+    try:
+        MachineRecord.of(fields["machine"])
+    except ValueError as error:
+        raise RefusedInput(f"{path} must be what macwright build wrote: {error}") from error
     return fields

@@ -5,6 +5,7 @@ import binascii
 import dataclasses
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -82,12 +83,12 @@ def read_network(path: Path) -> Network:
     try:
         del fields["document"], fields["version"]
         return _object(Network, fields)
-    except (TypeError, ValueError, KeyError) as error:
-        raise RefusedInput(f"{path} must be a whole {KIND}: {_sentence(error)}") from error
-
-
-def _sentence(error: Exception) -> str:
-    return str(error.args[0]) if error.args else type(error).__name__
+    except RefusedInput as error:
+        raise RefusedInput(f"{path} must be a whole {KIND}: {error}") from error
+    except (TypeError, ValueError, LookupError, ArithmeticError) as error:
+        raise RefusedInput(
+            f"{path} must be a whole {KIND}, whose nodes and edges fit each other; build it anew"
+        ) from error
 
 
 def _plain(value: Any, name: str = "") -> Any:
@@ -183,6 +184,10 @@ def _unpacked(cls: type, name: str, value: Any) -> NDArray[np.int64]:
     dtype = np.dtype(value["dtype"]).newbyteorder("<")
     try:
         raw = base64.b64decode(value["base64"], validate=True)
+        if min(shape, default=1) < 0 or math.prod(shape) * dtype.itemsize != len(raw):
+            raise RefusedInput(f"{what}, not {len(raw)} bytes for the shape {shape}")
         return np.frombuffer(raw, dtype).reshape(shape).astype(np.int64)
+    except RefusedInput:
+        raise
     except (binascii.Error, TypeError, ValueError) as error:
         raise RefusedInput(f"{what}, not one where {error}") from error

@@ -62,11 +62,11 @@ def changed(**fields):
         (changed(version=VERSION + 1), "not 3: this macwright is older than the file"),
         (changed(kind="recipe"), "must be of version 2"),
         ([], "must be an object with layers"),
-        ({k: v for k, v in changed().items() if k != "units"}, r"all of its fields \('units'\)"),
+        ({k: v for k, v in changed().items() if k != "units"}, "must have a field units"),
         (changed(units={}), "Unit of layer 'fc' must have a spec"),
         (changed(units={MAC: {"family": "warp", "fields": {}}}), "Unit must be one of int_mac"),
         (changed(units={MAC: {"family": "int_mac", "fields": {"weight": "int4"}}}), "its own name"),
-        (changed(layers={"fc": {"weight": "int8"}}), "must have all of its fields"),
+        (changed(layers={"fc": {"weight": "int8"}}), r"layers\.fc\.activation must be there"),
         (changed(hardware={"architecture": "temporal"}), "An array must come with a temporal"),
     ],
 )

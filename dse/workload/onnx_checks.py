@@ -1,0 +1,117 @@
+"""What must hold of an ONNX model before anything is computed from it."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from macwright.hw.errors import RefusedInput
+
+__all__ = ["check_structure", "check_values"]
+
+#: Attributes of operators that are types.
+_TYPES = ("to", "dtype", "output_dtype")
+#: Types of which a byte holds several elements, with their bits.
+_BITS = {
+    kind: bits
+    for name, bits in (("UINT4", 4), ("INT4", 4), ("FLOAT4E2M1", 4), ("UINT2", 2), ("INT2", 2))
+    if (kind := getattr(TensorProto, name, None)) is not None
+}
+
+
+def check_structure(model: onnx.ModelProto, path: Path) -> None:
+    """Refuse element types that ONNX does not have, and nodes that give nothing.
+
+    Raises
+    ------
+    RefusedInput
+        Names what is wrong.
+    """
+    known = set(TensorProto.DataType.values()) - {TensorProto.UNDEFINED}
+    open_ = {*known, TensorProto.UNDEFINED}  # to be inferred, or by default
+    kinds: list[tuple[str, int, set[int]]] = []
+    for value in model.graph.input:
+        kinds.append((f"Input {value.name!r}", value.type.tensor_type.elem_type, known))
+    for what, tensor in _tensors(model):
+        kinds.append((what, tensor.data_type, known))
+    for graph in _graphs(model):
+        for value in (*graph.input, *graph.value_info, *graph.output):
+            kinds.append((f"Tensor {value.name!r}", value.type.tensor_type.elem_type, open_))
+    for node in _nodes(model):
+        if not node.output:
+            raise RefusedInput(
+                f"Node {node.name!r} ({node.op_type}) of {path} must have an output, not none"
+            )
+        kinds += [
+            (f"Attribute {item.name} of node {node.name!r}", item.i, open_)
+            for item in node.attribute
+            if item.name in _TYPES and item.type == onnx.AttributeProto.INT
+        ]
+    for what, kind, allowed in kinds:
+        if kind not in allowed:
+            raise RefusedInput(f"{what} of {path} must be of a type that ONNX knows, not {kind}")
+
+
+def check_values(model: onnx.ModelProto, path: Path) -> None:
+    """Refuse tensors that do not hold what their type and shape say.
+
+    Raises
+    ------
+    RefusedInput
+        Names the tensor.
+    """
+    for what, tensor in _tensors(model):
+        dims = list(tensor.dims)
+        size = math.prod(dims)
+        if min((*dims, 0)) < 0 or not _holds(tensor, size):
+            raise RefusedInput(
+                f"{what} of {path} must hold the {max(size, 0)} elements of their shape {dims}, "
+                "not more or fewer"
+            )
+
+
+def _holds(tensor: onnx.TensorProto, size: int) -> bool:
+    """Whether a tensor's values are so many."""
+    if tensor.HasField("raw_data"):
+        if tensor.data_type == TensorProto.STRING:
+            return False
+        bits = _BITS.get(tensor.data_type)
+        if bits is None:
+            bits = 8 * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+        return len(tensor.raw_data) == -(-size * bits // 8)
+    try:
+        return numpy_helper.to_array(tensor).size == size
+    except (ValueError, TypeError, OverflowError):
+        return False
+
+
+def _graphs(model: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
+    """All graphs of a model, also those in attributes."""
+    yield model.graph
+    for node in _nodes(model):
+        for item in node.attribute:
+            yield from (graph for graph in (item.g, *item.graphs) if graph.node)
+
+
+def _nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    """All nodes of a model, also those of functions and of graphs in attributes."""
+    waiting = [*model.graph.node, *(node for item in model.functions for node in item.node)]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for item in node.attribute:
+            for graph in (item.g, *item.graphs):
+                waiting += graph.node
+
+
+def _tensors(model: onnx.ModelProto) -> Iterator[tuple[str, onnx.TensorProto]]:
+    """All tensors that a model holds, and what a message calls them."""
+    for graph in _graphs(model):
+        for item in graph.initializer:
+            yield f"Weights {item.name!r}", item
+    for node in _nodes(model):
+        for item in node.attribute:
+            if item.HasField("t"):
+                yield f"Constants of node {node.name!r}", item.t
