@@ -12,7 +12,7 @@ import pandas as pd
 
 from macwright.hw.errors import RefusedInput
 
-__all__ = ["check_names", "quoted", "read_csv", "trimmed"]
+__all__ = ["as_text", "check_names", "from_text", "quoted", "read_csv", "trimmed"]
 
 #: Most characters of an entry that a message repeats.
 _SHOWN = 60
@@ -30,6 +30,36 @@ def quoted(text: object) -> str:
 def trimmed(text: str) -> str:
     """A name without the blanks around it."""
     return text.strip().strip(_UNSEEN).strip()
+
+
+#: Signs with which spreadsheets begin a formula, also those of full width.
+_FORMULA = "[=+\\-@\\t\\r\uff1d\uff0b\uff0d\uff20]"
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+def as_text(entry: str) -> str:
+    """An entry that no spreadsheet runs: with an apostrophe before what would begin a formula.
+
+    Numbers stay what they are. :func:`from_text` is the inverse.
+
+    Examples
+    --------
+    >>> as_text("=1+1"), as_text("'=1"), as_text("-0.5"), as_text("conv")
+    ("'=1+1", "''=1", '-0.5', 'conv')
+    """
+    runs = re.match(f"'*{_FORMULA}", entry) and not _NUMBER.fullmatch(entry)
+    return f"'{entry}" if runs else entry
+
+
+def from_text(entry: str) -> str:
+    """What :func:`as_text` made an entry of.
+
+    Examples
+    --------
+    >>> from_text("'=1+1"), from_text("''=1"), from_text("-0.5"), from_text("it's")
+    ('=1+1', "'=1", '-0.5', "it's")
+    """
+    return entry[1:] if re.match(f"'+{_FORMULA}", entry) else entry
 
 
 def check_names(names: Iterable[str], what: str) -> None:
@@ -61,7 +91,8 @@ def check_names(names: Iterable[str], what: str) -> None:
 def read_csv(path: Path | str, what: str, columns: Sequence[str] = ()) -> pd.DataFrame:
     """Read a CSV file, every entry as text; names in its first line are trimmed.
 
-    Entries are separated by commas, in UTF-8, or in UTF-16 if the file begins with its mark.
+    Entries are separated by commas, in UTF-8, or in UTF-16 if the file begins with its mark. An
+    apostrophe before what would begin a formula is left out, as of :func:`from_text`.
 
     Parameters
     ----------
@@ -83,7 +114,7 @@ def read_csv(path: Path | str, what: str, columns: Sequence[str] = ()) -> pd.Dat
         raise FileNotFoundError(f"{what} must be a CSV file, and {path} is not a file")
     try:
         reader = csv.reader(io.StringIO(_text(Path(path)), newline=""), strict=True)
-        rows = [(reader.line_num, row) for row in reader if row]
+        rows = [(reader.line_num, [from_text(entry) for entry in row]) for row in reader if row]
     except (csv.Error, UnicodeError) as error:
         raise RefusedInput(f"{what} must be a CSV file, and {path} is not one: {error}") from error
     if not rows:

@@ -176,10 +176,11 @@ def run(args: argparse.Namespace) -> None:
 
 def _print(args: argparse.Namespace, rows: "pd.DataFrame") -> None:
     """Print rows, and write them where the arguments say."""
+    from macwright.dse.run.folder import csv_text
     from macwright.hw.files import write_atomic
 
     if args.output is not None:
-        write_atomic(args.output, rows.to_csv(index=False, lineterminator="\n"))
+        write_atomic(args.output, csv_text(rows))
     if args.json:
         print(json.dumps(json.loads(rows.to_json(orient="records") or "[]"), indent=2))
     else:

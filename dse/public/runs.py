@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from macwright.dse.csv_file import from_text
 from macwright.hw.errors import RefusedInput
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ class Run:
         if not file.is_file():
             raise FileNotFoundError(f"Run must be a folder with run.json, and {path} has none")
         try:
-            self.info: dict[str, Any] = dict(json.loads(file.read_text()))
-        except (ValueError, TypeError) as error:
+            self.info: dict[str, Any] = dict(json.loads(file.read_text(encoding="utf-8")))
+        except (ValueError, TypeError, RecursionError) as error:
             raise RefusedInput(f"{file} must be the JSON that a run writes, not {error}") from None
 
     @cached_property
@@ -113,9 +114,12 @@ class Run:
             names = ", ".join(sorted(path.stem for path in self.path.glob("*.csv")))
             raise FileNotFoundError(f"Table of {self.path} must be one of {names}, not {name!r}")
         try:
-            return pd.read_csv(file)
+            table = pd.read_csv(file)
         except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
             raise RefusedInput(f"{file} must be a table of a run: {error}") from None
+        for name in table.select_dtypes(exclude="number"):
+            table[name] = table[name].map(lambda v: from_text(v) if isinstance(v, str) else v)
+        return table
 
     def plot(self, **options: Any) -> Any:
         """Draw the front; see :func:`macwright.plot_front`."""
@@ -125,8 +129,8 @@ class Run:
 
     def _json(self, name: str) -> dict[str, Any]:
         try:
-            return json.loads((self.path / name).read_text())
-        except ValueError as error:
+            return json.loads((self.path / name).read_text(encoding="utf-8"))
+        except (ValueError, RecursionError) as error:
             raise RefusedInput(f"{self.path / name} must be JSON: {error}") from None
 
     def _summary(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from macwright.dse.csv_file import from_text
 from macwright.dse.run.allocation import read_allocation
 from macwright.hw.errors import RefusedInput
 
@@ -181,7 +182,10 @@ def _rows(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             reader = csv.DictReader(stream, restkey="", restval="")
-            rows = list(reader)
+            rows = [
+                {name: from_text(v) if isinstance(v, str) else v for name, v in row.items()}
+                for row in reader
+            ]
             columns = reader.fieldnames or ()
     except FileNotFoundError:
         raise RefusedInput(f"the run folder must hold {path.name}, which is missing") from None

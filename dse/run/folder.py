@@ -2,7 +2,6 @@
 
 import csv
 import fcntl
-import io
 import json
 import os
 import re
@@ -14,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from macwright.dse.csv_file import as_text
 from macwright.hw.errors import RefusedInput
 from macwright.hw.files import write_atomic
 from macwright.sim.owned import scratch_folder
@@ -117,15 +117,34 @@ def json_text(data: Any) -> str:
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]] | pd.DataFrame) -> str:
-    """CSV with a header, ``\\n`` line ends, numbers at full precision, absent values empty."""
+    """CSV with a header, ``\\n`` line ends, numbers at full precision, absent values empty.
+
+    Texts are those of :func:`~macwright.dse.csv_file.as_text`, which no spreadsheet runs.
+    """
     if not isinstance(rows, pd.DataFrame):
         rows = pd.DataFrame(list(rows))
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(rows.columns)
+    out = _Lines()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(map(_cell, rows.columns))
     for row in rows.itertuples(index=False, name=None):
-        writer.writerow("" if pd.isna(value) else value for value in row)
-    return out.getvalue()
+        writer.writerow(map(_cell, row))
+    return "".join(out.lines)
+
+
+class _Lines:
+    """Rows that end with ``\\n``; csv quotes what is in its own line end alone, such as ``\\r``."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def write(self, line: str) -> None:
+        self.lines.append(f"{line[:-2]}\n")
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        return as_text(value)
+    return "" if pd.isna(value) else value
 
 
 def write_run(

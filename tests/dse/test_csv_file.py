@@ -1,8 +1,14 @@
 """Tables of users as spreadsheets and scripts write them."""
 
-import pytest
+import csv
+import io
 
-from macwright.dse.csv_file import read_csv
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from macwright.dse.csv_file import as_text, from_text, read_csv
+from macwright.dse.run.folder import csv_text
 from macwright.dse.solver import OptionTable
 
 TEXT = 'layer,option,loss,cost\nconv,int4,0.5,1\nconv,int8,0.25,2\n"de\nnse",int4,1,1\n'
@@ -68,3 +74,25 @@ def test_what_is_no_text_is_refused(tmp_path):
         path.write_bytes(raw)
         with pytest.raises(ValueError, match=r"must be a CSV file, and .* is not one: "):
             read_csv(path, "Options")
+
+
+SIGNS = st.text(alphabet="'=+-@\t\r\uff1dab1.e", max_size=6)
+
+
+@given(SIGNS)
+def test_no_spreadsheet_runs_an_entry_and_readers_get_it_back(entry):
+    shown = as_text(entry)
+    assert from_text(shown) == entry
+    if shown[:1] in {*"=+-@\t\r\uff1d"} - {""}:
+        float(shown)  # a number, which is no formula
+
+
+@given(st.lists(SIGNS, min_size=1, max_size=3, unique=True))
+def test_tables_of_a_run_are_read_as_they_were(tmp_path_factory, entries):
+    table = csv_text([{"layer": entry, "loss": -0.5} for entry in entries])
+    for row in list(csv.reader(io.StringIO(table)))[1:]:
+        assert row[0][:1] not in {"=", "@", "\t", "\r"}
+        assert row[1] == "-0.5"
+    path = tmp_path_factory.mktemp("csv") / "t.csv"
+    path.write_bytes(table.encode())
+    assert read_csv(path, "Table")["layer"].tolist() == entries
