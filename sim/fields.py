@@ -9,7 +9,7 @@ from typing import Any
 
 from macwright.hw.errors import RefusedInput
 
-__all__ = ["from_document"]
+__all__ = ["from_document", "shown"]
 
 #: What a message calls a value of a type.
 _WORDS: dict[Any, str] = {
@@ -135,10 +135,10 @@ def _is_small(value: Any) -> bool:
 
 def _check(holds: bool, what: str, wanted: str, value: Any) -> None:
     if not holds:
-        raise RefusedInput(f"Field {what} must be {wanted}, not {_shown(value)}")
+        raise RefusedInput(f"Field {what} must be {wanted}, not {shown(value)}")
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value in a message, cut where it is long."""
     if isinstance(value, int) and not _is_small(value):
         return f"one of {value.bit_length()} bits"

@@ -1,5 +1,6 @@
 """From an allocation to a folder with its machine, and on to a bitstream."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from macwright.dse.build.temporal import lower_temporal
 from macwright.dse.data.recipe import load_recipe
 from macwright.dse.models import embedded_model
 from macwright.dse.run.allocation import read_allocation
-from macwright.dse.run.folder import check_writable
+from macwright.dse.run.folder import check_writable, only_writer
 from macwright.dse.workload import load_workload
 from macwright.hw.errors import RefusedInput
 from macwright.sim.accelerator.record import MachineRecord
@@ -111,15 +112,18 @@ def build(
     workload = load_workload(model, dataset)
     if chosen.architecture == "temporal":
         one = lower_temporal(workload, dataset, chosen, progress=progress)
-        fields = write_temporal(one, chosen, folder, notes=dataset.notes)
+        write = partial(write_temporal, one)
     else:
         lowered = lower(workload, dataset, chosen, interval=interval, progress=progress)
-        fields = write_machine(lowered, chosen, folder, notes=dataset.notes)
-    if board is not None:
-        record = MachineRecord.of(fields["machine"])
-        fields["board"] = write_board(folder, record, board, clock_mhz=clock_mhz, baud=baud)
-        write_build(folder, fields)
-        clock_mhz = fields["board"]["clock_mhz"]
+        write = partial(write_machine, lowered)
+    folder.mkdir(parents=True, exist_ok=True)
+    with only_writer(folder):
+        fields = write(chosen, folder, notes=dataset.notes)
+        if board is not None:
+            record = MachineRecord.of(fields["machine"])
+            fields["board"] = write_board(folder, record, board, clock_mhz=clock_mhz, baud=baud)
+            write_build(folder, fields)
+            clock_mhz = fields["board"]["clock_mhz"]
     if not place:
         return fields
     return place_machine(

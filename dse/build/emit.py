@@ -95,7 +95,9 @@ def _write(
     notes: Sequence[str],
     found: dict[str, Any],
 ) -> dict[str, Any]:
-    """Write what all machines have."""
+    """Write what all machines have; without build.json until they are of one machine."""
+    known = _earlier(folder)
+    (folder / BUILD_FILE).unlink(missing_ok=True)
     paths = write_library(library, folder)
     text = network_text(lowered.network)
     write_atomic(folder / "network.json", text)
@@ -123,7 +125,8 @@ def _write(
             for path in sorted([*paths, *(folder / name for name in library.images)])
         },
     }
-    fields |= _earlier(folder, fields)
+    if known.get("files_sha256") == fields["files_sha256"]:
+        fields |= {name: known[name] for name in ("synthesised", "placed") if name in known}
     write_build(folder, fields)
     return fields
 
@@ -148,14 +151,12 @@ def _kind(unit: UnitSpec) -> tuple[Any, ...]:
     return unit.family, tuple(sorted((name, str(value)) for name, value in fields.items()))
 
 
-def _earlier(folder: Path, fields: dict[str, Any]) -> dict[str, Any]:
-    """What was synthesised and placed of the same files before."""
-    if not (folder / BUILD_FILE).is_file():
+def _earlier(folder: Path) -> dict[str, Any]:
+    """What a folder says of a machine that was built before; nothing of one that is damaged."""
+    try:
+        return read_build(folder)
+    except (FileNotFoundError, RefusedInput):
         return {}
-    known = read_build(folder)
-    if known.get("files_sha256") != fields["files_sha256"]:
-        return {}
-    return {name: known[name] for name in ("synthesised", "placed") if name in known}
 
 
 def write_build(folder: Path, fields: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from macwright.dse.quantizer.options import QuantOptions
 from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import Format, parse_format
 from macwright.hw.pe import UnitSpec, spec_from_fields
-from macwright.sim.fields import from_document
+from macwright.sim.fields import from_document, shown
 
 __all__ = ["KIND", "VERSION", "Allocation", "ArrayChoice", "LayerChoice", "read_allocation"]
 
@@ -219,7 +219,7 @@ class Allocation:
         version = data.get("version", 1)
         if data.get("kind", KIND) != KIND or version != VERSION:
             raise RefusedInput(
-                f"Allocation must be of version {VERSION}, not {version!r}: "
+                f"Allocation must be of version {VERSION}, not {shown(version)}: "
                 + ("make the run anew" if version == 1 else "this macwright is older than the file")
             )
         return cls._from(data)

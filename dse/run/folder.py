@@ -18,7 +18,7 @@ from macwright.hw.errors import RefusedInput
 from macwright.hw.files import write_atomic
 from macwright.sim.owned import scratch_folder
 
-__all__ = ["check_writable", "csv_text", "json_text", "write_run"]
+__all__ = ["check_writable", "csv_text", "json_text", "only_writer", "write_run"]
 
 #: Tables that not every run has.
 SOMETIMES = ("uniform.csv", "sequential.csv", "pairs.csv", "ranking.csv", "whole_front.csv")
@@ -91,7 +91,7 @@ def _old_files(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _only_writer(folder: Path) -> Iterator[None]:
+def only_writer(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder; others wait."""
     place = folder / _LOCK
     while True:
@@ -178,7 +178,7 @@ def write_run(
                 write_atomic(staged / name, text)
             if finish:
                 finish(staged)
-            with _only_writer(folder):
+            with only_writer(folder):
                 _replace(folder, staged)
     finally:
         if not existed and not any(folder.iterdir()):

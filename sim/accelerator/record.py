@@ -11,7 +11,7 @@ from macwright.hw.accelerator.machine import MachineSpec
 from macwright.hw.accelerator.network import Network, Reshape
 from macwright.hw.accelerator.temporal.spec import TemporalSpec
 from macwright.hw.errors import RefusedInput
-from macwright.sim.fields import from_document
+from macwright.sim.fields import from_document, shown
 
 __all__ = [
     "BUILD_FILE",
@@ -237,7 +237,7 @@ def read_build(folder: Path) -> dict[str, Any]:
         )
     if fields["version"] != VERSION:
         raise RefusedInput(
-            f"{path} must be of version {VERSION}, not {fields['version']!r}; build it anew"
+            f"{path} must be of version {VERSION}, not {shown(fields['version'])}; build it anew"
         )
     try:
         MachineRecord.of(fields["machine"])

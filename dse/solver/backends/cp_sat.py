@@ -117,6 +117,8 @@ def solve_cpsat(
             model.add_hint(variable, value)
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
+    # Its handler would leave the one of C behind, which kills without a word.
+    solver.parameters.catch_sigint_signal = False
     solver.parameters.linearization_level = 2
     solver.parameters.random_seed = 0
     solver.parameters.relative_gap_limit = 0.0

@@ -123,6 +123,8 @@ def _all_together(groups: Groups) -> tuple[float, list[Row]]:
     model.minimize(steps)
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
+    # Its handler would leave the one of C behind, which kills without a word.
+    solver.parameters.catch_sigint_signal = False
     solver.parameters.max_time_in_seconds = 20.0
     found = solver.solve(model) in (cp_model.OPTIMAL, cp_model.FEASIBLE)
     taken = solver.value(steps) if found else MOST_STEPS

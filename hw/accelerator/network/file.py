@@ -78,7 +78,8 @@ def read_network(path: Path) -> Network:
         raise RefusedInput(f"{path} must be a {KIND}, not another document")
     if fields.get("version") != VERSION:
         raise RefusedInput(
-            f"{path} must be of version {VERSION}, not {fields.get('version')!r}; make it anew"
+            f"{path} must be of version {VERSION}, not {repr(fields.get('version'))[:60]}; "
+            "make it anew"
         )
     try:
         del fields["document"], fields["version"]
