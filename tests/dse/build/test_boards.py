@@ -100,6 +100,8 @@ def test_a_board_at_a_port_is_compared_with_the_network(chip, capsys, flip):
     assert ("FAILED on the board" in said and "image 5 is" in said) == (flip >= 0)
     assert ("passed: 7 images equal bit for bit on the board" in said) == (flip < 0)
     os.close(theirs)
+    board.join(10)  # else it would read from the next file of that number
+    assert not board.is_alive()
     os.close(ours)
 
 
