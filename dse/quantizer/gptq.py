@@ -1,6 +1,7 @@
 """Rounding of a layer's weights that keeps its outputs."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ __all__ = [
     "Moments",
     "best_scale",
     "descend",
+    "elimination",
     "gptq",
     "lost_means",
     "output_error",
@@ -107,10 +109,23 @@ class Moments:
                     mean_out=mean_out,
                 )
             )
+        self._target: tuple[_Array, _Array] | None = None
         share = np.float32(1 - held.mean())
         self.fitted, self.held = halves
         self.square = share * self.fitted.square + (1 - share) * self.held.square
         self.cross = share * self.fitted.cross + (1 - share) * self.held.cross
+
+    @cached_property
+    def steps(self) -> tuple[NDArray[np.int64], _Array]:
+        """What `elimination` gives of `square`: the same for all formats of a layer."""
+        return elimination(self.square)
+
+    def retargeted(self, weights: _Array) -> _Array:
+        """What `retarget` gives; the last answer is kept, for other formats of the same weights."""
+        known = self._target
+        if known is None or not np.array_equal(known[0], weights):
+            known = self._target = weights, retarget(weights, self)
+        return known[1]
 
 
 def token_weights(outputs: _Array) -> _Array:
@@ -178,7 +193,32 @@ def _step(weights: _Array, part: Moments | Half) -> _Array:
     return step.transpose(0, 2, 1).astype(np.float32)
 
 
-def gptq(weights: _Array, square: _Array, grid: Grid, *, damping: float = DAMPING) -> _Array:
+def elimination(square: _Array, damping: float = DAMPING) -> tuple[NDArray[np.int64], _Array]:
+    """Order of the columns in `gptq`, and how each one's error is passed on to those after it.
+
+    Returns
+    -------
+    order : ndarray of int, shape (groups, k)
+        By falling second moment.
+    factor : ndarray of float32, shape (groups, k, k)
+        Upper Cholesky factor of the inverse of the damped moments, in that order.
+    """
+    damped = _damped(square, damping)
+    order = np.argsort(-np.diagonal(damped, axis1=1, axis2=2), axis=1, kind="stable")
+    rows = np.arange(len(square))[:, None]
+    sorted_square = damped[rows[:, :, None], order[:, :, None], order[:, None, :]]
+    inverse = np.linalg.inv(sorted_square.astype(np.float64))
+    return order, np.linalg.cholesky(inverse).transpose(0, 2, 1).astype(np.float32)
+
+
+def gptq(
+    weights: _Array,
+    square: _Array,
+    grid: Grid,
+    *,
+    damping: float = DAMPING,
+    steps: tuple[NDArray[np.int64], _Array] | None = None,
+) -> _Array:
     """Round column by column; the columns that follow make up for each rounding error.
 
     Frantar, Ashkboos, Hoefler, Alistarh: GPTQ (ICLR 2023), with columns in the order of falling
@@ -195,14 +235,11 @@ def gptq(weights: _Array, square: _Array, grid: Grid, *, damping: float = DAMPIN
     damping : float
         Share of the mean second moment that is added to the diagonal; the larger it is, the nearer
         is the result to nearest rounding.
+    steps : tuple, optional
+        What `elimination` gives, if it is known.
     """
     groups, _, k = weights.shape
-    damped = _damped(square, damping)
-    order = np.argsort(-np.diagonal(damped, axis1=1, axis2=2), axis=1, kind="stable")
-    rows = np.arange(groups)[:, None]
-    sorted_square = damped[rows[:, :, None], order[:, :, None], order[:, None, :]]
-    inverse = np.linalg.inv(sorted_square.astype(np.float64))
-    factor = np.linalg.cholesky(inverse).transpose(0, 2, 1).astype(np.float32)
+    order, factor = elimination(square, damping) if steps is None else steps
     scales = grid.scale
     if scales.shape[-1] > 1:
         scales = np.take_along_axis(scales, order[:, None], axis=2)

@@ -14,7 +14,6 @@ from macwright.dse.quantizer.gptq import (
     descend,
     gptq,
     lost_means,
-    retarget,
     token_weights,
 )
 from macwright.dse.quantizer.grid import Grid, weight_grid
@@ -192,7 +191,7 @@ class LayerWeights:
         grid = Grid(format=flat.format, scale=flat.scale.reshape(*shape[:2], -1))
         gated = options.rounding == "gptq" and moments.scarce and not by_output
         if options.rounding != "nearest" and not gated:
-            weights = retarget(weights, moments)
+            weights = moments.retargeted(weights)
         if gated:
             result = gated_gptq(weights, moments, grid)
         elif by_output:
@@ -204,7 +203,7 @@ class LayerWeights:
                 power_of_two=options.power_of_two,
             )
         elif options.rounding == "gptq":
-            result = gptq(weights, moments.square, grid)
+            result = gptq(weights, moments.square, grid, steps=moments.steps)
         else:
             result = grid.round(weights)
         if options.rounding == "gptq" and not gated:
