@@ -10,7 +10,7 @@ from onnx import helper, numpy_helper
 from macwright.dse.quantizer.partial_run import PartialRun
 from macwright.dse.workload.layer import Workload
 
-__all__ = ["correct_later_biases"]
+__all__ = ["correct_later_biases", "kept_means"]
 
 
 def correct_later_biases(workload: Workload, feeds: dict[str, np.ndarray]) -> Workload:
@@ -35,7 +35,7 @@ def correct_later_biases(workload: Workload, feeds: dict[str, np.ndarray]) -> Wo
     samples = len(next(iter(feeds.values())))
     if workload.fixed_batch and workload.batch != samples:
         return workload
-    axes = dict(_kept(workload))
+    axes = dict(kept_means(workload))
     partial_run = PartialRun(workload, workload.model.graph, feeds)
     model = onnx.ModelProto()
     model.CopyFrom(workload.model)
@@ -71,7 +71,7 @@ def correct_later_biases(workload: Workload, feeds: dict[str, np.ndarray]) -> Wo
     return replace(workload, model=model)
 
 
-def _kept(workload: Workload) -> list[tuple[str, tuple[int, ...]]]:
+def kept_means(workload: Workload) -> list[tuple[str, tuple[int, ...]]]:
     """Tensors that keep their means, and the axes of these."""
     kept = []
     for layer in workload.layers:

@@ -1,11 +1,12 @@
 """Sensitivities of one layer: its operands changed, and the rest of the network run again."""
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 
 import numpy as np
 import onnxruntime as ort
 
-from macwright.dse.quantizer.activation import fit_operand
+from macwright.dse.quantizer.activation import Operand, fit_operand
 from macwright.dse.quantizer.im2col import from_matrix, layer_bias, to_matrix
 from macwright.dse.quantizer.layer import LayerWeights, prescribed_grid, prescribed_operand
 from macwright.dse.quantizer.observers import HistogramObserver
@@ -17,11 +18,12 @@ from macwright.dse.workload.layer import Layer, Workload
 from macwright.dse.workload.session import session
 from macwright.hw.formats import Format, parse_format
 
-__all__ = ["LayerStudy"]
+__all__ = ["LayerStudy", "Roundings"]
 
 #: Random directions from which a curvature is estimated.
 PROBES = 4
 _Arrays = dict[str, np.ndarray]
+Roundings = dict[tuple[str, str], Operand | np.ndarray]
 
 
 class LayerStudy:
@@ -45,7 +47,6 @@ class LayerStudy:
             name: self.batches.join(name, self.parts[name]) for name in own if name in self.parts
         }
         self.alone = session(cut(workload, [layer.act, layer.weight], [layer.out]))
-        self.after = None
         known = {layer.out, *self.parts}
         later = [item.out for item in workload.layers[workload.layers.index(layer) + 1 :]]
         self.points = [
@@ -53,9 +54,9 @@ class LayerStudy:
             for name in dict.fromkeys([*later, workload.output])
             if name in reference and name not in known
         ]
-        if layer.out != workload.output:
-            self.after = session(cut(workload, known, self.points), outputs=self.points)
         self.curvatures: dict[str, float] = {}
+        #: How tensors are rounded, by tensor and format, as far as it is known.
+        self.roundings: Roundings = {}
         self.histograms = {"activation": HistogramObserver(self.values[layer.act])}
         if layer.dynamic:
             self.histograms["weight"] = HistogramObserver(self.values[layer.weight])
@@ -70,6 +71,14 @@ class LayerStudy:
             if options.by_outputs and metric != "hessian":
                 exact = self.values[layer.act], self.values[layer.out]
                 self.moments = self.weights.moments(*exact, options)
+
+    @cached_property
+    def after(self) -> ort.InferenceSession | None:
+        """The network after the layer; None after the last."""
+        if self.layer.out == self.workload.output:
+            return None
+        known = {self.layer.out, *self.parts}
+        return session(cut(self.workload, known, self.points), outputs=self.points)
 
     def loss(self, question: tuple[str, str]) -> float:
         """Mean squared change of the outputs with one tensor in a format."""
@@ -91,25 +100,37 @@ class LayerStudy:
 
     def _changed(self, question: tuple[str, str]) -> tuple[str, np.ndarray, np.ndarray]:
         """Name of a tensor, its values, and those of the format."""
-        tensor, name = question
-        fmt = parse_format(name)
-        computed = tensor == "activation" or self.layer.dynamic
-        which = self.layer.act if tensor == "activation" else self.layer.weight
-        exact = self.values[which] if computed else self.weight
-        if not computed:
-            return which, exact, self._rounded(fmt)
+        rounding = self.rounding(question)
+        which = self.layer.act if question[0] == "activation" else self.layer.weight
+        if isinstance(rounding, Operand):
+            exact = self.values[which]
+            return which, exact, rounding.round(exact)
+        return which, self.weight, rounding
+
+    def rounding(self, question: tuple[str, str]) -> Operand | np.ndarray:
+        """How a tensor is rounded: rounded weights, or the operand of what is computed."""
+        if question not in self.roundings:
+            tensor, fmt = question[0], parse_format(question[1])
+            if tensor == "weight" and not self.layer.dynamic:
+                self.roundings[question] = self._rounded(fmt)
+            else:
+                which = self.layer.act if tensor == "activation" else self.layer.weight
+                rank = self.values[which].ndim
+                self.roundings[question] = self._operand(tensor, fmt, rank)
+        return self.roundings[question]
+
+    def _operand(self, tensor: str, fmt: Format, rank: int) -> Operand:
         operand = None
         if tensor == "activation":
-            operand = prescribed_operand(self.workload, self.layer, fmt, exact.ndim)
-        operand = operand or fit_operand(
+            operand = prescribed_operand(self.workload, self.layer, fmt, rank)
+        return operand or fit_operand(
             self.histograms[tensor],
             self.layer,
             fmt,
             self.options,
-            exact.ndim,
+            rank,
             second=tensor == "weight",
         )
-        return which, exact, operand.round(exact)
 
     def _output(self, which: str, values: np.ndarray) -> np.ndarray:
         """Layer's outputs with one operand replaced."""

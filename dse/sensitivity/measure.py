@@ -15,13 +15,15 @@ from macwright.costmodel.progress import Progress
 from macwright.dse.accuracy.kl_prediction import Prediction, calibrate_prediction
 from macwright.dse.accuracy.prediction import AccuracyPrediction, calibrate_accuracy
 from macwright.dse.data.recipe import Dataset
+from macwright.dse.data.task import spearman
 from macwright.dse.quantizer.options import QuantOptions, layer_formats
 from macwright.dse.quantizer.partial_run import PartialRun
 from macwright.dse.quantizer.quantise import prepare
 from macwright.dse.sensitivity.bias import correct_later_biases
 from macwright.dse.sensitivity.cross_terms import Coherence
 from macwright.dse.sensitivity.file import read_sensitivity
-from macwright.dse.sensitivity.layer import LayerStudy
+from macwright.dse.sensitivity.layer import LayerStudy, Roundings
+from macwright.dse.sensitivity.linear import linear_losses, linear_pays
 from macwright.dse.sensitivity.metrics import output_metric
 from macwright.dse.workload.layer import Layer, Workload
 
@@ -30,13 +32,17 @@ __all__ = [
     "Prediction",
     "calibrate_accuracy",
     "calibrate_prediction",
+    "measure_and_check",
     "measure_coherence",
     "measure_sensitivity",
     "read_sensitivity",
 ]
 
 #: Changes when the same question gets another answer, so that old results are not used.
-VERSION = 9
+VERSION = 10
+#: Tensors that are measured exactly beside a pass backward, and rank correlation from which on that
+#: pass is trusted.
+CHECKED, ALIKE = 24, 0.99
 #: Entries of the outputs, drawn once, whose changes are compared.
 ENTRIES = 8192
 
@@ -56,6 +62,7 @@ class _Study:
     options: QuantOptions = QuantOptions()  # noqa: RUF009 (a frozen value)
     jobs: int | None = None
     progress: Progress | None = None
+    linear: bool = False
 
     @property
     def tasks(self) -> list[tuple[Layer, str, str]]:
@@ -87,10 +94,12 @@ def measure_sensitivity(
     """Mean squared change of the outputs when one tensor alone is quantised.
 
     Added up over tensors it ranks mixed allocations by their KL divergence;
-    ``benchmarks/accuracy.py ranking`` says how well. The network after the tensor is run again, the
-    rest is not. Weights are rounded as `options` say, GPTQ included (for ``hessian`` to nearest),
-    for what the layer reads in the float network. With bias correction all layers after the tensor,
-    too, keep the means of their outputs: the quantiser will do so, and what it undoes is no loss.
+    ``benchmarks/accuracy.py ranking`` says how well. It is taken from one pass backward through the
+    network where that is faster (see :mod:`macwright.dse.sensitivity.linear`) and ranks some
+    tensors as they are measured; else the network after each tensor is run again. Weights are
+    rounded as `options` say, GPTQ included (for ``hessian`` to nearest), for what the layer reads
+    in the float network. With bias correction all layers after the tensor, too, keep the means of
+    their outputs: the quantiser will do so, and what it undoes is no loss.
 
     Parameters
     ----------
@@ -125,6 +134,40 @@ def measure_sensitivity(
     ValueError
         If a format is unknown or cannot hold values of such activations.
     """
+    table, _ = measure_and_check(
+        workload,
+        dataset,
+        weight_formats,
+        act_formats,
+        metric=metric,
+        images=images,
+        options=options,
+        jobs=jobs,
+        progress=progress,
+    )
+    return table
+
+
+def measure_and_check(
+    workload: Workload,
+    dataset: Dataset,
+    weight_formats: Sequence[str],
+    act_formats: Sequence[str],
+    *,
+    metric: str = "logit_mse",
+    images: int = 64,
+    options: QuantOptions | None = None,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The table of `measure_sensitivity`, and how it came about.
+
+    The second says ``way``: ``exact`` or ``jacobian``; ``checked``, the number of tensors that were
+    measured exactly beside the pass backward, and ``rank_correlation``, Spearman's of both; None
+    where no pass was tried. If it is below :data:`ALIKE` all are measured exactly.
+
+    Parameters and errors are those of :func:`measure_sensitivity`.
+    """
     study = _Study(
         workload=workload,
         dataset=dataset,
@@ -135,10 +178,12 @@ def measure_sensitivity(
         options=options or QuantOptions(),
         jobs=jobs,
         progress=progress,
+        linear=metric == "logit_mse",
     )
     questions, answers = _measured(study)
     table = pd.DataFrame(questions, columns=["layer", "tensor", "format"])
-    return table.assign(loss=np.array(answers["losses"], np.float64))
+    table = table.assign(loss=np.array(answers["losses"], np.float64))
+    return table, {name: answers[name] for name in ("way", "checked", "rank_correlation")}
 
 
 def measure_coherence(
@@ -154,9 +199,8 @@ def measure_coherence(
 ) -> Coherence:
     """How changes of the outputs, each from one tensor in a format, point the same way.
 
-    Measured with the mean squared changes, and kept with them: after `measure_sensitivity` with
-    the same arguments, or before it, this takes no time. Changes are compared in at most
-    :data:`ENTRIES` entries of the outputs.
+    The network after each tensor is run again; answers are kept in the cache, by content. Changes
+    are compared in at most :data:`ENTRIES` entries of the outputs.
 
     Parameters and errors are those of :func:`measure_sensitivity`.
     """
@@ -186,6 +230,7 @@ def _measured(study: _Study) -> tuple[list[list[str]], dict[str, Any]]:
         images=study.images,
         metric=study.metric,
         options=study.options.to_fields(),
+        linear=study.linear,
     )
     answers = cache.get(key)
     if answers is None:
@@ -195,9 +240,38 @@ def _measured(study: _Study) -> tuple[list[list[str]], dict[str, Any]]:
 
 
 def _measure(study: _Study) -> dict[str, Any]:
+    """Answers from one pass backward if that pays and is right, else from as many runs."""
+    tasks = study.tasks
+    workload = prepare(study.workload, study.dataset, study.options)
+    if not (study.linear and linear_pays(workload, len(tasks))):
+        answers = _measured_exactly(study, workload, range(len(tasks)))
+        return {**answers, "way": "exact", "checked": 0, "rank_correlation": None}
+    rows = np.random.default_rng(0).permutation(len(tasks))[:CHECKED]
+    known: dict[str, Roundings] = {}
+    some = _measured_exactly(study, workload, sorted(rows.tolist()), known)
+    feeds = study.dataset.first(study.dataset.x_calib, study.images)
+    found = linear_losses(workload, feeds, known, keep_means=study.options.bias_correction)
+    losses = [found[layer.name, tensor, name] for layer, tensor, name in tasks]
+    rank = spearman(np.array(losses)[np.sort(rows)], np.array(some["losses"]))
+    check = {"checked": len(rows), "rank_correlation": rank if np.isfinite(rank) else None}
+    if rank >= ALIKE:
+        return {"losses": losses, "way": "jacobian", **check}
+    return {**_measured_exactly(study, workload, range(len(tasks)), known), "way": "exact", **check}
+
+
+def _measured_exactly(
+    study: _Study,
+    workload: Workload,
+    rows: Sequence[int],
+    known: dict[str, Roundings] | None = None,
+) -> dict[str, Any]:
+    """Losses of some rows of the table.
+
+    `workload` is the network prepared for quantisation; `known` is how tensors of each layer are
+    rounded, to be made use of, and filled for all rows.
+    """
     dataset, options, metric, images = study.dataset, study.options, study.metric, study.images
-    tasks, progress = study.tasks, study.progress
-    workload = prepare(study.workload, dataset, options)
+    tasks, progress, wanted = study.tasks, study.progress, set(rows)
     feeds = dataset.first(dataset.x_calib, images)
     outputs = [layer.out for layer in workload.layers] if metric == "distance" else []
     outputs = [name for name in dict.fromkeys(outputs) if name != workload.output]
@@ -208,6 +282,7 @@ def _measure(study: _Study) -> dict[str, Any]:
         workload = correct_later_biases(workload, feeds)
     partial_run = PartialRun(workload, workload.model.graph, feeds, at_once=options.bias_correction)
     losses: list[float] = []
+    done = 0
     changes: list[np.ndarray] = []
     final = reference[workload.output].astype(np.float64).ravel()
     few = np.random.default_rng(0).permutation(final.size)[:ENTRIES]
@@ -224,13 +299,19 @@ def _measure(study: _Study) -> dict[str, Any]:
             layer_study = LayerStudy(
                 workload, layer, partial_run, options, metric, measure, reference
             )
-            mine = [(tensor, name) for other, tensor, name in tasks if other.name == layer.name]
+            if known is not None:
+                layer_study.roundings = known.setdefault(layer.name, {})
+            every = [(i, x[1:]) for i, x in enumerate(tasks) if x[0].name == layer.name]
+            mine = [question for i, question in every if i in wanted]
             for loss, change in pool.map(partial(answer, layer_study), mine):
                 losses.append(loss)
                 changes.append(change)
-                if progress:
-                    progress("sensitivity", len(losses), len(tasks))
-    if metric != "logit_mse":
+            if known is not None:
+                list(pool.map(layer_study.rounding, [question for _, question in every]))
+            done += len(every)
+            if progress:
+                progress("sensitivity", done, len(tasks))
+    if metric != "logit_mse" or study.linear:
         return {"losses": losses}
     names = [(layer.name, tensor, name) for layer, tensor, name in tasks]
     return {"losses": losses, "products": Coherence.of_changes(names, np.array(changes)).to_text()}

@@ -12,7 +12,7 @@ from macwright.costmodel.progress import Progress
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.quantizer.options import layer_formats
 from macwright.dse.sensitivity.factors import tensor_factors
-from macwright.dse.sensitivity.measure import measure_sensitivity, read_sensitivity
+from macwright.dse.sensitivity.measure import measure_and_check, read_sensitivity
 from macwright.dse.settings import Settings
 from macwright.dse.studies import METRICS
 from macwright.dse.workload import Workload
@@ -29,7 +29,8 @@ class Losses:
     table : DataFrame
         Columns ``layer, tensor, format, loss``.
     source : dict
-        What they are, for the record: the metric and the number of samples, or the file.
+        What they are, for the record: the metric, the number of samples and what
+        `measure_and_check` says, or the file.
     factors : mapping from str to float
         Of the losses of weights and of activations, for what later layers undo of them; 1 where
         either have one format each, and none for losses that the user brings, which are taken as
@@ -72,8 +73,8 @@ def find_losses(
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         return Losses(table=table, source={"file": path.name, "sha256": digest})
 
-    def measured(metric: str) -> pd.DataFrame:
-        return measure_sensitivity(
+    def measured(metric: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+        return measure_and_check(
             workload,
             dataset,
             weights,
@@ -84,18 +85,19 @@ def find_losses(
             progress=progress,
         )
 
-    table = measured(settings.metric)
+    table, way = measured(settings.metric)
     factors: Mapping[str, float] = {"weight": 1.0, "activation": 1.0}
     if not _one_format_each(workload, weights, activations):
         # What later layers undo is known as a share of squared changes, which curvatures estimate,
         # too; it is taken to be as much of any other metric.
         own = settings.metric in ("logit_mse", "hessian")
-        squares = table if own else measured("logit_mse")
+        squares = table if own else measured("logit_mse")[0]
         factors = tensor_factors(
             workload, dataset, squares, weights, activations, jobs=settings.jobs, progress=progress
         )
     samples = min(settings.images, len(next(iter(dataset.x_calib.values()))))
     source = {"metric": settings.metric, "what": METRICS[settings.metric], "samples": samples}
+    source |= way
     return Losses(table=table, source=source, factors=factors)
 
 
