@@ -35,7 +35,7 @@ class AccuracyPrediction:
         Whether what gets worse gets lower.
     error : float
         Mean absolute error, in units of the metric, of points that are each predicted by a fit
-        without them.
+        without them; all but the one of most loss, beyond which nothing is to be predicted.
     points : int
         Evaluations.
     """
@@ -108,7 +108,7 @@ def calibrate_accuracy(
     drop = reference - y if higher_is_better else y - reference
     scale, exponent = _fit(x, drop)
     errors = []
-    for i in range(len(x)):
+    for i in np.flatnonzero(x < x.max()):
         others = np.arange(len(x)) != i
         factor, power = _fit(x[others], drop[others])
         errors.append(abs(factor * x[i] ** power - drop[i]))

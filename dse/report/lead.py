@@ -62,8 +62,8 @@ def _prediction(run: Run) -> str:
         return ""
     return (
         f" Predicted {escape(metric_label(run))} is a power law of the predicted loss through "
-        f"{escape(str(fit.get('points')))} measured points; one left out of it is missed by "
-        f"{fit['error']:.2f} on average."
+        f"{escape(str(fit.get('points')))} measured points; one left out, between others, is "
+        f"missed by {fit['error']:.2f} on average."
     )
 
 

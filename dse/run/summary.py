@@ -101,7 +101,7 @@ def run_table(found: Exploration, out: Path) -> str:
     if found.prediction:
         lines.append(
             f"predicted: from the loss, by the {found.prediction.points} measured points of the "
-            f"front; mean error of a point left out {found.prediction.error:.2f}"
+            f"front; mean error of one left out, between others, {found.prediction.error:.2f}"
         )
     exact = [(p.name, p.accuracy, p.exact) for p in found.found.front if p.exact is not None]
     if exact:

@@ -85,7 +85,7 @@ def test_predicted_accuracy_is_drawn_listed_and_explained(run_dir: Path) -> None
     assert f'<td class="number">{number}</td>' in text
     point = json.loads(_Page(text).scripts["application/json"])["points"][5]
     assert ["predicted top-1 accuracy (%)", number] in point["stats"]
-    assert "14 measured points; one left out of it is missed by 0.05 on average." in text
+    assert "14 measured points; one left out, between others, is missed by 0.05 on average." in text
     # Both widths of every cost's picture have a legend and a line through all points.
     pictures = text.count('<svg class="')
     assert text.count('<path class="predicted" d="M0 -4') == pictures
