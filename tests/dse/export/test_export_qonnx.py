@@ -52,8 +52,12 @@ def test_qonnx_gives_our_outputs(pair, write_run, tmp_path):
     theirs = executed(path, run.dataset.x_eval["x"])
     assert np.abs(ours).max() > 0
     # A sum in another order may put an activation on the other side of an edge between two codes:
-    # of float16, these are 2**-11 apart.
-    assert difference(ours, theirs) < (1e-5 if "float16" in pair else 1e-6)
+    # of float16, these are 2**-11 apart, of bfloat16 2**-8.
+    bounds = {"float16": 1e-5, "bfloat16": 1e-4}
+    assert difference(ours, theirs) < bounds.get(pair[1], 1e-6)
+    # That happens to few samples.
+    apart = np.abs(ours - theirs).max(axis=1) > 1e-6 * np.abs(theirs).max()
+    assert apart.mean() < 0.1
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids="/".join)
