@@ -199,15 +199,16 @@ def _placed(
     rates = [clock["achieved"] for clock in measured["fmax"].values()]
     if not rates:
         raise ToolError(f"Place and route found no clock; see {folder / log}")
-    cycles = fields["machine"]["interval"]
+    machine = fields["machine"]
+    runs = min(rates) if board is None else board["clock_mhz"]
     return {
         "inputs_sha256": digest.hexdigest(),
         "tool": tool_version(flow.family),
         "device": device,
         "seed": seed,
         "clock_mhz": min(rates),
-        "frames_per_s": min(rates) * 1e6 / cycles,
-        "latency_us": fields["machine"]["latency"] / min(rates),
+        "frames_per_s": runs * 1e6 / machine["interval"],
+        "latency_us": machine["latency"] / runs,
         "sites": {
             name: dict(measured["utilization"].get(key, {})) for name, key in flow.resources.items()
         },

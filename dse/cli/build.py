@@ -128,9 +128,12 @@ def _as_text(fields: dict[str, Any], out: Path) -> str:
             for name, site in placed["sites"].items()
             if site
         )
+        runs = ""
+        if board := fields.get("board"):
+            runs = f"runs on the {board['board']} at {board['clock_mhz']:g} MHz: "
         lines += [
             f"placed on {placed['device']} (seed {placed['seed']}): {placed['clock_mhz']:.1f} MHz, "
-            f"{placed['frames_per_s']:.0f} frames/s, latency {placed['latency_us']:.1f} us",
+            f"{runs}{placed['frames_per_s']:.0f} frames/s, latency {placed['latency_us']:.1f} us",
             f"sites: {sites}",
             f"bitstream: {out / placed['bitstream']}",
         ]
