@@ -15,6 +15,9 @@ __all__ = ["NetworkBuilder", "Sums"]
 
 #: Bits of a multiplier.
 MULTIPLIER_BITS = 16
+#: Units of biases beside a code, of wider ones beside one of so many bits, and bits that biases
+#: have below a unit of the sums at most.
+FINE, CODE_BITS, MOST_FRACTION = 0.25, 8, 8
 _Outputs = tuple[Requant, ...]
 
 
@@ -31,7 +34,7 @@ class Sums:
     shape : tuple of int
         Shape of the results.
     make : callable
-        Node from its requantisers and biases.
+        Node from its requantisers, biases, and the bits of these below a unit of the sums.
     bias : ndarray of float64, shape (channels,)
         What is added to the results, as numbers.
     constant : ndarray of int64, shape (channels,)
@@ -41,7 +44,7 @@ class Sums:
     name: str
     factor: NDArray[np.float64]
     shape: tuple[int, ...]
-    make: Callable[[_Outputs, NDArray[np.int64]], Node]
+    make: Callable[[_Outputs, NDArray[np.int64], int], Node]
     bias: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
     constant: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
     requests: dict[str, Request] = field(default_factory=dict)
@@ -50,9 +53,13 @@ class Sums:
         """The node, when all readers are known.
 
         Biases are in the units that the first reader's multipliers stand for: rounding a small
-        multiplier then does not change a large bias.
+        multiplier then does not change a large bias. Where a unit of the sums is coarse beside a
+        code, biases have bits below it.
         """
-        requants = [self._requant(name, request) for name, request in self.requests.items()]
+        fraction = self._fraction() if self.bias.any() else 0
+        requants = [
+            self._requant(name, request, fraction) for name, request in self.requests.items()
+        ]
         scale = next(iter(self.requests.values())).scale
         unit = np.ldexp(requants[0].multiplier * scale, -requants[0].shift)
         units = np.rint(self.bias / unit)
@@ -61,10 +68,22 @@ class Sums:
                 f"Biases of layer {self.name} must fit 62 bits in units of its sums, not "
                 f"{np.abs(units).max():.3g}"
             )
-        return self.make(tuple(requants), units.astype(np.int64) + self.constant)
+        biases = units.astype(np.int64) + (self.constant << fraction)
+        return self.make(tuple(requants), biases, fraction)
 
-    def _requant(self, edge: str, request: Request) -> Requant:
-        factor = self.factor / request.scale
+    def _fraction(self) -> int:
+        """Bits of the biases below a unit of the sums, so that one is `FINE` of a code at most."""
+        finest = max(
+            float(self.factor.max())
+            / (request.scale * 2.0 ** max(0, request.format.width - CODE_BITS))
+            for request in self.requests.values()
+        )
+        if not finest > FINE:
+            return 0
+        return min(math.ceil(math.log2(finest / FINE)), MOST_FRACTION)
+
+    def _requant(self, edge: str, request: Request, fraction: int) -> Requant:
+        factor = self.factor / request.scale / 2.0**fraction
         largest = float(factor.max())
         shift = min(MULTIPLIER_BITS - 1 - math.floor(math.log2(largest)), 63)
         if shift > 0 and round(largest * 2.0**shift) >> MULTIPLIER_BITS:

@@ -214,7 +214,7 @@ class _Lowering:
             name=node.name,
             factor=np.array([scale]),
             shape=self._shape(node.output[0]),
-            make=lambda outputs, bias: Add(
+            make=lambda outputs, bias, fraction: Add(
                 name=node.name, input_a=first, input_b=second, outputs=outputs
             ),
         )
@@ -236,7 +236,7 @@ class _Lowering:
             name=node.name,
             factor=np.array([request.scale / np.prod(kernel)]),
             shape=(*result, *[1] * (len(shape) - 1)) if flat else result,
-            make=lambda outputs, bias: AveragePool(
+            make=lambda outputs, bias, fraction: AveragePool(
                 name=node.name, input=source, outputs=outputs, kernel=tuple(kernel),
                 strides=tuple(strides), pads=tuple(pads),
             ),

@@ -74,7 +74,9 @@ def mac_sums(plan: LayerPlan, source: Edge, extra: NDArray, shape: tuple[int, ..
         name=layer.name,
         factor=factor,
         shape=shape,
-        make=lambda outputs, bias: cls(**fields, weights=codes, outputs=outputs, bias=bias),
+        make=lambda outputs, bias, fraction: cls(
+            **fields, weights=codes, outputs=outputs, bias=bias, fraction=fraction
+        ),
         bias=plan.bias.astype(np.float64) + extra,
         constant=constant,
     )

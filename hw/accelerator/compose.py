@@ -25,6 +25,7 @@ from macwright.hw.accelerator.network import (
     Pad,
     Requant,
     Slice,
+    SumNode,
     Table,
 )
 from macwright.hw.accelerator.operands import (
@@ -336,7 +337,7 @@ class Composer(Plan):
         width = range_width(min(bias), max(bias)) if any(bias) else 0
         outputs, multipliers = [], []
         for output in node.outputs:
-            spec = self._requantiser(output, sums, width)
+            spec = self._requantiser(node, output, sums, width)
             outputs.append(spec)
             if spec.constant is None:
                 multipliers.append([int(m) for m in np.broadcast_to(output.multiplier, channels)])
@@ -345,7 +346,7 @@ class Composer(Plan):
         )
         return drain, {"bias": bias if width else [], "multipliers": multipliers}
 
-    def _requantiser(self, output: Requant, sums: int, bias: int) -> RequantiserSpec:
+    def _requantiser(self, node: SumNode, output: Requant, sums: int, bias: int) -> RequantiserSpec:
         edge = self.network.edge(output.edge)
         if not isinstance(edge.format, IntFormat | FixedFormat | TernaryFormat):
             raise RefusedInput(
@@ -362,4 +363,5 @@ class Composer(Plan):
             high=output.high,
             bits=edge.format.width,
             constant=numbers.pop() if len(numbers) == 1 else None,
+            fraction=node.fraction,
         )

@@ -49,8 +49,8 @@ class DrainSpec:
             raise RefusedInput(
                 f"Lanes of a drain must divide its {self.results} results, not be {self.lanes}"
             )
-        if len({output.bias for output in self.outputs}) > 1:
-            raise RefusedInput("Outputs of a drain must have biases of one width")
+        if len({(output.bias, output.fraction) for output in self.outputs}) > 1:
+            raise RefusedInput("Outputs of a drain must have biases of one width and unit")
         if any(output.sums != self.sums for output in self.outputs):
             raise RefusedInput(f"Outputs of a drain must take sums of {self.sums} bits")
 

@@ -40,6 +40,8 @@ class RequantiserSpec:
         Bits of the result.
     constant : int or None
         The multiplier, where it is one number for all sums; then it is no port.
+    fraction : int
+        Bits of the bias below a unit of the sums.
     """
 
     sums: int
@@ -51,6 +53,7 @@ class RequantiserSpec:
     high: int
     bits: int
     constant: int | None = None
+    fraction: int = 0
 
     #: Register stages: inputs, sum with bias, products of its halves, product, floor, rounding,
     #: saturation.
@@ -60,7 +63,7 @@ class RequantiserSpec:
     def __post_init__(self) -> None:
         for name in ("sums", "multiplier", "bits"):
             check_count(f"Requantiser {name}", getattr(self, name))
-        for name in ("bias", "shift"):
+        for name in ("bias", "shift", "fraction"):
             check_count(f"Requantiser {name}", getattr(self, name), least=0)
         least, most = (-(1 << self.bits - 1), (1 << self.bits) - 1)
         if not least <= self.low <= self.high <= most or (
@@ -78,12 +81,14 @@ class RequantiserSpec:
     @property
     def total(self) -> int:
         """Bits of sum plus bias."""
-        return max(self.sums, self.bias) + 1 if self.bias else self.sums
+        sums = self.sums + self.fraction
+        return max(sums, self.bias) + 1 if self.bias else sums
 
     @cached_property
     def name(self) -> str:
         """Name of the Verilog module."""
         words = [f"requantiser_s{self.sums}_b{self.bias}_m{self.multiplier}_sh{self.shift}"]
+        words += [f"f{self.fraction}"] if self.fraction else []
         words += [f"z{self.zero}"] if self.zero else []
         words += [f"{self.low}_{self.high}_y{self.bits}"]
         words += [f"c{self.constant}"] if self.constant is not None else []
@@ -95,7 +100,7 @@ class RequantiserSpec:
 
 
 class Requantiser(wiring.Component):
-    """``y = saturate(round(((x + bias) * scale + zero * 2**shift) / 2**shift))``.
+    """``y = saturate(round(((2**fraction * x + bias) * scale + zero * 2**shift) / 2**shift))``.
 
     The product is exact and rounded once, a tie to the even number; the result is limited to `low`
     and `high`. Latency is seven cycles, throughput one sum a cycle; nothing stalls and nothing is
@@ -128,7 +133,7 @@ class Requantiser(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         spec = self.spec
-        x = self._registered(m, self.x, "x_reg")
+        x = self._registered(m, self.x, "x_reg") << spec.fraction
         total = Signal(signed(spec.total), name="total", reset_less=True)
         m.d.sync += total.eq(x + self._registered(m, self.bias, "bias_reg") if spec.bias else x)
         if spec.constant is None:

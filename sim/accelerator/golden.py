@@ -107,7 +107,7 @@ def requantised(spec: Any, constants: Any, sums: Codes) -> list[list[int]]:
         scales = list(next(multipliers)) if varying else [output.constant] * spec.channels
         codes = [
             rounded(
-                int(x) + int(bias[c]),
+                (int(x) << output.fraction) + int(bias[c]),
                 scale=int(scales[c]),
                 shift=output.shift,
                 zero=output.zero,

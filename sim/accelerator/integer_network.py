@@ -143,7 +143,9 @@ class IntegerModel:
     def _results(self, node: Node, inputs: list[NDArray]) -> _Levels:
         if isinstance(node, (Conv, Gemm, Add, AveragePool)):
             sums, bias = self._sums(node, inputs)
-            top = self._tops[node.name] + int(np.abs(bias).max())
+            if node.fraction:
+                sums = sums * sums.dtype.type(1 << node.fraction)
+            top = (self._tops[node.name] << node.fraction) + int(np.abs(bias).max())
             return {
                 output.edge: requantise(sums, bias, output, self.network.edge(output.edge), top)
                 for output in node.outputs

@@ -141,7 +141,7 @@ def _summed(program: Program, one: LayerPass, memory: _Ints) -> tuple[int, _Ints
                 spent += max(2, length if one.mode == "depthwise" else max(step.taps, len(tile)))
             cycles += max(spent, before)
             before = len(tile)
-            totals = (sums + one.bias[index]) * one.scale[index]
+            totals = ((sums << one.fraction) + one.bias[index]) * one.scale[index]
             for row in totals.tolist():
                 codes = [round(Fraction(total, 1 << one.shift) + one.zero) for total in row]
                 written.append(np.clip(codes, one.low, one.high))

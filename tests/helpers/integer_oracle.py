@@ -127,10 +127,11 @@ def total(node, inputs, sources, index) -> int:
         return sum(inputs[0][(index[0], *at)] for _, at in taps if at is not None)
     weights = node.weights.tolist()
     channel = index[0]
+    unit = 2**node.fraction
     t = int(node.bias[channel])
     if isinstance(node, Gemm):
         row = weights[channel]
-        return t + sum(
+        return t + unit * sum(
             level_of_code(node.weight_format, row[k]) * inputs[0][(k,)] for k in range(len(row))
         )
     out, each, *kernel = node.weights.shape
@@ -141,7 +142,7 @@ def total(node, inputs, sources, index) -> int:
             for i in tap:
                 code = code[i]
             level = sources[0].zero if at is None else inputs[0][(first + k, *at)]
-            t += level_of_code(node.weight_format, code) * level
+            t += unit * level_of_code(node.weight_format, code) * level
     return t
 
 

@@ -122,10 +122,13 @@ def small_network(seed: int = 0, *, weights: str | None = None, output: str = "y
         codes = weight.encode(values)
         largest = int(np.abs(levels_of(weight, codes)).max())
         top = max(1, int(np.sqrt(np.prod(codes.shape[1:])) * source.high * largest / 4))
+        fraction = int(groups > 1)
+        top <<= fraction
         node = Conv(
             name=name, input=source.name, weight_format=weight, weights=codes, groups=groups,
             bias=rng.integers(-top, top, out), strides=(stride,) * 2, dilations=(1, 1),
             pads=((pad, pad),) * 2, outputs=tuple(requant(t, top, out) for t in targets),
+            fraction=fraction,
         )  # fmt: skip
         nodes.append(node)
 
@@ -154,8 +157,8 @@ def small_network(seed: int = 0, *, weights: str | None = None, output: str = "y
     y = edge("y", "int10", 3)
     nodes.append(
         Gemm(name="fc", input="g", weight_format=parse_format("int4"),
-             weights=rng.integers(0, 16, (3, 4)), bias=rng.integers(-60, 60, 3),
-             outputs=(requant(y, 300, 1),))
+             weights=rng.integers(0, 16, (3, 4)), bias=rng.integers(-240, 240, 3), fraction=2,
+             outputs=(requant(y, 1200, 1),))
     )  # fmt: skip
     made = next(k for k, node in enumerate(nodes) if output in node.produced) + 1
     known = {"x"} | {name for node in nodes[:made] for name in node.produced}

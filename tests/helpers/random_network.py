@@ -117,9 +117,11 @@ class Builder:
             input=self.at.name,
             weight_format=fmt,
             weights=self.rng.integers(0, 1 << fmt.width, shape),
-            bias=self.rng.integers(-top, top + 1, shape[0]),
             **fields,
         )
+        fraction = self.draw(st.sampled_from([0, 0, 1, 3]))
+        top <<= fraction
+        node |= {"bias": self.rng.integers(-top, top + 1, shape[0]), "fraction": fraction}
         if cls is Conv:
             result = cls(**node, outputs=()).result_shape(self.at.shape)
         edges = [self.edge(name, result, zero=False) for name in edges or []]

@@ -4,7 +4,7 @@ from macwright.hw.accelerator.network.edge import Edge, level_unit, levels_of
 from macwright.hw.accelerator.network.file import read_network, write_network
 from macwright.hw.accelerator.network.graph import Network
 from macwright.hw.accelerator.network.mac_nodes import Add, AveragePool, Conv, Gemm, MaxPool
-from macwright.hw.accelerator.network.node import Node, Requant, TableOutput
+from macwright.hw.accelerator.network.node import Node, Requant, SumNode, TableOutput
 from macwright.hw.accelerator.network.wiring_nodes import (
     Concat,
     Pad,
@@ -28,6 +28,7 @@ __all__ = [
     "Requant",
     "Reshape",
     "Slice",
+    "SumNode",
     "Table",
     "TableOutput",
     "Transpose",

@@ -20,8 +20,8 @@ from macwright.hw.formats import FloatFormat
 
 __all__ = ["check_node"]
 
-#: Largest multiplier and shift of a requantiser.
-LARGEST_MULTIPLIER, LARGEST_SHIFT = (1 << 16) - 1, 63
+#: Largest multiplier and shift of a requantiser, and most bits of a bias below a unit of the sums.
+LARGEST_MULTIPLIER, LARGEST_SHIFT, MOST_FRACTION = (1 << 16) - 1, 63, 16
 
 
 def check_node(node: Node, edges: Mapping[str, Edge]) -> None:
@@ -48,6 +48,11 @@ def check_node(node: Node, edges: Mapping[str, Edge]) -> None:
     if isinstance(node, (Add, AveragePool)):
         _check_scales(node, inputs)
     if isinstance(node, (Conv, Gemm, Add, AveragePool)):
+        most = MOST_FRACTION if isinstance(node, (Conv, Gemm)) else 0
+        if not 0 <= node.fraction <= most:
+            raise RefusedInput(
+                f"Fraction of node {node.name} must be from 0 to {most} bits, not {node.fraction}"
+            )
         for output, edge in zip(node.outputs, results, strict=True):
             _check_requant(node, output, edge)
     elif isinstance(node, Table):

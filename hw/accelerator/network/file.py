@@ -23,7 +23,7 @@ from macwright.hw.formats import Format, parse_format
 __all__ = ["network_sha256", "network_text", "read_network", "write_network"]
 
 #: First field of every file, and the version of its layout.
-KIND, VERSION = "macwright integer network", 1
+KIND, VERSION = "macwright integer network", 2
 _KINDS: dict[str, type[Node]] = {
     cls.kind: cls
     for module in (mac_nodes, wiring_nodes)

@@ -147,7 +147,7 @@ class Network:
         """
         low, high = self.products(node)
         if isinstance(node, (Conv, Gemm)):
-            return low + node.bias, high + node.bias
+            return (low << node.fraction) + node.bias, (high << node.fraction) + node.bias
         return low, high
 
     def products(self, node: Node) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

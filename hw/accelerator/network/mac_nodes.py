@@ -14,7 +14,7 @@ __all__ = ["Add", "AveragePool", "Conv", "Gemm", "MaxPool"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Conv(SumNode):
-    """Convolution: ``t[c, p] = bias[c] + sum over taps of level * weight level``.
+    """Convolution: ``t[c, p] = bias[c] + 2**fraction * sum over taps of level * weight level``.
 
     Taps outside the input read its `zero`. The constant part of the input's zero is in the bias.
 
@@ -25,7 +25,7 @@ class Conv(SumNode):
     weights : ndarray of int64, shape (out channels, in channels / groups, *kernel)
         Code words.
     bias : ndarray of int64, shape (out channels,)
-        In units of one level times one weight level.
+        In units of ``2**-fraction`` of one level times one weight level.
     groups : int
         Groups of channels; as many as channels in a depthwise convolution.
     strides, dilations : tuple of int
@@ -59,7 +59,7 @@ class Conv(SumNode):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Gemm(SumNode):
-    """Fully connected layer: ``t[c] = bias[c] + sum over k of level[k] * weight level[c, k]``.
+    """Fully connected layer: ``t[c] = bias[c] + 2**fraction * sum of level[k] * weight[c, k]``.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class Gemm(SumNode):
     weights : ndarray of int64, shape (out channels, in channels)
         Code words.
     bias : ndarray of int64, shape (out channels,)
-        In units of one level times one weight level.
+        In units of ``2**-fraction`` of one level times one weight level.
     """
 
     kind = "gemm"

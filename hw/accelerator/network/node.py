@@ -102,9 +102,18 @@ class Node:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SumNode(Node):
-    """Nodes whose sums are requantised for each reader."""
+    """Nodes whose sums are requantised for each reader.
+
+    Parameters
+    ----------
+    outputs : tuple of Requant
+        One for each reader.
+    fraction : int
+        Bits of the sums `t` below the units of the products: those of the biases.
+    """
 
     outputs: tuple[Requant, ...]
+    fraction: int = 0
 
     @property
     def produced(self) -> tuple[str, ...]:

@@ -19,12 +19,13 @@ from macwright.hw.accelerator.network import (
     Requant,
     Reshape,
     Slice,
+    SumNode,
     Table,
     levels_of,
 )
 from macwright.hw.accelerator.stream import check_count
 from macwright.hw.accelerator.temporal.copies import copies
-from macwright.hw.accelerator.temporal.finish import allocated, with_few_shifts
+from macwright.hw.accelerator.temporal.finish import allocated, with_few_shifts, with_one_fraction
 from macwright.hw.accelerator.temporal.program import (
     LayerPass,
     Program,
@@ -86,7 +87,7 @@ class _Compiler:
             self._node(node)
         output = self.tensors[self.network.output]
         result = self._result(output)
-        passes = with_few_shifts(self.passes)
+        passes = with_few_shifts(with_one_fraction(self.passes))
         address, depth = allocated(source.tensor, self.tensors, passes, output.name)
         return Program(
             name=self.network.name,
@@ -208,9 +209,10 @@ class _Compiler:
             channels = target.channels
             depthwise = is_depthwise(terms, self.columns)
             full = np.broadcast_to(np.asarray(bias, np.int64), channels).copy()
+            fraction = node.fraction if isinstance(node, SumNode) else 0
             low = high = np.zeros(channels, np.int64)
             for term in terms:
-                full += term.tensor.base * term.sums
+                full += term.tensor.base * term.sums << fraction
                 ends = term.largest((1 << term.tensor.bits) - 1)
                 low, high = low + ends[0], high + ends[1]
             self.sum_bits = max(self.sum_bits, range_width(int(low.min()), int(high.max())))
@@ -254,6 +256,7 @@ class _Compiler:
                             chunk.first_word, words, self.columns,
                         ),
                         shift=output.shift,
+                        fraction=fraction,
                         zero=(edge.zero if zero is None else zero) - target.base,
                         low=output.low - target.base,
                         high=output.high - target.base,
@@ -281,7 +284,7 @@ class _Compiler:
                 first_word=0, words=target.words, height=target.height, width=target.width,
                 stride=window.stride, origin=window.origin, size=(source.height, source.width),
                 plane=source.plane, gap=right, pad=0, steps=steps, weights=none,
-                bias=none.sum(axis=1), scale=none.sum(axis=1), shift=0, zero=0, low=0,
+                bias=none.sum(axis=1), scale=none.sum(axis=1), fraction=0, shift=0, zero=0, low=0,
                 high=(1 << target.bits) - 1,
             )
         )  # fmt: skip

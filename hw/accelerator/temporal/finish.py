@@ -6,10 +6,29 @@ from dataclasses import replace
 from macwright.hw.accelerator.temporal.program import LayerPass
 from macwright.hw.accelerator.temporal.tensors import Tensor, allocate
 
-__all__ = ["allocated", "with_few_shifts"]
+__all__ = ["allocated", "with_few_shifts", "with_one_fraction"]
 
 #: Bits of a multiplier.
 MULTIPLIER_BITS = 16
+
+
+def with_one_fraction(passes: Sequence[LayerPass]) -> list[LayerPass]:
+    """Passes whose biases have the same bits below a unit of the sums, those of the finest.
+
+    ``(2**f t + b) / 2**s`` is ``(2**(f + k) t + 2**k b) / 2**(s + k)``.
+    """
+    most = max((one.fraction for one in passes), default=0)
+    return [
+        one
+        if one.mode == "largest"
+        else replace(
+            one,
+            bias=one.bias << most - one.fraction,
+            shift=one.shift + most - one.fraction,
+            fraction=most,
+        )
+        for one in passes
+    ]
 
 
 def with_few_shifts(passes: Sequence[LayerPass]) -> list[LayerPass]:

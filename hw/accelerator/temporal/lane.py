@@ -21,8 +21,8 @@ class LaneSpec:
     ----------
     sums : int
         Bits of a sum, signed.
-    bias : int
-        Bits of the bias, signed.
+    bias, fraction : int
+        Bits of the bias, signed, and how many of them are below a unit of the sums.
     multiplier : int
         Bits of the multiplier, unsigned.
     shifts : tuple of int
@@ -35,6 +35,7 @@ class LaneSpec:
 
     sums: int
     bias: int
+    fraction: int
     multiplier: int
     shifts: tuple[int, ...]
     zero: int
@@ -54,8 +55,8 @@ class LaneSpec:
     def name(self) -> str:
         """Name of the Verilog module."""
         shifts = "_".join(map(str, self.shifts))
-        widths = f"s{self.sums}_b{self.bias}_m{self.multiplier}_z{self.zero}_y{self.bits}"
-        return f"requantiser_lane_{widths}_sh{shifts}"
+        widths = f"s{self.sums}_b{self.bias}_f{self.fraction}_m{self.multiplier}"
+        return f"requantiser_lane_{widths}_z{self.zero}_y{self.bits}_sh{shifts}"
 
     @property
     def choice(self) -> int:
@@ -68,7 +69,7 @@ class LaneSpec:
 
 
 class Lane(wiring.Component):
-    """``y = saturate(round((x + bias) * scale / 2**shift) + zero)``.
+    """``y = saturate(round((2**fraction * x + bias) * scale / 2**shift) + zero)``.
 
     The product is exact and rounded once, a tie to the even number. Latency is four cycles,
     throughput one sum a cycle. `shift`, `zero`, `low` and `high` hold while results come.
@@ -110,11 +111,16 @@ class Lane(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         spec = self.spec
-        total = Signal(signed(max(spec.sums, spec.bias) + 1), name="total", reset_less=True)
+        bits = max(spec.sums + spec.fraction, spec.bias) + 1
+        total = Signal(signed(bits), name="total", reset_less=True)
         scale = Signal(unsigned(spec.multiplier), name="scale_reg", reset_less=True)
         width = max(len(total) + spec.multiplier, spec.shifts[-1] + 1)
         product = Signal(signed(width), name="product", reset_less=True)
-        m.d.sync += [total.eq(self.x + self.bias), scale.eq(self.scale), product.eq(total * scale)]
+        m.d.sync += [
+            total.eq((self.x << spec.fraction) + self.bias),
+            scale.eq(self.scale),
+            product.eq(total * scale),
+        ]
         cut, half, rest = self._cut(m, product)
         zero_width = max(len(cut), spec.zero) + 1
         floor = Signal(signed(zero_width), name="floor", reset_less=True)

@@ -113,6 +113,8 @@ class LayerPass:
         In the order in which they are used; nothing where `largest`.
     bias, scale : ndarray of int64, shape (words, columns)
         Of the requantisers.
+    fraction : int
+        Bits of the bias below a unit of the sums.
     shift, zero, low, high : int
         The same for all channels; bounds and zero are codes.
     """
@@ -136,6 +138,7 @@ class LayerPass:
     weights: _Ints
     bias: _Ints
     scale: _Ints
+    fraction: int
     shift: int
     zero: int
     low: int
@@ -323,6 +326,11 @@ class Program:
         """Shifts of the requantisers, rising."""
         used = {one.shift for one in self.passes if one.mode != "largest"}
         return tuple(sorted(used)) or (0,)
+
+    @property
+    def fraction(self) -> int:
+        """Bits of all biases below a unit of the sums."""
+        return max((one.fraction for one in self.passes), default=0)
 
     @property
     def weight_words(self) -> int:

@@ -59,6 +59,7 @@ class TemporalSpec:
         return LaneSpec(
             sums=self.program.sum_bits,
             bias=self.code.bias_bits,
+            fraction=self.program.fraction,
             multiplier=self.code.scale_bits,
             shifts=self.program.shifts,
             zero=range_width(min(zeros), max(zeros)),

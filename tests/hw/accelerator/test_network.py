@@ -162,7 +162,7 @@ def _with(fields, keys, value):
     ("keys", "value", "message"),
     [
         (["document"], "x", "must be a macwright integer network, not another document"),
-        (["version"], 2, "must be of version 1, not 2; make it anew"),
+        (["version"], 1, "must be of version 2, not 1; make it anew"),
         (["name"], None, "Network must have the fields name, .*, not model_sha256"),
         (["name"], 3, "Network's name must be a text, not 3"),
         (["edges"], 3, "Network's edges must be a list, not 3"),

@@ -97,9 +97,9 @@ def test_units_that_can_stall_are_refused():
         ArraySpec(unit=spec_from_fields("int_mac", {}), rows=2, columns=2)
 
 
-@pytest.mark.parametrize("shifts", [(0, 3), (5,), (3, 4, 9)])
-def test_lanes_round_as_fractions_do(shifts):
-    spec = LaneSpec(sums=10, bias=9, multiplier=6, shifts=shifts, zero=8, bits=8)
+@pytest.mark.parametrize(("shifts", "fraction"), [((0, 3), 0), ((5,), 2), ((3, 4, 9), 1)])
+def test_lanes_round_as_fractions_do(shifts, fraction):
+    spec = LaneSpec(sums=10, bias=9, fraction=fraction, multiplier=6, shifts=shifts, zero=8, bits=8)
     rng = random.Random(sum(shifts))
     cases = []
     for _ in range(400):
@@ -123,7 +123,8 @@ def test_lanes_round_as_fractions_do(shifts):
                 ctx.set(getattr(lane, name), number)
             for _ in range(spec.latency):
                 await ctx.tick()
-            exact = Fraction((case["x"] + case["bias"]) * case["scale"], 1 << shifts[case["shift"]])
+            total = case["x"] * 2**fraction + case["bias"]
+            exact = Fraction(total * case["scale"], 1 << shifts[case["shift"]])
             level = round(exact + case["zero"])  # of a fraction: a tie to the even integer
             assert ctx.get(lane.y) == min(max(level, case["low"]), case["high"]), case
 
@@ -135,4 +136,4 @@ def test_lanes_round_as_fractions_do(shifts):
 
 def test_shifts_that_do_not_rise_are_refused():
     with pytest.raises(ValueError, match="Shifts of a lane must rise"):
-        LaneSpec(sums=10, bias=9, multiplier=6, shifts=(3, 3), zero=8, bits=8)
+        LaneSpec(sums=10, bias=9, fraction=0, multiplier=6, shifts=(3, 3), zero=8, bits=8)

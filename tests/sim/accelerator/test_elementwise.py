@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -148,6 +149,7 @@ REQUANTISERS = [
     for shift in (0, 1, 4, 10, 16)
     for zero, (low, high) in itertools.product((0, -3), ((-16, 15), (0, 9)))
 ]
+REQUANTISERS += [replace(spec, fraction=2) for spec in REQUANTISERS[::3]]
 
 
 @pytest.mark.parametrize("spec", REQUANTISERS, ids=lambda spec: spec.name)
@@ -159,7 +161,7 @@ def test_requantiser_on_every_sum(spec):
         for k in range(len(inputs) + spec.latency):
             if k >= spec.latency:
                 x, b, s = inputs[k - spec.latency]
-                exact = Fraction((x + b) * s, 1 << spec.shift) + spec.zero
+                exact = Fraction((x * 2**spec.fraction + b) * s, 1 << spec.shift) + spec.zero
                 want = max(spec.low, min(spec.high, round(exact)))
                 assert ctx.get(dut.y) == want % 32, (x, b, s)
             if k < len(inputs):
