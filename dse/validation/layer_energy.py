@@ -186,5 +186,13 @@ def _energies(
 
 
 def _extended(codes: _Codes, narrow: Any, wide: Any) -> _Codes:
-    """Codes of the same values in the format of the unit's operand."""
-    return codes if narrow == wide else wide.encode(narrow.decode(codes))
+    """Codes of the same values in the format of the unit's operand.
+
+    An unsigned operand takes signed values as levels above the least one, as machines of one array
+    keep them.
+    """
+    if narrow == wide:
+        return codes
+    values = narrow.decode(codes)
+    lifted = narrow.signed and not wide.signed
+    return wide.encode(values - narrow.min if lifted else values)
