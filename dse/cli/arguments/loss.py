@@ -22,8 +22,8 @@ def add_loss_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--metric",
         metavar="NAME",
-        help=f"what losses are measured by: {', '.join(METRICS)} (default: the first; no "
-        "front was better for kl or hessian, and hessian's lost 10 points on a depthwise network)",
+        help=f"what losses are measured by: {', '.join(METRICS)} (default: the first; 1 of "
+        "14 fronts was better for kl, and hessian's lost 10 points more on a depthwise network)",
     )
     add(
         "--images",
