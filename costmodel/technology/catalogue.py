@@ -80,6 +80,7 @@ _ICE40 = TechnologyRecord(
     area_unit="luts",
     target="ice40",
     shipped=True,
+    clocks_mhz=(25.0, 50.0, 100.0),
     primitives=Primitives(
         synthesis="synth_ice40 -top {top} -nobram",
         dsp_synthesis="synth_ice40 -top {top} -nobram -device u -dsp",

@@ -4,11 +4,12 @@ import errno
 import itertools
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.tiny import read_rows
+from helpers.tiny import read_rows, write_tiny_model
 
 from macwright.dse.cli import main as cli
 from macwright.hw import files
@@ -244,3 +245,16 @@ def test_full_disk_leaves_nothing_half_written(run_dir, model, work, monkeypatch
     assert len(written) == 3
     assert not out.exists()
     assert not list(work.glob(".*")), "a temporary file was left"
+
+
+@pytest.mark.parametrize("technology", ["ecp5", "ice40"])
+def test_a_clock_that_no_unit_of_an_fpga_meets_is_refused_with_what_formats_reach(
+    technology, tmp_path, capsys
+):
+    command = ["dse", str(write_tiny_model(tmp_path)), "--technology", technology]
+    command += ["--weights", "int4,int8", "--activations", "int8", "--clock-mhz", "2000"]
+    assert cli.main([*command, "-o", str(tmp_path / "run")]) == 1
+    said = capsys.readouterr().err
+    assert "Clock must be one that units for every layer meet, not 2000 MHz" in said
+    assert re.search(r"int8/int8[^:]*: [12][0-9]{2} MHz at most", said)
+    assert not (tmp_path / "run").exists()

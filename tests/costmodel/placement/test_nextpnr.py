@@ -13,7 +13,7 @@ from macwright.costmodel.characterize.points import unit_points
 from macwright.costmodel.characterize.yosys import find_yosys, run_yosys
 from macwright.costmodel.placement.nextpnr import PLACERS, with_operand_registers
 from macwright.costmodel.tables.default_units import default_units, mac_spec
-from macwright.costmodel.tables.points import load_points
+from macwright.costmodel.tables.points import current_points, load_points
 from macwright.costmodel.technology.catalogue import find_technology
 from macwright.hw.pe import spec_from_fields
 from macwright.hw.verilog import unit_verilog
@@ -104,12 +104,16 @@ def test_operand_registers_stand_before_every_bit_that_is_read():
     assert added == 2
 
 
-def test_points_of_the_default_search_ship_for_ecp5():
-    rows = load_points("ecp5")
-    assert {spec.name for spec in default_units("ecp5")} <= set(rows["unit"])
+@pytest.mark.parametrize("technology", PLACERS)
+def test_points_of_the_default_search_ship(technology):
+    rows = load_points(technology)
+    units = default_units(technology)
+    assert {spec.name for spec in units} <= set(rows["unit"])
+    some = units[:: len(units) // 6]
+    assert set(current_points(some, find_technology(technology))) == {spec.row for spec in some}
     assert rows["period_ns"].notna().all()
     assert rows["placed_luts"].ge(rows["luts"]).all()
     assert rows["checked"].ge(1000).all()
-    int8 = rows[rows["unit"] == mac_spec(act="int8", weight="int8", technology="ecp5").name]
+    int8 = rows[rows["unit"] == mac_spec(act="int8", weight="int8", technology=technology).name]
     assert len(int8) > 1
     assert int8["period_ns"].is_unique
