@@ -13,6 +13,7 @@ from macwright.dse.build.place import place as place_machine
 from macwright.dse.build.temporal import lower_temporal
 from macwright.dse.data.recipe import load_recipe
 from macwright.dse.models import embedded_model
+from macwright.dse.report.machine import write_machine_report
 from macwright.dse.run.allocation import read_allocation
 from macwright.dse.run.folder import check_writable, only_writer
 from macwright.dse.workload import load_workload
@@ -124,12 +125,16 @@ def build(
             fields["board"] = write_board(folder, record, board, clock_mhz=clock_mhz, baud=baud)
             write_build(folder, fields)
             clock_mhz = fields["board"]["clock_mhz"]
+        write_machine_report(folder)
     if not place:
         return fields
-    return place_machine(
-        folder,
-        device or "lfe5u-85f",
-        seed=seed,
-        clock_mhz=100.0 if clock_mhz is None else clock_mhz,
-        progress=progress,
-    )
+    try:
+        return place_machine(
+            folder,
+            device or "lfe5u-85f",
+            seed=seed,
+            clock_mhz=100.0 if clock_mhz is None else clock_mhz,
+            progress=progress,
+        )
+    finally:
+        write_machine_report(folder)
