@@ -137,6 +137,6 @@ def _as_text(fields: dict[str, Any], out: Path) -> str:
             f"sites: {sites}",
             f"bitstream: {out / placed['bitstream']}",
         ]
-    lines.append(f"report: {out / 'report.html'}")
+    lines.append(f"report: {out / 'machine.html'}")
     lines.append(f"written: {out}; check it with macwright simulate {out} --images 4")
     return "\n".join(lines)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from macwright.hw.errors import RefusedInput
 
-HELP = "Write report.html, a self-contained page, from the files of a run or of a machine."
+HELP = "Write report.html (machine.html), a self-contained page, of a run (of a machine)."
 EXAMPLE = "macwright report out/run --svg out/front.svg"
 
 

@@ -22,7 +22,7 @@ _RESOURCES = {
 
 
 def write_machine_report(folder: Path) -> Path:
-    """Write report.html into a folder with a machine, from its build.json alone.
+    """Write machine.html into a folder with a machine, from its build.json alone.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def write_machine_report(folder: Path) -> Path:
         "facts": _facts(fields),
     }
     page = re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], asset("machine.html"))
-    path = folder / "report.html"
+    path = folder / "machine.html"
     write_atomic(path, page)
     return path
 

@@ -44,8 +44,8 @@ def test_placed_figures_stand_beside_counted_ones(built, tmp_path, capsys):
     fields["modelled_ecp5"] = {"luts": 1000.0, "ffs": 1000.0, "block_rams": 3, "dsps": 10}
     write_build(folder, fields)
     assert main(["report", str(folder)]) == 0
-    assert capsys.readouterr().out.strip() == str(folder / "report.html")
-    page = (folder / "report.html").read_text()
+    assert capsys.readouterr().out.strip() == str(folder / "machine.html")
+    page = (folder / "machine.html").read_text()
     figures = rows(page, "Promised, counted, synthesised, placed")
     assert figures["Look-up tables"] == ["", "1,000", "", "1,100", "+10.0 %", "5% of 24,288"]
     assert figures["Flip-flops"] == ["", "1,000", "990", "990", "-1.0 %", "4% of 24,288"]
