@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,8 @@ class Run:
 
     `info` is run.json, `layers` and `units` are the rows of layers.csv and costs.csv as text,
     `points` are in order of rising cost in the column `objective`, `columns` the names of the cost
-    columns with the objective first, `whole` the number of rows of whole_front.csv.
+    columns with the objective first, `whole` the number of rows of whole_front.csv, and
+    `sensitivities` the loss of each layer, tensor and format.
     """
 
     info: dict[str, Any]
@@ -111,6 +113,7 @@ class Run:
     uniforms: tuple[Uniform, ...] = field(default=())
     sequential: tuple[dict[str, str], ...] = field(default=())
     whole: int = 0
+    sensitivities: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
 
 
 def load_run(run_dir: Path) -> Run:
@@ -163,7 +166,24 @@ def load_run(run_dir: Path) -> Run:
         uniforms=tuple(_uniforms(uniform, columns)) if uniform.is_file() else (),
         sequential=tuple(_rows(sequential, needed)) if sequential.is_file() else (),
         whole=len(_rows(whole, (objective, "predicted_loss"))) if whole.is_file() else 0,
+        sensitivities=_sensitivities(run_dir / "sensitivity.csv"),
     )
+
+
+def _sensitivities(path: Path) -> dict[tuple[str, str, str], float]:
+    """Losses of a run; none where the file is absent."""
+    if not path.is_file():
+        return {}
+    found = {}
+    for row in _rows(path, ("layer", "tensor", "format", "loss")):
+        key = row["layer"], row["tensor"], row["format"]
+        loss = _number(row["loss"], f"{path.name}, layer {row['layer']!r}, loss,")
+        if not 0 <= loss < math.inf:
+            raise RefusedInput(
+                f"{path.name}, layer {row['layer']!r}, loss, must be a number from 0, not {loss}"
+            )
+        found[key] = loss
+    return found
 
 
 def _json(path: Path) -> dict[str, Any]:

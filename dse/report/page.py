@@ -8,6 +8,7 @@ from string import Template
 from macwright.dse.report.chart import figure, height
 from macwright.dse.report.data import Run, load_run
 from macwright.dse.report.energy import energy_html
+from macwright.dse.report.heat import heat_html
 from macwright.dse.report.lead import lead_html
 from macwright.dse.report.parts import (
     info_html,
@@ -60,7 +61,7 @@ def write_report(run_dir: str | Path) -> Path:
         ),
         "figures": "".join(_figures(run, name) for name in run.columns),
         "points": points_html(run),
-        "sequential": sequential_html(run) + energy_html(folder),
+        "sequential": heat_html(run) + sequential_html(run) + energy_html(folder),
         "units": units_html(run),
         "run": info_html(run),
         "data": page_data(run),
