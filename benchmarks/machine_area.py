@@ -68,7 +68,8 @@ MIXED = {
 LUTS = {"LUT4": 1, "LUT2": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6, "chains": 4}
 OTHERS = {"TRELLIS_FF": "ffs", "DP16KD": "block_rams", "MULT18X18D": "dsps"}
 #: Rules of memories of ECP5 under Yosys 0.70, seen in these machines: every memory above so many
-#: bits became block RAM, every other one did not.
+#: bits for each block RAM that it would take became block RAM, every other one did not. Yosys
+#: weighs 128 for a block (its brams_16kd.txt) against 1/16 for a bit of a constant.
 MEMORY = {
     "ram_bits": 1420,
     "constant_bits": 2048,

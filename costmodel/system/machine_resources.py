@@ -64,10 +64,10 @@ class MachineModel:
     coefficients : mapping
         By kind of part, and by ``luts`` or ``ffs``: what each feature adds.
     memory : mapping
-        Rules of memories: `ram_bits` and `constant_bits`, more than which one is of block RAMs;
-        `block_words` and `block_width` of these; `row_luts`, look-up tables for each bit of a
-        further row of them; `constant_luts` for 16 bits of other constants; `cell_words`,
-        `cell_width` and `cell_luts` of distributed RAM.
+        Rules of memories: `ram_bits` and `constant_bits`, more than which for each block RAM that
+        it would take one is of block RAMs; `block_words` and `block_width` of these; `row_luts`,
+        look-up tables for each bit of a further row of them; `constant_luts` for 16 bits of other
+        constants; `cell_words`, `cell_width` and `cell_luts` of distributed RAM.
     factor : int
         Bits of a multiplier's operands.
     clock_mhz : float
@@ -131,9 +131,9 @@ class MachineModel:
     def memory_resources(self, words: int, bits: int, constant: bool) -> Resources:
         """A memory. Rows of block RAMs are read side by side, so that parts of words fill them."""
         rules = self.memory
-        if words * bits > rules["constant_bits" if constant else "ram_bits"]:
-            rows = ceil(words / rules["block_words"])
-            blocks = ceil(rows * bits / rules["block_width"])
+        rows = ceil(words / rules["block_words"])
+        blocks = ceil(rows * bits / rules["block_width"])
+        if words * bits > rules["constant_bits" if constant else "ram_bits"] * blocks:
             return Resources(luts=rules["row_luts"] * (rows - 1) * bits, block_rams=blocks)
         if constant:
             return Resources(luts=rules["constant_luts"] * words * bits / 16, ffs=bits)

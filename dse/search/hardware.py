@@ -16,6 +16,13 @@ from macwright.hw.errors import RefusedInput
 
 __all__ = ["Hardware", "hardware_of"]
 
+#: What the area of one array does not count.
+_BESIDE = (
+    "area is that of the array's units (and buffers, in cells): requantisers, memories and control "
+    "of its machine come beside, and additions of wider tensors may widen its units; macwright "
+    "build --place says what all of it takes"
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Hardware:
@@ -66,9 +73,11 @@ def hardware_of(
             network = machine_network(workload, dataset, progress=progress)
         except RefusedInput as error:
             note = f"cycles of arrays are those of a formula, as no machine can be built: {error}"
-            return settings, Hardware(units=units, others=chip.specs, notes=(*notes, note))
+            said = (*notes, note, _BESIDE)
+            return settings, Hardware(units=units, others=chip.specs, notes=said)
         units = _units(workload, settings, sign_free=True)
-        return settings, Hardware(units=units, others=chip.specs, network=network, notes=notes)
+        said = (*notes, _BESIDE)
+        return settings, Hardware(units=units, others=chip.specs, network=network, notes=said)
     if settings.device is None:
         return settings, Hardware(units=units, notes=notes)
     engines = device_engines(
