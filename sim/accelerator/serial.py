@@ -1,5 +1,6 @@
 """A machine at its serial line: simulated bit by bit, or on a board, against its network."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 
 from macwright.hw.accelerator.network import Network, read_network
 from macwright.hw.errors import RefusedInput, ToolError
-from macwright.sim.accelerator.built import PATIENCE, BuiltMachine, to_stream
+from macwright.sim.accelerator.built import PATIENCE, BuiltMachine, check_levels, to_stream
 from macwright.sim.accelerator.difference import levels_from_words
 from macwright.sim.accelerator.integer_network import IntegerModel
 from macwright.sim.accelerator.record import MachineRecord, WordRecord, read_build
+from macwright.sim.fields import from_document, shown
 from macwright.sim.owned import scratch_folder
 
 __all__ = ["LineComparison", "PortMachine", "SerialMachine", "compare_at_line", "open_port"]
@@ -187,6 +189,7 @@ def compare_at_line(
     progress : callable, optional
         Called with ``("serial line", images done, images)``.
     """
+    check_levels(levels, network)
     expected = IntegerModel(network).run(levels)
     for start in range(0, len(levels), FRAMES):
         found = machine.run(levels[start : start + FRAMES])
@@ -210,12 +213,24 @@ def board_of(folder: Path) -> dict[str, Any]:
     Raises
     ------
     RefusedInput
-        If it says of none.
+        If it says of none, or what cannot be.
     """
     board = read_build(folder).get("board")
     if board is None:
         raise RefusedInput(
             f"{folder} must hold a machine on a board, not a core: macwright build --board"
+        )
+    if not isinstance(board, dict):
+        raise RefusedInput(f"Field board of {folder} must be an object, not {shown(board)}")
+    known = [
+        from_document(kind, board.get(name), f"board.{name}")
+        for name, kind in (("shell", str), ("cycles_per_bit", int), ("baud", int))
+    ]
+    clock_mhz = from_document(float, board.get("clock_mhz"), "board.clock_mhz")
+    if min(*known[1:], clock_mhz) <= 0 or not re.fullmatch(r"[A-Za-z_]\w*", known[0], re.ASCII):
+        raise RefusedInput(
+            f"Board of {folder} must have a shell with a name of Verilog, and cycles_per_bit, baud "
+            "and clock_mhz above 0; build it anew"
         )
     return dict(board)
 

@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import threading
 import tty
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers.allocations import write_allocation
 
@@ -196,3 +198,43 @@ def test_a_machine_on_a_board_is_placed_at_its_pins(pixels, tmp_path, board, clo
         )
     assert not (tmp_path / "chip" / fields["placed"]["bitstream"]).exists()
     assert "placed" in json.loads((tmp_path / "chip" / "build.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"shell": "a;b"}, "must have a shell with a name of Verilog"),
+        ({"shell": None}, "Field board.shell must be a text, not None"),
+        ({"cycles_per_bit": "4"}, "Field board.cycles_per_bit must be a whole number, not '4'"),
+        ({"clock_mhz": 0}, "clock_mhz above 0"),
+        ({"baud": -9600}, "baud and clock_mhz above 0"),
+    ],
+)
+def test_folders_whose_board_is_none(chip, tmp_path, capsys, change, message):
+    folder = tmp_path / "chip"
+    shutil.copytree(chip, folder)
+    fields = json.loads((folder / "build.json").read_text())
+    fields["board"] |= change
+    write_build(folder, fields)
+    for command in (["simulate", str(folder), "--serial"], ["board", str(folder), "--port", "x"]):
+        assert main(command) == 1
+        assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("levels", "message"),
+    [
+        (np.zeros((4, 2), np.int64), "Images must have the shape"),
+        (np.zeros(4), "must be whole numbers"),
+        (None, "Images must be of levels from"),
+    ],
+)
+def test_images_that_are_not_those_of_the_machine(chip, tmp_path, capsys, levels, message):
+    folder = tmp_path / "chip"
+    shutil.copytree(chip, folder)
+    if levels is None:
+        levels = read_images(folder, 4) + 10_000
+    np.savez(folder / "images.npz", levels=levels)
+    for more in ([], ["--serial"]):
+        assert main(["simulate", str(folder), "--simulator", "icarus", *more]) == 1
+        assert message in capsys.readouterr().err
