@@ -213,6 +213,12 @@ class _Arcs:
             cell = instance.cell
             if cell.name not in templates:
                 templates[cell.name] = self._template(cell)
+                for source, *_ in templates[cell.name]:
+                    if source not in cell.pins:
+                        raise RefusedInput(
+                            f"Delays of cell {cell.name} must be from pins that it has, not from "
+                            f"{source}"
+                        )
             fixed = {
                 pin: constants[net]
                 for pin, net in instance.nets.items()

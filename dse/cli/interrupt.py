@@ -12,7 +12,7 @@ from types import FrameType
 
 from macwright.sim.owned import kill_programs, own
 
-__all__ = ["interrupted_status", "interruptible"]
+__all__ = ["interrupted_status", "interruptible", "was_interrupted"]
 
 #: Seconds that the main thread has to end in order; arithmetic in C does not hear signals.
 GRACE = 1.2
@@ -28,6 +28,11 @@ def interrupted_status() -> int:
     if _said.acquire(blocking=False):
         print("macwright: interrupted; the same command resumes", file=sys.stderr, flush=True)
     return 128 + (_received[0] if _received else signal.SIGINT)
+
+
+def was_interrupted() -> bool:
+    """Whether a signal has come since the command began."""
+    return bool(_received)
 
 
 def _raise(number: int, frame: FrameType | None) -> None:

@@ -1,6 +1,7 @@
 """Command line."""
 
 import argparse
+import contextlib
 import importlib
 import os
 import re
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from macwright.dse.cli.config import add_config_argument, with_config
-from macwright.dse.cli.interrupt import interrupted_status, interruptible
+from macwright.dse.cli.interrupt import interrupted_status, interruptible, was_interrupted
 from macwright.hw.errors import MacwrightError, RefusedInput
 
 __all__ = ["main"]
@@ -133,14 +134,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return 1
     except (MacwrightError, OSError) as error:
+        if was_interrupted():
+            return _interrupted(program=program)
         if os.environ.get("MACWRIGHT_TRACEBACK"):
             raise
         # The user's input is at fault: one line that says what to change, and no traceback.
         print(f"macwright: error: {_short(' '.join(_reason(error).split()))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        return interrupted_status()
+        return _interrupted(program=program)
     except Exception:
+        if was_interrupted():  # which code in C, such as an import, made another error of
+            return _interrupted(program=program)
         traceback.print_exc()
         print(
             "macwright: this is a defect of macwright, not of what it was given: please report it "
@@ -148,6 +153,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return DEFECT
+
+
+def _interrupted(*, program: bool) -> int:
+    """Status after an interruption, which ends the program.
+
+    Python would end it by SIGINT instead, whatever the status, where code in C had called Python
+    when the interruption came. The guard does what is left to do.
+    """
+    status = interrupted_status()
+    if program:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+        os._exit(status)
+    return status
 
 
 def _say_what_limits(command: str) -> None:

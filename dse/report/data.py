@@ -139,6 +139,11 @@ def load_run(run_dir: Path) -> Run:
     for row in units:
         for name in ("area", "macs_per_cycle", "energy_fj_per_mac"):
             _optional(row, name, f"costs.csv, unit {row['unit']!r}")
+        if row.get("macs_per_cycle") and float(row["macs_per_cycle"]) <= 0:
+            raise RefusedInput(
+                f"costs.csv, unit {row['unit']!r}, macs_per_cycle, must be above 0, not "
+                f"{row['macs_per_cycle']!r}"
+            )
     rows = _rows(run_dir / "front.csv", ("point", "status", "predicted_loss", "allocation"))
     if not rows:
         raise RefusedInput("front.csv must have at least one point, not only its header")

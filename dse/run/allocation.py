@@ -155,6 +155,8 @@ class Allocation:
     costs: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not self.layers:
+            raise RefusedInput("Allocation must have layers, not none")
         for name, choice in self.layers.items():
             if choice.unit not in self.units:
                 raise RefusedInput(f"Unit of layer {name!r} must have a spec, not {choice.unit!r}")

@@ -225,6 +225,11 @@ MADE = {
         text("864,54", f"{'9' * 5000},54"),
         "must be a finite number",
     ),
+    "allocation: no layers": (
+        "allocation",
+        field(["layers"], {}),
+        "Allocation must have layers, not none",
+    ),
     "allocation: a unit of a list": (
         "allocation",
         field(["layers", "conv", "unit"], ["a"]),
