@@ -92,14 +92,6 @@ WORKS = {
         *("try:", f"    {mark('os.getpid()')}", "    forever()"),
         *("except KeyboardInterrupt:", "    raise ImportError('initialization failed') from None"),
     ],
-    # Python called from C, after which CPython would end by SIGINT.
-    "python in c": [
-        "import ctypes",
-        mark("os.getpid()"),
-        *("run = ctypes.pythonapi.PyRun_String", "run.restype = ctypes.py_object"),
-        "names = ctypes.py_object(globals())",
-        "run(b'time.sleep(600)', 257, names, names)",
-    ],
     # Code in C that does not hear of signals before it is done.
     "c": ["import ctypes", mark("os.getpid()"), "ctypes.CDLL(None).sleep(600)"],
     "threads": [
