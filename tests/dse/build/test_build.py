@@ -118,7 +118,7 @@ def test_the_same_allocation_gives_the_same_files(built, pixels, tmp_path):
             ["--interval", "600"],
             "must be of the model .* give its own model",
         ),
-        ({"layers": {}}, ["--interval", "600"], "Allocation must name every layer"),
+        ({"layers": {}}, ["--interval", "600"], "Allocation must have layers, not none"),
         ({"layers": 3}, [], r"must be an allocation: "),
         ({}, ["--interval", "3"], "Interval must be .* cycles or more"),
         ({}, ["--interval", "0"], "Interval must be at least 1 cycle, not 0"),
