@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -36,7 +37,9 @@ class RequantModel:
         self.y: int | None = None
         self.retired: dict[str, int] | None = None
         self.controls: dict[str, range] = {}
-        self.legal: dict[str, tuple[int, ...]] = {}
+        self.legal: dict[str, Sequence[int]] = {}
+        if not isinstance(spec.weight, IntFormat):  # neither negative nor infinite nor NaN
+            self.legal["scale"] = range(int(spec.weight.encode(spec.weight.max)) + 1)
         self.data = {"x": spec.act.width, "scale": spec.weight.width}
         self.data |= {"bias": spec.act.width} if spec.bias else {}
         self.data |= {"shift": spec.shift_bits} if isinstance(spec.weight, IntFormat) else {}
