@@ -8,11 +8,13 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
+from multiprocessing import util
 from types import FrameType
+from typing import NoReturn
 
 from macwright.sim.owned import kill_programs, own
 
-__all__ = ["interrupted_status", "interruptible", "was_interrupted"]
+__all__ = ["end_at_once", "interrupted_status", "interruptible", "was_interrupted"]
 
 #: Seconds that the main thread has to end in order; arithmetic in C does not hear signals.
 GRACE = 1.2
@@ -59,8 +61,18 @@ def _watch(heard: socket.socket, done: threading.Event) -> None:
     if not done.wait(GRACE):
         with contextlib.suppress(Exception):
             _received[:] = _received or [n for n in numbers if n in ENDING][:1]
-            os._exit(interrupted_status())
+            end_at_once(interrupted_status())
         os._exit(130)
+
+
+def end_at_once(status: int) -> NoReturn:
+    """End the process without Python's own end, but for the semaphores of pools.
+
+    Those would stay, and Python's tracker of them would say so.
+    """
+    with contextlib.suppress(Exception):
+        util._run_finalizers(0)  # type: ignore[attr-defined]
+    os._exit(status)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from macwright.dse.cli.config import add_config_argument, with_config
-from macwright.dse.cli.interrupt import interrupted_status, interruptible, was_interrupted
+from macwright.dse.cli.interrupt import (
+    end_at_once,
+    interrupted_status,
+    interruptible,
+    was_interrupted,
+)
 from macwright.hw.errors import MacwrightError, RefusedInput
 
 __all__ = ["main"]
@@ -165,7 +170,7 @@ def _interrupted(*, program: bool) -> int:
     if program:
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
-        os._exit(status)
+        end_at_once(status)
     return status
 
 

@@ -94,6 +94,11 @@ WORKS = {
     ],
     # Code in C that does not hear of signals before it is done.
     "c": ["import ctypes", mark("os.getpid()"), "ctypes.CDLL(None).sleep(600)"],
+    # The same while a pool has semaphores, which a tracker of Python's would speak of.
+    "c beside processes": [
+        *("import ctypes", "pool = process_pool(1)", "pool.submit(os.getpid).result()"),
+        *(mark("os.getpid()"), "ctypes.CDLL(None).sleep(600)"),
+    ],
     "threads": [
         "pool = ThreadPoolExecutor(1)",
         "pool.submit(forever)",
