@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from macwright.dse.build.tools import run_tool, tool_command
+from macwright.dse.build.tools import run_tool, tool_command, tool_version
 from macwright.hw.accelerator.library import Library
 from macwright.hw.accelerator.serial import SerialShell, SerialShellSpec
 from macwright.hw.errors import RefusedInput, ToolError
@@ -107,6 +107,8 @@ def check_board(board: str, device: str | None, *, clock_mhz: float | None, baud
     ------
     RefusedInput
         If there is no such board, it has no such FPGA, or its line no such rate.
+    ToolError
+        If its clock needs a PLL, and the tool that configures one is not installed.
     """
     if board not in BOARDS:
         raise RefusedInput(f"Board must be one of {', '.join(BOARDS)}, not {board!r}")
@@ -116,7 +118,10 @@ def check_board(board: str, device: str | None, *, clock_mhz: float | None, baud
         raise RefusedInput(
             f"FPGA of the {BOARDS[board].title} must be {' or '.join(devices)}, not {chosen}"
         )
-    _divisor(clock_mhz or BOARDS[board].clock_mhz, baud)
+    clock = BOARDS[board].clock_mhz if clock_mhz is None else clock_mhz
+    _divisor(clock, baud)
+    if clock != BOARDS[board].clock_mhz:
+        tool_version("ice40" if BOARDS[board].is_ice40 else "ecp5")  # has what configures PLLs
     return chosen
 
 
@@ -146,9 +151,9 @@ def write_board(
     Raises
     ------
     RefusedInput
-        If the line cannot have such a rate at the clock.
+        If the line cannot have such a rate at the clock, or the PLL not make the clock.
     ToolError
-        If the PLL cannot make the clock, or the tool that configures it is missing.
+        If the tool that configures the PLL is not installed.
     """
     chip = BOARDS[board]
     top = f"{record.top}_{board.replace('-', '_')}"

@@ -6,7 +6,7 @@ from typing import Any
 
 from macwright.costmodel.progress import Progress
 from macwright.dse.build.boards import check_board, write_board
-from macwright.dse.build.emit import write_build, write_machine, write_temporal
+from macwright.dse.build.emit import LATER, write_build, write_machine, write_temporal
 from macwright.dse.build.machine import lower
 from macwright.dse.build.place import FLOWS
 from macwright.dse.build.place import place as place_machine
@@ -120,11 +120,15 @@ def build(
     folder.mkdir(parents=True, exist_ok=True)
     with only_writer(folder):
         fields = write(chosen, folder, notes=dataset.notes)
+        around = None
         if board is not None:
             record = MachineRecord.of(fields["machine"])
-            fields["board"] = write_board(folder, record, board, clock_mhz=clock_mhz, baud=baud)
+            around = write_board(folder, record, board, clock_mhz=clock_mhz, baud=baud)
+            clock_mhz = around["clock_mhz"]
+        if fields.get("board") != around:  # what was placed is no machine on this board
+            fields = {name: value for name, value in fields.items() if name not in LATER}
+            fields |= {} if around is None else {"board": around}
             write_build(folder, fields)
-            clock_mhz = fields["board"]["clock_mhz"]
         write_machine_report(folder)
     if not place:
         return fields

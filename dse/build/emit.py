@@ -34,10 +34,12 @@ from macwright.sim.accelerator.record import (
 )
 from macwright.sim.accelerator.simulate import write_library
 
-__all__ = ["IMAGES_FILE", "read_images", "write_build", "write_machine", "write_temporal"]
+__all__ = ["IMAGES_FILE", "LATER", "read_images", "write_build", "write_machine", "write_temporal"]
 
 #: Levels of evaluation samples, for the bench.
 IMAGES_FILE = "images.npz"
+#: What build.json says of what was made of a machine; it stays as long as its files do.
+LATER = ("board", "synthesised", "placed")
 
 
 def write_machine(
@@ -126,7 +128,7 @@ def _write(
         },
     }
     if known.get("files_sha256") == fields["files_sha256"]:
-        fields |= {name: known[name] for name in ("synthesised", "placed") if name in known}
+        fields |= {name: known[name] for name in LATER if name in known}
     write_build(folder, fields)
     return fields
 

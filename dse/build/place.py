@@ -130,9 +130,11 @@ def place(
     say("place and route", 1, 3)
     fields["placed"] = _placed(folder, device, fields, seed, clock_mhz)
     write_build(folder, fields)
+    target = folder / f"machine_{device}.{flow.pack[1]}"
+    target.unlink(missing_ok=True)  # of an earlier placement
     _check_clock(fields)
     say("bitstream", 2, 3)
-    _pack(folder, flow, fields)
+    _pack(target, flow, fields)
     write_build(folder, fields)
     return fields
 
@@ -227,14 +229,11 @@ def _check_clock(fields: Mapping[str, Any]) -> None:
         )
 
 
-def _pack(folder: Path, flow: Flow, fields: dict[str, Any]) -> None:
-    placed = fields["placed"]
-    program, ending = flow.pack
-    config = f"machine_{placed['device']}.config"
-    target = folder / f"machine_{placed['device']}.{ending}"
-    target.unlink(missing_ok=True)
+def _pack(target: Path, flow: Flow, fields: dict[str, Any]) -> None:
+    placed, program = fields["placed"], flow.pack[0]
     command = tool_command(flow.family, program)
-    run_tool([*command, config, target.name], folder, f"{program}.log")
+    config = f"machine_{placed['device']}.config"
+    run_tool([*command, config, target.name], target.parent, f"{program}.log")
     if not target.is_file():
-        raise ToolError(f"Program {program} wrote no bitstream; see {folder / program}.log")
+        raise ToolError(f"Program {program} wrote no bitstream; see {target.parent / program}.log")
     placed["bitstream"] = target.name

@@ -69,7 +69,7 @@ def _run_machine(args: argparse.Namespace) -> int:
     """Simulate a machine on images; 1 if a bit of its results differs from its network."""
     from macwright.dse.build.emit import read_images
     from macwright.dse.cli.progress import TerminalProgress
-    from macwright.sim.accelerator.built import compare_images
+    from macwright.sim.accelerator.compare import compare_images
     from macwright.sim.accelerator.record import read_build
 
     if args.waves:

@@ -1,12 +1,11 @@
 """The page of a machine: what was promised of it beside what was synthesised and placed."""
 
-import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from macwright.dse.report.style import asset, page_style
+from macwright.dse.report.style import page
 from macwright.hw.files import write_atomic
 from macwright.sim.accelerator.record import read_build
 
@@ -44,8 +43,6 @@ def write_machine_report(folder: Path) -> Path:
     name = machine["top"].removesuffix("_machine")
     where = f" on {placed['device'].upper()}" if placed else ""
     parts = {
-        "title": escape(f"Machine of {name}{where}"),
-        "style": page_style(),
         "lead": escape(_lead(fields)),
         "tiles": _tiles(fields),
         "figures": _figures(fields),
@@ -56,9 +53,8 @@ def write_machine_report(folder: Path) -> Path:
         "check": _check(fields),
         "facts": _facts(fields),
     }
-    page = re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], asset("machine.html"))
     path = folder / "machine.html"
-    write_atomic(path, page)
+    write_atomic(path, page("machine.html", f"Machine of {name}{where}", parts, scripts=False))
     return path
 
 
@@ -110,8 +106,12 @@ def _tiles(fields: Mapping[str, Any]) -> str:
 
 def _figures(fields: Mapping[str, Any]) -> str:
     """Table of resources, clock and times, a column for each stage of knowledge."""
-    promised, counted = fields["allocation"]["costs"], fields.get("modelled_ecp5", {})
+    allocation = fields["allocation"]
+    promised, counted = allocation["costs"], fields.get("modelled_ecp5", {})
     cells, placed = fields.get("synthesised", {}).get("cells", {}), fields.get("placed", {})
+    whole = promised if allocation.get("hardware", {}).get("device") else {}
+    if not placed.get("device", "lfe5u").startswith("lfe5u"):
+        counted = {}
     sites = placed.get("sites", {})
     rows = []
     for name, (title, kinds) in _RESOURCES.items():
@@ -120,7 +120,7 @@ def _figures(fields: Mapping[str, Any]) -> str:
         rows.append(
             [
                 title,
-                _number(promised.get(name)),
+                _number(whole.get(name)),
                 _number(counted.get(name)),
                 _number(of_yosys if cells else None),
                 _number(site.get("used")),
@@ -128,7 +128,7 @@ def _figures(fields: Mapping[str, Any]) -> str:
                 _share(site),
             ]
         )
-    clock = fields["allocation"].get("clock_mhz")
+    clock = allocation.get("clock_mhz")
     rate, latency = promised.get("throughput_fps"), promised.get("latency_ms")
     rows.append(
         ["Clock, MHz", _number(clock, 1), "", "", *_placed(placed.get("clock_mhz"), clock, 1)]
@@ -146,10 +146,12 @@ def _figures(fields: Mapping[str, Any]) -> str:
 
 def _figures_note(fields: Mapping[str, Any]) -> str:
     note = (
-        "Promised: by the front, for this point. Counted: by the cost model, from the machine's "
-        "final widths and depths. Off: placed beside counted, or beside promised where nothing is "
-        "counted."
+        "Promised: by the front, for this point; resources where it was searched for a device, as "
+        "the others are those of units alone. Counted: by the cost model of ECP5, from the "
+        "machine's final widths and depths. Off: placed beside counted, times beside promised."
     )
+    if board := fields.get("board"):
+        note += f" Times are those at the board's clock of {board['clock_mhz']:g} MHz."
     if not fields.get("placed"):
         note += " Not placed yet: macwright build --place."
     return note

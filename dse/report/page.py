@@ -1,6 +1,5 @@
 """The picture of a run: report.html, and the front alone as SVG."""
 
-import re
 from html import escape
 from pathlib import Path
 from string import Template
@@ -19,7 +18,7 @@ from macwright.dse.report.parts import (
     units_html,
 )
 from macwright.dse.report.script import page_data
-from macwright.dse.report.style import COLOURS, asset, page_style
+from macwright.dse.report.style import COLOURS, asset, page
 from macwright.dse.report.words import cost_label
 from macwright.hw.errors import RefusedInput
 from macwright.hw.files import write_atomic
@@ -52,7 +51,6 @@ def write_report(run_dir: str | Path) -> Path:
     folder = Path(run_dir)
     run = load_run(folder)
     parts = {
-        "title": escape(title(run)),
         "lead": lead_html(run),
         "tiles": tiles_html(run),
         "options": "".join(
@@ -65,13 +63,10 @@ def write_report(run_dir: str | Path) -> Path:
         "units": units_html(run),
         "run": info_html(run),
         "data": page_data(run),
-        "style": page_style(),
         "script": asset("report.js"),
     }
-    # One pass: text of the run that looks like a placeholder stays text.
-    page = re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], asset("report.html"))
     path = folder / "report.html"
-    write_atomic(path, page)
+    write_atomic(path, page("report.html", title(run), parts, scripts=True))
     return path
 
 

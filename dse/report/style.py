@@ -1,9 +1,12 @@
-"""How pages look: colours, style sheets, templates."""
+"""How pages look: colours, style sheets, templates, and what stands above their bodies."""
 
+import re
+from collections.abc import Mapping
+from html import escape
 from importlib import resources
 from string import Template
 
-__all__ = ["COLOURS", "asset", "page_style"]
+__all__ = ["COLOURS", "asset", "page"]
 
 #: Colours in light and in dark surroundings.
 COLOURS = {
@@ -27,8 +30,36 @@ COLOURS = {
 }
 
 
-def page_style() -> str:
-    """Style sheet of a page, light or dark as its reader likes."""
+def page(template: str, title: str, parts: Mapping[str, str], *, scripts: bool) -> str:
+    """A page of a template, light or dark as its reader likes.
+
+    Parameters
+    ----------
+    template : str
+        File of the templates; ``{{name}}`` stands for a part, ``{{head}}`` for all above the body.
+    title : str
+        Text.
+    parts : mapping
+        HTML by name.
+    scripts : bool
+        Whether scripts of the page may run. Nothing else is ever asked for.
+    """
+    script = "script-src 'unsafe-inline'; " if scripts else ""
+    head = (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+        f"style-src 'unsafe-inline'; {script}img-src data:\">\n"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<title>{escape(title)} · macwright</title>\n"
+        f'<link rel="icon" href="data:,">\n<style>\n{_style()}\n</style>\n</head>'
+    )
+    known = {**parts, "title": escape(title), "head": head}
+    # One pass: text of a run that looks like a placeholder stays text.
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: known[match[1]], asset(template))
+
+
+def _style() -> str:
     colours = "".join(
         f"--{name}: light-dark({light}, {dark}); " for name, (light, dark) in COLOURS.items()
     )

@@ -3,8 +3,7 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -15,17 +14,14 @@ from numpy.typing import NDArray
 from macwright.hw.accelerator.network import Network, read_network
 from macwright.hw.errors import RefusedInput, ToolError
 from macwright.hw.files import write_atomic
-from macwright.sim.accelerator.difference import first_difference, levels_from_words
+from macwright.sim.accelerator.difference import levels_from_words
 from macwright.sim.accelerator.golden import to_words
-from macwright.sim.accelerator.integer_network import IntegerModel
 from macwright.sim.accelerator.record import MachineRecord, WordRecord, read_build
 from macwright.sim.owned import run_program, scratch_folder
 from macwright.sim.simulators import Simulator, find_simulator
 
-__all__ = ["BuiltMachine", "Comparison", "Run", "check_levels", "compare_images", "to_stream"]
+__all__ = ["PATIENCE", "BuiltMachine", "Run", "to_stream"]
 
-#: Images for which it is not worth to compile.
-FEW = 4
 #: Cycles without a word after which a machine hangs, at least.
 PATIENCE = 1_000_000
 _Levels = NDArray[np.int64]
@@ -46,35 +42,6 @@ class Run:
 
     levels: _Levels
     ends: tuple[int, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """A machine beside its network.
-
-    Parameters
-    ----------
-    images : int
-        Images compared, all equal if there is no difference.
-    simulator : str
-        Its name.
-    interval : int or None
-        Cycles between the last two frames of a run; None of one frame.
-    latency : int
-        Cycles from the first word of the first frame to its last result.
-    predicted_interval, predicted_latency : int
-        What the machine was said to take.
-    difference : str or None
-        The first difference, naming image, layer, channel and position.
-    """
-
-    images: int
-    simulator: str
-    interval: int | None
-    latency: int
-    predicted_interval: int
-    predicted_latency: int
-    difference: str | None
 
 
 @dataclass
@@ -275,117 +242,6 @@ class BuiltMachine:
             ):
                 words.append(int(code, 16) if set(code) <= set("0123456789abcdef") else -1)
         return result
-
-
-def compare_images(
-    folder: Path,
-    levels: _Levels,
-    *,
-    simulator: str | None = None,
-    stalls: bool = False,
-    seed: int = 1,
-    jobs: int | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
-) -> Comparison:
-    """Simulate a machine on images and compare its results with its network's, bit by bit.
-
-    Parameters
-    ----------
-    folder : Path
-        What `macwright build` wrote; the files are simulated as they are.
-    levels : ndarray of int64, shape (images, *shape of the input)
-        Levels of the input.
-    simulator : {"icarus", "verilator"}, optional
-        By default Verilator for more than a few images, else the first that is installed.
-    stalls : bool
-        Whether words are offered and taken in random cycles only.
-    seed : int
-        Of the stalls.
-    jobs : int, optional
-        Processes; as many as cores if absent.
-    progress : callable, optional
-        Called with ``("simulation", images done, images)``.
-    """
-    machine = BuiltMachine(folder, simulator or _default_simulator(len(levels)))
-    check_levels(levels, machine.network)
-    expected = IntegerModel(machine.network).run(levels)
-    jobs = min(jobs or len(os.sched_getaffinity(0)), len(levels))
-    # Parts of several frames, as frames overlap; small enough for progress and an early stop.
-    size = max(2, min(16, -(-len(levels) // jobs)))
-    starts = range(0, len(levels), size)
-    share = 0.6 if stalls else 1.0
-
-    def part(start: int) -> Run:
-        frames = levels[start : start + size]
-        return machine.run(frames, offer=share, accept=share, seed=seed + start)[0]
-
-    runs: dict[int, Run] = {}
-    wrong: int | None = None
-    with ThreadPoolExecutor(jobs) as pool:
-        running = {pool.submit(part, start): start for start in starts}
-        for done in as_completed(running):
-            start = running[done]
-            if done.cancelled():
-                continue
-            runs[start] = run = done.result()
-            if progress:
-                progress("simulation", min(len(runs) * size, len(levels)), len(levels))
-            equal = (run.levels == expected[start : start + size]).reshape(len(run.levels), -1)
-            if not equal.all():
-                bad = start + int(np.argmin(equal.all(axis=1)))
-                wrong = bad if wrong is None else min(wrong, bad)
-                for other in running:
-                    other.cancel()
-    first = runs[min(runs)]
-    ends = list(first.ends)
-    return Comparison(
-        images=len(levels) if wrong is None else wrong,
-        simulator=machine.tool.name,
-        interval=ends[-1] - ends[-2] if len(ends) > 1 else None,
-        latency=ends[0],
-        predicted_interval=machine.record.interval,
-        predicted_latency=machine.record.latency,
-        difference=None if wrong is None else _difference(machine, levels[wrong], wrong),
-    )
-
-
-def check_levels(levels: _Levels, network: Network) -> None:
-    """Refuse images that are not a network's.
-
-    Raises
-    ------
-    RefusedInput
-        If they are of another shape, or beyond the levels of its input.
-    """
-    edge = network.edge(network.input)
-    if levels.shape[1:] != edge.shape:
-        raise RefusedInput(
-            f"Images must have the shape {edge.shape} of the network's input, not "
-            f"{levels.shape[1:]}"
-        )
-    if levels.size and not edge.low <= levels.min() <= levels.max() <= edge.high:
-        raise RefusedInput(
-            f"Images must be of levels from {edge.low} to {edge.high}, not from {levels.min()} to "
-            f"{levels.max()}"
-        )
-
-
-def _default_simulator(images: int) -> str | None:
-    """Verilator for many images, where it is installed: it compiles long and runs fast."""
-    if images <= FEW:
-        return None
-    try:
-        return find_simulator("verilator").name
-    except ToolError:
-        return None
-
-
-def _difference(machine: BuiltMachine, levels: _Levels, image: int) -> str:
-    """Where the words of a machine first differ from its network."""
-    probed = BuiltMachine(machine.folder, machine.tool.name, probed=True)
-    run, words = probed.run(levels[None])
-    traced = IntegerModel(probed.network).trace(levels[None])
-    return first_difference(probed.network, probed.record, words, run.levels, traced, image)
 
 
 def to_stream(levels: _Levels, words: WordRecord) -> list[int]:

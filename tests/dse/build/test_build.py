@@ -19,7 +19,7 @@ from macwright.dse.data.recipe import load_recipe
 from macwright.dse.run.allocation import read_allocation
 from macwright.dse.workload import load_workload
 from macwright.hw.accelerator.network import read_network
-from macwright.sim.accelerator.built import compare_images
+from macwright.sim.accelerator.compare import compare_images
 from macwright.sim.accelerator.integer_network import IntegerModel
 from macwright.sim.accelerator.record import read_build
 from macwright.sim.simulators import find_simulator

@@ -71,6 +71,22 @@ def test_placed_figures_stand_beside_counted_ones(built, tmp_path, capsys):
     assert "{{stages}}" in page
 
 
+def test_an_ice40_is_not_held_against_the_model_of_ecp5(built, tmp_path):
+    folder = shutil.copytree(built, tmp_path / "chip")
+    fields = {**read_build(folder), **PLACED}
+    fields["placed"] = {**PLACED["placed"], "device": "ice40-up5k"}
+    fields["allocation"]["costs"] |= {"luts": 90.0, "throughput_fps": 50_000.0}
+    write_build(folder, fields)
+    figures = rows(write_machine_report(folder).read_text(), "Promised, counted")
+    # Those of units alone are no promise of a machine; its times are.
+    assert figures["Look-up tables"] == ["", "", "", "1,100", "", "5% of 24,288"]
+    assert figures["Frames a second"][0] == "50,000"
+    fields["allocation"]["hardware"] = {"device": "lfe5u-25f"}
+    write_build(folder, fields)
+    figures = rows(write_machine_report(folder).read_text(), "Promised, counted")
+    assert figures["Look-up tables"][0] == "90"
+
+
 def test_a_machine_that_is_not_placed_says_so(built, tmp_path, capsys):
     folder = shutil.copytree(built, tmp_path / "chip")
     page = write_machine_report(folder).read_text()

@@ -16,7 +16,7 @@ from macwright.dse.quantizer import QuantOptions, act_format
 from macwright.dse.run.allocation import Allocation, ArrayChoice, LayerChoice
 from macwright.dse.workload import load_workload
 from macwright.hw.pe import IntMacSpec
-from macwright.sim.accelerator.built import compare_images
+from macwright.sim.accelerator.compare import compare_images
 from macwright.sim.simulators import find_simulator
 
 #: Network, weights and activations by turns, cycles of a frame at most, images.

@@ -19,7 +19,7 @@ from macwright.hw.accelerator.temporal.compile import compile_network
 from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import IntFormat
 from macwright.hw.pe import IntMacSpec, spec_from_fields
-from macwright.sim.accelerator.built import compare_images
+from macwright.sim.accelerator.compare import compare_images
 from macwright.sim.simulators import find_simulator
 
 UNIT = IntMacSpec(pipeline=1)
