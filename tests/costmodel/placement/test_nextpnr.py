@@ -12,6 +12,7 @@ import pytest
 from macwright.costmodel.characterize.points import unit_points
 from macwright.costmodel.characterize.yosys import find_yosys, run_yosys
 from macwright.costmodel.placement.nextpnr import PLACERS, with_operand_registers
+from macwright.costmodel.tables import points as tables
 from macwright.costmodel.tables.default_units import default_units, mac_spec
 from macwright.costmodel.tables.points import current_points, load_points
 from macwright.costmodel.technology.catalogue import find_technology
@@ -102,6 +103,18 @@ def test_operand_registers_stand_before_every_bit_that_is_read():
     registers = [c["connections"] for c in module["cells"].values() if c["type"] == "TRELLIS_FF"]
     assert [(c["Q"], c["CLK"]) for c in registers] == [([3], [2]), ([5], [2])]  # nobody reads 4
     assert added == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("technology", PLACERS)
+def test_each_shipped_point_is_of_todays_verilog(technology, monkeypatch):
+    """Hashes of every point, which a table's stamp would spare."""
+    monkeypatch.setattr(tables, "stamp", lambda technology: "")
+    units = tables.pointed_units(technology)
+    found = current_points(units, find_technology(technology))
+    assert {unit: len(rows) for unit, rows in found.items()} == (
+        load_points(technology)["unit"].value_counts().to_dict()
+    )
 
 
 @pytest.mark.parametrize("technology", PLACERS)
