@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,8 @@ import pandas as pd
 
 from macwright.costmodel.characterize.executors import cluster, local_executor
 from macwright.costmodel.characterize.priced import priced
-from macwright.costmodel.characterize.structures import built_spec
 from macwright.costmodel.progress import Progress
-from macwright.costmodel.tables.clock import built, modules
+from macwright.costmodel.tables.clock import built
 from macwright.costmodel.tables.lookup import costs
 from macwright.costmodel.tables.points import points
 from macwright.costmodel.technology.catalogue import find_technology
@@ -24,9 +23,8 @@ from macwright.dse.data.recipe import Dataset, load_recipe
 from macwright.dse.models import embedded_model
 from macwright.dse.search.found import Found
 from macwright.dse.search.front import search
-from macwright.dse.search.hardware import Hardware, hardware_of
-from macwright.dse.search.options import option_name, option_table
-from macwright.dse.search.selection import points_to_refine
+from macwright.dse.search.hardware import hardware_of, used_units
+from macwright.dse.search.options import option_table
 from macwright.dse.sensitivity.measure import AccuracyPrediction
 from macwright.dse.sensitivity.pair_terms import pair_terms
 from macwright.dse.sensitivity.source import Losses, find_losses
@@ -41,10 +39,8 @@ from macwright.dse.validation.exact import measure_exact
 from macwright.dse.validation.layer_energy import with_layer_energy
 from macwright.dse.validation.ranking import Ranking, rank_allocations
 from macwright.dse.validation.refine import (
-    POINTS,
     Correction,
-    corrected,
-    fit_correction,
+    refined,
     split_held_out,
 )
 from macwright.dse.validation.units import Verification, verify_units
@@ -273,9 +269,9 @@ def explore(
     def measured(chosen: Sequence[Mapping[str, str]]) -> list[float]:
         return calibration_changes(workload, dataset, chosen, settings, progress)
 
-    options, found, corrections = _refined(single, settings, searched, measured)
+    options, found, corrections = refined(single, settings, searched, measured)
     clock("solve")
-    used = _used_units(found, hardware, clocked, technology)
+    used = used_units(found, hardware, clocked, technology)
     if engines is not None:  # what was counted for the search is mapped for the record
         rows = costs(used, technology, dsp=True, jobs=settings.jobs, progress=progress)
         clocked = [engines.clocked(rows)]
@@ -346,49 +342,6 @@ def _costs(
             "progress": progress,
         }
         return costs(specs, technology, **given), points(specs, technology, **given)
-
-
-def _refined(
-    single: pd.DataFrame,
-    settings: Settings,
-    searched: Callable[[pd.DataFrame], Found],
-    measured: Callable[[Sequence[Mapping[str, str]]], list[float]],
-) -> tuple[pd.DataFrame, Found, list[Correction]]:
-    """Points, searched for again so often with losses corrected by measured ones, if that pays."""
-    options, found = single, searched(single)
-    corrections: list[Correction] = []
-    seen: dict[str, tuple[Mapping[str, str], float]] = {}
-    for _ in range(settings.refine):
-        chosen = [point.pairs for point in points_to_refine(found.front, settings, POINTS)]
-        for pairs, loss in zip(chosen, measured(chosen), strict=True):
-            seen[str(sorted(pairs.items()))] = (pairs, loss)
-        # The losses of single tensors are what is corrected, each time by all that is known.
-        corrections.append(fit_correction(single, list(seen.values())))
-        if not corrections[-1].applied:
-            return single, searched(single) if options is not single else found, corrections
-        options = corrected(single, corrections[-1])
-        found = searched(options)
-    return options, found, corrections
-
-
-def _used_units(
-    found: Found,
-    hardware: Hardware,
-    clocked: Sequence[Clocked],
-    technology: Technology,
-) -> list[Any]:
-    """Specs of the units of a front, in the structures that are built at its points' clocks."""
-    specs = {spec.name: spec for spec in (*hardware.units.values(), *hardware.others)}
-    of_pair = {option_name(*pair): spec.name for pair, spec in hardware.units.items()}
-    rows = {at.clock_mhz: modules(at.costs) for at in clocked}
-    used: dict[Any, None] = {}
-    for point in found.front:
-        pairs = point.pairs.values()
-        names = point.units.values() if point.units else [of_pair[pair] for pair in pairs]
-        for name in dict.fromkeys(names):
-            module = rows[point.clock_mhz].get(name, name)
-            used[built_spec(specs[name], module, technology.name)] = None
-    return list(used)
 
 
 class _Clock:

@@ -1,20 +1,25 @@
 """What is known of the hardware of a run before anything is measured."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from macwright.costmodel.characterize.structures import built_spec
 from macwright.costmodel.progress import Progress
+from macwright.costmodel.tables.clock import modules
+from macwright.costmodel.technology.technology import Technology
+from macwright.dse.architecture.clocks import Clocked
 from macwright.dse.architecture.engines import DeviceEngines, buildable, device_engines
 from macwright.dse.architecture.machine import machine_network
 from macwright.dse.data.recipe import Dataset
-from macwright.dse.search.options import check_units, needed_units
+from macwright.dse.search.found import Found
+from macwright.dse.search.options import check_units, needed_units, option_name
 from macwright.dse.settings import Settings, Temporal
 from macwright.dse.workload import Workload
 from macwright.hw.accelerator.network import Network
 from macwright.hw.errors import RefusedInput
 
-__all__ = ["Hardware", "hardware_of"]
+__all__ = ["Hardware", "hardware_of", "used_units"]
 
 #: What the area of one array does not count.
 _BESIDE = (
@@ -109,3 +114,23 @@ def _units(
         fixed=workload.fixed,
         sign_free=sign_free,
     )
+
+
+def used_units(
+    found: Found,
+    hardware: Hardware,
+    clocked: Sequence[Clocked],
+    technology: Technology,
+) -> list[Any]:
+    """Specs of the units of a front, in the structures that are built at its points' clocks."""
+    specs = {spec.name: spec for spec in (*hardware.units.values(), *hardware.others)}
+    of_pair = {option_name(*pair): spec.name for pair, spec in hardware.units.items()}
+    rows = {at.clock_mhz: modules(at.costs) for at in clocked}
+    used: dict[Any, None] = {}
+    for point in found.front:
+        pairs = point.pairs.values()
+        names = point.units.values() if point.units else [of_pair[pair] for pair in pairs]
+        for name in dict.fromkeys(names):
+            module = rows[point.clock_mhz].get(name, name)
+            used[built_spec(specs[name], module, technology.name)] = None
+    return list(used)

@@ -1,15 +1,18 @@
 """Sensitivities corrected by what allocations near the front really lose, and data kept back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from macwright.dse.data.recipe import Dataset
+from macwright.dse.search.found import Found
+from macwright.dse.search.selection import points_to_refine
+from macwright.dse.settings import Settings
 from macwright.hw.errors import RefusedInput
 
-__all__ = ["Correction", "corrected", "fit_correction", "split_held_out"]
+__all__ = ["Correction", "corrected", "fit_correction", "refined", "split_held_out"]
 
 #: Strengths with which factors are held at one; the best one for points left out is taken.
 STRENGTHS = (1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 1e6)
@@ -121,6 +124,46 @@ def corrected(options: pd.DataFrame, correction: Correction) -> pd.DataFrame:
     """Options whose losses are multiplied by the factors of their layers."""
     factors = np.array([correction.factors[name] for name in options["layer"]])
     return options.assign(loss=options["loss"] * factors)
+
+
+def refined(
+    single: pd.DataFrame,
+    settings: Settings,
+    searched: Callable[[pd.DataFrame], Found],
+    measured: Callable[[Sequence[Mapping[str, str]]], list[float]],
+) -> tuple[pd.DataFrame, Found, list[Correction]]:
+    """Points, searched for again so often with losses corrected by measured ones, if that pays.
+
+    Parameters
+    ----------
+    single : DataFrame
+        Options with the losses of single tensors.
+    settings : Settings
+        How often, and which points are measured.
+    searched : callable
+        Points of options.
+    measured : callable
+        Losses of allocations.
+
+    Returns
+    -------
+    DataFrame, Found, list of Correction
+        Options with the losses that the points are of, the points, and all corrections.
+    """
+    options, found = single, searched(single)
+    corrections: list[Correction] = []
+    seen: dict[str, tuple[Mapping[str, str], float]] = {}
+    for _ in range(settings.refine):
+        chosen = [point.pairs for point in points_to_refine(found.front, settings, POINTS)]
+        for pairs, loss in zip(chosen, measured(chosen), strict=True):
+            seen[str(sorted(pairs.items()))] = (pairs, loss)
+        # The losses of single tensors are what is corrected, each time by all that is known.
+        corrections.append(fit_correction(single, list(seen.values())))
+        if not corrections[-1].applied:
+            return single, searched(single) if options is not single else found, corrections
+        options = corrected(single, corrections[-1])
+        found = searched(options)
+    return options, found, corrections
 
 
 def split_held_out(dataset: Dataset, share: float) -> tuple[Dataset, Dataset]:

@@ -39,6 +39,7 @@ from macwright.hw.accelerator.rearrange import PadSpec, SliceSpec
 from macwright.hw.accelerator.requantiser import RequantiserSpec
 from macwright.hw.accelerator.stream import Words
 from macwright.hw.accelerator.sums import AddSpec, GlobalPoolSpec
+from macwright.hw.accelerator.weight_words import weight_words
 from macwright.hw.accelerator.window_spec import WindowSpec
 from macwright.hw.arith.widths import range_width
 from macwright.hw.errors import RefusedInput
@@ -226,7 +227,7 @@ class Composer(Plan):
         spec, constants = self.engine_spec(node)
         if isinstance(spec.array, MacArraySpec):
             source = self.tensors[node.input]
-            words = self._weights(node, source, self.folding(node), self.shape(node))
+            words = weight_words(node, source, self.folding(node), self.shape(node))
             constants = {"weights": words, **constants}
         return spec, constants
 
@@ -299,31 +300,6 @@ class Composer(Plan):
         (top, bottom), (left, right) = ((0, 0),) * missing + tuple(node.pads)
         fields["pads"] = (top, left, bottom, right)
         return WindowSpec(**fields)
-
-    def _weights(self, node: Any, source: Tensor, folding: Folding, shape: LayerShape) -> list[int]:
-        """Words of the memory of weights, in the order of the beats."""
-        codes, fmt = np.asarray(node.weights, np.int64), node.weight_format
-        values = fmt.decode(codes)
-        if values.min() < fmt.min or values.max() > fmt.max:
-            raise RefusedInput(f"Weights of {node.name} must be codes of {fmt} to be built")
-        if isinstance(node, Gemm):
-            codes = codes.reshape(len(codes), source.channels, source.positions)
-        codes = codes.reshape(shape.groups, shape.outputs, shape.inputs, shape.taps)
-        codes = codes.reshape(
-            shape.groups // folding.groups,
-            folding.groups,
-            shape.outputs // folding.pe,
-            folding.pe,
-            shape.inputs // folding.simd,
-            folding.simd,
-            shape.taps,
-        )
-        # fold, pass, tap, chunk, then what goes in parallel: group, PE, product.
-        order = codes.transpose(0, 2, 6, 4, 1, 3, 5).reshape(-1, folding.units)
-        width = node.weight_format.width
-        return [
-            sum(int(code) << (k * width) for k, code in enumerate(row)) for row in order.tolist()
-        ]
 
     def _drain(
         self, node: Any, *, results: int, rounds: int, lanes: int, sums: int | None = None
