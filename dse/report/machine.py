@@ -130,9 +130,9 @@ def _figures(fields: Mapping[str, Any]) -> str:
         )
     clock = allocation.get("clock_mhz")
     rate, latency = promised.get("throughput_fps"), promised.get("latency_ms")
-    rows.append(
-        ["Clock, MHz", _number(clock, 1), "", "", *_placed(placed.get("clock_mhz"), clock, 1)]
-    )
+    assumed = " (assumed)" if _clock_assumed(fields) else ""
+    promise = _number(clock, 1) + assumed
+    rows.append(["Clock, MHz", promise, "", "", *_placed(placed.get("clock_mhz"), clock, 1)])
     rows.append(
         ["Frames a second", _number(rate), "", "", *_placed(placed.get("frames_per_s"), rate)]
     )
@@ -144,12 +144,21 @@ def _figures(fields: Mapping[str, Any]) -> str:
     return _table(("", *heads), rows, numbers=range(1, 7))
 
 
+def _clock_assumed(fields: Mapping[str, Any]) -> bool:
+    return bool(fields["allocation"].get("hardware", {}).get("clock_assumed"))
+
+
 def _figures_note(fields: Mapping[str, Any]) -> str:
     note = (
         "Promised: by the front, for this point; resources where it was searched for a device, as "
         "the others are those of units alone. Counted: by the cost model of ECP5, from the "
         "machine's final widths and depths. Off: placed beside counted, times beside promised."
     )
+    if _clock_assumed(fields):
+        note += (
+            f" The promised clock is assumed, and promised times with it: units of "
+            f"{fields['allocation']['technology']} have no periods."
+        )
     if board := fields.get("board"):
         note += f" Times are those at the board's clock of {board['clock_mhz']:g} MHz."
     if not fields.get("placed"):

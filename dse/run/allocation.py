@@ -110,6 +110,8 @@ class Allocation:
         FPGA that a dataflow architecture was searched for, if any.
     clock_mhz : float or None
         Clock that costs hold at; None where no architecture was chosen.
+    clock_assumed : bool
+        Whether nobody knows that units meet it, as in technologies without periods.
     quantiser : mapping
         Fields of :class:`~macwright.dse.quantizer.options.QuantOptions`: how scales are found.
     status : str
@@ -145,6 +147,7 @@ class Allocation:
     array: ArrayChoice | None = None
     device: str = ""
     clock_mhz: float | None = None
+    clock_assumed: bool = False
     quantiser: Mapping[str, Any] = field(default_factory=dict)
     status: str | None = None
     gap: float | None = None
@@ -189,6 +192,8 @@ class Allocation:
             hardware = {"architecture": self.architecture, "unit_types": types}
         if self.device:
             hardware["device"] = self.device
+        if self.clock_assumed:
+            hardware["clock_assumed"] = True
         if self.array is not None:
             hardware |= {"array": self.array.name, "rows": self.array.rows}
             hardware |= {"columns": self.array.columns, "buffer_kib": self.array.buffer_kib}
@@ -238,7 +243,8 @@ class Allocation:
         hardware = data.get("hardware", {})
         if not isinstance(hardware, Mapping):
             raise RefusedInput(f"Field hardware must be an object, not {quoted(hardware)}")
-        fields |= {name: hardware[name] for name in ("architecture", "device") if name in hardware}
+        known = ("architecture", "device", "clock_assumed")
+        fields |= {name: hardware[name] for name in known if name in hardware}
         if "rows" in hardware:
             size = {name: hardware[name] for name in ("columns", "buffer_kib") if name in hardware}
             fields["array"] = {"name": hardware.get("array"), "rows": hardware["rows"], **size}

@@ -163,6 +163,7 @@ def _allocation(point: Point, units: Mapping[str, str], found: Exploration) -> A
         array=array,
         device="" if found.settings.device is None else found.settings.device.base,
         clock_mhz=point.clock_mhz,
+        clock_assumed=found.clocked[0].assumed,
         quantiser=QuantOptions().to_fields(),
         status=point.status,
         gap=point.gap,

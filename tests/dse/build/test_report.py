@@ -87,6 +87,21 @@ def test_an_ice40_is_not_held_against_the_model_of_ecp5(built, tmp_path):
     assert figures["Look-up tables"][0] == "90"
 
 
+@pytest.mark.parametrize("technology", ["gates", "ecp5"])
+def test_a_clock_that_nobody_measured_is_called_assumed(pixels, tmp_path, capsys, technology):
+    run, chip = tmp_path / "run", tmp_path / "chip"
+    chosen = "--weights int8 --activations int8 --architecture dataflow --clock-mhz 50 --points 1"
+    command = ["dse", str(pixels), "--technology", technology, *chosen.split(), "--measure", "1"]
+    assert main([*command, "--no-verify", "-o", str(run)]) == 0
+    allocation = str(run / "allocations" / "0.json")
+    assert main(["build", allocation, "--model", str(pixels), "-o", str(chip)]) == 0
+    page = (chip / "machine.html").read_text()
+    clock = rows(page, "Promised, counted")["Clock, MHz"][0]
+    assumed = technology == "gates"
+    assert clock == ("50.0 (assumed)" if assumed else "50.0")
+    assert ("clock is assumed, and promised times with it: units of gates" in page) == assumed
+
+
 def test_a_machine_that_is_not_placed_says_so(built, tmp_path, capsys):
     folder = shutil.copytree(built, tmp_path / "chip")
     page = write_machine_report(folder).read_text()
