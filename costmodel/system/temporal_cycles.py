@@ -21,6 +21,10 @@ Steps
         Row r takes the word that comes in its cycle r, and uses its channels one after the other,
         n <= C of them: a step is one tap of the kernel by one word of input channels, and takes
         ``max(v, n, 2)`` cycles. Tiles are consecutive positions in raster order, across rows.
+    connected
+        A dense layer of one position: row r of a tile makes word r of up to R words of output
+        channels, with weights of its own, and takes the same words of the input as the others: a
+        step takes ``max(v, n, 2)`` cycles for v words.
     depthwise
         Each column uses its own channel of the word on the bus; a pixel that is tap 0 of row r is
         tap 1 of row r - 1: n taps of v neighbouring positions take ``max(v + n - 1, 2)`` cycles. A
@@ -29,12 +33,13 @@ Steps
     largest
         Max pooling: as depthwise with v = 1, each word of a window once, beside the array.
 
-    A tile takes no fewer cycles than the tile before had positions, as their sums leave meanwhile.
+    A tile takes no fewer cycles than the tile before had rows, as their sums leave meanwhile.
     A residual addition is depthwise, one tap for each operand; an operand with more bits than the
     PEs take (10 for 8) comes as two steps, its upper and its lower bits. Average pooling is a
     depthwise kernel of ones, doubled in the same way. Input of few channels that only one dense
     layer reads is written as words of the columns of its windows (``in_channels * kernel width <=
-    C``): then a kernel row is one step.
+    C``): then a kernel row is one step, or several of them are, where a word has room for them and
+    that takes fewer cycles.
 
 Time of a pass
     ``issue = words * sum over tiles of sum over steps``; finished sums leave each row in the cycle
@@ -148,15 +153,18 @@ def pass_cycles(layer: Pass, rows: int, *, stages: int = 0) -> PassCycles:
     PassCycles(issue=1536, overhead=12, weights=384)
     """
     _check("Array rows", rows)
+    connected = layer.mode == "dense" and layer.height * layer.width == 1
     if layer.mode == "largest":
         tiles = {1: layer.height * layer.width}
         last = 1
+    elif connected:
+        tiles, last = _cut(layer.words, rows)
     elif layer.mode == "dense":
         tiles, last = _cut(layer.height * layer.width, rows)
     else:
         tiles, last = _cut(layer.width, rows)
         tiles = {valid: count * layer.height for valid, count in tiles.items()}
-    issue = layer.words * sum(
+    issue = (1 if connected else layer.words) * sum(
         count
         * max(
             # Sums of the tile before leave meanwhile; only whole tiles have more than this one.
@@ -192,6 +200,7 @@ def intake_cycles(
     before: int = 0,
     positions: int = 1,
     stride: int = 1,
+    below: int = 0,
 ) -> int:
     """Cycles in which a frame comes in.
 
@@ -202,11 +211,14 @@ def intake_cycles(
     kernel, before, positions, stride : int
         Of joined input: columns of a kernel, columns of padding before, columns of the output, and
         columns between them. Columns of padding after it take a cycle each.
+    below : int
+        Rows of padding after the input that are written: where windows reach it, but for those that
+        have words of nothing else.
     """
     for name, value in (("height", height), ("width", width), ("words", words)):
         _check(f"Input {name}", value)
     last = (positions - 1) * stride + kernel - before
-    return height * words * max(width, last)
+    return (height * words + below) * max(width, last)
 
 
 def dense(
@@ -217,7 +229,7 @@ def dense(
     out_channels: int,
     columns: int,
     kernel: Sequence[int] = (1, 1),
-    joined: bool = False,
+    joined: int = 0,
 ) -> Pass:
     """Convolution over all input channels, or fully connected layer (1 by 1 positions).
 
@@ -231,24 +243,21 @@ def dense(
         C.
     kernel : (int, int)
         Taps along each axis.
-    joined : bool
-        Whether a word of the input has the columns of a window.
+    joined : int
+        Rows of a window of which a word of the input has all columns; 0 if it has channels only.
     """
     if joined:
-        kernel, in_channels = (kernel[0], 1), in_channels * kernel[1]
-        if in_channels > columns:
+        row = in_channels * kernel[1]
+        if joined * row > columns:
             raise RefusedInput(
-                f"Channels times kernel width must fit {columns} columns to be joined, not be "
-                f"{in_channels}"
+                f"Channels times kernel width times rows must fit {columns} columns to be joined, "
+                f"not be {joined * row}"
             )
-    each = [columns] * (in_channels // columns)
-    each += [in_channels % columns] if in_channels % columns else []
+        taps = _pieces(kernel[0] * row, joined * row)
+    else:
+        taps = _pieces(in_channels, columns) * (kernel[0] * kernel[1])
     return Pass(
-        mode="dense",
-        height=height,
-        width=width,
-        words=-(-out_channels // columns),
-        taps=tuple(each * (kernel[0] * kernel[1])),
+        mode="dense", height=height, width=width, words=-(-out_channels // columns), taps=taps
     )
 
 
@@ -309,6 +318,12 @@ def largest(*, height: int, width: int, channels: int, columns: int, kernel: Seq
         words=-(-channels // columns),
         taps=(kernel[1],) * kernel[0],
     )
+
+
+def _pieces(whole: int, most: int) -> tuple[int, ...]:
+    """A number as a sum of the largest one and a rest."""
+    rest = whole % most
+    return (most,) * (whole // most) + ((rest,) if rest else ())
 
 
 def _length(mode: str, valid: int, taps: int) -> int:

@@ -51,15 +51,15 @@ def interpret(program: Program, codes: _Ints) -> Interpreted:
     lanes = np.arange(source.lanes)
     frame = np.stack([source.tables[lanes, word] for word in np.asarray(codes)])
     frame = frame.reshape(source.height, source.width, source.words, source.lanes)
-    begin, plane = program.address[source.tensor], source.height * source.windows
-    for row, window in np.ndindex(source.height, source.windows):
+    begin, lines = program.address[source.tensor], source.height + source.below
+    for row, window in np.ndindex(lines, source.windows):
         for index in range(source.words):
-            place = begin + index * plane + row * source.windows + window
-            for number in range(source.joined):
-                column = window - source.before + number
-                inside = 0 <= column < source.width
-                taken = frame[row, column, index] if inside else source.pad
-                memory[place, number * source.lanes + lanes] = taken
+            place = begin + (index * lines + row) * source.windows + window
+            for up, number in np.ndindex(source.stacked, source.joined):
+                y, x = row - up, window - source.before + number
+                inside = 0 <= y < source.height and 0 <= x < source.width
+                taken = frame[y, x, index] if inside else source.pad
+                memory[place, (up * source.joined + number) * source.lanes + lanes] = taken
     result = program.result
     out = np.zeros((result.words * result.positions, program.columns), np.int64)
     found = Interpreted(results=np.zeros(0, np.int64))
@@ -83,16 +83,17 @@ def interpret(program: Program, codes: _Ints) -> Interpreted:
     return found
 
 
-def _tiles(program: Program, one: LayerPass) -> list[list[tuple[int, int]]]:
-    """Positions of each tile, in order."""
-    every = [(y, x) for y in range(one.height) for x in range(one.width)]
-    tiles: list[list[tuple[int, int]]] = []
+def _tiles(program: Program, one: LayerPass) -> list[list[tuple[int, int, int]]]:
+    """Words and positions of each tile, in order: of each row of the array one."""
+    tiles: list[list[tuple[int, int, int]]] = []
     most = 1 if one.mode == "largest" else program.rows
-    for y, x in every:
+    for word, y, x in np.ndindex(one.words, one.height, one.width):
         fresh = not tiles or len(tiles[-1]) == most
-        if fresh or (one.mode == "depthwise" and tiles[-1][0][0] != y):
+        if one.mode != "connected":
+            fresh = fresh or tiles[-1][0][0] != word
+        if fresh or (one.mode == "depthwise" and tiles[-1][0][1] != y):
             tiles.append([])
-        tiles[-1].append((y, x))
+        tiles[-1].append((word, y, x))
     return tiles
 
 
@@ -115,50 +116,45 @@ def _word(
 
 def _summed(program: Program, one: LayerPass, memory: _Ints) -> tuple[int, _Ints]:
     """Cycles and codes of a pass on the array."""
-    cycles, written = 0, []
-    tiles = _tiles(program, one)
-    for index in range(one.words):
-        before = len(tiles[-1])
-        for tile in tiles:
-            sums = np.zeros((len(tile), program.columns), np.int64)
-            spent, used = 0, 0
-            for step in one.steps:
+    cycles, before, written = 0, 0, []
+    for tile in _tiles(program, one):
+        sums = np.zeros((len(tile), program.columns), np.int64)
+        spent, used = 0, 0
+        for step in one.steps:
+            for row, (index, y, x) in enumerate(tile):
                 weights = one.weights[index, used : used + step.taps]
-                used += step.taps
-                for row, (y, x) in enumerate(tile):
-                    at = one.origin[0] + y * one.stride[0], one.origin[1] + x * one.stride[1]
-                    plane = index * one.plane
-                    if one.mode == "dense":
-                        word = _word(program, one, memory, step, at, plane)
-                        sums[row] += word[: step.taps] @ weights
-                        continue
-                    for tap in range(step.taps):
-                        # Words of neighbouring rows are shared, which their places must allow.
-                        place = at[0], at[1] + tap * one.gap
-                        word = _word(program, one, memory, step, place, plane)
-                        sums[row] += np.where(weights[tap] != 0, word, 0) * weights[tap]
-                length = step.taps + len(tile) - 1
-                spent += max(2, length if one.mode == "depthwise" else max(step.taps, len(tile)))
-            cycles += max(spent, before)
-            before = len(tile)
-            totals = ((sums << one.fraction) + one.bias[index]) * one.scale[index]
-            for row in totals.tolist():
-                codes = [round(Fraction(total, 1 << one.shift) + one.zero) for total in row]
-                written.append(np.clip(codes, one.low, one.high))
+                at = one.origin[0] + y * one.stride[0], one.origin[1] + x * one.stride[1]
+                if one.mode != "depthwise":
+                    word = _word(program, one, memory, step, at, index * one.plane)
+                    sums[row] += word[: step.taps] @ weights
+                    continue
+                for tap in range(step.taps):
+                    # Words of neighbouring rows are shared, which their places must allow.
+                    place = at[0], at[1] + tap * one.gap
+                    word = _word(program, one, memory, step, place, index * one.plane)
+                    sums[row] += np.where(weights[tap] != 0, word, 0) * weights[tap]
+            used += step.taps
+            length = step.taps + len(tile) - 1
+            spent += max(2, length if one.mode == "depthwise" else max(step.taps, len(tile)))
+        cycles += max(spent, before)
+        before = len(tile)
+        for (index, _, _), row in zip(tile, sums, strict=True):
+            totals = ((row << one.fraction) + one.bias[index]) * one.scale[index]
+            codes = [round(Fraction(n, 1 << one.shift) + one.zero) for n in totals.tolist()]
+            written.append(np.clip(codes, one.low, one.high))
     return cycles, np.array(written, np.int64).reshape(one.words, -1, program.columns)
 
 
 def _largest(program: Program, one: LayerPass, memory: _Ints) -> tuple[int, _Ints]:
     """Cycles and codes of a pass of the maxima."""
     cycles, written = 0, []
-    for index in range(one.words):
-        for ((y, x),) in _tiles(program, one):
-            at = one.origin[0] + y * one.stride[0], one.origin[1] + x * one.stride[1]
-            words = [
-                _word(program, one, memory, step, (at[0], at[1] + tap * one.gap), index * one.plane)
-                for step in one.steps
-                for tap in range(step.taps)
-            ]
-            written.append(np.max(words, axis=0))
-            cycles += sum(max(2, step.taps) for step in one.steps)
+    for ((index, y, x),) in _tiles(program, one):
+        at = one.origin[0] + y * one.stride[0], one.origin[1] + x * one.stride[1]
+        words = [
+            _word(program, one, memory, step, (at[0], at[1] + tap * one.gap), index * one.plane)
+            for step in one.steps
+            for tap in range(step.taps)
+        ]
+        written.append(np.max(words, axis=0))
+        cycles += sum(max(2, step.taps) for step in one.steps)
     return cycles, np.array(written, np.int64).reshape(one.words, -1, program.columns)

@@ -27,11 +27,14 @@ class ArraySpec:
         Unit of each PE, with unsigned activations and neither enable nor reset.
     rows, columns : int
         PEs.
+    own : int
+        Rows after the first that can have weights of their own.
     """
 
     unit: IntMacSpec
     rows: int
     columns: int
+    own: int = 0
 
     def __post_init__(self) -> None:
         check_count("Array rows", self.rows)
@@ -73,6 +76,9 @@ class TemporalArray(wiring.Component):
     leave: row r's, for r below `valid`, are at `x` ``2 + r + pipeline`` cycles later; the next
     `drain` comes `valid` cycles later or more. Idle cycles have weights of 0.
 
+    With `connected`, rows 1, 2 and so on use weights of their own instead of those of the row
+    above: row r's come ``r`` cycles after those of row 0.
+
     Parameters
     ----------
     spec : ArraySpec
@@ -84,6 +90,8 @@ class TemporalArray(wiring.Component):
         Activations and weights, the first column in the lowest bits.
     first, clear, drain, broadcast : :py:`In(1)`
         Control of row 0; `broadcast` holds until all is drained.
+    connected : :py:`In(1)`, own_weights : :py:`In(own * weights)`
+        Where there are own weights: those of row 1, then of row 2, and so on; `connected` holds.
     valid : :py:`In(count)`
         Rows to drain, with `drain`.
     leaves : :py:`Out(1)`
@@ -95,6 +103,7 @@ class TemporalArray(wiring.Component):
     def __init__(self, spec: ArraySpec) -> None:
         self.spec: Any = spec
         ports = {name: In(1) for name in ("first", "clear", "drain", "broadcast")}
+        own = {"connected": In(1), "own_weights": In(spec.own * spec.weights.width)}
         super().__init__(
             ports
             | {
@@ -104,6 +113,7 @@ class TemporalArray(wiring.Component):
                 "leaves": Out(1),
                 "x": Out(spec.columns * spec.sums),
             }
+            | (own if spec.own else {})
         )
 
     def elaborate(self, platform: Any) -> Module:
@@ -115,6 +125,9 @@ class TemporalArray(wiring.Component):
         weights, first, clear = self.weights, self.first, self.clear
         rows = []
         for row in range(spec.rows):
+            if 1 <= row <= spec.own:
+                own = self.own_weights.word_select(row - 1, spec.weights.width)
+                weights = Mux(self.connected, own, weights)
             kept = Signal(spec.acts.width, name=f"kept{row}", reset_less=True)
             below = Signal(spec.weights.width, name=f"weights{row}", reset_less=True)
             begins = Signal(name=f"first{row}", reset_less=True)

@@ -33,7 +33,7 @@ from macwright.hw.accelerator.temporal.program import (
     Step,
 )
 from macwright.hw.accelerator.temporal.shapes import Window, window_of, without_ones
-from macwright.hw.accelerator.temporal.source import source_layout
+from macwright.hw.accelerator.temporal.source import joined_term, source_layout
 from macwright.hw.accelerator.temporal.tensors import Tensor, tensor_of
 from macwright.hw.accelerator.temporal.terms import Term, grouped, is_depthwise, steps_of
 from macwright.hw.accelerator.temporal.widths import machine_widths
@@ -71,6 +71,7 @@ class _Compiler:
         self.tensors: dict[str, Tensor] = {}
         self.passes: list[LayerPass] = []
         self.joined: str | None = None
+        self.stacked = 1
         self.parts, self.weight_bits, self.lane_bits = machine_widths(network)
         # A unit holds any one product, also where no layer has the largest.
         most = (1 << self.parts.act_bits) - 1
@@ -79,7 +80,10 @@ class _Compiler:
 
     def program(self) -> Program:
         """The program."""
-        source, tensor, self.joined = source_layout(self.network, self.columns)
+        source, tensor, self.joined = source_layout(
+            self.network, rows=self.rows, columns=self.columns
+        )
+        self.stacked = source.stacked
         self.tensors[tensor.name] = tensor
         for node in self.network.nodes:
             if isinstance(node, Table):
@@ -165,12 +169,8 @@ class _Compiler:
             window = window_of(node)
             kernel = levels.reshape(*levels.shape[:2], *window.kernel)
             if node.name == self.joined:
-                # Channels of a word: those of its first column, then those of the next.
-                kernel = kernel.transpose(0, 3, 1, 2).reshape(len(levels), -1, kernel.shape[2], 1)
-                window = replace(
-                    window, kernel=(window.kernel[0], 1), pads=(window.pads[0], (0, 0))
-                )
-            if node.groups == source.channels == len(levels):
+                term, window = joined_term(source, kernel, window, self.stacked)
+            elif node.groups == source.channels == len(levels):
                 term = Term(tensor=source, kernel=kernel[:, 0], dilation=window.dilation)
             else:
                 term = grouped(source, kernel, node.groups, window.dilation)
@@ -231,13 +231,15 @@ class _Compiler:
             )
             for chunk in chunks:
                 words = len(chunk.weights)
+                several = min(words, self.rows) > 1 and shape == (1, 1)
+                mode = "depthwise" if depthwise else "connected" if several else "dense"
                 self.passes.append(
                     LayerPass(
                         node=node.name,
                         edge=output.edge,
                         base=target.base,
                         lanes=target.lanes,
-                        mode="depthwise" if depthwise else "dense",
+                        mode=mode,
                         first_word=chunk.first_word,
                         words=words,
                         height=shape[0],

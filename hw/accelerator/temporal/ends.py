@@ -19,7 +19,8 @@ class Intake(wiring.Component):
 
     A word is written one cycle after it was taken. All of a position's words come one after the
     other, and are a plane of positions apart. Of joined words one is written for each window that
-    ends in a column, the columns after the input too, in which none is taken.
+    ends in a column, the columns after the input too, in which none is taken. Where words have
+    several rows, those above are kept in a memory of a line.
 
     Parameters
     ----------
@@ -54,7 +55,7 @@ class Intake(wiring.Component):
                 "done": Out(1),
                 "write": Out(1),
                 "address": Out(address_bits),
-                "codes": Out(source.joined * source.lanes * program.lane_bits),
+                "codes": Out(source.stacked * source.joined * source.lanes * program.lane_bits),
             }
         )
 
@@ -66,21 +67,24 @@ class Intake(wiring.Component):
         column, row_ends = counter(
             m, step=step & word_last, count=source.width + source.beyond, name="column"
         )
-        _, row_last = counter(m, step=step & word_last & row_ends, count=source.height, name="row")
+        row, row_last = counter(
+            m, step=step & word_last & row_ends, count=source.height + source.below, name="row"
+        )
         at = Const(0) if column is None else column
+        line = Const(0) if row is None else row
         m.d.comb += [
-            beside.eq(at >= source.width),
+            beside.eq((at >= source.width) | (line >= source.height)),
             self.ready.eq(self.active & ~beside),
             step.eq(self.active & (beside | self.valid)),
             self.done.eq(step & word_last & row_ends & row_last),
         ]
-        m.d.comb += self.codes.eq(self._codes(m, step, beside, at == 0))
+        m.d.comb += self.codes.eq(self._codes(m, step, at, line))
         # The first columns end no window of their row.
         skipped = source.joined - 1 - source.before
         writes = Signal(name="writes")
         begun = at >= skipped if skipped else 1
         m.d.comb += writes.eq(step & begun & (at < skipped + source.windows))
-        plane = source.height * source.windows
+        plane = (source.height + source.below) * source.windows
         place = Signal(len(self.address), name="place", init=self._begin)
         with m.If(self.done):
             m.d.sync += place.eq(self._begin)
@@ -97,7 +101,7 @@ class Intake(wiring.Component):
     def _begin(self) -> int:
         return self.program.address[self.program.source.tensor]
 
-    def _codes(self, m: Module, step: Value, beside: Value, begins: Value) -> Value:
+    def _codes(self, m: Module, step: Value, column: Value, row: Value) -> Value:
         """Codes of the word that is written, one cycle after it was taken."""
         source, bits = self.program.source, self.program.lane_bits
         looked = []
@@ -108,18 +112,53 @@ class Intake(wiring.Component):
             looked.append(rom.data)
         if source.joined == 1:
             return Cat(looked)
-        now, before = Signal(source.lanes * bits, name="column_codes"), Signal(
-            (source.joined - 1) * source.lanes * bits, name="before_codes", reset_less=True
-        )  # fmt: skip
-        was = [Signal(name=f"was_{name}") for name in ("step", "beside", "first")]
-        m.d.sync += [w.eq(s) for w, s in zip(was, (step, beside, begins), strict=True)]
+        size, rows = source.lanes * bits, source.stacked
+        was = {
+            name: Signal(name=f"was_{name}") for name in ("step", "after", "below", "first", "top")
+        }
+        m.d.sync += [
+            was["step"].eq(step),
+            was["after"].eq(column >= source.width),
+            was["below"].eq(row >= source.height),
+            was["first"].eq(column == 0),
+            was["top"].eq(row == 0),
+        ]
         pad = Const(source.pad, bits).replicate(source.lanes)
-        m.d.comb += now.eq(Mux(was[1], pad, Cat(looked)))
-        kept = Mux(was[2], pad.replicate(source.joined - 1), before)
+        taken, now = Signal(size, name="taken_codes"), Signal(rows * size, name="column_codes")
+        m.d.comb += taken.eq(Mux(was["below"], pad, Cat(looked)))
+        above = self._above(m, taken, was, column, pad) if rows > 1 else Const(0, 0)
+        m.d.comb += now.eq(Mux(was["after"], pad.replicate(rows), Cat(taken, above)))
+        before = Signal((source.joined - 1) * rows * size, name="before_codes", reset_less=True)
+        kept = Mux(was["first"], pad.replicate(rows * (source.joined - 1)), before)
         window = Cat(kept, now)
-        with m.If(was[0]):
-            m.d.sync += before.eq(window[source.lanes * bits :])
-        return window
+        with m.If(was["step"]):
+            m.d.sync += before.eq(window[rows * size :])
+        # Columns of the lowest row come first, then those of the row above.
+        columns = [window[k * rows * size :][: rows * size] for k in range(source.joined)]
+        return Cat(one[r * size :][:size] for r in range(rows) for one in columns)
+
+    def _above(
+        self, m: Module, taken: Value, was: dict[str, Signal], column: Value, pad: Value
+    ) -> Value:
+        """Codes of a column in the rows above, the nearest first."""
+        source, size = self.program.source, len(taken)
+        rows = source.stacked - 1
+        m.submodules.line = memory = Memory(
+            shape=unsigned(rows * size), depth=max(2, source.width), init=[]
+        )
+        write, read = memory.write_port(), memory.read_port()
+        at = Signal(len(write.addr), name="was_column", reset_less=True)
+        m.d.sync += at.eq(column)
+        above = Signal(rows * size, name="above_codes")
+        m.d.comb += [
+            read.addr.eq(column),
+            read.en.eq(1),
+            above.eq(Mux(was["top"], pad.replicate(rows), read.data)),
+            write.addr.eq(at),
+            write.data.eq(Cat(taken, above)),
+            write.en.eq(was["step"] & ~was["after"]),
+        ]
+        return above
 
 
 class Outlet(wiring.Component):

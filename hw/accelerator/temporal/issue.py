@@ -37,6 +37,8 @@ class Issue(wiring.Component):
         Whether it is the last pass: the program begins anew after it. As `program`.
     read, weight : Out
         Addresses of activations and weights.
+    row_weight : Out
+        Address of weights of rows 1, 2 and so on, of connected layers, one cycle after `weight`.
     outside, part, tap : Out
         One cycle after the address: whether the word is outside of the input, what is taken of its
         codes, and whether there are weights.
@@ -59,6 +61,7 @@ class Issue(wiring.Component):
                 "final": In(1),
                 "read": Out(code.address_bits),
                 "weight": Out(max(1, (len(code.weight_words) - 1).bit_length())),
+                "row_weight": Out(max(1, (code.row_depth - 1).bit_length())),
                 "outside": Out(1),
                 "part": Out(2),
                 "tap": Out(1),
@@ -272,11 +275,20 @@ class Issue(wiring.Component):
             following.eq(weight + (tap_read & ~self.program.largest)),
             self.weight.eq(weight),
         ]
-        m.d.sync += weight.eq(Mux(ends[0] & ~ends[1], base, following))
+        again = ends[0] & ~ends[1] & ~self.program.connected
+        m.d.sync += weight.eq(Mux(again, base, following))
         with m.If(ends[1]):
             m.d.sync += base.eq(following)
-        with m.If(self._later(self.pass_ends & self.final, 2, "restart")):
+        restart = self._later(self.pass_ends & self.final, 2, "restart")
+        with m.If(restart):
             m.d.sync += [weight.eq(0), base.eq(0)]
+        row_weight = self._register("row_weight_at", len(self.row_weight), reset=True)
+        step_row = self._later(tap_read & self.program.connected, 1, "tap_row")
+        with m.If(step_row):
+            m.d.sync += row_weight.eq(row_weight + 1)
+        with m.If(self._later(restart, 1, "restart_rows")):
+            m.d.sync += row_weight.eq(0)
+        m.d.comb += self.row_weight.eq(row_weight)
         m.d.comb += [
             self.outside.eq(self._later(self.is_outside, 2, "outside")),
             self.part.eq(self._later(self.step.part, 2, "part")),

@@ -122,7 +122,31 @@ class TemporalMachine(wiring.Component):
             array.broadcast.eq(self.word.depthwise),
             array.valid.eq(issue.valid),
         ]
+        if spec.array.own:
+            m.d.comb += [
+                array.connected.eq(self.word.connected),
+                array.own_weights.eq(Cat(self._row_weights())),
+            ]
         return write
+
+    def _row_weights(self) -> list[Value]:
+        """Weights of rows 1, 2 and so on of connected layers, each a cycle after the row above."""
+        m, code, result = self._m, self.spec.code, []
+        at, tap = self.issue.row_weight, Signal(name="tap_row0")
+        m.d.sync += tap.eq(self.issue.tap)
+        for row, words in enumerate(code.row_words, 1):
+            rom = Rom(
+                words,
+                width=self.spec.array.weights.width,
+                name=f"{self.spec.name}_weights_row{row}",
+            )
+            m.submodules[f"weights_row{row}"] = rom
+            below, tapped = Signal(len(at), name=f"at_row{row}"), Signal(name=f"tap_row{row}")
+            m.d.sync += [below.eq(at), tapped.eq(tap)]
+            m.d.comb += rom.addr.eq(below)
+            result.append(Mux(tapped, rom.data, 0))
+            at, tap = below, tapped
+        return result
 
     def _taken(self, code: Value) -> Value:
         """What the array takes of a code."""

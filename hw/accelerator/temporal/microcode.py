@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 from amaranth.hdl import Shape, signed, unsigned
 from amaranth.lib import data
+from numpy.typing import NDArray
 
 from macwright.hw.accelerator.temporal.program import LayerPass, Program
 from macwright.hw.arith.widths import range_width
@@ -77,14 +79,32 @@ class Microcode:
 
     @cached_property
     def weight_words(self) -> list[int]:
-        """Content of the weight memory."""
-        bits = self.program.weight_bits
+        """Content of the weight memory: of connected layers that of row 0."""
+        rows = self.program.rows
         return [
-            _joined(row, bits)
+            word
             for one in self.program.passes
-            for word in one.weights.tolist()
-            for row in word
+            for word in self._weights(one.weights[:: rows if one.mode == "connected" else 1])
         ] or [0]
+
+    @cached_property
+    def row_words(self) -> list[list[int]]:
+        """Content of the weight memories of rows 1, 2 and so on: of connected layers."""
+        rows, used = self.program.rows, len(self.program.weight_depths[1])
+        result: list[list[int]] = [[] for _ in range(used)]
+        for one in self.program.passes:
+            if one.mode != "connected":
+                continue
+            lacking = -len(one.weights) % rows
+            every = np.pad(one.weights, ((0, lacking), (0, 0), (0, 0)))
+            for row, words in enumerate(result, 1):
+                words += self._weights(every[row::rows])
+        return result
+
+    @property
+    def row_depth(self) -> int:
+        """Words of the memory of each of these rows."""
+        return max(self.program.weight_depths[1], default=1)
 
     @cached_property
     def bias_bits(self) -> int:
@@ -126,9 +146,15 @@ class Microcode:
         each = self.bias_bits + self.scale_bits
         return len(self.parameter_words) * self.program.columns * each
 
+    def _weights(self, weights: NDArray[np.int64]) -> list[int]:
+        bits = self.program.weight_bits
+        return [_joined(row, bits) for word in weights.tolist() for row in word]
+
     def _pass(self, one: LayerPass) -> dict[str, int]:
         program, tiling = self.program, one.tiling(self.program.rows)
-        line, (down, right) = one.size[1], one.stride
+        # Words of a connected layer are its positions, which all read the same.
+        connected = one.mode == "connected"
+        line, (down, right) = one.size[1], (0, 0) if connected else one.stride
         wrap = (1 << self.address_bits) - 1
         result = one.edge not in program.address
         out = one.first_word * one.positions + (0 if result else program.address[one.edge])
@@ -136,8 +162,9 @@ class Microcode:
         return {
             "depthwise": int(one.mode == "depthwise"),
             "largest": int(one.mode == "largest"),
+            "connected": int(connected),
             "result": int(result),
-            "words": one.words - 1,
+            "words": tiling.words - 1,
             "groups": tiling.groups - 1,
             "tiles": tiling.tiles - 1,
             "last": tiling.last,

@@ -63,18 +63,21 @@ class Step:
 
 @dataclass(frozen=True)
 class Tiling:
-    """Tiles of a pass for each word of output channels.
+    """Tiles of a pass.
 
     Attributes
     ----------
+    words : int
+        Words of output channels that are done one after the other.
     groups : int
         Parts of the positions that tiles do not cross.
     tiles : int
         Tiles of a group.
     whole, last : int
-        Positions of a tile, and of the last one of a group.
+        Rows that a tile takes, and that the last one of a group does.
     """
 
+    words: int
     groups: int
     tiles: int
     whole: int
@@ -91,7 +94,7 @@ class LayerPass:
         Node that is computed, and which of its results.
     base, lanes : int
         Base of the result, and channels of its words.
-    mode : {"dense", "depthwise", "largest"}
+    mode : {"dense", "connected", "depthwise", "largest"}
         See :mod:`macwright.costmodel.system.temporal_cycles`.
     first_word, words : int
         Words of output channels: the first of the edge, and how many.
@@ -152,24 +155,28 @@ class LayerPass:
     def tiling(self, rows: int) -> Tiling:
         """Tiles on an array of so many rows."""
         if self.mode == "largest":
-            return Tiling(1, self.positions, 1, 1)
-        groups, each = (1, self.positions) if self.mode == "dense" else (self.height, self.width)
+            return Tiling(self.words, 1, self.positions, 1, 1)
+        words, groups, each = {
+            "dense": (self.words, 1, self.positions),
+            "connected": (1, 1, self.words),
+            "depthwise": (self.words, self.height, self.width),
+        }[self.mode]
         tiles = -(-each // rows)
-        return Tiling(groups, tiles, rows, each - (tiles - 1) * rows)
+        return Tiling(words, groups, tiles, rows, each - (tiles - 1) * rows)
 
     def lengths(self, rows: int) -> list[tuple[int, int]]:
         """Cycles of each step, in a whole tile and in the last one of a group.
 
-        A tile takes no fewer cycles than the tile before had positions.
+        A tile takes no fewer cycles than the tile before had rows.
         """
         tiling = self.tiling(rows)
         result = []
         for step in self.steps:
             result.append(
                 tuple(
-                    max(LEAST_STEP, max(valid, step.taps))
-                    if self.mode == "dense"
-                    else max(LEAST_STEP, valid + step.taps - 1)
+                    max(LEAST_STEP, valid + step.taps - 1)
+                    if self.mode in ("depthwise", "largest")
+                    else max(LEAST_STEP, valid, step.taps)
                     for valid in (tiling.whole, tiling.last)
                 )
             )
@@ -183,7 +190,7 @@ class LayerPass:
         """Cycles of all steps."""
         tiling = self.tiling(rows)
         whole, last = map(sum, zip(*self.lengths(rows), strict=True))
-        return self.words * tiling.groups * ((tiling.tiles - 1) * whole + last)
+        return tiling.words * tiling.groups * ((tiling.tiles - 1) * whole + last)
 
     def cycles(self, rows: int, stages: int) -> int:
         """Cycles until the next pass begins, with so many stages of a unit."""
@@ -197,7 +204,8 @@ class SourceLayout:
     """How frames come in, and become a tensor.
 
     Words of few channels that only one dense layer reads are *joined*: a word of memory has all
-    columns of one of its windows. Columns beside the input take a cycle each.
+    columns of one of its windows, and as many of its rows as are `stacked`, the lowest one first.
+    Columns after the input take a cycle each, also in the rows below it that are written.
 
     Parameters
     ----------
@@ -215,6 +223,10 @@ class SourceLayout:
         Code in memory for each code that comes.
     joined : int
         Columns in a word of memory; 1 if nothing is joined.
+    stacked : int
+        Rows in a word of memory.
+    below : int
+        Rows after the input that have words of memory.
     before : int
         Columns before the input in the first word of a row.
     windows : int
@@ -232,6 +244,8 @@ class SourceLayout:
     tensor: str
     tables: _Ints
     joined: int = 1
+    stacked: int = 1
+    below: int = 0
     before: int = 0
     windows: int
     pad: int = 0
@@ -249,7 +263,8 @@ class SourceLayout:
     @property
     def cycles(self) -> int:
         """Cycles in which a frame comes in."""
-        return self.frame_words + self.height * self.beyond
+        columns = self.width + self.beyond
+        return self.frame_words + self.height * self.beyond + self.below * columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -334,8 +349,23 @@ class Program:
 
     @property
     def weight_words(self) -> int:
-        """Words of the weight memory."""
-        return sum(one.weights.shape[0] * one.weights.shape[1] for one in self.passes)
+        """Words of the weight memories of all rows."""
+        memory, rows = self.weight_depths
+        return memory + sum(rows)
+
+    @cached_property
+    def weight_depths(self) -> tuple[int, tuple[int, ...]]:
+        """Words of the weight memory, and of those of rows 1, 2 and so on for connected layers."""
+        depth, connected, used = 0, 0, 1
+        for one in self.passes:
+            tiling, taps = one.tiling(self.rows), one.weights.shape[1]
+            if one.mode == "connected":
+                connected += tiling.tiles * taps
+                used = max(used, min(self.rows, one.words))
+                depth += tiling.tiles * taps
+            else:
+                depth += one.words * taps
+        return depth, (connected,) * (used - 1)
 
     def frame_cycles(self, stages: int) -> int:
         """Cycles of a frame, with so many stages of a unit, if nothing stalls."""

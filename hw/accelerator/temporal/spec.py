@@ -50,7 +50,8 @@ class TemporalSpec:
             en=False,
             rst=False,
         )
-        return ArraySpec(unit=unit, rows=program.rows, columns=program.columns)
+        own = len(program.weight_depths[1])
+        return ArraySpec(unit=unit, rows=program.rows, columns=program.columns, own=own)
 
     @cached_property
     def lane(self) -> LaneSpec:

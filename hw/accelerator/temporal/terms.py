@@ -29,12 +29,15 @@ class Term:
         Which channels can matter; all of them if absent. Not of depthwise ones.
     dilation : (int, int)
         Rows and columns between taps.
+    first : int, optional
+        Input channels in the first row of the kernel; all of them if absent. Not of depthwise ones.
     """
 
     tensor: Tensor
     kernel: _Ints
     used: NDArray[np.bool_] | None = None
     dilation: tuple[int, int] = (1, 1)
+    first: int | None = None
 
     @property
     def sums(self) -> _Ints:
@@ -180,7 +183,7 @@ def _dense(term: Term, word: int, columns: int, parts: Parts) -> Iterator[tuple[
         for right in range(kernel.shape[3]):
             y, x = down * down_gap, right * right_gap
             for index in range(tensor.words):
-                taps = tensor.taken(index)
+                taps = tensor.taken(index) if down or not term.first else term.first
                 source = slice(index * tensor.lanes, index * tensor.lanes + taps)
                 if term.used is not None and not term.used[rows, source].any():
                     continue

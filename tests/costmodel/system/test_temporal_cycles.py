@@ -60,15 +60,23 @@ def test_steps_of_all_modes_take_as_long_as_when_played(rows):
     layers = [
         dense(height=3, width=3, in_channels=2, out_channels=9, columns=4),
         dense(height=5, width=7, in_channels=11, out_channels=9, columns=4, kernel=(3, 2)),
-        dense(
-            height=5, width=7, in_channels=1, out_channels=9, columns=4, kernel=(3, 3), joined=True
-        ),
+        dense(height=5, width=7, in_channels=1, out_channels=9, columns=4, kernel=(3, 3), joined=1),
+        dense(height=5, width=7, in_channels=1, out_channels=9, columns=6, kernel=(5, 2), joined=3),
         depthwise(height=4, width=9, channels=9, columns=4, kernel=(3, 5), stride=2, parts=2),
         addition(height=4, width=9, channels=9, columns=4, parts=(1, 2)),
         largest(height=4, width=9, channels=9, columns=4, kernel=(2, 2)),
     ]
     for layer in layers:
         assert pass_cycles(layer, rows).issue == played(layer, rows)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 8])
+def test_connected_layers_share_their_words_of_channels_between_rows(rows):
+    """As if their words of output channels were positions."""
+    one = dense(height=1, width=1, in_channels=11, out_channels=27, columns=4)
+    other = dense(height=7, width=1, in_channels=11, out_channels=4, columns=4)
+    assert pass_cycles(one, rows, stages=1).total == pass_cycles(other, rows, stages=1).total
+    assert pass_cycles(one, rows).weights == 7 * 11
 
 
 def test_a_frame_is_input_passes_and_results():
@@ -83,12 +91,12 @@ def test_nonsense_is_refused():
     with pytest.raises(ValueError, match="Taps of a pass must be those of one step"):
         Pass(mode="dense", height=1, width=1, words=1, taps=())
     with pytest.raises(ValueError, match="must fit 4 columns to be joined, not be 6"):
-        dense(
-            height=1, width=1, in_channels=2, out_channels=1, columns=4, kernel=(3, 3), joined=True
-        )
+        dense(height=1, width=1, in_channels=1, out_channels=1, columns=4, kernel=(3, 3), joined=2)
 
 
-@pytest.mark.parametrize(("rows", "columns", "stages"), [(4, 4, 1), (3, 2, 0), (16, 8, 2)])
+@pytest.mark.parametrize(
+    ("rows", "columns", "stages"), [(4, 4, 1), (3, 2, 0), (16, 8, 2), (16, 12, 0)]
+)
 def test_the_model_says_what_the_compiler_makes(rows, columns, stages):
     """The compiler's cycles are those of the hardware, as tests of it see."""
     program = compile_network(small_network(), rows=rows, columns=columns)
@@ -97,7 +105,7 @@ def test_the_model_says_what_the_compiler_makes(rows, columns, stages):
     )
     joined = dense(
         height=7, width=6, in_channels=2, out_channels=4, columns=max(6, columns), kernel=(3, 3),
-        joined=True,
+        joined=min(2, max(6, columns) // 6),
     )  # fmt: skip
     second = dense(height=7, width=6, in_channels=4, out_channels=4, columns=columns, kernel=(3, 3))
     passes = [
@@ -114,8 +122,10 @@ def test_the_model_says_what_the_compiler_makes(rows, columns, stages):
     inputs = 42
     if columns >= 6:
         made[:2] = [pass_cycles(joined, rows, stages=stages)] * 2
-        inputs = intake_cycles(height=7, width=6, kernel=3, before=1, positions=6)
-        assert inputs == 7 * (6 + 1)
+        inputs = intake_cycles(
+            height=7, width=6, kernel=3, before=1, positions=6, below=columns // 12
+        )
+        assert inputs == (7 + columns // 12) * (6 + 1)
     assert [one.total for one in made] == [one.cycles(rows, stages) for one in program.passes]
     assert [one.weights for one in made] == [
         one.weights.shape[0] * one.weights.shape[1] for one in program.passes

@@ -13,11 +13,12 @@ from helpers.random_network import networks, random_levels
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from macwright.hw.accelerator.network import Network
+from macwright.hw.accelerator.network import Conv, Edge, Gemm, Network, Requant, Reshape
 from macwright.hw.accelerator.temporal.compile import compile_network
 from macwright.hw.accelerator.temporal.machine import TemporalMachine, temporal_library
 from macwright.hw.accelerator.temporal.spec import TemporalSpec
 from macwright.hw.errors import RefusedInput, ToolError
+from macwright.hw.formats import parse_format
 from macwright.hw.pe import IntMacSpec
 from macwright.sim.accelerator.golden import from_words, to_words
 from macwright.sim.accelerator.integer_network import IntegerModel
@@ -76,6 +77,69 @@ def test_every_word_that_is_computed_and_every_cycle(rows, columns, pipeline):
     expected = np.concatenate([part.reshape(-1, columns) for part in written])
     found = from_words(codes, lanes=columns, bits=spec.result_bits).reshape(-1, columns)
     assert (found == expected).all()
+
+
+def stem_network(kernel, strides, pads) -> Network:
+    """A convolution of one channel, and two fully connected layers."""
+    rng, (down, right) = np.random.default_rng(sum(kernel)), strides
+    size = [
+        (n + sum(pad) - k) // s + 1
+        for n, k, s, pad in zip((9, 6), kernel, strides, pads, strict=True)
+    ]
+    edges = [
+        Edge(name=name, format=parse_format(fmt), scale=1.0, zero=zero, shape=shape)
+        for name, fmt, zero, shape in [
+            ("x", "int4", 3, (1, 9, 6)), ("a", "uint4", 0, (3, *size)),
+            ("b", "uint4", 0, (3 * size[0] * size[1],)), ("c", "uint4", 0, (11,)),
+            ("y", "int8", 0, (7,)),
+        ]
+    ]  # fmt: skip
+
+    def layer(kind, name, source, target, shape, **fields):
+        weights = rng.integers(0, 16, shape)
+        low, high = (-128, 127) if target == "y" else (0, 15)
+        scale = rng.integers(300, 600, shape[0])
+        result = Requant(edge=target, multiplier=scale, shift=11, low=low, high=high)
+        return kind(name=name, input=source, weight_format=parse_format("int4"), weights=weights,
+                    bias=rng.integers(-40, 80, shape[0]), outputs=(result,), **fields)  # fmt: skip
+
+    stem = layer(Conv, "stem", "x", "a", (3, 1, *kernel), groups=1, strides=(down, right),
+                 pads=pads, dilations=(1, 1))  # fmt: skip
+    first = layer(Gemm, "first", "b", "c", (11, edges[2].shape[0]))
+    nodes = (stem, Reshape(name="flat", input="a", output="b"), first)
+    nodes += (layer(Gemm, "second", "c", "y", (7, 11)),)
+    return Network(
+        name="stem", model_sha256="00", input="x", output="y", edges=tuple(edges), nodes=nodes
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "strides", "pads", "stacked"),
+    [
+        ((4, 4), (3, 2), (1, 1), ((0, 0), (1, 1)), 2),
+        ((5, 6), (5, 2), (2, 1), ((2, 3), (0, 1)), 3),
+        ((8, 9), (3, 3), (1, 2), ((1, 1), (1, 0)), 3),
+        ((10, 10), (8, 3), (1, 1), ((4, 4), (1, 1)), 3),
+        ((6, 8), (2, 4), (2, 2), ((0, 1), (2, 3)), 2),
+    ],
+)
+def test_windows_of_rows_in_a_word_and_words_of_channels_in_rows(
+    size, kernel, strides, pads, stacked
+):
+    network = stem_network(kernel, strides, pads)
+    rows, columns = size
+    spec = machine_of(network, rows, columns, 1)
+    assert spec.program.source.stacked == stacked
+    modes = [one.mode for one in spec.program.passes]
+    assert modes == ["dense", "connected", "dense" if columns > 6 else "connected"]
+    words, wanted, _ = streams(network, spec, random_levels(network, 2, seed=stacked))
+    assert len(set(wanted)) > 7
+    stalled = run_streams(TemporalMachine(spec), words, len(wanted), offer=0.5)
+    seen = run_streams(TemporalMachine(spec), words, len(wanted))
+    assert stalled.words == seen.words == wanted
+    assert [seen.given[k] - seen.taken[0] for k in seen.lasts] == [
+        spec.frame_cycles * k - 1 for k in (1, 2)
+    ]
 
 
 @pytest.mark.parametrize(("offer", "accept"), [(0.3, 1.0), (0.6, 0.1)])
