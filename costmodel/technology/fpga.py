@@ -18,6 +18,7 @@ from macwright.costmodel.cache import content_key
 from macwright.costmodel.netlist import lut_cells
 from macwright.costmodel.power import lut_activity
 from macwright.costmodel.power.lut_activity import activity_index, lut_netlist
+from macwright.costmodel.technology.ice40_dsp import check_hard_multipliers, synthesis_commands
 from macwright.costmodel.technology.levels import count_cells, logic_depth, mapped_module
 from macwright.costmodel.technology.record import Primitives, TechnologyRecord
 from macwright.costmodel.technology.technology import Technology
@@ -43,7 +44,7 @@ def fpga_technology(record: TechnologyRecord) -> Technology:
     return Technology(
         record=record,
         synthesis=cells.synthesis + "\n",
-        dsp_synthesis=cells.dsp_synthesis + "\n",
+        dsp_synthesis=synthesis_commands(cells.dsp_synthesis),
         measure=partial(_measure, record.name, cells),
         activity=activity_index,
         simulable=lut_netlist,
@@ -86,6 +87,7 @@ def _counted_sha256(cells: Primitives) -> str:
 def _measure(
     family: str, primitives: Primitives, netlist: Mapping[str, Any], top: str
 ) -> dict[str, float | int | None]:
+    check_hard_multipliers(netlist, top)
     module = mapped_module(netlist, top)
     cells = count_cells(module)
     luts, carries, dsp = primitives.luts, primitives.carries, primitives.dsp

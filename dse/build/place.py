@@ -10,6 +10,7 @@ from typing import Any
 
 from macwright.costmodel.characterize.yosys import find_yosys
 from macwright.costmodel.progress import Progress
+from macwright.costmodel.technology.ice40_dsp import check_hard_multipliers, synthesis_commands
 from macwright.dse.build.emit import write_build
 from macwright.dse.build.tools import run_tool, tool_command, tool_version
 from macwright.hw.errors import RefusedInput, ToolError
@@ -145,7 +146,8 @@ def _synthesised(folder: Path, flow: Flow, fields: Mapping[str, Any]) -> dict[st
     verilog, top = [*machine["verilog"], *board.get("verilog", [])], machine["top"]
     top = board.get("top", top)
     files = [*verilog, *sorted(path.name for path in folder.glob("*.hex"))]
-    digest = hashlib.sha256(f"{yosys} {flow.synthesis} {top}".encode())
+    commands = synthesis_commands(f"{flow.synthesis} -top {top}")
+    digest = hashlib.sha256(f"{yosys} {commands} {top}".encode())
     for name in files:
         digest.update((folder / name).read_bytes())
     done = fields.get("synthesised", {})
@@ -155,14 +157,16 @@ def _synthesised(folder: Path, flow: Flow, fields: Mapping[str, Any]) -> dict[st
     netlist.unlink(missing_ok=True)
     # Yosys has the family's own cells, whose models are among the files for simulators.
     read = "".join(f"read_verilog {name}\n" for name in verilog if name != f"cells_{flow.family}.v")
-    script = f"{read}{flow.synthesis} -top {top}\nwrite_json {netlist.name}\n"
+    script = f"{read}{commands}write_json {netlist.name}\n"
     write_atomic(folder / f"synthesis_{flow.family}.ys", script)
     seconds = run_tool(
         [*yosys.command, f"synthesis_{flow.family}.ys"], folder, f"synthesis_{flow.family}.log"
     )
     if not netlist.is_file():
         raise ToolError(f"Synthesis failed; see {folder / f'synthesis_{flow.family}.log'}")
-    cells = json.loads(netlist.read_bytes())["modules"][top]["cells"].values()
+    mapped = json.loads(netlist.read_bytes())
+    check_hard_multipliers(mapped, top)
+    cells = mapped["modules"][top]["cells"].values()
     # Those of Yosys' own, such as `$scopeinfo`, are no hardware.
     counted = Counter(cell["type"] for cell in cells if not cell["type"].startswith("$"))
     return {
