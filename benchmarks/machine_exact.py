@@ -24,6 +24,8 @@ MACHINES = {
     "digits_cnn ternary": ("ternary", "int8", 0.5),
     "digits_cnn pot4": ("pot4", "int8", 0.5),
     "digits_cnn e2m1fn": ("e2m1fn", "int8", 0.5),
+    "digits_cnn e3m2fn": ("int4,e2m1fn", "e3m2fn", 0.5),
+    "fashion_cnn e4m3fn": ("e4m3fn", "e4m3fn", 2.5),
     "digits_cnn": ("int4,int8", "int8", 0.2),
     "fashion_cnn": ("int4,int8", "int4,int8", 0.6),
     "dscnn_kws": ("int8", "int8", 0.8),

@@ -15,14 +15,16 @@ from macwright.hw.accelerator.array import MacArraySpec, ReducerSpec
 from macwright.hw.accelerator.drain import DrainSpec
 from macwright.hw.accelerator.elementwise import ConcatSpec, LookupSpec
 from macwright.hw.accelerator.engine import EngineSpec
+from macwright.hw.accelerator.levels import level_shape
 from macwright.hw.accelerator.rearrange import PadSpec, SliceSpec
 from macwright.hw.accelerator.requantiser import HALF, RequantiserSpec
 from macwright.hw.accelerator.storage import StorageSpec
 from macwright.hw.accelerator.sums import AddSpec, GlobalPoolSpec
 from macwright.hw.accelerator.window_spec import WindowSpec
 from macwright.hw.errors import RefusedType
+from macwright.hw.formats import FloatFormat
 
-__all__ = ["Part", "parts"]
+__all__ = ["Part", "level_part", "parts", "requantiser_part"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Part:
 
 
 def parts(spec: Any) -> Iterator[Part]:
-    """Parts of a stage, or of a buffer.
+    """Parts of a stage, of a buffer, or of a requantiser.
 
     Raises
     ------
@@ -68,6 +70,8 @@ def parts(spec: Any) -> Iterator[Part]:
             for fifo in spec.fifos:
                 yield _fifo(fifo)
             yield _sum(spec)
+            formats = spec.formats if isinstance(spec, AddSpec) else (spec.format,)
+            yield from (level_part(fmt, spec.lanes) for fmt in formats if _is_minifloat(fmt))
             yield from _drain(spec.drain)
         case LookupSpec() | ConcatSpec() | PadSpec() | SliceSpec():
             for fifo in spec.fifos:
@@ -75,6 +79,8 @@ def parts(spec: Any) -> Iterator[Part]:
             yield _passing(spec)
         case StorageSpec():
             yield _fifo(spec)
+        case RequantiserSpec():
+            yield requantiser_part(spec)
         case _:
             raise RefusedType(f"Stage must be one that a machine has, not {type(spec).__name__}")
 
@@ -124,9 +130,11 @@ def _window(spec: WindowSpec) -> Part:
 
 def _array(spec: MacArraySpec | ReducerSpec) -> Iterator[Part]:
     if isinstance(spec, ReducerSpec):
-        width = spec.lanes * spec.bits
+        width = spec.lanes * spec.words.bits
         features = {"one": 1, "lanes": width, "results": spec.lanes * spec.sums}
         yield Part(f"reducer_{spec.operation}", features)
+        if spec.operation == "sum" and _is_minifloat(spec.format):
+            yield level_part(spec.format, spec.lanes)
         return
     units = spec.results * spec.simd // spec.lanes
     yield Part("array", {"one": 1, "address": bits_of(spec.steps)}, (_weights(spec),))
@@ -134,6 +142,16 @@ def _array(spec: MacArraySpec | ReducerSpec) -> Iterator[Part]:
     joins = units - spec.results
     if joins:
         yield Part("adder", {"sum": spec.sums}, count=joins)
+
+
+def _is_minifloat(fmt: Any) -> bool:
+    return isinstance(fmt, FloatFormat)
+
+
+def level_part(fmt: FloatFormat, count: int = 1) -> Part:
+    """What makes levels of codes of a minifloat, so often."""
+    width = level_shape(fmt).width
+    return Part("level", {"level": width, "moved": width * (fmt.man_bits + 1)}, count=count)
 
 
 def _weights(spec: MacArraySpec) -> tuple[int, int, bool]:
@@ -150,10 +168,11 @@ def _drain(spec: DrainSpec) -> Iterator[Part]:
         memories = ((words, spec.lanes * spec.constant_bits, True),)
     yield Part("drain", features, tuple(memories))
     for output in spec.outputs:
-        yield _requantiser(output, spec.lanes)
+        yield requantiser_part(output, spec.lanes)
 
 
-def _requantiser(spec: RequantiserSpec, count: int) -> Part:
+def requantiser_part(spec: RequantiserSpec, count: int = 1) -> Part:
+    """Requantisers, so many."""
     width = max(spec.total + spec.multiplier, spec.shift + 1)
     features = {
         "one": 1,
@@ -168,7 +187,18 @@ def _requantiser(spec: RequantiserSpec, count: int) -> Part:
     }
     halves = [min(spec.total, HALF + 1), *([spec.total - HALF] if spec.total > HALF else [])]
     products = tuple((half, spec.multiplier + 1) for half in halves)
-    return Part("requantiser", features, (), products, count)
+    kind = "requantiser"
+    if (fmt := spec.minifloat) is not None:
+        kind = "requantiser_minifloat"
+        # Places of the level that may be set, moved by as many as there are behind the significand.
+        most = max(abs(spec.low), abs(spec.high)).bit_length()
+        places = max(fmt.man_bits + 1, min(most, width - spec.shift))
+        kept = ("biased", "product", "bits", "wide")
+        features = {name: features[name] for name in kept} | {
+            "places": places,
+            "moved": places * bits_of(places - fmt.man_bits),
+        }
+    return Part(kind, features, (), products, count)
 
 
 def _sum(spec: Any) -> Part:

@@ -81,11 +81,11 @@ class MachineModel:
     clock_mhz: float
 
     def of(self, spec: Any, units: Mapping[Any, Resources] | None = None) -> Resources:
-        """Resources of a stage, a buffer or a whole machine.
+        """Resources of a stage, a buffer, a requantiser or a whole machine.
 
         Parameters
         ----------
-        spec : MachineSpec, spec of a stage, or StorageSpec
+        spec : MachineSpec, RequantiserSpec, StorageSpec, or spec of a stage
             What it is.
         units : mapping, optional
             Resources of multiply-accumulate units that are not of integers, by spec.

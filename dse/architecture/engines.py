@@ -1,6 +1,6 @@
 """Engines of a device: formats and foldings of each layer, with what the whole machine takes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -26,19 +26,24 @@ from macwright.hw.accelerator.choices import (
     EngineChoices,
     foldings_of,
     interval_of_units,
+    to_minifloat,
     with_formats,
 )
 from macwright.hw.accelerator.engine import EngineSpec
 from macwright.hw.accelerator.folding import Folding
 from macwright.hw.accelerator.operands import default_unit
 from macwright.hw.accelerator.plan import layer_shapes
-from macwright.hw.errors import NotSupported, RefusedInput
-from macwright.hw.formats import BinaryFormat, IntFormat, TernaryFormat, parse_format
-from macwright.hw.formats.scaled import FixedFormat
+from macwright.hw.errors import RefusedInput
+from macwright.hw.formats import (
+    BinaryFormat,
+    FloatFormat,
+    IntFormat,
+    TernaryFormat,
+)
 from macwright.sim.accelerator.control import Control, Timing, buffer_names
 from macwright.sim.accelerator.sizing import size_buffers, with_depths
 
-__all__ = ["DeviceEngines", "buildable", "device_engines"]
+__all__ = ["DeviceEngines", "device_engines"]
 
 #: Name of the stages that have nothing to choose at all.
 _OTHERS = "(other stages)"
@@ -156,9 +161,14 @@ class DeviceEngines:
         """
         shapes = self.choices.shapes
         interval = max(folding.cycles(shapes[name]) for name, folding in foldings.items())
-        latency = {unit.spec.name: unit.spec.latency for u in self.units.values() for unit in u}
-        latencies = {name: latency[unit] for name, unit in units.items()}
-        spec = self.choices.with_foldings(foldings, max(interval, self.slowest), latencies)
+        known = {unit.spec.name: unit.spec for choices in self.units.values() for unit in choices}
+        specs = {name: known[unit] for name, unit in units.items()}
+        spec = self.choices.with_foldings(
+            foldings,
+            max(interval, self.slowest),
+            {name: unit.latency for name, unit in specs.items()},
+            {name: u.act for name, u in specs.items() if isinstance(u.act, FloatFormat)},
+        )
         control = Control(spec, frames=2)
         control.set_depths(dict.fromkeys(buffer_names(spec)))
         control.run()
@@ -221,7 +231,19 @@ class DeviceEngines:
         sums = self._sums(name, unit.spec.act, unit.spec.weight)
         engine = with_formats(spec, unit.spec, sums)
         made = engine.array.unit  # type: ignore[union-attr]
-        return self.model.of(engine, {made: unit.with_sum(made, self.model)})
+        took = self.model.of(engine, {made: unit.with_sum(made, self.model)})
+        if isinstance(unit.spec.act, FloatFormat):
+            took = took + spec.window.write_lanes * self._rounding(name, unit.spec.act)
+        return took
+
+    def _rounding(self, name: str, fmt: FloatFormat) -> Resources:
+        """What one lane of the stages before a layer takes more, if it reads minifloats."""
+        more = Resources()
+        for output in self.choices.requantisers(name):
+            integers, minifloats = map(self.model.of, (output, to_minifloat(output, fmt)))
+            luts, ffs = minifloats.luts - integers.luts, minifloats.ffs - integers.ffs
+            more = more + Resources(luts=luts, ffs=ffs)
+        return more
 
     def _sums(self, name: str, act: Any, weight: Any) -> int:
         """Bits of a layer's sums: those of the weights in 8 bits, in the scale of the formats."""
@@ -239,25 +261,6 @@ class DeviceEngines:
         nodes = {node.name: node for node in network.nodes}
         edges = {name: network.edge(nodes[name].inputs[0]) for name in self.choices.shapes}
         return {name: max(abs(edge.low), abs(edge.high), 1) for name, edge in edges.items()}
-
-
-def buildable(activations: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Formats of activations that machines have, and what is to be said of the others.
-
-    Raises
-    ------
-    NotSupported
-        If they have none of them.
-    """
-    kinds = IntFormat | TernaryFormat | FixedFormat
-    kept = tuple(name for name in activations if isinstance(parse_format(name), kinds))
-    others = ", ".join(name for name in activations if name not in kept)
-    if not kept:
-        raise NotSupported(
-            f"Activations of a machine on a device must be integers or fixed point, not {others}"
-        )
-    note = f"activations of {others} are left out: machines have integers and fixed point alone"
-    return kept, (note,) if others else ()
 
 
 def device_engines(

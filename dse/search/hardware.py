@@ -8,8 +8,9 @@ from macwright.costmodel.characterize.structures import built_spec
 from macwright.costmodel.progress import Progress
 from macwright.costmodel.tables.clock import modules
 from macwright.costmodel.technology.technology import Technology
+from macwright.dse.architecture.buildable import buildable
 from macwright.dse.architecture.clocks import Clocked
-from macwright.dse.architecture.engines import DeviceEngines, buildable, device_engines
+from macwright.dse.architecture.engines import DeviceEngines, device_engines
 from macwright.dse.architecture.machine import machine_network
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.search.found import Found

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from macwright.hw.accelerator.levels import code_of_order, level_of, order_of
 from macwright.hw.accelerator.library import Unit
 from macwright.hw.accelerator.rom import Rom
 from macwright.hw.accelerator.stream import Words, check_count, counter, delayed
@@ -182,25 +183,22 @@ class ReducerSpec:
         What is made of the channels' levels.
     lanes : int
         Channels at a time.
-    bits : int
-        Bits of a channel.
-    signed : bool
-        Whether they are two's complement.
+    format : Format
+        Of the channels: an operand's, of integers or a minifloat.
     sums : int
         Bits of a result, signed.
     """
 
     operation: str
     lanes: int
-    bits: int
-    signed: bool
+    format: Any
     sums: int
 
     #: Cycles from a beat's step to the one in which the results hold it.
     latency = 3
 
     def __post_init__(self) -> None:
-        for name in ("lanes", "bits", "sums"):
+        for name in ("lanes", "sums"):
             check_count(f"Reducer {name}", getattr(self, name))
         if self.operation not in ("max", "sum"):
             raise RefusedInput(f"Reducer operation must be max or sum, not {self.operation!r}")
@@ -208,7 +206,7 @@ class ReducerSpec:
     @property
     def words(self) -> Words:
         """Words that come in."""
-        return Words(lanes=self.lanes, bits=self.bits)
+        return Words(lanes=self.lanes, bits=self.format.width)
 
     @property
     def results(self) -> int:
@@ -217,7 +215,7 @@ class ReducerSpec:
 
 
 class Reducer(wiring.Component):
-    """Largest level, or sum of the levels, of each channel of a window.
+    """Code of the largest level, or sum of the levels, of each channel of a window.
 
     The ports and their times are those of :class:`MacArray`.
 
@@ -248,17 +246,18 @@ class Reducer(wiring.Component):
         clear = delayed(m, self.start, 2, "clear")
         results = []
         for lane, code in enumerate(spec.words.split(self.data)):
-            shape = Shape(spec.bits, spec.signed)
-            level = Signal(shape, name=f"level{lane}")
             wide = Signal(spec.sums, name=f"x{lane}")
-            shape = signed(spec.sums) if spec.operation == "sum" else shape
-            result = Signal(shape, name=f"result{lane}", reset_less=True)
-            m.d.comb += [level.eq(code), wide.eq(result)]
             if spec.operation == "sum":
+                result = Signal(signed(spec.sums), name=f"result{lane}", reset_less=True)
+                level = level_of(m, code, spec.format, f"level{lane}")
                 m.d.sync += result.eq(Mux(clear, 0, result) + level)
+                m.d.comb += wide.eq(result)
             else:
-                with m.If(clear | (level > result)):
-                    m.d.sync += result.eq(level)
+                order = order_of(code, spec.format)
+                result = Signal(order.shape(), name=f"result{lane}", reset_less=True)
+                with m.If(clear | (order > result)):
+                    m.d.sync += result.eq(order)
+                m.d.comb += wide.eq(code_of_order(result, spec.format))
             results.append(wide)
         m.d.comb += self.x.eq(Cat(*results))
         return m

@@ -1,6 +1,6 @@
 """Engines that a layer of a machine could have: every folding of each layer."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -9,12 +9,20 @@ from macwright.hw.accelerator.array import MacArraySpec
 from macwright.hw.accelerator.compose import Composer
 from macwright.hw.accelerator.engine import EngineSpec
 from macwright.hw.accelerator.folding import Folding, LayerShape, divisors
-from macwright.hw.accelerator.machine import MachineSpec
-from macwright.hw.accelerator.network import Network
+from macwright.hw.accelerator.machine import INPUT, MachineSpec
+from macwright.hw.accelerator.network import Network, SumNode, Table, level_unit
 from macwright.hw.accelerator.operands import default_unit, fitting_unit
 from macwright.hw.accelerator.plan import compatible
+from macwright.hw.accelerator.requantiser import RequantiserSpec
+from macwright.hw.formats import FloatFormat
 
-__all__ = ["EngineChoices", "foldings_of", "interval_of_units", "with_formats"]
+__all__ = [
+    "EngineChoices",
+    "foldings_of",
+    "interval_of_units",
+    "to_minifloat",
+    "with_formats",
+]
 
 
 def foldings_of(shape: LayerShape) -> list[Folding]:
@@ -127,12 +135,32 @@ class EngineChoices:
         finally:
             composer.foldings, composer.writes = before
 
+    def sources(self, name: str) -> Iterator[tuple[str, int]]:
+        """Stages and outputs whose requantisers make the codes that a layer, or a stage, reads."""
+        for edge in self._composer.named[name].inputs:
+            producer, output = self._composer.tensors[edge].producer
+            node = None if producer == INPUT else self._composer.named[producer]
+            if isinstance(node, SumNode):
+                yield producer, output
+            elif node is not None and not isinstance(node, Table):
+                yield from self.sources(producer)
+
+    def requantisers(self, name: str) -> list[RequantiserSpec]:
+        """Requantisers that make the codes that a layer reads."""
+        stages = dict(zip(self.stage_names, self.machine.stages, strict=True))
+        return [stages[stage].spec.drain.outputs[k] for stage, k in self.sources(name)]
+
     def with_foldings(
-        self, foldings: Mapping[str, Folding], interval: int, latencies: Mapping[str, int]
+        self,
+        foldings: Mapping[str, Folding],
+        interval: int,
+        latencies: Mapping[str, int],
+        minifloats: Mapping[str, FloatFormat],
     ) -> MachineSpec:
         """The machine with given foldings of layers, and of the others the smallest in time.
 
-        `latencies` are those of the layers' units, in cycles.
+        `latencies` are those of the layers' units, in cycles, and `minifloats` the formats of
+        activations of layers that read some.
         """
         spec = Composer(self.network, foldings, interval, default_unit, {}).machine()
         stages = []
@@ -143,7 +171,29 @@ class EngineChoices:
                 engine = replace(stage.spec, array=timed)
                 stage = replace(stage, spec=engine)
             stages.append(stage)
+        places = {name: k for k, name in enumerate(self.stage_names)}
+        for name, fmt in minifloats.items():
+            for producer, output in self.sources(name):
+                stage = stages[places[producer]]
+                outputs = list(stage.spec.drain.outputs)
+                outputs[output] = to_minifloat(outputs[output], fmt)
+                drain = replace(stage.spec.drain, outputs=tuple(outputs))
+                stages[places[producer]] = replace(stage, spec=replace(stage.spec, drain=drain))
         return replace(spec, stages=tuple(stages))
+
+
+def to_minifloat(spec: RequantiserSpec, fmt: FloatFormat) -> RequantiserSpec:
+    """A requantiser to minifloats in the place of one to integers of 8 bits."""
+    most = int(fmt.max / level_unit(fmt))
+    return replace(
+        spec,
+        bits=fmt.width,
+        zero=0,
+        low=0 if spec.low >= 0 else -most,
+        high=most,
+        shift=max(0, spec.shift + 8 - most.bit_length()),
+        minifloat=fmt,
+    )
 
 
 def with_formats(spec: EngineSpec, like: Any, sums: int) -> EngineSpec:

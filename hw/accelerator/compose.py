@@ -31,7 +31,7 @@ from macwright.hw.accelerator.network import (
 from macwright.hw.accelerator.operands import (
     default_unit,
     fitting_unit,
-    is_signed,
+    level_format,
     operand_format,
 )
 from macwright.hw.accelerator.plan import Plan, Tensor
@@ -43,11 +43,7 @@ from macwright.hw.accelerator.weight_words import weight_words
 from macwright.hw.accelerator.window_spec import WindowSpec
 from macwright.hw.arith.widths import range_width
 from macwright.hw.errors import RefusedInput
-from macwright.hw.formats import (
-    IntFormat,
-    TernaryFormat,
-)
-from macwright.hw.formats.scaled import FixedFormat
+from macwright.hw.formats import FloatFormat
 
 __all__ = ["Composer", "compose"]
 
@@ -184,13 +180,13 @@ class Composer(Plan):
             return self._rearranged(node, sources[0], fifos, lanes), {}
         rounds = sources[0].channels // lanes
         drain, constants = self._drain(node, results=lanes, rounds=rounds, lanes=lanes)
-        signs = tuple(is_signed(source.edge) for source in sources)
+        formats = tuple(level_format(source.edge) for source in sources)
         if isinstance(node, Add):
-            return AddSpec(fifos=fifos, words=words, signed=signs, drain=drain), constants
+            return AddSpec(fifos=fifos, words=words, formats=formats, drain=drain), constants
         spec = GlobalPoolSpec(
             fifos=fifos,
             words=words,
-            signed=signs[0],
+            format=formats[0],
             positions=sources[0].positions,
             drain=drain,
         )
@@ -244,8 +240,7 @@ class Composer(Plan):
             array: Any = ReducerSpec(
                 operation="max" if isinstance(node, MaxPool) else "sum",
                 lanes=folding.groups,
-                bits=source.edge.format.width,
-                signed=is_signed(source.edge),
+                format=level_format(source.edge),
                 sums=source.edge.format.width
                 if isinstance(node, MaxPool)
                 else range_width(low, high),
@@ -324,10 +319,7 @@ class Composer(Plan):
 
     def _requantiser(self, node: SumNode, output: Requant, sums: int, bias: int) -> RequantiserSpec:
         edge = self.network.edge(output.edge)
-        if not isinstance(edge.format, IntFormat | FixedFormat | TernaryFormat):
-            raise RefusedInput(
-                f"Edge {edge.name} must be of integers to be built, not {edge.format}"
-            )
+        fmt = level_format(edge)
         numbers = {int(m) for m in output.multiplier}
         return RequantiserSpec(
             sums=sums,
@@ -337,7 +329,8 @@ class Composer(Plan):
             zero=edge.zero,
             low=output.low,
             high=output.high,
-            bits=edge.format.width,
+            bits=fmt.width,
             constant=numbers.pop() if len(numbers) == 1 else None,
             fraction=node.fraction,
+            minifloat=fmt if isinstance(fmt, FloatFormat) else None,
         )

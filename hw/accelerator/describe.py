@@ -31,7 +31,7 @@ def describe_window(spec: WindowSpec) -> str:
 def describe_array(spec: MacArraySpec | ReducerSpec) -> str:
     """An array of processing elements."""
     if isinstance(spec, ReducerSpec):
-        return f"Array: {spec.operation} of {spec.lanes} channels of {spec.bits} bits."
+        return f"Array: {spec.operation} of {spec.lanes} channels of {spec.format}."
     return (
         f"Array: {spec.groups} group(s) x {spec.pe} sums x {spec.simd} products a cycle,\n"
         f"{spec.unit.act} x {spec.unit.weight} on {spec.unit.name}.\n"
@@ -42,7 +42,8 @@ def describe_array(spec: MacArraySpec | ReducerSpec) -> str:
 def describe_drain(spec: DrainSpec) -> str:
     """A drain."""
     outputs = [
-        f"{o.low}..{o.high} in {o.bits} bits after a shift by {o.shift}" for o in spec.outputs
+        f"{o.low}..{o.high} in {o.minifloat or f'{o.bits} bits'} after a shift by {o.shift}"
+        for o in spec.outputs
     ]
     return (
         f"Drain: {spec.results} sums of {spec.sums} bits, {spec.lanes} a cycle"

@@ -67,7 +67,12 @@ class DrainSpec:
     @property
     def latency(self) -> int:
         """Cycles from the one that has results to the one that has the first word."""
-        return int(self.words > 1) + (RequantiserSpec.latency if self.outputs else 0)
+        return int(self.words > 1) + self.requantising
+
+    @property
+    def requantising(self) -> int:
+        """Cycles of the slowest requantiser; words of the others wait for its."""
+        return max((output.latency for output in self.outputs), default=0)
 
     @property
     def constant_bits(self) -> int:
@@ -156,9 +161,14 @@ class Drain(wiring.Component):
                     m.d.comb += port.scale.eq(constants[offset : offset + output.multiplier])
                     offset += output.multiplier
                 words[k].append(port.y)
-        for k, lanes in enumerate(words):
-            m.d.comb += getattr(self, f"data{k}").eq(Cat(*lanes))
-        for stage in range(RequantiserSpec.latency):
+        for k, (output, lanes) in enumerate(zip(spec.outputs, words, strict=True)):
+            word = Cat(*lanes)
+            for stage in range(spec.requantising - output.latency):
+                later = Signal(len(word), name=f"data{k}_{stage + 1}", reset_less=True)
+                m.d.sync += later.eq(word)
+                word = later
+            m.d.comb += getattr(self, f"data{k}").eq(word)
+        for stage in range(spec.requantising):
             after = Signal(name=f"valid_{stage + 1}")
             m.d.sync += after.eq(valid)
             valid = after

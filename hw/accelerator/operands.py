@@ -19,7 +19,7 @@ from macwright.hw.pe import IntMacSpec, MinifloatMacSpec, ShiftAddMacSpec
 from macwright.hw.pe.accumulator import FixedAcc
 from macwright.hw.pe.operand import product_range
 
-__all__ = ["default_unit", "fitting_unit", "is_signed", "operand_format"]
+__all__ = ["default_unit", "fitting_unit", "level_format", "operand_format"]
 
 
 def default_unit(act: Any, weight: Any, sums: int, simd: int) -> Any:
@@ -68,7 +68,19 @@ def operand_format(node: Node, fmt: Any, *, weight: bool = False) -> Any:
     )
 
 
-def is_signed(edge: Edge) -> bool:
-    if not isinstance(edge.format, IntFormat | FixedFormat | TernaryFormat):
-        raise RefusedInput(f"Edge {edge.name} must be of integers to be built, not {edge.format}")
-    return edge.low < 0
+def level_format(edge: Edge) -> Any:
+    """Format of the codes of an edge whose levels are compared or summed.
+
+    Raises
+    ------
+    RefusedInput
+        If it is neither of integers nor a minifloat.
+    """
+    fmt = edge.format
+    if isinstance(fmt, FixedFormat):
+        return fmt.integer
+    if not isinstance(fmt, IntFormat | TernaryFormat | FloatFormat):
+        raise RefusedInput(
+            f"Edge {edge.name} must be of integers or minifloats to be built, not {fmt}"
+        )
+    return fmt

@@ -8,9 +8,12 @@ from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from macwright.hw.accelerator.levels import constant_code
+from macwright.hw.accelerator.minifloat_rounding import ROUNDING_STAGES, minifloat_code
 from macwright.hw.accelerator.stream import check_count
 from macwright.hw.arith.widths import range_width
 from macwright.hw.errors import RefusedInput
+from macwright.hw.formats import FloatFormat
 
 __all__ = ["HALF", "Requantiser", "RequantiserSpec"]
 
@@ -42,6 +45,8 @@ class RequantiserSpec:
         The multiplier, where it is one number for all sums; then it is no port.
     fraction : int
         Bits of the bias below a unit of the sums.
+    minifloat : FloatFormat or None
+        Format of the result, of which `zero`, `low` and `high` are levels; None of an integer.
     """
 
     sums: int
@@ -54,10 +59,8 @@ class RequantiserSpec:
     bits: int
     constant: int | None = None
     fraction: int = 0
+    minifloat: FloatFormat | None = None
 
-    #: Register stages: inputs, sum with bias, products of its halves, product, floor, rounding,
-    #: saturation.
-    latency = 7
     rst, target = False, "generic"
 
     def __post_init__(self) -> None:
@@ -65,6 +68,13 @@ class RequantiserSpec:
             check_count(f"Requantiser {name}", getattr(self, name))
         for name in ("bias", "shift", "fraction"):
             check_count(f"Requantiser {name}", getattr(self, name), least=0)
+        if self.constant is not None and not 0 <= self.constant < 1 << self.multiplier:
+            raise RefusedInput(
+                f"Requantiser constant must have {self.multiplier} bits, not be {self.constant}"
+            )
+        if self.minifloat is not None:
+            self._check_minifloat(self.minifloat)
+            return
         least, most = (-(1 << self.bits - 1), (1 << self.bits) - 1)
         if not least <= self.low <= self.high <= most or (
             self.low < 0 and self.high >= 1 << self.bits - 1
@@ -73,10 +83,23 @@ class RequantiserSpec:
                 f"Requantiser bounds must be a range of {self.bits} bits, not {self.low} to "
                 f"{self.high}"
             )
-        if self.constant is not None and not 0 <= self.constant < 1 << self.multiplier:
+
+    def _check_minifloat(self, fmt: FloatFormat) -> None:
+        if self.bits != fmt.width or self.low > self.high:
             raise RefusedInput(
-                f"Requantiser constant must have {self.multiplier} bits, not be {self.constant}"
+                f"Requantiser to {fmt} must have {fmt.width} bits and ordered bounds, not "
+                f"{self.bits}, and {self.low} to {self.high}"
             )
+        for level in (self.low, self.high):
+            constant_code(level, fmt)
+
+    @property
+    def latency(self) -> int:
+        """Register stages: inputs, sum with bias, products of its halves, product, then rounding.
+
+        Rounding to integers takes three: floor, rounding, saturation.
+        """
+        return 4 + (3 if self.minifloat is None else ROUNDING_STAGES)
 
     @property
     def total(self) -> int:
@@ -92,6 +115,7 @@ class RequantiserSpec:
         words += [f"z{self.zero}"] if self.zero else []
         words += [f"{self.low}_{self.high}_y{self.bits}"]
         words += [f"c{self.constant}"] if self.constant is not None else []
+        words += [str(self.minifloat)] if self.minifloat is not None else []
         return "_".join(words).replace("-", "n")
 
     def create(self) -> "Requantiser":
@@ -102,9 +126,9 @@ class RequantiserSpec:
 class Requantiser(wiring.Component):
     """``y = saturate(round(((2**fraction * x + bias) * scale + zero * 2**shift) / 2**shift))``.
 
-    The product is exact and rounded once, a tie to the even number; the result is limited to `low`
-    and `high`. Latency is seven cycles, throughput one sum a cycle; nothing stalls and nothing is
-    reset.
+    The product is exact and rounded once, a tie to the even number or, of minifloats, code; the
+    result is limited to `low` and `high`. Latency is ``spec.latency``, throughput one sum a cycle;
+    nothing stalls and nothing is reset.
 
     Parameters
     ----------
@@ -120,7 +144,7 @@ class Requantiser(wiring.Component):
     scale : :py:`In(multiplier)`, unless it is constant
         Multiplier.
     y : :py:`Out(bits)`
-        Result, registered; two's complement where `low` is negative.
+        Result, registered; two's complement where `low` is negative, or a code of the minifloat.
     """
 
     def __init__(self, spec: RequantiserSpec) -> None:
@@ -143,6 +167,9 @@ class Requantiser(wiring.Component):
         else:
             scale = Const(spec.constant, spec.multiplier)
         product = self._product(m, total, scale)
+        if spec.minifloat is not None:
+            m.d.comb += self.y.eq(minifloat_code(m, spec, product))
+            return m
         floor, up = self._rounding(m, product)
         value = Signal(signed(len(floor) + 1), name="value", reset_less=True)
         y = Signal(spec.bits, name="y_reg", reset_less=True)

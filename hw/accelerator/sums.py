@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Shape, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib.memory import Memory
 
 from macwright.hw.accelerator.drain import Drain, DrainSpec
 from macwright.hw.accelerator.elementwise import WordSpec, WordStage
+from macwright.hw.accelerator.levels import level_of
 from macwright.hw.accelerator.stream import check_count, counter, delayed
 from macwright.hw.errors import RefusedInput
 
@@ -22,13 +23,13 @@ class AddSpec(WordSpec):
     ----------
     fifos, words : see the base
         Two inputs.
-    signed : tuple of bool
-        Whether the channels of each input are two's complement.
+    formats : tuple of Format
+        Of the channels of each input: an operand's, of integers or a minifloat.
     drain : DrainSpec
         What sends the sums on.
     """
 
-    signed: tuple[bool, bool]
+    formats: tuple[Any, Any]
     drain: DrainSpec
 
     def __post_init__(self) -> None:
@@ -76,12 +77,10 @@ class Add(WordStage):
         for lane in range(self.spec.lanes):
             total = Signal(signed(self.spec.drain.sums), name=f"sum{lane}")
             terms = []
-            for source, fifo, sign in zip(sources, self.spec.fifos, self.spec.signed, strict=True):
-                term = Signal(
-                    Shape(fifo.bits, sign), name=f"term{len(terms)}_{lane}", reset_less=True
-                )
-                m.d.sync += term.eq(source.data.word_select(lane, fifo.bits))
-                terms.append(term)
+            for k, (source, fmt) in enumerate(zip(sources, self.spec.formats, strict=True)):
+                code = Signal(fmt.width, name=f"code{k}_{lane}", reset_less=True)
+                m.d.sync += code.eq(source.data.word_select(lane, fmt.width))
+                terms.append(level_of(m, code, fmt, f"term{k}_{lane}"))
             m.d.comb += total.eq(terms[0] + terms[1])
             sums.append(total)
         self.drained(m, self.drain, delayed(m, fire, 1, "fire"), sums)
@@ -96,15 +95,15 @@ class GlobalPoolSpec(WordSpec):
     ----------
     fifos, words : see the base
         One input.
-    signed : bool
-        Whether its channels are two's complement.
+    format : Format
+        Of its channels: an operand's, of integers or a minifloat.
     positions : int
         Positions of the tensor.
     drain : DrainSpec
         What sends the sums on.
     """
 
-    signed: bool
+    format: Any
     positions: int
     drain: DrainSpec
 
@@ -161,12 +160,13 @@ class GlobalPool(WordStage):
         width = spec.lanes * spec.drain.sums
         m.submodules.sums = memory = Memory(shape=unsigned(width), depth=rounds, init=[])
         read, write = memory.read_port(domain="comb"), memory.write_port()
-        bits, sums = spec.fifos[0].bits, []
+        sums = []
         for lane in range(spec.lanes):
             total = Signal(signed(spec.drain.sums), name=f"sum{lane}")
             before = read.data.word_select(lane, spec.drain.sums).as_signed()
-            level = Signal(Shape(bits, spec.signed), name=f"level{lane}", reset_less=True)
-            m.d.sync += level.eq(source.data.word_select(lane, bits))
+            code = Signal(spec.format.width, name=f"code{lane}", reset_less=True)
+            m.d.sync += code.eq(source.data.word_select(lane, spec.format.width))
+            level = level_of(m, code, spec.format, f"level{lane}")
             m.d.comb += total.eq(Mux(first, 0, before) + level)
             sums.append(total)
         m.d.comb += [write.en.eq(fired), write.data.eq(Cat(*sums))]

@@ -194,7 +194,7 @@ class BuiltMachine:
             If the machine hangs, or the simulator fails.
         """
         record = self.record
-        words = to_stream(levels, record.source)
+        words = to_stream(levels, record.source, self.network)
         results = len(levels) * record.result.words
         digits = -(-record.source.lanes * record.source.bits // 4)
         with scratch_folder(self.work) as place:
@@ -244,6 +244,7 @@ class BuiltMachine:
         return result
 
 
-def to_stream(levels: _Levels, words: WordRecord) -> list[int]:
+def to_stream(levels: _Levels, words: WordRecord, network: Network) -> list[int]:
     """Words of frames in the order in which a machine takes them."""
-    return to_words(np.moveaxis(levels, 1, -1), lanes=words.lanes, bits=words.bits)
+    codes = network.edge(words.edge).codes(levels)
+    return to_words(np.moveaxis(codes, 1, -1), lanes=words.lanes, bits=words.bits)

@@ -3,6 +3,7 @@
 Nothing here shares code with the hardware but the specs' fields.
 """
 
+from bisect import bisect_left
 from fractions import Fraction
 from typing import Any
 
@@ -16,6 +17,7 @@ __all__ = [
     "from_words",
     "levels",
     "lookup_words",
+    "minifloat",
     "pool_words",
     "requantised",
     "rounded",
@@ -72,17 +74,32 @@ def window_beats(spec: Any, codes: ArrayLike) -> list[int]:
     return to_words(np.concatenate(beats), lanes=spec.read_lanes, bits=spec.bits)
 
 
-def from_words(words: list[int], *, lanes: int, bits: int, signed: bool = False) -> Codes:
+def from_words(words: list[int], *, lanes: int, bits: int) -> Codes:
     """Channels of the words of a stream, one after the other; the inverse of :func:`to_words`."""
     mask = (1 << bits) - 1
-    codes = np.array([(word >> (lane * bits)) & mask for word in words for lane in range(lanes)])
-    return np.where(codes >> (bits - 1) & 1, codes - (1 << bits), codes) if signed else codes
+    return np.array([(word >> (lane * bits)) & mask for word in words for lane in range(lanes)])
 
 
 def rounded(total: int, *, scale: int, shift: int, zero: int, low: int, high: int) -> int:
     """``clip(round((total * scale + zero * 2**shift) / 2**shift), low, high)``, ties to even."""
     exact = Fraction(total * scale + (zero << shift), 1 << shift)
     return max(low, min(high, round(exact)))
+
+
+def minifloat(fmt: Any, total: int, *, scale: int, shift: int, zero: int, ends: Any) -> int:
+    """Code of the level nearest to ``total * scale / 2**shift + zero``, ties to the even code.
+
+    The nearest of all levels of the format is looked for; `ends` limit it.
+    """
+    exact = Fraction(total * scale + (zero << shift), 1 << shift)
+    size = abs(exact)
+    numbers = levels(fmt, np.arange(fmt.max_code + 1)).tolist()
+    upper = min(bisect_left(numbers, size), fmt.max_code)
+    code = min((abs(numbers[c] - size), c & 1, c) for c in (max(0, upper - 1), upper))[2]
+    level = -numbers[code] if exact < 0 else numbers[code]
+    level = max(ends[0], min(ends[1], level))
+    code = numbers.index(abs(level))
+    return code | (1 << (fmt.width - 1)) if level < 0 else code
 
 
 def requantised(spec: Any, constants: Any, sums: Codes) -> list[list[int]]:
@@ -106,19 +123,20 @@ def requantised(spec: Any, constants: Any, sums: Codes) -> list[list[int]]:
         varying = output.constant is None
         scales = list(next(multipliers)) if varying else [output.constant] * spec.channels
         codes = [
-            rounded(
-                (int(x) << output.fraction) + int(bias[c]),
-                scale=int(scales[c]),
-                shift=output.shift,
-                zero=output.zero,
-                low=output.low,
-                high=output.high,
-            )
+            _code(output, (int(x) << output.fraction) + int(bias[c]), int(scales[c]))
             for row in sums
             for c, x in enumerate(row)
         ]
         result.append(to_words(codes, lanes=spec.lanes, bits=output.bits))
     return result
+
+
+def _code(output: Any, total: int, scale: int) -> int:
+    """Code of a sum in the format of an output."""
+    known = {"scale": scale, "shift": output.shift, "zero": output.zero}
+    if output.minifloat is not None:
+        return minifloat(output.minifloat, total, ends=(output.low, output.high), **known)
+    return rounded(total, low=output.low, high=output.high, **known)
 
 
 def levels(fmt: Any, codes: ArrayLike) -> Codes:
@@ -139,9 +157,13 @@ def engine_words(spec: Any, constants: Any, words: list[int]) -> list[list[int]]
     places = window.outputs[0] * window.outputs[1]
     beats = beats.reshape(places, window.folds, window.passes, window.beats, window.read_lanes)
     if hasattr(array, "operation"):
-        half = 1 << (array.bits - 1)
-        level = np.where((beats >= half) & array.signed, beats - 2 * half, beats)
-        reduced = level.max(axis=3) if array.operation == "max" else level.sum(axis=3)
+        level = levels(array.format, beats)
+        if array.operation == "max":
+            best = level.argmax(axis=3)[:, :, :, None]
+            reduced = np.take_along_axis(beats, best, axis=3)
+            reduced[np.take_along_axis(level, best, axis=3) == 0] = 0  # of two zeros the positive
+        else:
+            reduced = level.sum(axis=3)
         sums = reduced.reshape(places, drain.channels)
     else:
         unit = array.unit
@@ -160,16 +182,15 @@ def engine_words(spec: Any, constants: Any, words: list[int]) -> list[list[int]]
 def add_words(spec: Any, constants: Any, *streams: list[int]) -> list[list[int]]:
     """Words of each output of an addition."""
     total: Any = 0
-    for words, fifo, sign in zip(streams, spec.fifos, spec.signed, strict=True):
-        codes = from_words(words, lanes=fifo.write_lanes, bits=fifo.bits, signed=sign)
-        total = total + codes
+    for words, fifo, fmt in zip(streams, spec.fifos, spec.formats, strict=True):
+        total = total + levels(fmt, from_words(words, lanes=fifo.write_lanes, bits=fifo.bits))
     return requantised(spec.drain, constants, total.reshape(-1, spec.drain.channels))
 
 
 def pool_words(spec: Any, constants: Any, words: list[int]) -> list[list[int]]:
     """Words of each output of a pool of a whole tensor."""
     fifo = spec.fifos[0]
-    codes = from_words(words, lanes=fifo.write_lanes, bits=fifo.bits, signed=spec.signed)
+    codes = levels(spec.format, from_words(words, lanes=fifo.write_lanes, bits=fifo.bits))
     sums = codes.reshape(-1, spec.positions, spec.drain.channels).sum(axis=1)
     return requantised(spec.drain, constants, sums)
 

@@ -88,7 +88,7 @@ class SerialMachine(BuiltMachine):
         record = self.record
         with scratch_folder(self.work) as place:
             self.link_memories(place)
-            data = frame_bytes(levels, record.source)
+            data = frame_bytes(levels, record.source, self.network)
             (place / "input.hex").write_text("".join(f"{byte:02x}\n" for byte in data))
             numbers = {
                 "frames": len(levels),
@@ -130,7 +130,7 @@ class PortMachine:
         self.port.reset_input_buffer()
         found = b""
         for number, frame in enumerate(levels):
-            self.port.write(frame_bytes(frame[None], self.record.source))
+            self.port.write(frame_bytes(frame[None], self.record.source, self.network))
             got = self.port.read(_bytes(self.record.result))
             if len(got) < _bytes(self.record.result):
                 raise ToolError(
@@ -239,10 +239,10 @@ def _bytes(words: WordRecord) -> int:
     return words.words * -(-words.lanes * words.bits // 8)
 
 
-def frame_bytes(levels: _Levels, words: WordRecord) -> bytes:
+def frame_bytes(levels: _Levels, words: WordRecord, network: Network) -> bytes:
     """Bytes of frames, each word the lowest first."""
     size = -(-words.lanes * words.bits // 8)
-    return b"".join(word.to_bytes(size, "little") for word in to_stream(levels, words))
+    return b"".join(word.to_bytes(size, "little") for word in to_stream(levels, words, network))
 
 
 def levels_of_bytes(data: bytes, record: MachineRecord, network: Network) -> _Levels:

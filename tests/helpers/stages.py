@@ -98,6 +98,7 @@ def random_engine(chance: random.Random, kind: str) -> tuple[EngineSpec, dict[st
 def _drawn_engine(chance: random.Random, kind: str) -> tuple[EngineSpec, dict[str, Any]]:
     act = parse_format(chance.choice(["uint4", "int4", "uint8", "int3"]))
     if kind in ("max", "sum"):
+        act = chance.choice([act, parse_format("e2m2fin")])
         channels = chance.choice([1, 2, 4, 6])
         lanes = chance.choice(divisors(channels))
         window = random_window(
@@ -111,9 +112,8 @@ def _drawn_engine(chance: random.Random, kind: str) -> tuple[EngineSpec, dict[st
         array: Any = ReducerSpec(
             operation=kind,
             lanes=lanes,
-            bits=act.width,
-            signed=act.signed,
-            sums=act.width + (5 if kind == "sum" else 0),
+            format=act,
+            sums=act.width if kind == "max" else 13,
         )
         weights = {}
     else:

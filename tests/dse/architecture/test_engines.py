@@ -64,7 +64,7 @@ def test_the_table_adds_up_to_the_machine(engines, objective):
     timing = found.timing(foldings, units)
     cycles = choice.totals["frame_ms"] * found.clock_mhz * 1e3
     assert timing.interval == pytest.approx(cycles, abs=1e-6)
-    machine = found.choices.with_foldings(foldings, timing.interval, dict.fromkeys(units, 2))
+    machine = found.choices.with_foldings(foldings, timing.interval, dict.fromkeys(units, 2), {})
     made = found.model.of(with_depths(machine, size_buffers(machine).depths)).to_fields()
     # Windows of the table are as deep as in a machine of the device's size, and its sums are as
     # wide as the formats need.
@@ -72,15 +72,23 @@ def test_the_table_adds_up_to_the_machine(engines, objective):
         assert made[name] == pytest.approx(choice.totals[name], rel=0.1), name
 
 
-def test_a_machine_is_built_as_it_was_promised(files, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("weights", "activations"),
+    [("int4,int8", "bf16,int8"), ("int4,e2m1fn", "e3m2fn"), ("int4", "e4m3fn,e2m1fn")],
+)
+def test_a_machine_is_built_as_it_was_promised(files, tmp_path, capsys, weights, activations):
     net, data = map(str, files)
     run, chip = tmp_path / "run", tmp_path / "chip"
     words = ["--architecture", "dataflow", "--device", "lfe5u-25f", "--no-verify", "--jobs", "1"]
-    words += ["--weights", "int4,int8", "--activations", "e4m3fn,int8"]
+    words += ["--weights", weights, "--activations", activations]
     words += ["--points", "3", "--measure", "0"]
     assert main(["dse", net, "--data", data, *words, "-o", str(run)]) == 0
-    (note,) = json.loads((run / "run.json").read_text())["notes"]
-    assert note.startswith("activations of e4m3fn are left out")
+    notes = [
+        note
+        for note in json.loads((run / "run.json").read_text())["notes"]
+        if note.startswith("activations of bf16 are left out: machines have integers, ")
+    ]
+    assert len(notes) == ("bf16" in activations)
     front = pd.read_csv(run / "front.csv")
     assert list(front["clock"].unique()) == ["reached by placed machines"]
     words = ["build", str(run / "allocations" / "0.json"), "--model", net, "--data", data]
@@ -146,10 +154,11 @@ def test_a_clock_that_no_placed_machine_reaches(files, tmp_path, capsys):
 
 
 def test_activations_that_no_machine_has(files, tmp_path, capsys):
-    words = ["--architecture", "dataflow", "--device", "lfe5u-25f", "--activations", "e4m3fn"]
+    words = ["--architecture", "dataflow", "--device", "lfe5u-25f", "--activations", "bf16"]
     net, data = map(str, files)
     assert main(["dse", net, "--data", data, *words, "-o", str(tmp_path / "run")]) == 1
-    assert "must be integers or fixed point, not e4m3fn" in capsys.readouterr().err
+    said = "must be integers, fixed point, and minifloats whose values span less than 48 bits as"
+    assert f"{said} fixed point, not bf16" in capsys.readouterr().err
 
 
 def test_a_device_that_is_too_small(files, tmp_path, capsys):

@@ -72,8 +72,9 @@ def answer(end: int, chip: Path, *, flip: int) -> None:
     """A board at the other end of a port; it flips a bit of the result of one image."""
     record = MachineRecord.of(read_build(chip)["machine"])
     network = read_network(chip / "network.json")
-    size = len(frame_bytes(read_images(chip, 1), record.source))
-    sent = {frame_bytes(level[None], record.source): level for level in read_images(chip, None)}
+    size = len(frame_bytes(read_images(chip, 1), record.source, network))
+    images = read_images(chip, None)
+    sent = {frame_bytes(level[None], record.source, network): level for level in images}
     given, number = b"", 0
     while True:
         try:
@@ -83,7 +84,7 @@ def answer(end: int, chip: Path, *, flip: int) -> None:
         while len(given) >= size:
             levels, given = sent[given[:size]], given[size:]
             out = IntegerModel(network).run(levels[None])
-            data = bytearray(frame_bytes(out.reshape(1, -1, 1, 1), record.result))
+            data = bytearray(frame_bytes(out.reshape(1, -1, 1, 1), record.result, network))
             data[0] ^= number == flip
             os.write(end, bytes(data))
             number += 1

@@ -20,12 +20,14 @@ from macwright.hw.accelerator.elementwise import (
 from macwright.hw.accelerator.fifo import FifoSpec
 from macwright.hw.accelerator.requantiser import RequantiserSpec
 from macwright.hw.accelerator.sums import Add, AddSpec, GlobalPool, GlobalPoolSpec
+from macwright.hw.formats import parse_format
 from macwright.sim.accelerator.bench import StageBench
 from macwright.sim.accelerator.golden import (
     add_words,
     concat_words,
     from_words,
     lookup_words,
+    minifloat,
     pool_words,
     to_words,
 )
@@ -76,13 +78,14 @@ def test_buffer_of_four_words_and_more_runs_at_full_rate():
 @pytest.mark.parametrize("seed", range(3))
 def test_addition(seed):
     chance = random.Random(seed)
-    lanes, signed = chance.choice([1, 2, 4]), (chance.random() < 0.5, chance.random() < 0.5)
+    lanes = chance.choice([1, 2, 4])
+    formats = tuple(parse_format(chance.choice(["int5", "uint5", "e2m2fin"])) for _ in range(2))
     rounds = chance.choice([1, 3])
     drain, constants = random_drain(
         chance, results=lanes, rounds=rounds, sums=7, beats=1, outputs=chance.choice([1, 2])
     )
     fifos = tuple(a_fifo(chance, (written, lanes)) for written in (1, lanes))
-    spec = AddSpec(fifos=fifos, words=12 * rounds, signed=signed, drain=drain)
+    spec = AddSpec(fifos=fifos, words=12 * rounds, formats=formats, drain=drain)
     streams = [
         random_words(chance, count=spec.words * lanes // f.write_lanes, width=f.written.width)
         for f in fifos
@@ -106,7 +109,7 @@ def test_pool_of_a_whole_tensor(seed):
     spec = GlobalPoolSpec(
         fifos=(fifo,),
         words=positions * rounds,
-        signed=chance.random() < 0.5,
+        format=parse_format(chance.choice(["int5", "uint5", "e2m2fin"])),
         positions=positions,
         drain=drain,
     )
@@ -152,7 +155,35 @@ REQUANTISERS = [
 REQUANTISERS += [replace(spec, fraction=2) for spec in REQUANTISERS[::3]]
 
 
-@pytest.mark.parametrize("spec", REQUANTISERS, ids=lambda spec: spec.name)
+#: Format, and bounds in its levels: all of it, without negative numbers, on one side of 0.
+MINIFLOATS = {
+    "e2m1fn": [(-12, 12), (0, 12), (2, 8)],
+    "e3m2fn": [(-112, 112), (0, 96), (-48, -3)],
+    "e2m0fin": [(-4, 4), (0, 4)],
+    "e1m2fin": [(-7, 7), (0, 5)],
+    "e4m3fn": [(-229376, 229376), (0, 6144)],
+}
+REQUANTISERS += [
+    RequantiserSpec(
+        sums=6, bias=4, multiplier=3, shift=shift, zero=zero, low=low, high=high,
+        bits=parse_format(name).width, minifloat=parse_format(name),
+    )
+    for name, bounds in MINIFLOATS.items()
+    for shift, zero in ((0, 0), (1, 0), (2, -2), (6, 0), (16, 1))
+    for low, high in bounds
+]  # fmt: skip
+
+
+def wanted(spec, total, scale):
+    """Code of the result, from numbers without an end to their bits."""
+    known = {"scale": scale, "shift": spec.shift, "zero": spec.zero}
+    if spec.minifloat is not None:
+        return minifloat(spec.minifloat, total, ends=(spec.low, spec.high), **known)
+    exact = Fraction(total * scale, 1 << spec.shift) + spec.zero
+    return max(spec.low, min(spec.high, round(exact))) % (1 << spec.bits)
+
+
+@pytest.mark.parametrize("spec", REQUANTISERS, ids=lambda spec: f"{spec.name}_{spec.low}")
 def test_requantiser_on_every_sum(spec):
     dut = spec.create()
     inputs = [(x, b, s) for x in range(-32, 32) for b in (-8, 0, 3) for s in (0, 1, 5, 7)]
@@ -161,9 +192,8 @@ def test_requantiser_on_every_sum(spec):
         for k in range(len(inputs) + spec.latency):
             if k >= spec.latency:
                 x, b, s = inputs[k - spec.latency]
-                exact = Fraction((x * 2**spec.fraction + b) * s, 1 << spec.shift) + spec.zero
-                want = max(spec.low, min(spec.high, round(exact)))
-                assert ctx.get(dut.y) == want % 32, (x, b, s)
+                want = wanted(spec, x * 2**spec.fraction + b, s)
+                assert ctx.get(dut.y) == want, (x, b, s)
             if k < len(inputs):
                 x, b, s = inputs[k]
                 ctx.set(dut.x, x)

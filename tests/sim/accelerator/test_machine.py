@@ -140,7 +140,6 @@ def has_weights(network, *formats):
 #: machine of single units, has what it speaks of.
 REFUSED = {
     r"\(transpose\) cannot be built yet$": lambda net, _: kinds(net, Transpose),
-    r"^Edge \w+ must be of integers to be built, not e": lambda net, _: has_floats(net),
     r"must keep channels in a row to be built$": lambda net, _: any(
         node.steps[0] > 1 for node in kinds(net, Slice)
     ),
