@@ -20,8 +20,6 @@ from macwright.hw.formats import Format, parse_format
 
 __all__ = ["LayerStudy", "Roundings"]
 
-#: Random directions from which a curvature is estimated.
-PROBES = 4
 _Arrays = dict[str, np.ndarray]
 Roundings = dict[tuple[str, str], Operand | np.ndarray]
 
@@ -54,7 +52,6 @@ class LayerStudy:
             for name in dict.fromkeys([*later, workload.output])
             if name in reference and name not in known
         ]
-        self.curvatures: dict[str, float] = {}
         #: How tensors are rounded, by tensor and format, as far as it is known.
         self.roundings: Roundings = {}
         self.histograms = {"activation": HistogramObserver(self.values[layer.act])}
@@ -67,8 +64,7 @@ class LayerStudy:
             bias = layer_bias(workload, layer)
             self.weights = LayerWeights(layer, matrix, bias, self.weight.shape)
             self.moments = None
-            # The sum of squared errors, which a curvature weighs, is what GPTQ does not care for.
-            if options.by_outputs and metric != "hessian":
+            if options.by_outputs:
                 exact = self.values[layer.act], self.values[layer.out]
                 self.moments = self.weights.moments(*exact, options)
 
@@ -82,30 +78,23 @@ class LayerStudy:
 
     def loss(self, question: tuple[str, str]) -> float:
         """Mean squared change of the outputs with one tensor in a format."""
-        which, exact, rounded = self._changed(question)
-        if self.metric == "hessian":
-            error = float(np.sum((rounded.astype(np.float64) - exact) ** 2))
-            return self._curvature(which, exact) * error
-        return self._change(self._output(which, rounded))
+        return self._change(self.layer_output(question))
 
     def network_output(self, question: tuple[str, str]) -> np.ndarray:
         """The network's outputs with one tensor in a format."""
-        which, _, rounded = self._changed(question)
-        return self._after(self._output(which, rounded))[self.workload.output]
+        return self._after(self.layer_output(question))[self.workload.output]
 
     def layer_output(self, question: tuple[str, str]) -> np.ndarray:
         """Layer's outputs with one tensor in a format."""
-        which, _, rounded = self._changed(question)
-        return self._output(which, rounded)
+        return self._output(*self._changed(question))
 
-    def _changed(self, question: tuple[str, str]) -> tuple[str, np.ndarray, np.ndarray]:
-        """Name of a tensor, its values, and those of the format."""
+    def _changed(self, question: tuple[str, str]) -> tuple[str, np.ndarray]:
+        """Name of a tensor, and its values in the format."""
         rounding = self.rounding(question)
         which = self.layer.act if question[0] == "activation" else self.layer.weight
         if isinstance(rounding, Operand):
-            exact = self.values[which]
-            return which, exact, rounding.round(exact)
-        return which, self.weight, rounding
+            return which, rounding.round(self.values[which])
+        return which, rounding
 
     def rounding(self, question: tuple[str, str]) -> Operand | np.ndarray:
         """How a tensor is rounded: rounded weights, or the operand of what is computed."""
@@ -162,23 +151,6 @@ class LayerStudy:
         }
         found = self._run(self.after, self.points, feeds)
         return dict(zip(self.points, found, strict=True))
-
-    def _curvature(self, which: str, exact: np.ndarray) -> float:
-        """Mean squared change of the outputs for each unit of squared error of an operand.
-
-        Hutchinson's estimate of the trace of the Gauss-Newton matrix, over the number of elements,
-        from random signs (as HAWQ-V2, Dong et al. 2020, takes the Hessian of the loss).
-        """
-        if which not in self.curvatures:
-            rng = np.random.default_rng(0)
-            step = 1e-2 * float(np.sqrt(np.mean(exact.astype(np.float64) ** 2))) or 1.0
-            changes = []
-            for _ in range(PROBES):
-                signs = rng.integers(0, 2, exact.shape) * 2 - 1
-                moved = (exact + step * signs).astype(np.float32)
-                changes.append(self._change(self._output(which, moved)))
-            self.curvatures[which] = float(np.mean(changes)) / (step**2 * exact.size)
-        return self.curvatures[which]
 
     def _rounded(self, fmt: Format) -> np.ndarray:
         """Rounded weights."""

@@ -97,9 +97,9 @@ def measure_sensitivity(
     ``benchmarks/accuracy.py ranking`` says how well. It is taken from one pass backward through the
     network where that is faster (see :mod:`macwright.dse.sensitivity.linear`) and ranks some
     tensors as they are measured; else the network after each tensor is run again. Weights are
-    rounded as `options` say, GPTQ included (for ``hessian`` to nearest), for what the layer reads
-    in the float network. With bias correction all layers after the tensor, too, keep the means of
-    their outputs: the quantiser will do so, and what it undoes is no loss.
+    rounded as `options` say, GPTQ included, for what the layer reads in the float network. With
+    bias correction all layers after the tensor, too, keep the means of their outputs: the quantiser
+    will do so, and what it undoes is no loss.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def measure_sensitivity(
         format the model prescribes get no other: see `macwright.dse.quantizer.layer_formats`.
     metric : str
         One of :data:`macwright.dse.studies.METRICS`: ``logit_mse``, ``kl``, ``loss``,
-        ``layer_mse``, ``distance`` or ``hessian``.
+        ``layer_mse`` or ``distance``.
     images : int
         Samples.
     options : QuantOptions, optional

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.data.task import log_softmax
-from macwright.dse.studies import METRICS
+from macwright.dse.studies import check_metric
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["output_metric", "relative_error"]
@@ -31,8 +31,7 @@ def output_metric(
     ValueError
         If there is no such metric, or the task has no classes or the data no labels for it.
     """
-    if name not in METRICS:
-        raise RefusedInput(f"Sensitivity metric must be one of {', '.join(METRICS)}, not {name!r}")
+    check_metric(name)
     if name in ("kl", "loss") and not dataset.rules.probabilities:
         raise RefusedInput(
             f"Sensitivity metric {name!r} must have outputs that are logits, not those of a "

@@ -88,10 +88,9 @@ def find_losses(
     table, way = measured(settings.metric)
     factors: Mapping[str, float] = {"weight": 1.0, "activation": 1.0}
     if not _one_format_each(workload, weights, activations):
-        # What later layers undo is known as a share of squared changes, which curvatures estimate,
-        # too; it is taken to be as much of any other metric.
-        own = settings.metric in ("logit_mse", "hessian")
-        squares = table if own else measured("logit_mse")[0]
+        # What later layers undo is known as a share of squared changes; it is taken to be as much
+        # of any other metric.
+        squares = table if settings.metric == "logit_mse" else measured("logit_mse")[0]
         factors = tensor_factors(
             workload, dataset, squares, weights, activations, jobs=settings.jobs, progress=progress
         )

@@ -23,7 +23,7 @@ def add_loss_arguments(parser: argparse.ArgumentParser) -> None:
         "--metric",
         metavar="NAME",
         help=f"what losses are measured by: {', '.join(METRICS)} (default: the first; 1 of "
-        "14 fronts was better for kl, and hessian's lost 10 points more on a depthwise network)",
+        "14 fronts was better for kl)",
     )
     add(
         "--images",
