@@ -1,10 +1,10 @@
 """Damaged files: how many end in anything but an answer or one sentence.
 
-    python benchmarks/robustness.py [--inputs 20000] [--seed N] [--write]
+    python benchmarks/robustness.py [--inputs 20000] [--seed N] [--place FOLDER] [--write]
 
 Each input is a good file of a reader with its bytes or its structure changed (tests/helpers), and
 goes through the command line's ``main`` in a process that does many, with 3 GiB more memory than it
-begins with.
+begins with. What was tried in a folder before, with the same seed, is not tried again.
 """
 
 import argparse
@@ -32,39 +32,47 @@ from helpers.readers import (  # type: ignore[import-not-found]  # noqa: E402
 SHARE = {"library": 20, "allocation": 50, "machine": 50, "unit": 2}
 
 
-def batch(reader: str, count: int, seed: int, folder: str) -> None:
-    """Try a reader in a process of its own, with the memory that it may take."""
+def batch(reader: str, numbers: range, seed: int, verdicts: Path) -> None:
+    """Try a reader in a process and a folder of its own, with the memory that it may take."""
+    folder = Path(tempfile.mkdtemp(prefix="tried-", dir=verdicts.parent))
+    os.environ.update(environment(folder))
     os.chdir(folder)
+    prepare(folder, [reader])
 
     def note(number: int, said: str) -> None:
-        with Path("verdicts").open("a") as stream:
+        with verdicts.open("a") as stream:
             stream.write(json.dumps([number, said]) + "\n")
 
     with limited_memory():
-        try_reader(reader, count, seed, note)
+        try_reader(reader, numbers, seed, note)
+
+
+def noted(verdicts: Path) -> dict[int, str]:
+    """Verdicts by the number of the input."""
+    lines = verdicts.read_text().splitlines() if verdicts.exists() else []
+    return dict(json.loads(line) for line in lines)
 
 
 def try_inputs(count: int, seed: int, place: Path) -> dict[str, Counter[str]]:
-    """Verdicts by reader; a process for each, which may die."""
+    """Verdicts by reader; a process for each, and another where one dies."""
     result = {}
     whole = sum(SHARE.get(reader, 100) for reader in READERS)
     for reader in READERS:
         each = -(-count * SHARE.get(reader, 100) // whole)
-        folder = Path(tempfile.mkdtemp(prefix="robust-", dir=place))
-        os.environ.update(environment(folder))
-        prepare(folder, [reader])
-        context = multiprocessing.get_context("spawn")
-        process = context.Process(target=batch, args=(reader, each, seed, str(folder)))
-        process.start()
-        process.join()
-        found = {}
-        for line in (folder / "verdicts").read_text().splitlines():
-            number, said = json.loads(line)
-            found[number] = said
-        result[reader] = Counter(found.values())
+        verdicts = place / f"{reader.replace(' ', '_')}-{seed}.verdicts"
+        lines = verdicts.read_text().splitlines(keepends=True) if verdicts.exists() else []
+        if lines and "died" in lines[-1]:  # an earlier run was interrupted there
+            verdicts.write_text("".join(lines[:-1]))
+        while (tried := len(noted(verdicts))) < each:
+            context = multiprocessing.get_context("spawn")
+            arguments = (reader, range(tried, each), seed, verdicts)
+            process = context.Process(target=batch, args=arguments)
+            process.start()
+            process.join()
+            if len(noted(verdicts)) == tried:
+                raise SystemExit(f"Reader {reader} must try an input, not die before it")
+        result[reader] = Counter(noted(verdicts).values())
         print(reader, dict(result[reader]), flush=True)
-        if result[reader].total() != each:
-            result[reader]["ended early"] = each - result[reader].total()
     return result
 
 
@@ -73,9 +81,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--inputs", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--place", type=Path, help="folder of the inputs; a new one otherwise")
     parser.add_argument("--write", action="store_true", help="write the file of results")
     args = parser.parse_args()
-    place = Path(tempfile.mkdtemp(prefix="robustness-"))
+    place = (args.place or Path(tempfile.mkdtemp(prefix="robustness-"))).resolve()
+    place.mkdir(parents=True, exist_ok=True)
     good = ("answered", "refused")
     lines = ["| what | tried | answered | refused | fell |", "|---|---|---|---|---|"]
     fell: list[str] = []

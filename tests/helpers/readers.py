@@ -227,21 +227,23 @@ def verdict(arguments: list[str]) -> tuple[str, str]:
 
 def _listing() -> set[str]:
     """What is in the working folder, without caches and what simulators leave of a run."""
-    own = ("cache", "icarus", "simulation", "verdicts")
+    own = ("cache", "icarus", "simulation")
     return {str(p) for p in Path().rglob("*") if not set(p.parts) & set(own)}
 
 
 def try_reader(
-    reader: str, count: int, seed: int, note: Callable[[int, str], None] | None = None
+    reader: str, numbers: range, seed: int, note: Callable[[int, str], None] | None = None
 ) -> Counter[str]:
-    """Verdicts on so many damaged files of a reader, in the working folder.
+    """Verdicts on damaged files of a reader, in the working folder.
 
     Parameters
     ----------
     reader : str
         Of :data:`READERS`; :func:`prepare` has written its good files.
-    count, seed : int
-        Files, and what they depend on.
+    numbers : range
+        Of the files; each depends on its number and the seed alone.
+    seed : int
+        Others give other files.
     note : callable or None
         Told the number of each file, before it is read with ``died``, afterwards with the verdict.
 
@@ -250,13 +252,13 @@ def try_reader(
     Counter of str
         What fell is kept in the folder, as ``fell-...``.
     """
-    rng = Random(f"{reader} {seed}")
     entry = READERS[reader]
     if (found := verdict(list(entry.command)))[0] != "answered":
         raise SystemExit(f"The good file of reader {reader} must be answered, not: {found}")
     _remove_out()
     verdicts: Counter[str] = Counter()
-    for number in range(count):
+    for number in numbers:
+        rng = Random(f"{reader} {seed} {number}")
         place = rng.choice(entry.places())
         good = place.read_bytes()
         damage = entry.mutator if rng.random() < 0.7 else damaged_bytes
