@@ -12,7 +12,8 @@ from helpers.readers import READERS, environment, limited_memory, prepare, try_r
 COUNT = 200
 FEWER = {"library": 15, "allocation": 40, "machine": 40, "unit": 6}
 FEWER |= {"network": 100, "sensitivities": 100, "run to export": 100}
-MANY = 20_000
+#: In the slow run, 22,000 of all readers together.
+MANY = 2000
 
 
 @pytest.fixture
