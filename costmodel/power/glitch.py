@@ -21,6 +21,7 @@ from macwright.costmodel.power.glitch_kernel import (
     WORD_INPUTS,
     kernel_text,
 )
+from macwright.hw.errors import RefusedInput
 from macwright.hw.wasm import wasm_engine
 
 __all__ = ["GlitchCount", "GlitchSimulator"]
@@ -28,6 +29,8 @@ __all__ = ["GlitchCount", "GlitchSimulator"]
 _PAGE = 65536
 _HEAP_BYTES = 16 << 20
 _QUEUE_BYTES = 1 << 20
+#: Last time in a clock cycle that the kernel can compare with others, ps.
+_LATEST = NEVER >> 1
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,11 @@ class GlitchSimulator:
     netlist : Netlist
     timing : Timing
         Of the same netlist.
+
+    Raises
+    ------
+    RefusedInput
+        If delays are too long for times in whole ps.
     """
 
     def __init__(self, netlist: Netlist, timing: Timing) -> None:
@@ -73,6 +81,7 @@ class GlitchSimulator:
             for pin, net, _ in flop.outputs:
                 rise, fall = timing.delays_ns.get((flop.instance, flop.clock, pin), _NO_ARC)
                 flops.append((net, _picoseconds(rise, fall), _picoseconds(fall, rise)))
+        flop_delays = [pair for _, *pair in flops]
         #: Nets that change at the clock edge, and their delays in ps.
         self.sources: list[tuple[int, int, int]] = inputs + flops
         # Any order within a level will do; gates of as many inputs side by side are faster.
@@ -86,6 +95,13 @@ class GlitchSimulator:
                 rise, fall = timing.delays_ns.get((gate.instance, pin, gate.pin), _NO_ARC)
                 delays.append((_picoseconds(rise, fall), _picoseconds(fall, rise)))
         self._delays = delays
+        longest = max(delay for pair in [(1,), *delays, *flop_delays] for delay in pair)
+        depth = 1 + int(netlist.level.max(initial=0))
+        if longest * depth > _LATEST:
+            raise RefusedInput(
+                f"Delays of {netlist.library.name}, through {depth} cells, must end within "
+                f"{_LATEST // 10**6} us, and that of one cell is {longest / 1000:.4g} ns"
+            )
 
     def run(
         self,
@@ -224,4 +240,4 @@ _NO_ARC = (float("nan"), float("nan"))
 def _picoseconds(delay_ns: float, other_ns: float) -> int:
     """Whole ps, at least 1; an edge without an arc takes the delay of the other edge."""
     delay = other_ns if np.isnan(delay_ns) else delay_ns
-    return 1 if np.isnan(delay) else max(1, round(1000 * delay))
+    return 1 if np.isnan(delay) else max(1, round(min(1000 * delay, NEVER)))
