@@ -1,21 +1,23 @@
 """The run that is exported from: its model, its data and the network of each point."""
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from macwright.dse.data.recipe import Dataset, load_recipe
 from macwright.dse.models import embedded_model
 from macwright.dse.quantizer import LayerPlan, QuantOptions, quantise
 from macwright.dse.run.allocation import Allocation, read_allocation
+from macwright.dse.run.info import read_info
 from macwright.dse.validation.refine import split_held_out
 from macwright.dse.workload import Workload, load_workload
 from macwright.dse.workload.free import freed
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["QuantisedPoint", "SourceRun", "open_run"]
+
+#: Of run.json.
+_NEEDED = ("model", "model_sha256", "data_sha256", "settings.free", "settings.held_out")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -125,14 +127,15 @@ def open_run(
         If model or data are not those of the run.
     """
     folder = Path(folder)
-    info = _info(folder)
+    info = read_info(folder, _NEEDED)
     if model is None and info["model"] != embedded_model().name:
         raise RefusedInput(
             f"Option --model must say where {info['model']} is, which the run {folder} is of"
         )
     path = Path(model) if model is not None else embedded_model()
     settings = info["settings"]
-    labels = info["task"] != "unlabelled"
+    # Runs of before the task was written all had labels.
+    labels = info.get("task") != "unlabelled"
     dataset = load_recipe(path, recipe, data, output=output, labels=labels)
     workload = freed(load_workload(path, dataset, output=output), settings["free"])
     if settings["held_out"]:
@@ -147,17 +150,3 @@ def open_run(
                 f"{wanted[:12]}, not {given[:12]}; give that, or make the run anew"
             )
     return SourceRun(folder=folder, workload=workload, dataset=dataset, progress=progress)
-
-
-def _info(folder: Path) -> Mapping[str, Any]:
-    file = folder / "run.json"
-    if not file.is_file():
-        raise FileNotFoundError(f"Run must be a folder with run.json, and {folder} has none")
-    try:
-        info = json.loads(file.read_text(encoding="utf-8"))
-        settings = {"free": info["settings"]["free"], "held_out": info["settings"]["held_out"]}
-        names = {name: str(info[name]) for name in ("model", "model_sha256", "data_sha256")}
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise RefusedInput(f"{file} must be the JSON that a run writes ({error})") from None
-    # Runs of before the task was written all had labels.
-    return {**names, "settings": settings, "task": info.get("task")}

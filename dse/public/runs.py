@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from macwright.dse.csv_file import from_text
+from macwright.dse.run.info import read_info
 from macwright.hw.errors import RefusedInput
 
 if TYPE_CHECKING:
@@ -49,13 +50,7 @@ class Run:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        file = self.path / "run.json"
-        if not file.is_file():
-            raise FileNotFoundError(f"Run must be a folder with run.json, and {path} has none")
-        try:
-            self.info: dict[str, Any] = dict(json.loads(file.read_text(encoding="utf-8")))
-        except (ValueError, TypeError, RecursionError) as error:
-            raise RefusedInput(f"{file} must be the JSON that a run writes, not {error}") from None
+        self.info: dict[str, Any] = read_info(self.path)
 
     @cached_property
     def front(self) -> pd.DataFrame:

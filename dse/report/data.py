@@ -1,7 +1,6 @@
 """The files of a run directory, read and checked for the report."""
 
 import csv
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import Any
 
 from macwright.dse.csv_file import from_text
 from macwright.dse.run.allocation import read_allocation
+from macwright.dse.run.info import read_info
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["Choice", "ReportedPoint", "Run", "Uniform", "load_run"]
@@ -126,11 +126,7 @@ def load_run(run_dir: Path) -> Run:
     OSError
         If a file cannot be read.
     """
-    if not (run_dir / "run.json").is_file():
-        raise RefusedInput(
-            f"the run folder must hold run.json, as `macwright dse` leaves it, not {run_dir}"
-        )
-    info = _json(run_dir / "run.json")
+    info = read_info(run_dir)
     layers = _rows(run_dir / "layers.csv", ("layer", "op", "macs", "weights"))
     for row in layers:
         for name in ("macs", "weights"):
@@ -148,7 +144,7 @@ def load_run(run_dir: Path) -> Run:
     if not rows:
         raise RefusedInput("front.csv must have at least one point, not only its header")
     costs = [name for name in rows[0] if name not in _PLAIN and _is_cost(rows, name)]
-    objective = str(info.get("objective", "area_time"))
+    objective = info.get("objective", "area_time")
     if objective not in costs:
         raise RefusedInput(
             f"front.csv must have numbers in the column {objective}, the run's objective"
@@ -189,18 +185,6 @@ def _sensitivities(path: Path) -> dict[tuple[str, str, str], float]:
             )
         found[key] = loss
     return found
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise RefusedInput(f"{path.name} must be JSON, which it is not: {error}") from None
-    except RecursionError:
-        raise RefusedInput(f"{path.name} must be JSON that is nested less deeply") from None
-    if not isinstance(data, dict):
-        raise RefusedInput(f"{path.name} must hold a JSON object, not {type(data).__name__}")
-    return data
 
 
 def _rows(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:

@@ -122,7 +122,14 @@ def test_command_writes_every_kind(kind, tiny, write_run, tmp_path, capsys):
         ({}, ["--to", "coreml"], "Option --to must be one of qonnx, "),
         ({"model_sha256": "0" * 64}, [], "Model of "),
         ({"data_sha256": "0" * 64}, [], "Data of "),
-        ({"settings": None}, [], "run.json must be the JSON that a run writes"),
+        ({"settings": None}, [], "Field run.json.settings must be an object, not None"),
+        ({"settings": {}}, [], "Field run.json.settings.free must be there, and is missing"),
+        ({"settings": {"free": 3}}, [], "Field run.json.settings.free must be a list, not 3"),
+        (
+            {"settings": {"free": [], "held_out": "half"}},
+            [],
+            "Field run.json.settings.held_out must be a finite number, not 'half'",
+        ),
         ({}, ["--model", "nowhere.onnx"], "nowhere.toml"),
     ],
 )

@@ -132,9 +132,24 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "text", "message"),
     [
-        ("run.json", None, "the run folder must hold run.json, as `macwright dse` leaves it, not "),
-        ("run.json", "[]", "run.json must hold a JSON object, not list"),
-        ("run.json", "{", "run.json must be JSON, which it is not: "),
+        ("run.json", None, "Run must be a folder with run.json, and "),
+        ("run.json", "[]", "run.json must be the JSON object that a run writes, not another"),
+        ("run.json", "{", "run.json must be the JSON that a run writes, not "),
+        (
+            "run.json",
+            '{"fixed_formats": 3}',
+            "Field run.json.fixed_formats must be an object, not 3",
+        ),
+        (
+            "run.json",
+            '{"ranking": {"allocations": 9, "seed": 1}}',
+            "Field run.json.ranking.spearman must be there, and is missing",
+        ),
+        (
+            "run.json",
+            '{"clocks": [{"points": 1}]}',
+            "Field run.json.clocks[0].clock_mhz must be there, and is missing",
+        ),
         ("front.csv", None, "the run folder must hold front.csv, which is missing"),
         ("front.csv", "point,status\n1,optimal\n", "front.csv must have the columns "),
         ("layers.csv", "layer,op,macs,weights\nx,Conv,1,1\n", "must give weight, activation and "),
