@@ -4,6 +4,7 @@ Each mutator takes the bytes of a good file and a random generator, and gives th
 it changes depends on the generator alone.
 """
 
+import copy
 import csv
 import io
 import json
@@ -68,7 +69,8 @@ def damaged_bytes(raw: bytes, rng: Random) -> bytes:
 
 
 def _value(rng: Random) -> Any:
-    return rng.choice(rng.choice((_INTS, _FLOATS, _TEXTS, _OTHER)))
+    # A copy: what is put into a document may be changed there.
+    return copy.deepcopy(rng.choice(rng.choice((_INTS, _FLOATS, _TEXTS, _OTHER))))
 
 
 def damaged_json(raw: bytes, rng: Random) -> bytes:
