@@ -158,6 +158,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write", action="store_true", help="write the file of results")
     args = parser.parse_args()
+    for sent in SIGNALS[
+        1:
+    ]:  # what ran this may ignore some, as nohup does, and commands would, too
+        signal.signal(sent, signal.SIG_DFL)
     rng = random.Random(args.seed)
     folder = Path(tempfile.mkdtemp(prefix="kills-"))
     os.environ.update(environment(folder))
