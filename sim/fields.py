@@ -1,6 +1,7 @@
 """Dataclasses from documents that others may have written: every value of the type that it says."""
 
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -89,7 +90,7 @@ def from_document(
 
 def _object(cls: Any, value: Any, what: str, readers: Mapping[type, Any]) -> Any:
     _check(isinstance(value, dict), what, "an object", value)
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
     if unknown := [name for name in value if name not in fields]:
         raise RefusedInput(
@@ -105,6 +106,10 @@ def _object(cls: Any, value: Any, what: str, readers: Mapping[type, Any]) -> Any
             for name, item in value.items()
         }
     )
+
+
+#: Types of a class's fields; a run of many points has many objects of few classes.
+_hints = functools.cache(typing.get_type_hints)
 
 
 def _tuple(inner: tuple[Any, ...], value: Any, what: str, readers: Mapping[type, Any]) -> Any:

@@ -33,7 +33,7 @@ def alike(run: Run, point: ReportedPoint | Uniform) -> list[str]:
         names.append("FP32")
     if isinstance(point, ReportedPoint):
         cost = point.costs[run.objective]
-        before = [other for other in run.points if other.costs[run.objective] < cost]
+        before = [other for other in run.measured if other.costs[run.objective] < cost]
         figures = [(other.accuracy, other.standard_error) for other in before]
         first = first_alike([*figures, mine], len(before))
         if first is not None:

@@ -1,7 +1,9 @@
 """The front as SVG: measured and predicted accuracy, and predicted loss, over one cost."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import TypeVar
 
 from macwright.dse.report.axis import Axis, Labels, human, text_width
 from macwright.dse.report.certainty import fp32_accuracy, fp32_error
@@ -18,6 +20,10 @@ from macwright.dse.report.words import (
 __all__ = ["figure", "height"]
 
 FONT = 12.0
+#: Points of a panel from which on one mark stands for all in a square of so many pixels.
+MANY, SQUARE = 500, 6.0
+
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +158,8 @@ def _panel(run: Run, column: str, name: str, box: _Box, *, interactive: bool) ->
         labels.boxes.append(
             (spot[0], spot[1] - FONT, spot[0] + text_width(text, FONT), spot[1] + 2)
         )
-    places = [(x(p.costs[column]), y(value(p))) for p in front]
+    marks = _marks(front, [(x(p.costs[column]), y(value(p))) for p in front])
+    front, places = [group[0] for group, _ in marks], [place for _, place in marks]
     for px, py in [*places, *((x(u.costs[column]), y(value(u))) for u in uniforms)]:
         labels.reserve(px, py, 5.5)
     if name == "loss":
@@ -160,12 +167,13 @@ def _panel(run: Run, column: str, name: str, box: _Box, *, interactive: bool) ->
     else:
         known = [(x(p.costs[column]), p.predicted) for p in run.points if p.predicted is not None]
         inside = [(px, y(value)) for px, value in known if y.inside(value)]
+        inside = [place for _, place in _marks(inside, inside)]
         kind, through = ("predicted", inside) if inside else ("line", places)
         parts.append(_line(kind, through, step=False))
     texts = []
     best = knee(run.points, run.objective)
-    for point, (px, py) in zip(front, places, strict=True):
-        if point is best:
+    for group, (px, py) in marks:
+        if best in group:
             parts.append(f'<circle class="knee" cx="{px:.1f}" cy="{py:.1f}" r="8"/>')
             texts.append(_label(labels, "knee", px, py, "knee-text", gap=11))
     for uniform in uniforms:
@@ -182,13 +190,32 @@ def _panel(run: Run, column: str, name: str, box: _Box, *, interactive: bool) ->
             if point.standard_error:
                 ends = [y(value(point) + sign * point.standard_error) for sign in (-1, 1)]
                 parts.append(f'<path class="error" d="M{px:.1f} {ends[0]:.1f}V{ends[1]:.1f}"/>')
-    for point, (px, py) in zip(front, places, strict=True):
+    for (point, *others), (px, py) in marks:
         kind = "front" if point.status == "optimal" else "open"
         dot = f'<circle class="{kind}" cx="{px:.1f}" cy="{py:.1f}" r="4.5"/>'
         parts.append(
-            _named(dot, point_title(run, point, column), interactive, "mark", point.number)
+            _named(
+                dot,
+                point_title(run, point, column),
+                interactive,
+                "mark",
+                [point.number, *(other.number for other in others)],
+            )
         )
     return f'<g class="panel">{"".join(parts)}{"".join(texts)}</g>'
+
+
+def _marks(
+    items: list[_Item], places: list[tuple[float, float]]
+) -> list[tuple[list[_Item], tuple[float, float]]]:
+    """Items that a mark stands for, and the place of the first; itself alone where they are few."""
+    if len(items) <= MANY:
+        return [([item], place) for item, place in zip(items, places, strict=True)]
+    squares: dict[tuple[int, int], tuple[list[_Item], tuple[float, float]]] = {}
+    for item, (x, y) in zip(items, places, strict=True):
+        square = int(x // SQUARE), int(y // SQUARE)
+        squares.setdefault(square, ([], (x, y)))[0].append(item)
+    return list(squares.values())
 
 
 def _label(labels: Labels, text: str, x: float, y: float, kind: str, *, gap: float = 9) -> str:
@@ -206,15 +233,18 @@ def _line(kind: str, places: list[tuple[float, float]], *, step: bool) -> str:
     return f'<path class="{kind}" d="{path}"/>'
 
 
-def _named(shape: str, title: str, interactive: bool, kind: str, number: int | None = None) -> str:
+def _named(
+    shape: str, title: str, interactive: bool, kind: str, numbers: Sequence[int] = ()
+) -> str:
     said = escape(title)
     if not interactive:
         return f"<g><title>{said}</title>{shape}</g>"
-    if number is None:
+    if not numbers:
         return f'<g class="{kind}" role="img" aria-label="{said}">{shape}</g>'
+    also = f' data-also="{" ".join(map(str, numbers[1:]))}"' if len(numbers) > 1 else ""
     return (
-        f'<g class="{kind}" role="button" tabindex="-1" data-point="{number}" aria-label="{said}">'
-        f"{shape}</g>"
+        f'<g class="{kind}" role="button" tabindex="-1" data-point="{numbers[0]}"{also} '
+        f'aria-label="{said}">{shape}</g>'
     )
 
 

@@ -4,6 +4,7 @@ import csv
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,16 @@ class Run:
     sequential: tuple[dict[str, str], ...] = field(default=())
     whole: int = 0
     sensitivities: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
+
+    @cached_property
+    def measured(self) -> tuple[ReportedPoint, ...]:
+        """Points whose accuracy was measured, in order."""
+        return tuple(point for point in self.points if point.accuracy is not None)
+
+    @cached_property
+    def timed(self) -> bool:
+        """Whether costs hold at a clock."""
+        return any(point.clock for point in self.points)
 
 
 def load_run(run_dir: Path) -> Run:

@@ -20,12 +20,16 @@ from macwright.dse.report.words import (
 
 __all__ = [
     "info_html",
+    "later_rows",
     "points_html",
     "sequential_html",
     "tiles_html",
     "title",
     "units_html",
 ]
+
+#: Rows of the table of points that the page begins with.
+FIRST = 200
 
 
 def title(run: Run) -> str:
@@ -115,7 +119,31 @@ def _near_tile(run: Run, base: float) -> list[tuple[str, str, str]]:
 
 
 def points_html(run: Run) -> str:
-    """Return the table of all points and uniform formats."""
+    """Return the table of points and uniform formats, with a button for rows that follow later."""
+    heads, points, uniforms = _point_table(run)
+    rows = [
+        f'<tr data-row="{point.number}"><th scope="row">{_button(point)}</th>{_cells(cells)}</tr>'
+        for point, cells in points[:FIRST]
+    ]
+    if len(points) > FIRST:
+        rows.append(
+            f'<tr id="later"><td colspan="{len(heads)}"><button type="button"></button>'
+            "<noscript>The others are in front.csv.</noscript></td></tr>"
+        )
+    for uniform, cells in uniforms:
+        rows.append(f'<tr><th scope="row">uniform {escape(uniform.name)}</th>{_cells(cells)}</tr>')
+    return _table(heads, rows, first_number=2)
+
+
+def later_rows(run: Run) -> list[tuple[ReportedPoint, list[str]]]:
+    """Return the points that the table of points does not begin with, and their cells."""
+    return _point_table(run)[1][FIRST:]
+
+
+def _point_table(
+    run: Run,
+) -> tuple[list[str], list[tuple[ReportedPoint, list[str]]], list[tuple[Uniform, list[str]]]]:
+    """Heads, and the cells after the first of each point and uniform format."""
     metric = metric_label(run)
     heads = ["Point", "Status", "Predicted loss", f"Predicted {metric}", f"Measured {metric}"]
     exact = any(point.exact is not None for point in run.points)
@@ -134,7 +162,7 @@ def points_html(run: Run) -> str:
     arrays = any(point.array for point in run.points)
     heads += ["Array"] if arrays else []
     best = knee(run.points, run.objective)
-    rows = []
+    points, uniforms = [], []
     for point in run.points:
         extra = " (knee)" if point is best else ""
         cells = [status_text(point) + extra, human(point.loss)]
@@ -147,10 +175,7 @@ def points_html(run: Run) -> str:
         cells += [", ".join(alike(run, point))] if equal else []
         cells += [_fixed(point.weight_bits), _fixed(point.activation_bits)]
         cells += [point.array] if arrays else []
-        rows.append(
-            f'<tr data-row="{point.number}"><th scope="row">{_button(point)}</th>'
-            f"{_cells(cells)}</tr>"
-        )
+        points.append((point, cells))
     for uniform in run.uniforms:
         cells = ["for comparison", "" if uniform.loss is None else human(uniform.loss)]
         predicted = predicted_text(run, uniform.predicted, uniform)
@@ -159,8 +184,8 @@ def points_html(run: Run) -> str:
         cells += [""] * (types + shared + clocks)
         cells += [", ".join(alike(run, uniform))] if equal else []
         cells += ["", "", *[""] * arrays]
-        rows.append(f'<tr><th scope="row">uniform {escape(uniform.name)}</th>{_cells(cells)}</tr>')
-    return _table(heads, rows, first_number=2)
+        uniforms.append((uniform, cells))
+    return heads, points, uniforms
 
 
 def sequential_html(run: Run) -> str:

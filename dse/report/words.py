@@ -37,8 +37,7 @@ def cost_label(run: Run, column: str, *, unit: bool = True) -> str:
     label = _COSTS.get(column, column.replace("_", " "))
     if column in ("area", "area_time") and unit:
         area = {row["area_unit"] for row in run.units if row["area_unit"]}
-        timed = any(point.clock for point in run.points)
-        unit_of_time = "ms" if timed else "Mcycles"
+        unit_of_time = "ms" if run.timed else "Mcycles"
         time = f" {_TIMES} {unit_of_time}" if column == "area_time" else ""
         return f"{label} ({area.pop()}{time})" if len(area) == 1 else label
     return label

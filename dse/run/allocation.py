@@ -7,6 +7,7 @@ this one and refuses others in one sentence. Nothing but this module knows its k
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -262,7 +263,13 @@ def _unit(value: Any, what: str) -> UnitSpec:
                 f"not {quoted(given)}"
             )
         texts[name] = given if isinstance(given, str) else str(given).lower()
-    return spec_from_fields(unit.family, texts)
+    return _spec(unit.family, tuple(texts.items()))
+
+
+@cache
+def _spec(family: str, texts: tuple[tuple[str, str], ...]) -> UnitSpec:
+    """Points of a run share their units."""
+    return spec_from_fields(family, dict(texts))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import hashlib
 import json
 from functools import cache
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from macwright.costmodel.tables.default_units import mac_spec
@@ -36,9 +37,16 @@ WIDTHS = {
 
 
 def write_run(
-    folder: Path, *, layers: list[tuple[Any, ...]] = LAYERS, measured: bool = True
+    folder: Path,
+    *,
+    layers: list[tuple[Any, ...]] = LAYERS,
+    measured: bool = True,
+    points: int | None = None,
 ) -> Path:
-    """Write the files of a run and return its folder; the same arguments give the same files."""
+    """Write the files of a run and return its folder; the same arguments give the same files.
+
+    Points are the best at rising costs, or so many that are drawn, then by rising cost.
+    """
     (folder / "allocations").mkdir(parents=True, exist_ok=True)
     rows = [
         {
@@ -56,11 +64,12 @@ def write_run(
     ]
     _write(folder / "layers.csv", rows)
     _write(folder / "costs.csv", [_unit(w, a) for w in WIDTHS for a in WIDTHS])
-    points = [
+    choices = _sweep(rows) if points is None else _drawn(rows, points)
+    front = [
         _row(index + 1, choice, rows, measured=measured and (index % 2 == 0 or index > 9))
-        for index, choice in enumerate(_sweep(rows))
+        for index, choice in enumerate(choices)
     ]
-    for point, choice in zip(points, _sweep(rows), strict=True):
+    for point, choice in zip(front, choices, strict=True):
         allocation = Allocation(
             point=point["point"],
             model_sha256=hashlib.sha256(b"model").hexdigest(),
@@ -72,7 +81,7 @@ def write_run(
             units={_name(w, a): _unit_spec(w, a) for w, a in choice},
         )
         (folder / point["allocation"]).write_text(json.dumps(allocation.to_fields()))
-    _write(folder / "front.csv", points)
+    _write(folder / "front.csv", front)
     uniforms = []
     for name in WIDTHS:
         row = _row(0, [(name, name)] * len(rows), rows, measured=measured)
@@ -165,6 +174,22 @@ def _sweep(rows: list[dict[str, Any]]) -> list[list[tuple[str, str]]]:
         if choice not in result:
             result.append(choice)
     return result
+
+
+def _drawn(rows: list[dict[str, Any]], count: int) -> list[list[tuple[str, str]]]:
+    """Allocations that differ, by rising cost; the dearer, the wider formats are."""
+    rng = Random(1)
+    names = list(WIDTHS)
+    drawn = set()
+    while len(drawn) < count:
+        middle = len(names) * len(drawn) / count
+        picks = [[round(rng.gauss(middle, 1.5)) for _ in "wa"] for _ in rows]
+        drawn.add(tuple(tuple(names[min(max(i, 0), 7)] for i in pick) for pick in picks))
+
+    def cost(choice: Any) -> float:
+        return sum(r["macs"] * _area(w, a) for r, (w, a) in zip(rows, choice, strict=True))
+
+    return [list(choice) for choice in sorted(drawn, key=lambda choice: (cost(choice), choice))]
 
 
 def _row(

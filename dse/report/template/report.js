@@ -4,6 +4,9 @@ const byId = (id) => document.getElementById(id);
 const order = data.points.map((point) => point.number);
 let selected = data.selected;
 
+// Points name their layers' choices by position.
+for (const point of data.points) point.choices = () => point.layers.map((index) => data.choices[index]);
+
 // Everything that comes from the run's files goes in as text, never as markup.
 function make(tag, kind, text) {
   const node = document.createElement(tag);
@@ -30,7 +33,7 @@ function skyline(point) {
   const box = byId("skyline");
   box.classList.toggle("dense", point.layers.length > 16);
   box.replaceChildren();
-  point.layers.forEach((choice, index) => {
+  point.choices().forEach((choice, index) => {
     const layer = data.layers[index];
     const column = make("div");
     column.title = `${layer.name}: weight ${choice.weight}, activation ${choice.activation}`;
@@ -53,7 +56,7 @@ function skyline(point) {
 
 function families(point) {
   const seen = new Set();
-  for (const choice of point.layers) seen.add(choice.weight_kind).add(choice.activation_kind);
+  for (const choice of point.choices()) seen.add(choice.weight_kind).add(choice.activation_kind);
   const box = byId("families");
   box.replaceChildren(make("span", "", "weights up, activations down"));
   for (const [kind, name] of [["int", "integer"], ["float", "minifloat"], ["low", "binary, ternary"], ["other", "other format"]]) {
@@ -64,13 +67,23 @@ function families(point) {
   }
 }
 
+// Each layer's part of a cost that adds up over layers; null where the run does not split it.
+function parts(point, column) {
+  const costs = point.choices().map((choice, index) => {
+    const [counted, each] = choice.costs[column] || [];
+    return counted ? data.layers[index].counts[counted] * each : NaN;
+  });
+  const total = costs.reduce((sum, cost) => sum + cost, 0);
+  return total > 0 ? costs.map((cost) => cost / total) : null;
+}
+
 function shares(point) {
   const column = byId("cost").value;
-  const known = point.shares[column] ? column : data.objective;
+  const known = parts(point, column) ? column : data.objective;
   const label = data.labels[known];
   byId("strip-title").textContent = `Where the cost goes: ${label}`;
   byId("share-head").textContent = `Share of ${label}`;
-  const values = point.shares[known] || point.layers.map(() => null);
+  const values = parts(point, known) || point.layers.map(() => null);
   const box = byId("strip");
   box.replaceChildren();
   values.forEach((value, index) => {
@@ -84,7 +97,7 @@ function shares(point) {
 
 function table(point, values) {
   const most = Math.max(...values, 1e-9);
-  const rows = point.layers.map((choice, index) => {
+  const rows = point.choices().map((choice, index) => {
     const layer = data.layers[index];
     const row = make("tr");
     const head = make("th", "", layer.name);
@@ -115,10 +128,11 @@ function select(number, { jump = false } = {}) {
   byId("point-title").textContent = `Point ${number}`;
   const badges = point.badges.map(([kind, text]) => make("span", `badge ${kind}`, text));
   byId("badges").replaceChildren(...badges);
-  byId("stats").replaceChildren(...point.stats.map(([name, value]) => {
+  byId("stats").replaceChildren(...point.stats.flatMap((value, index) => {
+    if (!value) return [];
     const item = make("div");
-    item.append(make("dt", "", name), make("dd", "", value));
-    return item;
+    item.append(make("dt", "", data.stats[index]), make("dd", "", value));
+    return [item];
   }));
   families(point);
   skyline(point);
@@ -126,7 +140,8 @@ function select(number, { jump = false } = {}) {
   for (const panel of document.querySelectorAll(".panel")) {
     const marks = [...panel.querySelectorAll("[data-point]")];
     for (const mark of marks) {
-      const here = Number(mark.dataset.point) === number;
+      const also = mark.dataset.also?.split(" ").map(Number) || [];
+      const here = Number(mark.dataset.point) === number || also.includes(number);
       mark.classList.toggle("selected", here);
       mark.setAttribute("aria-pressed", String(here));
       mark.setAttribute("tabindex", here ? "0" : "-1");
@@ -206,6 +221,33 @@ for (const button of document.querySelectorAll("button[data-select]")) {
 for (const row of document.querySelectorAll("tr[data-row]")) {
   row.addEventListener("click", () => select(Number(row.dataset.row)));
 }
+
+// Rows of long fronts are made as they are asked for.
+const later = byId("later");
+let made = 0;
+function nameLater() {
+  const left = data.rows.length - made;
+  later.hidden = !left;
+  later.querySelector("button").textContent = `Show ${Math.min(500, left)} of ${left} more`;
+}
+later?.querySelector("button").addEventListener("click", () => {
+  for (const [number, ...texts] of data.rows.slice(made, made + 500)) {
+    const row = make("tr", number === selected ? "selected" : "");
+    row.dataset.row = number;
+    const head = make("th");
+    head.scope = "row";
+    const button = make("button", "", `Point ${number}`);
+    button.type = "button";
+    button.addEventListener("click", () => select(number, { jump: true }));
+    head.append(button);
+    row.append(head, ...texts.map((text, index) => make("td", index ? "number" : "", text)));
+    row.addEventListener("click", () => select(number));
+    later.before(row);
+  }
+  made = Math.min(made + 500, data.rows.length);
+  nameLater();
+});
+if (later) nameLater();
 byId("cost").addEventListener("change", (event) => {
   for (const figure of document.querySelectorAll(".figure")) {
     figure.hidden = figure.dataset.column !== event.target.value;

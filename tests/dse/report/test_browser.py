@@ -195,6 +195,30 @@ def test_nothing_overflows_or_overlaps(
     assert not browser.problems()
 
 
+def test_points_of_a_long_front_are_shown_as_they_are_asked_for(
+    browser: _Browser, tmp_path: Path
+) -> None:
+    page = write_report(report_run.write_run(tmp_path / "run", points=900, measured=False))
+    browser.open(page, width=1280)
+    rows = "return document.querySelectorAll('tr[data-row]').length"
+    assert browser.run(rows) == 200
+    assert browser.run("return document.querySelector('#later').textContent").startswith("Show 500")
+    browser.click("#later button")
+    assert browser.run(rows) == 700
+    browser.click("#later button")
+    assert browser.run(rows) == 900
+    assert browser.run("return document.querySelector('#later').hidden")
+    browser.click("tr[data-row='873'] button")
+    assert _shown(browser) == ("Point 873", _stored(page, 873))
+    # The mark that stands for the point is marked in each panel.
+    marked = browser.run(
+        "return [...document.querySelectorAll('.mark.selected')]"
+        ".map(m => [m.dataset.point, ...(m.dataset.also || '').split(' ')].includes('873'))"
+    )
+    assert marked == [True] * 6
+    assert not browser.problems()
+
+
 def test_names_from_files_are_never_markup(browser: _Browser, tmp_path: Path) -> None:
     name = "<img src=x onerror=\"document.title='owned'\">"
     layers = [(name, "Conv", 4, 9, 8, 1), *report_run.LAYERS[1:]]

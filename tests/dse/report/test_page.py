@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import report_run
@@ -30,6 +31,11 @@ def run_dir(tmp_path: Path) -> Path:
 
 def _rows(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def _choices(data: dict[str, Any], point: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the layers of a point use."""
+    return [data["choices"][index] for index in point["layers"]]
 
 
 class _Page(HTMLParser):
@@ -72,7 +78,7 @@ def test_the_page_is_one_file_with_every_point(run_dir: Path) -> None:
         file = json.loads((run_dir / f"allocations/point_{point['number']:02d}.json").read_text())
         shown = {
             layer["name"]: {key: choice[key] for key in ("weight", "activation", "unit")}
-            for layer, choice in zip(data["layers"], point["layers"], strict=True)
+            for layer, choice in zip(data["layers"], _choices(data, point), strict=True)
         }
         assert shown == file["layers"]
 
@@ -83,8 +89,9 @@ def test_predicted_accuracy_is_drawn_listed_and_explained(run_dir: Path) -> None
     number = f"{float(row['predicted_accuracy']):.2f}"
     assert f"predicted top-1 accuracy (%): {number}; " in text
     assert f'<td class="number">{number}</td>' in text
-    point = json.loads(_Page(text).scripts["application/json"])["points"][5]
-    assert ["predicted top-1 accuracy (%)", number] in point["stats"]
+    data = json.loads(_Page(text).scripts["application/json"])
+    stats = dict(zip(data["stats"], data["points"][5]["stats"], strict=True))
+    assert stats["predicted top-1 accuracy (%)"] == number
     assert "14 measured points; one left out, between others, is missed by 0.05 on average." in text
     # Both widths of every cost's picture have a legend and a line through all points.
     pictures = text.count('<svg class="')
@@ -96,15 +103,42 @@ def test_predicted_accuracy_is_drawn_listed_and_explained(run_dir: Path) -> None
 def test_shares_are_those_of_the_cost_definitions(run_dir: Path) -> None:
     run = load_run(run_dir)
     areas = {row["unit"]: float(row["area"]) for row in run.units}
-    for point in json.loads(page_data(run))["points"]:
-        costs = [
+    data = json.loads(page_data(run))
+    for point in data["points"]:
+        choices = _choices(data, point)
+        expected = [
             int(row["macs"]) * areas[choice["unit"]]
-            for row, choice in zip(run.layers, point["layers"], strict=True)
+            for row, choice in zip(run.layers, choices, strict=True)
         ]
-        expected = [cost / sum(costs) for cost in costs]
-        assert point["shares"]["area_time"] == pytest.approx(expected, abs=1e-5)
-        for shares in point["shares"].values():
-            assert sum(shares) == pytest.approx(1, abs=1e-4)
+        # What report.js does: so many of what is counted, times the cost of each.
+        costs = [
+            layer["counts"][counted] * each
+            for layer, (counted, each) in zip(
+                data["layers"], (choice["costs"]["area_time"] for choice in choices), strict=True
+            )
+        ]
+        assert costs == pytest.approx(expected)
+        assert all(
+            choice["costs"].keys() == {"area_time", "bops", "weight_bytes"} for choice in choices
+        )
+
+
+def test_a_page_of_many_points_is_small_and_has_all_of_them(tmp_path: Path) -> None:
+    run_dir = write_run(tmp_path / "run", points=2000, measured=False)
+    path = write_report(run_dir)
+    assert path.stat().st_size < 1_800_000
+    page = _Page(path.read_text())
+    data = json.loads(page.scripts["application/json"])
+    assert [point["number"] for point in data["points"]] == list(range(1, 2001))
+    assert [row[0] for row in data["rows"]] == list(range(201, 2001))
+    front = _rows(run_dir / "front.csv")
+    assert data["rows"][-1][2] == human(float(front[-1]["predicted_loss"]))
+    # Each picture's marks stand for all points, each once.
+    for svg in re.findall(r"<svg class=.*?</svg>", path.read_text()):
+        marks = re.findall(r'data-point="(\d+)"(?: data-also="([\d ]*)")?', svg)
+        numbers = [int(number) for pair in marks for text in pair for number in text.split()]
+        assert sorted(numbers) == list(range(1, 2001))
+        assert len(marks) < 1000
 
 
 def test_the_same_files_give_the_same_bytes(run_dir: Path, tmp_path: Path) -> None:
