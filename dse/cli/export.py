@@ -19,7 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--to",
         required=True,
         metavar="KIND",
-        help="qonnx, qdq, onnx (fake-quantised), json or csv (codes)",
+        help="qonnx, qdq, onnx (fake-quantised), json or csv (codes), or a workload (zigzag, "
+        "accelforge)",
     )
     parser.add_argument(
         "-o", "--out", type=Path, metavar="DIR", help="default: export/ in the run's folder"

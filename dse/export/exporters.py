@@ -4,7 +4,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from macwright.dse.export import fake_quantised, layer_codes, qdq, qonnx, tables
+from macwright.dse.export import (
+    accelforge,
+    fake_quantised,
+    layer_codes,
+    qdq,
+    qonnx,
+    tables,
+    zigzag,
+)
 from macwright.dse.export.source import SourceRun
 from macwright.hw.errors import RefusedInput
 
@@ -26,6 +34,8 @@ EXPORTERS: Mapping[str, Exporter] = {
     "onnx": fake_quantised.export,
     "json": layer_codes.export,
     "csv": tables.export,
+    "zigzag": zigzag.export,
+    "accelforge": accelforge.export,
 }
 
 

@@ -3,12 +3,16 @@
 import json
 from pathlib import Path
 
+import pytest
+
+from helpers.paths import SHARED
 from helpers.tiny import write_tiny_model
 from macwright.dse.data.recipe import load_recipe
-from macwright.dse.export.source import SourceRun, open_run
+from macwright.dse.export.exporters import export_point
+from macwright.dse.export.source import QuantisedPoint, SourceRun, open_run
 from macwright.dse.quantizer import QuantOptions, act_format
 from macwright.dse.run.allocation import Allocation, LayerChoice
-from macwright.dse.workload import load_workload
+from macwright.dse.workload import Workload, load_workload
 from macwright.hw.pe import IntMacSpec
 
 #: Number of the point.
@@ -57,3 +61,28 @@ def write_export_run(folder: Path, *pairs: tuple[str, str], **options: object) -
     (run / "allocations" / f"{POINT}.json").write_text(json.dumps(allocation.to_fields()))
     (run / "run.json").write_text(json.dumps(info))
     return open_run(run, model=model)
+
+
+class Chosen(SourceRun):
+    """A run whose point has the same formats everywhere; nothing is quantised."""
+
+    def quantised(self, point: int) -> QuantisedPoint:
+        unit = IntMacSpec()
+        choice = LayerChoice(weight="int4", activation="int8", unit=unit.name)
+        layers = {layer.name: choice for layer in self.workload.layers}
+        allocation = Allocation(
+            point=point, model_sha256="", technology="gates", layers=layers,
+            units={unit.name: unit},
+        )  # fmt: skip
+        return QuantisedPoint(allocation=allocation, network=self.workload, plans=[])
+
+
+def exported(kind: str, name: str, folder: Path) -> tuple[Workload, Path]:
+    """Network of ../shared/data, skipped where absent, and its only file of a kind."""
+    model = SHARED / "data" / "models" / f"{name}.onnx"
+    if not model.is_file():
+        pytest.skip(f"{name} is not here")
+    dataset = load_recipe(model)
+    run = Chosen(folder=folder, workload=load_workload(model, dataset), dataset=dataset)
+    (path,) = export_point(run, 0, kind, folder)
+    return run.workload, path
