@@ -36,14 +36,16 @@ from macwright.hw.accelerator.temporal.shapes import Window, window_of, without_
 from macwright.hw.accelerator.temporal.source import joined_term, source_layout
 from macwright.hw.accelerator.temporal.tensors import Tensor, tensor_of
 from macwright.hw.accelerator.temporal.terms import Term, grouped, is_depthwise, steps_of
-from macwright.hw.accelerator.temporal.widths import machine_widths
+from macwright.hw.accelerator.temporal.widths import Widths, machine_widths
 from macwright.hw.arith.widths import range_width
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["compile_network"]
 
 
-def compile_network(network: Network, *, rows: int, columns: int) -> Program:
+def compile_network(
+    network: Network, *, rows: int, columns: int, widths: Widths | None = None
+) -> Program:
     """Program of a network for an array.
 
     Parameters
@@ -52,6 +54,9 @@ def compile_network(network: Network, *, rows: int, columns: int) -> Program:
         What is computed.
     rows, columns : int
         Of the array.
+    widths : Widths, optional
+        Those of another network of the same shape, whose cycles and memories are asked for; the
+        network's own if absent.
 
     Raises
     ------
@@ -60,19 +65,20 @@ def compile_network(network: Network, *, rows: int, columns: int) -> Program:
     """
     check_count("Array rows", rows)
     check_count("Array columns", columns)
-    return _Compiler(network, rows, columns).program()
+    return _Compiler(network, rows, columns, widths or machine_widths(network)).program()
 
 
 class _Compiler:
     """One pass over the network."""
 
-    def __init__(self, network: Network, rows: int, columns: int) -> None:
+    def __init__(self, network: Network, rows: int, columns: int, widths: Widths) -> None:
         self.network, self.rows, self.columns = network, rows, columns
         self.tensors: dict[str, Tensor] = {}
         self.passes: list[LayerPass] = []
         self.joined: str | None = None
         self.stacked = 1
-        self.parts, self.weight_bits, self.lane_bits = machine_widths(network)
+        self.parts, self.lane_bits = widths.parts, widths.lane_bits
+        self.weight_bits = widths.weight_bits
         # A unit holds any one product, also where no layer has the largest.
         most = (1 << self.parts.act_bits) - 1
         half = 1 << self.weight_bits - 1

@@ -8,8 +8,9 @@ from macwright.hw.accelerator.temporal.tensors import Tensor, allocate
 
 __all__ = ["allocated", "with_few_shifts", "with_one_fraction"]
 
-#: Bits of a multiplier.
-MULTIPLIER_BITS = 16
+#: Bits of a multiplier: one more than networks have, which is free in hard multipliers and lets
+#: twice as many passes share a shift.
+MULTIPLIER_BITS = 17
 
 
 def with_one_fraction(passes: Sequence[LayerPass]) -> list[LayerPass]:
