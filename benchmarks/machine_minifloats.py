@@ -21,8 +21,9 @@ from machine_area import TABLE, Row, counted, fitted, resources
 from section import write_section
 
 from macwright.costmodel.characterize.yosys import find_yosys, run_yosys
-from macwright.costmodel.system.machine_parts import Part, level_part, requantiser_part
+from macwright.costmodel.system.machine_parts import level_part, requantiser_part
 from macwright.costmodel.system.machine_resources import Resources
+from macwright.costmodel.system.part import Part
 from macwright.hw.accelerator.levels import level_of, level_shape
 from macwright.hw.accelerator.library import Library
 from macwright.hw.accelerator.network import level_unit

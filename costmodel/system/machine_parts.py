@@ -1,4 +1,4 @@
-"""What the parts of a dataflow machine are made of: the numbers that their resources follow.
+"""What the parts of machines are made of: the numbers that their resources follow.
 
 A part is a window, a buffer, an array, a drain and so on, of :mod:`macwright.hw.accelerator`. Its
 *features* count what its generator writes: bits of counters, of registers, of adders, words of
@@ -7,10 +7,11 @@ synthesised machines (:mod:`macwright.costmodel.system.machine_resources`); bloc
 multipliers follow from the devices' own sizes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from macwright.costmodel.system.part import Part, bits_of
+from macwright.costmodel.system.temporal_parts import temporal_parts
 from macwright.hw.accelerator.array import MacArraySpec, ReducerSpec
 from macwright.hw.accelerator.drain import DrainSpec
 from macwright.hw.accelerator.elementwise import ConcatSpec, LookupSpec
@@ -20,41 +21,16 @@ from macwright.hw.accelerator.rearrange import PadSpec, SliceSpec
 from macwright.hw.accelerator.requantiser import HALF, RequantiserSpec
 from macwright.hw.accelerator.storage import StorageSpec
 from macwright.hw.accelerator.sums import AddSpec, GlobalPoolSpec
+from macwright.hw.accelerator.temporal.spec import TemporalSpec
 from macwright.hw.accelerator.window_spec import WindowSpec
 from macwright.hw.errors import RefusedType
 from macwright.hw.formats import FloatFormat
 
-__all__ = ["Part", "level_part", "parts", "requantiser_part"]
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of a machine, or several equal ones.
-
-    Parameters
-    ----------
-    kind : str
-        What it is; parts of a kind share coefficients.
-    features : mapping of str to float
-        What it is made of.
-    memories : tuple of (int, int, bool)
-        Words, bits of a word, and whether they are constants, of each memory.
-    products : tuple of (int, int)
-        Bits of both factors of each multiplication.
-    count : int
-        How many there are.
-    """
-
-    kind: str
-    features: Mapping[str, float]
-    memories: tuple[tuple[int, int, bool], ...] = ()
-    products: tuple[tuple[int, int], ...] = ()
-    count: int = 1
-    unit: Any = field(default=None)
+__all__ = ["level_part", "parts", "requantiser_part"]
 
 
 def parts(spec: Any) -> Iterator[Part]:
-    """Parts of a stage, of a buffer, or of a requantiser.
+    """Parts of a stage, of a buffer, of a requantiser, or of a machine of one array.
 
     Raises
     ------
@@ -81,13 +57,10 @@ def parts(spec: Any) -> Iterator[Part]:
             yield _fifo(spec)
         case RequantiserSpec():
             yield requantiser_part(spec)
+        case TemporalSpec():
+            yield from temporal_parts(spec)
         case _:
             raise RefusedType(f"Stage must be one that a machine has, not {type(spec).__name__}")
-
-
-def bits_of(count: int) -> int:
-    """Bits of a counter of so many values."""
-    return (count - 1).bit_length() if count > 1 else 0
 
 
 def _storage(spec: StorageSpec) -> dict[str, float]:

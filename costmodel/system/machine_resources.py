@@ -1,4 +1,4 @@
-"""Resources of a dataflow machine on an FPGA, from its specs alone.
+"""Resources of a machine on an FPGA, from its specs alone.
 
 Look-up tables and registers are linear in the features of
 :mod:`macwright.costmodel.system.machine_parts`; the coefficients are those of least squares, none
@@ -15,7 +15,8 @@ from importlib.resources import files
 from math import ceil
 from typing import Any
 
-from macwright.costmodel.system.machine_parts import Part, parts
+from macwright.costmodel.system.machine_parts import parts
+from macwright.costmodel.system.part import Part
 from macwright.hw.accelerator.machine import MachineSpec
 from macwright.hw.errors import NotSupported
 from macwright.hw.formats import BinaryFormat, IntFormat, TernaryFormat
@@ -70,8 +71,9 @@ class MachineModel:
         constants; `cell_words`, `cell_width` and `cell_luts` of distributed RAM.
     factor : int
         Bits of a multiplier's operands.
-    clock_mhz : float
-        Clock that placed machines reach, MHz.
+    clock_mhz, array_mhz : float
+        Clocks that placed machines reach, MHz: those with an engine for each layer, and those of
+        one array.
     """
 
     family: str
@@ -79,6 +81,7 @@ class MachineModel:
     memory: Mapping[str, float]
     factor: int
     clock_mhz: float
+    array_mhz: float
 
     def of(self, spec: Any, units: Mapping[Any, Resources] | None = None) -> Resources:
         """Resources of a stage, a buffer, a requantiser or a whole machine.
@@ -182,4 +185,5 @@ def machine_model(family: str) -> MachineModel:
         memory=known["memory"],
         factor=known["factor"],
         clock_mhz=known["clock_mhz"],
+        array_mhz=known["temporal_clock_mhz"],
     )

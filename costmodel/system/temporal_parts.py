@@ -1,0 +1,84 @@
+"""What a temporal machine is made of: the numbers that its resources follow.
+
+One part for all but the units, whose features are summed over the machine: synthesis flattens it,
+and what it saves across the borders of modules is a third of the look-up tables. Memories follow
+the rules of all machines.
+"""
+
+from collections.abc import Iterator
+
+from amaranth.hdl import Shape
+
+from macwright.costmodel.system.part import Part, bits_of
+from macwright.hw.accelerator.temporal.lane import LaneSpec
+from macwright.hw.accelerator.temporal.spec import TemporalSpec
+
+__all__ = ["temporal_parts"]
+
+
+def temporal_parts(spec: TemporalSpec) -> Iterator[Part]:
+    """Parts of a temporal machine."""
+    array, lane, code, program = spec.array, spec.lane, spec.code, spec.program
+    units, columns = array.rows * array.columns, array.columns
+    acts, weights = array.unit.act.width, array.unit.weight.width
+    source, result = program.source, program.result
+    layout, step = (Shape.cast(each).width for each in (code.pass_layout, code.step_layout))
+    # A unit's own operand registers are those in which weights move down.
+    registered = array.unit.multiplier == "infer" and array.unit.pipeline > 0
+    moved = 0 if registered else (array.rows - 1) * columns * weights
+    counters = 4 * (code.address_bits + code.place_bits)
+    features = {
+        "one": 1,
+        "operands": units * acts,
+        "drained": units * array.sums,
+        "rows": array.rows,
+        "words": columns * program.lane_bits,
+        "products": columns * _product_bits(lane),
+        "shifted": columns * (len(lane.shifts) - 1) * _cut_bits(lane),
+        "results": columns * spec.result_bits,
+        "control": counters,
+        "registers": units * acts
+        + moved
+        + columns * (2 * acts + weights + array.sums)
+        + columns * _lane_registers(lane)
+        + 4 * array.rows
+        + result.lanes * spec.result_bits
+        + (source.joined - 1) * source.lanes * program.lane_bits
+        + counters
+        + 2 * bits_of(program.weight_words),
+    }
+    constants = (
+        (program.weight_words, columns * weights),
+        (len(code.parameter_words), columns * (code.bias_bits + code.scale_bits)),
+        (len(program.passes), layout),
+        (len(code.steps), step),
+        *(((1 << source.bits), program.lane_bits),) * source.lanes,
+    )
+    memories = (
+        (program.depth, columns * program.lane_bits, False),
+        (result.words * result.positions, result.lanes * spec.result_bits, False),
+        *((words, bits, True) for words, bits in constants),
+    )
+    products = ((_total_bits(lane), lane.multiplier + 1),) * columns
+    yield Part("temporal", features, memories, products)
+    yield Part("unit", {}, count=units, unit=array.unit)
+
+
+def _total_bits(lane: LaneSpec) -> int:
+    """Bits of a sum with its bias."""
+    return max(lane.sums + lane.fraction, lane.bias) + 1
+
+
+def _product_bits(lane: LaneSpec) -> int:
+    return max(_total_bits(lane) + lane.multiplier, lane.shifts[-1] + 1)
+
+
+def _cut_bits(lane: LaneSpec) -> int:
+    """Bits of a product after its shift."""
+    return _product_bits(lane) - lane.shifts[0]
+
+
+def _lane_registers(lane: LaneSpec) -> int:
+    """Sum, multiplier, product, rounded value and its carry, result."""
+    floor = max(_cut_bits(lane), lane.zero) + 1
+    return _total_bits(lane) + lane.multiplier + _product_bits(lane) + floor + 1 + lane.bits
