@@ -55,10 +55,10 @@ def known_columns(
     return columns | {"area": "luts" if technology.area_unit == "luts" else "area"}
 
 
-def device_columns() -> dict[str, str]:
-    """The same of a machine on a device: of it all, not of its units."""
-    names = (*RESOURCES, FRAME, "bops", "weight_bytes")
-    return {name: name for name in names} | {"throughput_fps": FRAME, "area": "luts"}
+def device_columns(time: str) -> dict[str, str]:
+    """The same of a machine on a device: of it all, not of its units; `time` is between frames."""
+    names = (*RESOURCES, time, "bops", "weight_bytes")
+    return {name: name for name in names} | {"throughput_fps": time, "area": "luts"}
 
 
 def throughput_limits(budgets: Sequence[Budget], column: str) -> tuple[Budget, ...]:

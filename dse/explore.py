@@ -210,19 +210,19 @@ def explore(
     layers = workload.layers
     # Before anything is measured: it refuses formats that no unit takes.
     settings, hardware = hardware_of(workload, dataset, settings, progress)
-    units, engines = hardware.units, hardware.engines
+    units, machines = hardware.units, hardware.machines
     dataset = dataclasses.replace(dataset, notes=(*dataset.notes, *hardware.notes))
     # It finds labels that the network has no outputs for.
     float_network = evaluate(workload, dataset, None, jobs=settings.jobs)
     reference = float_network.metric
     clock("read")
-    if engines is None:
+    if machines is None:
         wanted = [*units.values(), *priced(hardware.others, technology)]
         rows, curves = _costs(wanted, technology, settings, progress)
         clocked = clocked_costs(rows, curves, settings, technology)
     else:
-        rows = engines.rows()
-        clocked = [engines.clocked(rows)]
+        rows = machines.rows()
+        clocked = [machines.clocked(rows)]
     if not any(len(at.costs) for at in clocked):
         raise too_fast(clocked, units)
     clock("characterise")
@@ -272,9 +272,9 @@ def explore(
     options, found, corrections = refined(single, settings, searched, measured)
     clock("solve")
     used = used_units(found, hardware, clocked, technology)
-    if engines is not None:  # what was counted for the search is mapped for the record
+    if machines is not None:  # what was counted for the search is mapped for the record
         rows = costs(used, technology, dsp=True, jobs=settings.jobs, progress=progress)
-        clocked = [engines.clocked(rows)]
+        clocked = [machines.clocked(rows)]
     verification = verify_units(
         used,
         pd.concat([built(at.costs) for at in clocked if len(at.costs)]),

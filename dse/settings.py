@@ -9,7 +9,13 @@ from macwright.costmodel.tables.default_units import SWITCHED, WEIGHTS, switched
 from macwright.costmodel.technology.catalogue import RECORDS
 from macwright.costmodel.technology.devices import Device
 from macwright.costmodel.technology.record import TechnologyRecord
-from macwright.dse.cost_columns import FRAME, device_columns, known_columns, throughput_limits
+from macwright.dse.cost_columns import (
+    FRAME,
+    LATENCY,
+    device_columns,
+    known_columns,
+    throughput_limits,
+)
 from macwright.dse.solver import Budget
 from macwright.dse.studies import Execution, Reporting, SensitivityStudy
 from macwright.hw.errors import RefusedInput, RefusedType
@@ -40,6 +46,8 @@ class Temporal:
     switched : tuple of str
         Units with several modes that may be unit types, as
         :func:`macwright.costmodel.tables.default_units.switched_unit` takes them.
+    device : Device or None
+        FPGA that the machine must fit; see :class:`Dataflow`. It has one unit type of one mode.
 
     Examples
     --------
@@ -53,6 +61,7 @@ class Temporal:
     buffers_kib: tuple[float, ...] = (16.0, 64.0)
     clock_mhz: float = 200.0
     switched: tuple[str, ...] = SWITCHED
+    device: Device | None = None
 
     @property
     def specs(self) -> tuple[Any, ...]:
@@ -62,6 +71,12 @@ class Temporal:
     def __post_init__(self) -> None:
         _ = self.specs  # refuses what is no such unit
         _positive(self.types, "Number of unit types", whole=True)
+        if self.device is not None and (self.types > 1 or self.switched):
+            raise RefusedInput(
+                f"Array on device {self.device.name} must have one unit type of one mode (types=1, "
+                f"switched=()), not {self.types} types"
+                + (f" and {', '.join(self.switched)}" if self.switched else "")
+            )
         for what, values in (("Rows", self.rows), ("Columns", self.columns)):
             for value in values:
                 _positive(value, f"{what} of the array", whole=True)
@@ -226,7 +241,7 @@ class Settings(SensitivityStudy, Reporting, Execution):
         if chip is not None and type(chip) not in kinds:
             raise RefusedType(f"Architecture must be Temporal, Dataflow or None, not {chip!r}")
         if self.device is not None:
-            return device_columns()
+            return device_columns(self._time)
         return known_columns(
             self.record, architecture=None if chip is None else kinds[type(chip)], dsp=self.dsp
         )
@@ -234,7 +249,13 @@ class Settings(SensitivityStudy, Reporting, Execution):
     @property
     def device(self) -> Device | None:
         """FPGA that a machine must fit, if one is given."""
-        return self.architecture.device if isinstance(self.architecture, Dataflow) else None
+        chip = self.architecture
+        return chip.device if isinstance(chip, Temporal | Dataflow) else None
+
+    @property
+    def _time(self) -> str:
+        """Column of the time between two frames of a machine."""
+        return LATENCY if isinstance(self.architecture, Temporal) else FRAME
 
     @property
     def machine_mhz(self) -> float | None:
@@ -259,7 +280,7 @@ class Settings(SensitivityStudy, Reporting, Execution):
         if self.device is None:
             return "area_time" if self.architecture is None else "area"
         limited = {budget.column for budget in self.budgets}
-        return "luts" if limited & {FRAME, "throughput_fps"} else FRAME
+        return "luts" if limited & {self._time, "throughput_fps"} else self._time
 
     def _settle_columns(self) -> None:
         """Give objectives and budgets the columns that their names stand for."""

@@ -1,6 +1,6 @@
 """Units that engines of a machine may have, with what each takes of a device."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from macwright.costmodel.technology.technology import Technology
 from macwright.hw.accelerator.operands import default_unit
 from macwright.hw.pe import IntMacSpec
 
-__all__ = ["EngineUnit", "device_units", "engine_unit"]
+__all__ = ["EngineUnit", "device_units", "engine_unit", "unit_rows"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +48,22 @@ class EngineUnit:
             return model.unit(unit)
         less = self.spec.acc.width - unit.acc.width
         return self.resources + Resources(luts=-less, ffs=-less)
+
+
+def unit_rows(units: Iterable[EngineUnit], family: str) -> list[dict[str, Any]]:
+    """Cost rows of units, as they are counted on a family of devices."""
+    return [
+        {
+            **unit.resources.to_fields(),
+            "unit": unit.spec.name,
+            "technology": family,
+            "area": unit.resources.luts,
+            "area_unit": "luts",
+            "macs_per_cycle": unit.spec.macs_per_cycle,
+            "source": "counted",
+        }
+        for unit in units
+    ]
 
 
 def device_units(

@@ -15,7 +15,7 @@ from macwright.costmodel.system.machine_resources import MachineModel, Resources
 from macwright.costmodel.tables.clock import MARGIN
 from macwright.costmodel.technology.devices import Device
 from macwright.dse.architecture.clocks import Clocked
-from macwright.dse.architecture.engine_units import EngineUnit, device_units
+from macwright.dse.architecture.engine_units import EngineUnit, device_units, unit_rows
 from macwright.dse.architecture.machine import eight_bit_network
 from macwright.dse.architecture.mapping import NO_FORMATS
 from macwright.dse.cost_columns import FRAME
@@ -97,21 +97,8 @@ class DeviceEngines:
 
     def rows(self) -> pd.DataFrame:
         """Cost rows of all units, as they are counted."""
-        return cost_frame(
-            [
-                {
-                    **unit.resources.to_fields(),
-                    "unit": unit.spec.name,
-                    "technology": self.device.family,
-                    "area": unit.resources.luts,
-                    "area_unit": "luts",
-                    "macs_per_cycle": unit.spec.macs_per_cycle,
-                    "source": "counted",
-                }
-                for units in self.units.values()
-                for unit in units
-            ]
-        )
+        every = [unit for units in self.units.values() for unit in units]
+        return cost_frame(unit_rows(every, self.device.family))
 
     def clocked(self, costs: pd.DataFrame) -> Clocked:
         """The machine's clock, with cost rows of units."""

@@ -11,9 +11,16 @@ from macwright.dse.quantizer.options import layer_formats
 from macwright.dse.workload import Layer, Workload
 from macwright.hw.accelerator.network import Network
 from macwright.hw.accelerator.temporal.compile import compile_network
+from macwright.hw.accelerator.temporal.program import Program
 from macwright.hw.errors import RefusedInput
 
-__all__ = ["MachineCycles", "eight_bit_network", "machine_cycles", "machine_network"]
+__all__ = [
+    "MachineCycles",
+    "eight_bit_network",
+    "machine_cycles",
+    "machine_network",
+    "program_cycles",
+]
 
 #: Calibration samples of the network by which machines are measured.
 _IMAGES = 64
@@ -100,14 +107,18 @@ def machine_cycles(
     rows, columns : int
         Of the array.
     """
-    program = compile_network(network, rows=rows, columns=columns)
+    return program_cycles(compile_network(network, rows=rows, columns=columns), layers)
+
+
+def program_cycles(program: Program, layers: Sequence[Layer]) -> MachineCycles:
+    """Cycles of a program, those of each layer apart."""
     # Maxima know no stages of units.
     names, made = {layer.name for layer in layers}, {layer.name: (0, 0) for layer in layers}
     rest = program.frame_cycles(0), sum(one.mode != "largest" for one in program.passes)
     for one in program.passes:
         if one.node in names:
             cycles, passes = made[one.node]
-            own = one.cycles(rows, 0)
+            own = one.cycles(program.rows, 0)
             made[one.node] = cycles + own, passes + 1
             rest = rest[0] - own, rest[1] - 1
     return MachineCycles(layers=made, rest=rest)

@@ -11,7 +11,7 @@ from macwright.dse.bitexact.requests import Request
 from macwright.hw.accelerator.network import Edge, Network, Node, Requant
 from macwright.hw.errors import RefusedInput
 
-__all__ = ["NetworkBuilder", "Sums"]
+__all__ = ["NetworkBuilder", "Sums", "coarser", "fraction_bits"]
 
 #: Bits of a multiplier.
 MULTIPLIER_BITS = 16
@@ -73,14 +73,12 @@ class Sums:
 
     def _fraction(self) -> int:
         """Bits of the biases below a unit of the sums, so that one is `FINE` of a code at most."""
-        finest = max(
-            float(self.factor.max())
-            / (request.scale * 2.0 ** max(0, request.format.width - CODE_BITS))
-            for request in self.requests.values()
+        return fraction_bits(
+            max(
+                float(self.factor.max()) / request.scale / coarser(request.format.width)
+                for request in self.requests.values()
+            )
         )
-        if not finest > FINE:
-            return 0
-        return min(math.ceil(math.log2(finest / FINE)), MOST_FRACTION)
 
     def _requant(self, edge: str, request: Request, fraction: int) -> Requant:
         factor = self.factor / request.scale / 2.0**fraction
@@ -101,6 +99,18 @@ class Sums:
             low=request.low,
             high=request.high,
         )
+
+
+def coarser(width: int) -> float:
+    """By how much a code of so many bits is finer than the coarsest that biases are exact for."""
+    return float(2 ** max(0, width - CODE_BITS))
+
+
+def fraction_bits(finest: float) -> int:
+    """Bits of biases below a unit of the sums that is so many codes."""
+    if not finest > FINE:
+        return 0
+    return min(math.ceil(math.log2(finest / FINE)), MOST_FRACTION)
 
 
 class NetworkBuilder:

@@ -21,6 +21,7 @@ from macwright.hw.accelerator.library import Library
 from macwright.hw.accelerator.machine import MachineSpec, machine_library
 from macwright.hw.accelerator.network.file import network_text
 from macwright.hw.accelerator.temporal.machine import temporal_library
+from macwright.hw.accelerator.temporal.spec import TemporalSpec
 from macwright.hw.errors import NotSupported, RefusedInput
 from macwright.hw.files import write_atomic
 from macwright.hw.pe import UnitSpec
@@ -84,7 +85,11 @@ def write_temporal(
         "program": spec.code.program_bits,
         "parameter": spec.code.parameter_bits,
     }
-    found = {"memories_bits": memories, "unit": spec.array.unit.name}
+    found = {
+        "memories_bits": memories,
+        "unit": spec.array.unit.name,
+        "modelled_ecp5": _modelled(spec, allocation),
+    }
     return _write(lowered, temporal_library(spec), record, allocation, folder, notes, found)
 
 
@@ -133,12 +138,13 @@ def _write(
     return fields
 
 
-def _modelled(spec: MachineSpec, allocation: Allocation) -> dict[str, Any]:
+def _modelled(spec: MachineSpec | TemporalSpec, allocation: Allocation) -> dict[str, Any]:
     """Resources of the machine as the cost model counts them from its final widths and depths."""
     model, units = machine_model("ecp5"), {}
     known = {_kind(unit): unit for unit in allocation.units.values()}
-    for stage in spec.stages:
-        unit = getattr(getattr(stage.spec, "array", None), "unit", None)
+    owners = [spec] if isinstance(spec, TemporalSpec) else [stage.spec for stage in spec.stages]
+    for owner in owners:
+        unit = getattr(getattr(owner, "array", None), "unit", None)
         if unit is not None and _kind(unit) in known:
             units[unit] = engine_unit(known[_kind(unit)], model).with_sum(unit, model)
     try:

@@ -10,6 +10,7 @@ import pandas as pd
 from macwright.costmodel.progress import Progress
 from macwright.costmodel.technology.devices import DEVICES
 from macwright.dse.architecture.clocks import Clocked, ClockTooFastError, too_fast
+from macwright.dse.architecture.engines import DeviceEngines
 from macwright.dse.architecture.hardware import dataflow_table, temporal_problem
 from macwright.dse.architecture.mapping import NO_FORMATS
 from macwright.dse.cost_columns import FRAME, LATENCY
@@ -218,15 +219,18 @@ def _problem(
 ) -> JointProblem:
     """Formats and hardware to choose together."""
     area = "luts" if set(costs["area_unit"]) == {"luts"} else "area"
-    units, engines = hardware.units, hardware.engines
-    if isinstance(chip, Temporal):
+    units, machines = hardware.units, hardware.machines
+    if isinstance(machines, DeviceEngines):
+        table = machines.table(options, progress)
+        return JointProblem(table=table, area=area, latency_ms=machines.latency_ms)
+    if isinstance(chip, Dataflow):
+        return JointProblem(table=dataflow_table(layers, options, units, costs, chip), area=area)
+    if machines is not None:
+        table, arrays = machines.problem(layers, options, chip)
+    else:
         network = hardware.network
         table, arrays = temporal_problem(layers, options, units, costs, chip, node_nm, network)
-        return JointProblem(table=table, arrays=arrays, types=chip.types, area=area)
-    if engines is not None:
-        table = engines.table(options, progress)
-        return JointProblem(table=table, area=area, latency_ms=engines.latency_ms)
-    return JointProblem(table=dataflow_table(layers, options, units, costs, chip), area=area)
+    return JointProblem(table=table, arrays=arrays, types=chip.types, area=area)
 
 
 def _joint(

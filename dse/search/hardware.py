@@ -7,14 +7,16 @@ from typing import Any
 from macwright.costmodel.characterize.structures import built_spec
 from macwright.costmodel.progress import Progress
 from macwright.costmodel.tables.clock import modules
+from macwright.costmodel.technology.devices import Device
 from macwright.costmodel.technology.technology import Technology
+from macwright.dse.architecture.arrays import DeviceArrays, array_formats, device_arrays
 from macwright.dse.architecture.buildable import buildable
 from macwright.dse.architecture.clocks import Clocked
 from macwright.dse.architecture.engines import DeviceEngines, device_engines
 from macwright.dse.architecture.machine import machine_network
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.search.found import Found
-from macwright.dse.search.options import check_units, needed_units, option_name
+from macwright.dse.search.options import check_units, needed_units, option_name, terms_for
 from macwright.dse.settings import Settings, Temporal
 from macwright.dse.workload import Workload
 from macwright.hw.accelerator.network import Network
@@ -42,7 +44,7 @@ class Hardware:
         Further units: those with several modes, or the others of a device's engines.
     network : Network or None
         Whose machine says the cycles of a temporal array, if one can be built.
-    engines : DeviceEngines or None
+    machines : DeviceEngines, DeviceArrays or None
         Machines on the device of the settings, if one is given.
     notes : tuple of str
         What the user should know of them.
@@ -51,7 +53,7 @@ class Hardware:
     units: Mapping[tuple[str, str], Any]
     others: tuple[Any, ...] = ()
     network: Network | None = None
-    engines: DeviceEngines | None = None
+    machines: DeviceEngines | DeviceArrays | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -67,39 +69,54 @@ def hardware_of(
     RefusedInput
         If there is no machine of the network on a device.
     """
-    notes: tuple[str, ...] = ()
-    if settings.device is not None:
-        kept, notes = buildable(settings.activations)
-        settings = replace(settings, activations=kept)
-    units = _units(workload, settings)
     chip = settings.architecture
+    if settings.device is not None:
+        return _on_device(workload, dataset, settings, settings.device, progress)
+    units = _units(workload, settings)
     check_units(units, architecture=chip is not None)
-    if isinstance(chip, Temporal):
-        try:
-            network = machine_network(workload, dataset, progress=progress)
-        except RefusedInput as error:
-            note = f"cycles of arrays are those of a formula, as no machine can be built: {error}"
-            said = (*notes, note, _BESIDE)
-            return settings, Hardware(units=units, others=chip.specs, notes=said)
-        units = _units(workload, settings, sign_free=True)
-        said = (*notes, _BESIDE)
-        return settings, Hardware(units=units, others=chip.specs, network=network, notes=said)
-    if settings.device is None:
-        return settings, Hardware(units=units, notes=notes)
-    engines = device_engines(
-        workload,
-        dataset,
-        settings.device,
-        units,
-        clock_mhz=settings.machine_mhz,
-        margin=settings.margin,
-        progress=progress,
-    )
+    if not isinstance(chip, Temporal):
+        return settings, Hardware(units=units)
+    try:
+        network = machine_network(workload, dataset, progress=progress)
+    except RefusedInput as error:
+        note = f"cycles of arrays are those of a formula, as no machine can be built: {error}"
+        return settings, Hardware(units=units, others=chip.specs, notes=(note, _BESIDE))
+    units = _units(workload, settings, sign_free=True)
+    return settings, Hardware(units=units, others=chip.specs, network=network, notes=(_BESIDE,))
+
+
+def _on_device(
+    workload: Workload,
+    dataset: Dataset,
+    settings: Settings,
+    device: Device,
+    progress: Progress | None,
+) -> tuple[Settings, Hardware]:
+    """Settings with the formats that machines on a device have, and these."""
+    machines: DeviceEngines | DeviceArrays
+    clock = {"clock_mhz": settings.machine_mhz, "margin": settings.margin}
+    if isinstance(settings.architecture, Temporal):
+        weights, notes = array_formats(settings.weights, "Weights")
+        acts, more = array_formats(settings.activations, "Activations")
+        settings, notes = replace(settings, weights=weights, activations=acts), (*notes, *more)
+        machines = device_arrays(
+            machine_network(workload, dataset, progress=progress),
+            device,
+            list(_units(workload, settings)),
+            terms=terms_for(workload.layers),
+            **clock,
+        )
+    else:
+        acts, notes = buildable(settings.activations)
+        settings = replace(settings, activations=acts)
+        units = _units(workload, settings)
+        check_units(units, architecture=True)
+        machines = device_engines(workload, dataset, device, units, **clock, progress=progress)
     return settings, Hardware(
-        units={pair: choices[0].spec for pair, choices in engines.units.items()},
-        others=tuple(engines.specs),
-        engines=engines,
-        notes=(*notes, *engines.notes),
+        units={pair: choices[0].spec for pair, choices in machines.units.items()},
+        others=tuple(machines.specs),
+        machines=machines,
+        notes=(*notes, *machines.notes),
     )
 
 

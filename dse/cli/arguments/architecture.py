@@ -27,15 +27,15 @@ def add_architecture_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--device",
         metavar="NAME|FILE.toml",
-        help="dataflow: FPGA that the whole machine must fit, such as lfe5u-85f; what it has are "
-        "limits, and without a rate the front is of the rates that fit",
+        help="FPGA that the whole machine must fit, such as lfe5u-85f; what it has are limits, and "
+        "without a rate the front is of the rates that fit",
     )
     add(
         "--types",
         type=int,
         metavar="K",
-        help="unit types at most: on the array (temporal, default: 2), or of an allocation without "
-        "an architecture (default: any)",
+        help="unit types at most: on the array (temporal, default: 2, on a device 1), or of an "
+        "allocation without an architecture (default: any)",
     )
     for side in ("rows", "columns"):
         add(f"--array-{side}", metavar="N,N,...", help="temporal: of the array (4,8,16,32)")
@@ -94,9 +94,11 @@ def architecture(args: argparse.Namespace) -> Any:
             "--architecture temporal, and --types not with dataflow"
         )
     if args.device is not None:
-        if args.architecture != "dataflow":
-            raise RefusedInput("Option --device must come with --architecture dataflow")
+        if args.architecture is None:
+            raise RefusedInput("Option --device must come with --architecture dataflow or temporal")
         given["device"] = find_device(args.device)
+        if args.architecture == "temporal":
+            given = {"types": 1, "switched": ()} | given
     if args.architecture is None:
         return None
     return Temporal(**given) if args.architecture == "temporal" else Dataflow(**given)

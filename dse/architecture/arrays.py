@@ -1,0 +1,275 @@
+"""Arrays on a device: one for all layers, with what the whole machine takes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from macwright.costmodel.characterize.many import cost_frame
+from macwright.costmodel.system.machine_resources import MachineModel, Resources, machine_model
+from macwright.costmodel.tables.default_units import mac_spec
+from macwright.costmodel.technology.devices import Device
+from macwright.dse.architecture.clocks import Clocked
+from macwright.dse.architecture.engine_units import EngineUnit, device_units, unit_rows
+from macwright.dse.architecture.hardware import array_name
+from macwright.dse.architecture.machine import MachineCycles, program_cycles
+from macwright.dse.architecture.mapping import placements, unsigned
+from macwright.dse.bitexact.builder import coarser, fraction_bits
+from macwright.dse.cost_columns import LATENCY
+from macwright.dse.settings import Temporal
+from macwright.dse.solver import ArrayShape, OptionTable
+from macwright.dse.workload import Layer
+from macwright.hw.accelerator.network import Conv, Gemm, Network
+from macwright.hw.accelerator.temporal.compile import compile_network
+from macwright.hw.accelerator.temporal.program import Program
+from macwright.hw.accelerator.temporal.spec import TemporalSpec
+from macwright.hw.accelerator.temporal.widths import Widths, stored_bits, widths_for
+from macwright.hw.errors import NotSupported, RefusedInput
+from macwright.hw.formats import IntFormat, parse_format
+
+__all__ = ["DeviceArrays", "array_formats", "device_arrays"]
+
+#: Bits of the codes and weights of the network by which machines are measured.
+_BITS = 8
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DeviceArrays:
+    """What a search needs to know of the machines of one array on a device.
+
+    Parameters
+    ----------
+    device : Device
+        Where it goes.
+    model : MachineModel
+        Resources of machines.
+    network : Network
+        Network in 8 bits, of :func:`macwright.dse.architecture.machine.machine_network`.
+    units : mapping
+        Units of each pair of formats, weights first; of wider activations where the machine's
+        additions need them.
+    clock_mhz : float
+        Clock of the machine.
+    """
+
+    device: Device
+    model: MachineModel
+    network: Network
+    units: Mapping[tuple[str, str], tuple[EngineUnit, ...]]
+    clock_mhz: float
+    notes: tuple[str, ...] = ()
+    _programs: dict[tuple[int, int, Widths], Program] = field(default_factory=dict)
+
+    @property
+    def specs(self) -> list[Any]:
+        """All units, each once."""
+        return list(self._of_name)
+
+    def rows(self) -> pd.DataFrame:
+        """Cost rows of all units, as they are counted."""
+        return cost_frame(unit_rows(self._of_name.values(), self.device.family))
+
+    def clocked(self, costs: pd.DataFrame) -> Clocked:
+        """The machine's clock, with cost rows of units."""
+        return Clocked(clock_mhz=self.clock_mhz, costs=costs, basis="reached by placed machines")
+
+    def problem(
+        self, layers: Sequence[Layer], options: pd.DataFrame, chip: Temporal
+    ) -> tuple[OptionTable, list[ArrayShape]]:
+        """Options of each layer on each unit that computes them, and the arrays.
+
+        Parameters
+        ----------
+        layers : sequence of Layer
+            Layers of the workload.
+        options : DataFrame
+            Columns ``layer, option, weight, activation, loss, bops, weight_bytes``.
+        chip : Temporal
+            Rows and columns to choose from.
+
+        Returns
+        -------
+        tuple of (OptionTable, list of ArrayShape)
+            The area of an array is the look-up tables of its whole machine, by unit; its columns
+            are `latency_ms` and `ffs`, `block_rams` and `dsps`, all of which count with the first
+            layer.
+        """
+        modes = [spec.operating_modes() for spec in self._of_name]
+        terms = {layer.name: layer.k for layer in layers}
+        entries = [entry for entry, _ in placements(options, modes, terms, sign_free=True)]
+        frame = pd.DataFrame(entries)
+        # Units of the same formats differ in what their products are made of.
+        frame["option"] = frame["formats"] + " on " + frame["unit"]
+        table = OptionTable.from_frame(frame)
+        return table, [
+            self._array(table, layers, rows, columns)
+            for rows, columns in product(chip.rows, chip.columns)
+        ]
+
+    def _array(
+        self, table: OptionTable, layers: Sequence[Layer], rows: int, columns: int
+    ) -> ArrayShape:
+        units = {spec.name: unit for spec, unit in self._of_name.items()}
+        took = {name: self.resources(rows, columns, unit.spec) for name, unit in units.items()}
+        cycles = {name: self.cycles(layers, rows, columns, u.spec) for name, u in units.items()}
+        names = [str(table.layers[int(i)]) for i in table.layer_of_row]
+        values = {name: np.zeros(len(names)) for name in (LATENCY, "ffs", "block_rams", "dsps")}
+        for row, (layer, unit) in enumerate(zip(names, table.labels["unit"], strict=True)):
+            stages = units[unit].spec.pipeline
+            taken = cycles[unit].of_layer(layer, stages)
+            if layer == layers[0].name:
+                taken += cycles[unit].of_rest(stages)
+                for name in ("ffs", "block_rams", "dsps"):
+                    values[name][row] = getattr(took[unit], name)
+            values[LATENCY][row] = taken / (self.clock_mhz * 1e3)
+        area = {name: made.luts for name, made in took.items()}
+        name = array_name(rows, columns, None)
+        return ArrayShape(name=name, area=area, fixed_area=0.0, columns=values)
+
+    def resources(self, rows: int, columns: int, unit: Any) -> Resources:
+        """What the machine takes with an array of so many of a unit."""
+        spec = self.machine(rows, columns, unit)
+        made = spec.array.unit
+        return self.model.of(spec, {made: self._of_name[unit].with_sum(made, self.model)})
+
+    def cycles(self, layers: Sequence[Layer], rows: int, columns: int, unit: Any) -> MachineCycles:
+        """Cycles of a frame on an array of so many of a unit."""
+        return program_cycles(self._program(rows, columns, self._widths(unit)), layers)
+
+    def machine(self, rows: int, columns: int, unit: Any) -> TemporalSpec:
+        """The machine on an array of so many of a unit, but for the values of its constants."""
+        widths = self._widths(unit)
+        program = self._program(rows, columns, widths)
+        # A sum of fewer bits in codes and weights is so many bits shorter; any one product fits.
+        act_bits = min(widths.parts.act_bits, _BITS)
+        less = 2 * _BITS - act_bits - widths.weight_bits
+        least = widths.parts.act_bits + widths.weight_bits
+        fraction = self._fraction(act_bits, widths.weight_bits)
+        program = replace(
+            program,
+            weight_bits=widths.weight_bits,
+            sum_bits=max(least, program.sum_bits - less),
+            passes=tuple(
+                replace(each, fraction=fraction, shift=each.shift + fraction - each.fraction)
+                for each in program.passes
+            ),
+        )
+        return TemporalSpec(name="machine", program=program, unit=unit)
+
+    def _fraction(self, act_bits: int, weight_bits: int) -> int:
+        """Bits of biases below a unit of the sums, which is coarser where it has fewer bits.
+
+        Scales of a layer's own results are as much coarser as those of its activations.
+        """
+        finest = 0.0
+        for node in self.network.nodes:
+            if not (isinstance(node, Conv | Gemm) and node.bias.any()):
+                continue
+            for output in node.outputs:
+                bits = self.network.edge(output.edge).format.width
+                ratio = float(output.multiplier.max()) * 2.0 ** (node.fraction - output.shift)
+                less = _BITS - weight_bits + (_BITS - act_bits if bits > _BITS else 0)
+                finest = max(finest, ratio * 2.0**less / coarser(bits))
+        return fraction_bits(finest)
+
+    def _program(self, rows: int, columns: int, widths: Widths) -> Program:
+        """Program with these widths, whose weights only decide what the array takes of codes."""
+        key = rows, columns, replace(widths, weight_bits=_BITS)
+        if key not in self._programs:
+            self._programs[key] = compile_network(
+                self.network, rows=rows, columns=columns, widths=key[2]
+            )
+        return self._programs[key]
+
+    def _widths(self, unit: Any) -> Widths:
+        lane = _stored(self.network, unit.act.width)
+        return widths_for(lane, unit.act.width, unit.weight.width)
+
+    @property
+    def _of_name(self) -> dict[Any, EngineUnit]:
+        """Each unit once, by its spec."""
+        return {unit.spec: unit for units in self.units.values() for unit in units}
+
+
+def array_formats(names: Sequence[str], what: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Formats that arrays on a device have, and what is to be said of the others.
+
+    Raises
+    ------
+    NotSupported
+        If they have none of them.
+    """
+    kept = tuple(name for name in names if isinstance(parse_format(name), IntFormat))
+    others = ", ".join(name for name in names if name not in kept)
+    if not kept:
+        raise NotSupported(f"{what} of an array on a device must be integers, not {others}")
+    note = f"{what.lower()} of {others} are left out: arrays on a device have integers alone"
+    return kept, (note,) if others else ()
+
+
+def device_arrays(
+    network: Network,
+    device: Device,
+    pairs: Sequence[tuple[str, str]],
+    *,
+    terms: int,
+    clock_mhz: float | None = None,
+    margin: float,
+) -> DeviceArrays:
+    """Units and machines of one array on a device.
+
+    Parameters
+    ----------
+    network : Network
+        Of :func:`macwright.dse.architecture.machine.machine_network`.
+    device : Device
+        Where it goes.
+    pairs : sequence of (str, str)
+        Formats of weights and activations that layers may have.
+    terms : int
+        Products of the longest sum.
+    clock_mhz : float, optional
+        Clock of the machine; that which placed ones reach if absent.
+    margin : float
+        Share of its period that a unit of look-up tables must have left.
+
+    Raises
+    ------
+    RefusedInput
+        If the clock is above that of placed machines.
+    NotSupported
+        If machines of the device's family were not measured.
+    """
+    model = machine_model(device.family)
+    clock = model.array_mhz if clock_mhz is None else clock_mhz
+    if clock > model.array_mhz:
+        raise RefusedInput(
+            f"Clock of a machine on {device.family} must be at most {model.array_mhz:g} MHz, which "
+            f"placed machines of one array reach, not {clock:g}"
+        )
+    wanted = {}
+    for weight, act in pairs:
+        bits = parse_format(unsigned(act)).width
+        widths = widths_for(_stored(network, bits), bits, parse_format(weight).width)
+        act_bits = widths.parts.act_bits
+        spec = mac_spec(act=f"uint{act_bits}", weight=weight, terms=terms, technology=None)
+        wanted[weight, act] = spec
+    units = device_units(wanted, model, clock_mhz=clock, margin=margin)
+    return DeviceArrays(
+        device=device,
+        model=model,
+        network=network,
+        units={
+            pair: tuple(u for u in made if u.spec.adder != "carry_save")
+            for pair, made in units.items()
+        },
+        clock_mhz=clock,
+    )
+
+
+def _stored(network: Network, act_bits: int) -> int:
+    """Bits of a code in memory: of the layers' formats, or of wider tensors beside them."""
+    return max(bits if bits > _BITS else min(bits, act_bits) for bits in stored_bits(network))
