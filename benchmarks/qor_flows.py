@@ -19,13 +19,6 @@ LIBERTY = {
 }
 TECHNOLOGIES = tuple(RECORDS)
 
-#: Mapping scripts for rows with a goal in time, besides the technology's, which look for area.
-FASTER = {
-    "nf": "strash; ifraig; scorr; dc2; dc2; strash; &get -n; &nf -a 10; &put; buffer -c; topo",
-    "dch": "strash; ifraig; scorr; dc2; dc2; &get -n; &dch -f; &nf; &put; buffer -c; topo; "
-    "upsize; dnsize",
-}
-
 
 def technologies(names: Sequence[str], pdk: Path | None) -> dict[str, Technology]:
     """Those that can be had, by name; cell libraries come from the folder `pdk`."""
@@ -39,15 +32,10 @@ def technologies(names: Sequence[str], pdk: Path | None) -> dict[str, Technology
 
 
 def flows(technology: Technology, *, fast: bool, dsp: bool) -> list[Technology]:
-    """The flows of a technology: each script by itself if `fast` ones are asked for as well."""
+    """The flows of a technology; with `fast` each script by itself, those for speed as well."""
     if technology.record.kind == "fpga" and not dsp:
         return [technology, replace(technology, synthesis=RELAXED + technology.synthesis)]
     if not fast:
         return [technology]
-    commands = next(iter(technology.endings.values())).split(" -script ")[0]
-    more = {name: f"{commands} -script {name}.abc\nopt_clean -purge" for name in FASTER}
-    files = {f"{name}.abc": text.replace("; ", "\n") + "\n" for name, text in FASTER.items()}
-    return [
-        replace(technology, endings={name: ending}, files={**technology.files, **files})
-        for name, ending in {**technology.endings, **more}.items()
-    ]
+    endings = {**technology.endings, **technology.curve}
+    return [replace(technology, endings={name: text}) for name, text in endings.items()]

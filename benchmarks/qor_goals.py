@@ -8,7 +8,9 @@ from typing import Any
 from macwright.hw.formats import IntFormat, parse_format
 
 __all__ = [
+    "AT_PERIODS",
     "DOTS",
+    "DOTS4",
     "ELSEWHERE",
     "FAST",
     "FLOATS",
@@ -43,6 +45,8 @@ INTEGERS: dict[tuple[int, int, int], dict[str, float | None]] = {
 }
 #: Adder -> largest area and delay, nangate45, int8 x int8 + 32.
 FAST = {"kogge_stone": (665, 1.25), "carry_save": (775, 0.75)}
+#: Format, of an accumulator for 4,096 products -> largest area, and period in ns, nangate45.
+AT_PERIODS = (("int8", 560, 1.25), ("int8", 620, 1.0), ("e4m3fin", 1000, 1.0), ("e2m1fn", 360, 0.6))
 
 _THREE = {"products": 3, "act": "int4", "acc": "int20"}
 #: Name, technology, fields and goal of units that share a DSP.
@@ -113,3 +117,8 @@ SKY130: list[tuple[str, dict[str, Any], float, float]] = [
     ("mxint8", {"acc": parse_format("fp32")}, 90000, 109600),
     ("mxfp4", {"acc": parse_format("fp32")}, 31000, 35300),
 ]
+#: Format -> goals by technology, 4 lanes and an accumulator of 32 bits.
+DOTS4: dict[str, dict[str, float | None]] = {
+    "int8": {"nangate45": None, **dict.fromkeys(ELSEWHERE), "ecp5": 360, "ice40": 360, "xc7": 215},
+    "int4": {"ecp5": 130},
+}

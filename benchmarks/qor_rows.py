@@ -6,8 +6,9 @@ from typing import Any
 
 import qor_naive
 from qor_goals import (
+    AT_PERIODS,
     DOTS,
-    ELSEWHERE,
+    DOTS4,
     FAST,
     FLOATS,
     INTEGERS,
@@ -17,6 +18,8 @@ from qor_goals import (
     SKY130,
 )
 
+from macwright.costmodel.characterize.structures import structures
+from macwright.costmodel.tables.default_units import mac_spec
 from macwright.costmodel.technology.catalogue import target_of_technology
 from macwright.hw.formats import IntFormat, parse_format
 from macwright.hw.pe import (
@@ -60,6 +63,8 @@ class Row:
         Unit without modes that does the same work in one of them; its products a cycle count.
     dsp : bool
         Whether hard multipliers are used.
+    structures : tuple
+        Other structures of our unit, of which the smallest that meets the goals counts.
     """
 
     section: str
@@ -73,6 +78,7 @@ class Row:
     naive: tuple[str, ...] = ()
     dedicated: Any = None
     dsp: bool = False
+    structures: tuple[Any, ...] = ()
 
 
 def rows() -> Iterator[Row]:
@@ -81,6 +87,7 @@ def rows() -> Iterator[Row]:
     yield from _minifloats()
     yield from _dots()
     yield from _mixed()
+    yield from _at_periods()
 
 
 def _integers() -> Iterator[Row]:
@@ -174,14 +181,18 @@ def _dots() -> Iterator[Row]:
             public=public,
             naive=naive if name == "e2m1fn" else (),
         )
-    for technology in ("nangate45", *ELSEWHERE):
-        yield Row(
-            section="Dot products",
-            name="4 lanes int8 + 32",
-            technology=technology,
-            spec=DotSpec(lanes=4, acc=IntFormat(32)).tuned(target_of_technology(technology)),
-            naive=qor_naive.int_mac(8, 8, 32, 4),
-        )
+    for name, goals in DOTS4.items():
+        fmt = parse_format(name)
+        spec = DotSpec(act=fmt, weight=fmt, lanes=4, acc=IntFormat(32))
+        for technology, aim in goals.items():
+            yield Row(
+                section="Dot products",
+                name=f"4 lanes {name} + 32",
+                technology=technology,
+                spec=spec.tuned(target_of_technology(technology)),
+                goal=aim,
+                naive=qor_naive.int_mac(fmt.width, fmt.width, 32, 4),
+            )
     for act, weight, more, goal in LANES:
         spec = DotSpec(act=parse_format(act), weight=parse_format(weight), lanes=16, **more)
         window = f", window {spec.window}" if spec.window else ""
@@ -246,7 +257,7 @@ def _mixed() -> Iterator[Row]:
         (
             "requantisation int32 to int8, dyadic",
             RequantSpec(),
-            {"nangate45": (None, None), "gates": (None, None), "ecp5": (None, None)},
+            {"nangate45": (3000, None), "gates": (None, None), "ecp5": (None, None)},
             qor_naive.requant(),
         ),
         (
@@ -296,4 +307,18 @@ def _mixed() -> Iterator[Row]:
             spec=spec.tuned("asic"),
             goal=goal,
             per=16 / spec.steps(bits) * GE,
+        )
+
+
+def _at_periods() -> Iterator[Row]:
+    for name, goal, period in AT_PERIODS:
+        spec = mac_spec(act=name, weight=name, technology="nangate45")
+        yield Row(
+            section="MACs at a clock",
+            name=f"{name} + {spec.acc}, {period:g} ns",
+            technology="nangate45",
+            spec=spec,
+            goal=goal,
+            goal_ns=period,
+            structures=tuple(structures(spec, "nangate45").values())[1:],
         )

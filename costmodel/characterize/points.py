@@ -69,7 +69,7 @@ POINT_COLUMNS = {
 }
 
 #: Mappings of structures for speed: those for area alone differ by a percent.
-_FOR_SPEED = ("amap_plain", "map", "nf", "map_sized", "nf_sized")
+_FOR_SPEED = ("amap_plain", "map", "nf", "nf_area", "map_sized", "nf_sized")
 
 Point = dict[str, Any]
 

@@ -68,6 +68,8 @@ _ABC = {
 #: For speed: mapped by delay, then buffered and sized for the shortest period.
 _ABC_FAST = {
     "nf": "strash; ifraig; scorr; dc2; dch -f; &get -n; &nf; &put",
+    # More rounds of area recovery off the longest path: a little smaller, a little slower.
+    "nf_area": "strash; ifraig; scorr; dc2; dch -f; &get -n; &nf -R 100; &put",
     "map": "strash; ifraig; scorr; dc2; dch -f; map -B 0.9; topo",
     "map_sized": "strash; ifraig; scorr; dc2; dch -f; map -B 0.9; topo; buffer -c -N 16; topo; "
     "upsize; dnsize",
