@@ -28,6 +28,7 @@ __all__ = [
     "current_rows",
     "format_csv",
     "format_table",
+    "is_current",
     "load_table",
     "parse_csv",
     "parse_table",
@@ -210,13 +211,13 @@ def current_rows(
     rows = [shipped.get(spec.row) for spec in specs]
     return [
         row
-        if row is not None and (trusted or _is_current(row, getattr(spec, "spec", spec)))
+        if row is not None and (trusted or is_current(row, getattr(spec, "spec", spec)))
         else None
         for row, spec in zip(rows, specs, strict=True)
     ]
 
 
-def _is_current(row: dict[str, Any], spec: Any) -> bool:
+def is_current(row: Mapping[str, Any], spec: Any) -> bool:
     """Whether a row was made from the Verilog that the spec gives now."""
     # Equal RTLIL and generator give equal Verilog, and RTLIL is fifty times quicker to make.
     if row["tool_versions"].startswith(f"{generator_versions()}, "):

@@ -17,11 +17,10 @@ from macwright.costmodel.characterize.points import (
     with_mappings,
 )
 from macwright.costmodel.characterize.structures import has_one_sum, structures
-from macwright.costmodel.characterize.unit import unit_hashes
 from macwright.costmodel.placement.nextpnr import PLACERS, find_placer
 from macwright.costmodel.progress import Progress
 from macwright.costmodel.tables.default_units import SWITCHED, default_units, switched_unit
-from macwright.costmodel.tables.lookup import format_csv, parse_csv, stamp
+from macwright.costmodel.tables.lookup import format_csv, is_current, parse_csv, stamp
 from macwright.costmodel.technology.catalogue import LIBERTY_NAMES
 from macwright.costmodel.technology.technology import Technology
 from macwright.hw.errors import RefusedInput
@@ -195,12 +194,7 @@ def _figures(row: Mapping[str, Any]) -> NDArray[np.float64]:
 def _is_current(rows: Sequence[dict[str, Any]], spec: Any, technology: str) -> bool:
     """Whether each point was made from the Verilog that its structure of the unit gives now."""
     family = {each.name: each for each in structures(spec, technology).values()}
-    hashes = {name: unit_hashes(family[name]) for name in {r["module"] for r in rows} & set(family)}
-    return all(
-        row["module"] in hashes
-        and (row["rtlil_sha256"], row["verilog_sha256"]) == hashes[row["module"]]
-        for row in rows
-    )
+    return all(r["module"] in family and is_current(r, family[r["module"]]) for r in rows)
 
 
 def shipped_points(

@@ -144,7 +144,7 @@ def test_shipped_table_of_a_library_is_made_from_its_files(capsys, tmp_path, mon
 
 def test_library_without_its_files_has_the_shipped_rows(capsys, monkeypatch):
     monkeypatch.setattr(table, "_shipped", lambda technology: ROWS)
-    monkeypatch.setattr(table, "_is_current", lambda row, spec: True)
+    monkeypatch.setattr(table, "is_current", lambda row, spec: True)
     assert cli.main(["characterize", *INT2, "--technology", "asap7", "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)
     assert (row["source"], row["energy_fj_per_mac"]) == ("shipped", 12.5)
