@@ -132,10 +132,20 @@ class MachineModel:
         return ceil((widths[0] - 1) / self.factor) * ceil((widths[1] - 1) / self.factor)
 
     def memory_resources(self, words: int, bits: int, constant: bool) -> Resources:
-        """A memory. Rows of block RAMs are read side by side, so that parts of words fill them."""
+        """A memory.
+
+        Rows of block RAMs are read side by side, so that parts of words fill them. Of the modes of
+        a block, twice as deep and half as wide each, one of fewest blocks counts, and of these that
+        of fewest rows, as what chooses a row is logic.
+        """
         rules = self.memory
-        rows = ceil(words / rules["block_words"])
-        blocks = ceil(rows * bits / rules["block_width"])
+        modes = []
+        depth, width = int(rules["block_words"]), int(rules["block_width"])
+        while width:
+            rows = ceil(words / depth)
+            modes.append((ceil(rows * bits / width), rows))
+            depth, width = 2 * depth, width // 2
+        blocks, rows = min(modes)
         if words * bits > rules["constant_bits" if constant else "ram_bits"] * blocks:
             return Resources(luts=rules["row_luts"] * (rows - 1) * bits, block_rams=blocks)
         if constant:

@@ -5,6 +5,8 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from amaranth.hdl import Module
+from amaranth.lib import wiring
 
 from macwright.costmodel.characterize.yosys import find_yosys, run_yosys
 from macwright.costmodel.system.machine_resources import Resources, machine_model
@@ -15,6 +17,7 @@ from macwright.hw.accelerator.library import Library
 from macwright.hw.accelerator.machine import Stage
 from macwright.hw.accelerator.operands import default_unit
 from macwright.hw.accelerator.requantiser import RequantiserSpec
+from macwright.hw.accelerator.rom import Rom
 from macwright.hw.accelerator.window_spec import WindowSpec
 from macwright.hw.errors import NotSupported
 from macwright.hw.formats import IntFormat
@@ -34,6 +37,36 @@ MODEL = machine_model("ecp5")
 )
 def test_block_rams_of_memories(words, bits, constant, blocks):
     assert MODEL.memory_resources(words, bits, constant).block_rams == blocks
+
+
+class Top(wiring.Component):
+    """A memory alone."""
+
+    def __init__(self, rom):
+        self.rom = rom
+        super().__init__(rom.signature)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.rom = self.rom
+        wiring.connect(m, wiring.flipped(self), self.rom)
+        return m
+
+
+@pytest.mark.parametrize(("words", "bits"), [(2048, 20), (1024, 36), (1152, 48), (2304, 12)])
+def test_what_chooses_a_row_of_block_rams(words, bits):
+    library, random = Library(), np.random.default_rng(1)
+    content = [int.from_bytes(random.bytes(8)) % (1 << bits) for _ in range(words)]
+    library.add("top", Top(Rom(content, width=bits, name="rom")), "")
+    library.finish()
+    texts = {f"{name}.v": text for name, text in library.modules.items()} | library.images
+    script = "".join(f"read_verilog {name}.v\n" for name in library.modules)
+    script += "synth_ecp5 -top rom\nwrite_json netlist.json\n"
+    (netlist,) = run_yosys(find_yosys(), script, texts, outputs=["netlist.json"])
+    count = Counter(cell["type"] for cell in netlist["modules"]["rom"]["cells"].values())
+    made = MODEL.memory_resources(words, bits, True)
+    assert made.block_rams == count["DP16KD"]
+    assert made.luts == pytest.approx(count["LUT4"], abs=0.3 * bits)
 
 
 def engine(act, weight, *, pe, simd):

@@ -1,0 +1,170 @@
+"""Dataflow machines on an LFE5U-85F: promised by the front, synthesised, and placed.
+
+    python benchmarks/machine_placed.py [--folder DIR] [--cases NAME ...] [--known] [--write]
+
+Each machine is searched with ``macwright dse --architecture dataflow --device lfe5u-85f`` and built
+with ``macwright build --place``; what is in DIR is not done again. Goals are published rates of the
+same networks on FPGA boards with the makers' tools (MLPerf Tiny). `--known` prints those of the
+machines that were placed already, and does nothing else.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from section import write_section
+
+MODELS = Path(__file__).parents[2] / "shared" / "data" / "models"
+DEVICE = "lfe5u-85f"
+#: Bits of a block RAM.
+BLOCK_BITS = 18 * 1024
+
+
+@dataclass(frozen=True)
+class Case:
+    """A machine: network, formats, largest time of a frame, published frames a second."""
+
+    network: str
+    weights: str
+    activations: str
+    frame_ms: float
+    goal: int | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.network}_{self.weights}_{self.activations}_{self.frame_ms:g}ms"
+
+
+CASES = [
+    Case("autoencoder_toycar", "int8", "int8", 0.026, 30_686),
+    Case("mobilenetv1_025_vww", "int8", "int8", 4, 105),
+    *(
+        Case(network, *formats, frame_ms)
+        for network, slow, fast in (
+            ("digits_cnn", 0.4, 0.1),
+            ("fashion_cnn", 2.5, 0.6),
+            ("dscnn_kws", 1.5, 0.4),
+        )
+        for formats, frame_ms in (
+            (("int8", "int8"), slow),
+            (("int4", "int8"), slow),
+            (("int4", "int4"), fast),
+            (("int4", "e3m2fn"), slow),
+        )
+    ),
+]
+
+
+def macwright(*words: str | Path) -> None:
+    """Run a command; what it says goes to the terminal."""
+    subprocess.run([sys.executable, "-m", "macwright", *map(str, words)], check=True)
+
+
+def placed(case: Case, folder: Path) -> None:
+    """Search, build and place a machine, as far as it has not been done."""
+    run, chip = folder / case.name / "run", folder / case.name / "chip"
+    model = MODELS / f"{case.network}.onnx"
+    labels = [] if model.with_suffix(".toml").is_file() else ["--no-accuracy"]
+    if not (run / "run.json").is_file():
+        macwright(
+            *("dse", model, *labels, "--architecture", "dataflow", "--device", DEVICE),
+            *("--weights", case.weights, "--activations", case.activations, "--free", "all"),
+            *("--objective", "luts", "--budget", f"frame_ms<={case.frame_ms:g}"),
+            *("--points", "1", "--measure", "1", "--no-verify", "-o", run),
+        )
+    allocation = run / "allocations" / "0.json"
+    macwright("build", allocation, "--model", model, *labels, "--place", "-o", chip)
+
+
+def record(case: Case, folder: Path) -> dict[str, Any] | None:
+    """What build.json says of a machine; None unless it is placed."""
+    path = folder / case.name / "chip" / "build.json"
+    fields = json.loads(path.read_text()) if path.is_file() else {}
+    return fields if "placed" in fields else None
+
+
+def row(case: Case, fields: Mapping[str, Any], errors: dict[str, list[float]]) -> str:
+    """Row of the table."""
+    promised, placed = fields["allocation"]["costs"], fields["placed"]
+    cells, interval = fields["synthesised"]["cells"], fields["machine"]["interval"]
+    used = {name: site["used"] for name, site in placed["sites"].items()}
+    clock = fields["allocation"]["clock_mhz"]
+    if interval != round(promised["frame_ms"] * clock * 1e3):
+        errors["interval"].append(1.0)
+    for name, was, will in (
+        ("LUTs", promised["luts"], used["luts"]),
+        ("LUTs as counted when built", fields["modelled_ecp5"]["luts"], used["luts"]),
+        ("clock", clock, placed["clock_mhz"]),
+    ):
+        errors[name].append(was / will - 1)
+    synthesised = cells.get("LUT4", 0) + 2 * cells.get("CCU2C", 0)
+    synthesised += 6 * cells.get("TRELLIS_DPR16X4", 0)
+    share = used["luts"] / placed["sites"]["luts"]["available"]
+    weights = 8 * promised["weight_bytes"] / (BLOCK_BITS * max(1, used["block_rams"]))
+    goal = "" if case.goal is None else f"{placed['frames_per_s'] / case.goal:.2f} x {case.goal:,}"
+    return (
+        "| "
+        + " | ".join(
+            (
+                f"{case.network} {case.weights}/{case.activations}",
+                f"{interval:,}",
+                f"{promised['luts']:,.0f} / {synthesised:,} / {used['luts']:,} ({share:.0%}), "
+                f"{errors['LUTs'][-1]:+.1%}",
+                f"{promised['ffs']:,.0f} / {cells.get('TRELLIS_FF', 0):,} / {used['ffs']:,}",
+                f"{promised['block_rams']:.0f} / {cells.get('DP16KD', 0)} / {used['block_rams']}, "
+                f"{weights:.0%}",
+                f"{promised['dsps']:.0f} / {cells.get('MULT18X18D', 0)} / {used['dsps']}",
+                f"{clock:.1f} / {placed['clock_mhz']:.1f}, {errors['clock'][-1]:+.1%}",
+                f"{promised['throughput_fps']:,.0f} / {placed['frames_per_s']:,.0f}",
+                goal,
+            )
+        )
+        + " |"
+    )
+
+
+def main() -> None:
+    """Place what is not placed, and print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--folder", type=Path, default=Path("out/machine_placed"), metavar="DIR")
+    parser.add_argument("--cases", nargs="*", metavar="NAME", help="networks (default: all)")
+    parser.add_argument("--known", action="store_true", help="only what is placed already")
+    parser.add_argument("--write", action="store_true", help="write the file of results")
+    args = parser.parse_args()
+    cases = [case for case in CASES if not args.cases or case.network in args.cases]
+    if not args.known:
+        for case in cases:
+            placed(case, args.folder)
+    found = [(case, fields) for case in cases if (fields := record(case, args.folder))]
+    lines = [
+        "| machine | cycles of a frame | LUTs: promised / synthesised / placed, error | FFs | "
+        "block RAMs, filled by weights | DSPs | MHz: promised / placed, error | frames/s: "
+        "promised / placed | of the goal |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    errors: dict[str, list[float]] = {
+        "LUTs": [], "LUTs as counted when built": [], "clock": [], "interval": [],
+    }  # fmt: skip
+    lines += [row(case, fields, errors) for case, fields in found]
+    lines += ["", f"{len(found)} of {len(cases)} machines are placed, seed 1."]
+    if found:
+        means = [
+            f"{name} {np.mean(np.abs(e)):.1%} in the mean, {np.max(np.abs(e)):.1%} at most"
+            for name, e in errors.items()
+            if name != "interval"
+        ]
+        lines += [f"Errors: {'; '.join(means)}; intervals that differ: {len(errors['interval'])}."]
+    text = "\n".join(lines)
+    print(text)
+    if args.write:
+        write_section("machine_placed", f"Dataflow machines placed on {DEVICE.upper()}", text)
+
+
+if __name__ == "__main__":
+    main()
