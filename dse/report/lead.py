@@ -85,7 +85,7 @@ def _ranking(run: Run) -> str:
     names = {"logit_mse": "squared change of the outputs", "kl": "KL divergence"}
     names["accuracy"] = metric_label(run)
     found = [
-        f"{rank:.3f} with the {escape(names.get(name, name))}"
+        f"{rank:.3f} with the {escape(names.get(name) or name)}"
         for name, rank in ranking["spearman"].items()
         if rank is not None
     ]
