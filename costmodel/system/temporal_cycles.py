@@ -41,6 +41,11 @@ Steps
     C``): then a kernel row is one step, or several of them are, where a word has room for them and
     that takes fewer cycles.
 
+    Units may use `split` weights in a cycle, 2 or 4, of a half or a quarter of the bits. A dense
+    layer whose weights fit takes channels i, i + C / split and so on of a word together, where C is
+    a multiple of it: at most C / split taps a step. Steps of v positions are shorter only where R
+    is less than C.
+
 Time of a pass
     ``issue = words * sum over tiles of sum over steps``; finished sums leave each row in the cycle
     in which the next tile begins there, or after the last step for the last tile. The next pass
@@ -230,6 +235,7 @@ def dense(
     columns: int,
     kernel: Sequence[int] = (1, 1),
     joined: int = 0,
+    split: int = 1,
 ) -> Pass:
     """Convolution over all input channels, or fully connected layer (1 by 1 positions).
 
@@ -245,6 +251,8 @@ def dense(
         Taps along each axis.
     joined : int
         Rows of a window of which a word of the input has all columns; 0 if it has channels only.
+    split : int
+        Weights that a unit uses in a cycle.
     """
     if joined:
         row = in_channels * kernel[1]
@@ -256,6 +264,7 @@ def dense(
         taps = _pieces(kernel[0] * row, joined * row)
     else:
         taps = _pieces(in_channels, columns) * (kernel[0] * kernel[1])
+    taps = tuple(min(n, columns // split) for n in taps)
     return Pass(
         mode="dense", height=height, width=width, words=-(-out_channels // columns), taps=taps
     )

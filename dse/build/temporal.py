@@ -71,7 +71,9 @@ def lower_temporal(
     """
     array, unit = _chosen(allocation)
     quantised = quantised_network(workload, dataset, allocation, progress=progress)
-    program = compile_network(quantised.network, rows=array.rows, columns=array.columns)
+    program = compile_network(
+        quantised.network, rows=array.rows, columns=array.columns, split=array.split
+    )
     name = f"{quantised.network.name}_machine"
     spec = TemporalSpec(name=module_names([name], taken="")[name], program=program, unit=unit)
     _ = spec.array  # refuses units that an array cannot have

@@ -79,12 +79,16 @@ class ArrayChoice:
         Processing elements.
     buffer_kib : float or None
         Capacity of each of the two buffers, KiB; None where buffers were not counted.
+    split : int
+        Most weights that a processing element uses in a cycle: 1, 2 or 4, each of its part of the
+        bits.
     """
 
     name: str
     rows: int
     columns: int
     buffer_kib: float | None = None
+    split: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

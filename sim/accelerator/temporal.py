@@ -122,18 +122,20 @@ def _summed(program: Program, one: LayerPass, memory: _Ints) -> tuple[int, _Ints
         spent, used = 0, 0
         for step in one.steps:
             for row, (index, y, x) in enumerate(tile):
-                weights = one.weights[index, used : used + step.taps]
+                weights = one.weights[index, used : used + step.taps * one.split]
                 at = one.origin[0] + y * one.stride[0], one.origin[1] + x * one.stride[1]
                 if one.mode != "depthwise":
                     word = _word(program, one, memory, step, at, index * one.plane)
-                    sums[row] += word[: step.taps] @ weights
+                    apart = program.columns // one.split
+                    for tap, part in np.ndindex(step.taps, one.split):
+                        sums[row] += word[part * apart + tap] * weights[tap * one.split + part]
                     continue
                 for tap in range(step.taps):
                     # Words of neighbouring rows are shared, which their places must allow.
                     place = at[0], at[1] + tap * one.gap
                     word = _word(program, one, memory, step, place, index * one.plane)
                     sums[row] += np.where(weights[tap] != 0, word, 0) * weights[tap]
-            used += step.taps
+            used += step.taps * one.split
             length = step.taps + len(tile) - 1
             spent += max(2, length if one.mode == "depthwise" else max(step.taps, len(tile)))
         cycles += max(spent, before)

@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from macwright.hw.accelerator.library import Unit
 from macwright.hw.accelerator.stream import Words, check_count
+from macwright.hw.accelerator.temporal.split_mac import SplitMacSpec
 from macwright.hw.errors import RefusedInput
 from macwright.hw.pe import IntMacSpec
 
@@ -23,7 +24,7 @@ class ArraySpec:
 
     Parameters
     ----------
-    unit : IntMacSpec
+    unit : IntMacSpec or SplitMacSpec
         Unit of each PE, with unsigned activations and neither enable nor reset.
     rows, columns : int
         PEs.
@@ -31,7 +32,7 @@ class ArraySpec:
         Rows after the first that can have weights of their own.
     """
 
-    unit: IntMacSpec
+    unit: IntMacSpec | SplitMacSpec
     rows: int
     columns: int
     own: int = 0
@@ -44,6 +45,11 @@ class ArraySpec:
                 "Units of a temporal machine must have unsigned activations and neither enable nor "
                 f"reset, unlike {self.unit.name}"
             )
+
+    @property
+    def splits(self) -> tuple[int, ...]:
+        """Weights that a unit uses in a cycle in each mode."""
+        return self.unit.splits if isinstance(self.unit, SplitMacSpec) else (1,)
 
     @property
     def acts(self) -> Words:
@@ -71,7 +77,8 @@ class TemporalArray(wiring.Component):
 
     In each cycle row 0 is given weights and control, and all rows see a word. A row with `first`
     keeps the word and uses its channels one after the other, in this and the following cycles,
-    each with all weights of its cycle (dense); or each column always uses its channel of the word
+    each with all weights of its cycle (dense), of parts of the word at once where units use several
+    weights; or each column always uses its channel of the word
     (`broadcast`). `clear` begins new sums. `drain` comes with it where the sums before are to
     leave: row r's, for r below `valid`, are at `x` ``2 + r + pipeline`` cycles later; the next
     `drain` comes `valid` cycles later or more. Idle cycles have weights of 0.
@@ -90,6 +97,8 @@ class TemporalArray(wiring.Component):
         Activations and weights, the first column in the lowest bits.
     first, clear, drain, broadcast : :py:`In(1)`
         Control of row 0; `broadcast` holds until all is drained.
+    mode : :py:`In(range(splits))`
+        Where units split weights: which of ``spec.splits``; holds as `broadcast`.
     connected : :py:`In(1)`, own_weights : :py:`In(own * weights)`
         Where there are own weights: those of row 1, then of row 2, and so on; `connected` holds.
     valid : :py:`In(count)`
@@ -114,6 +123,7 @@ class TemporalArray(wiring.Component):
                 "x": Out(spec.columns * spec.sums),
             }
             | (own if spec.own else {})
+            | ({"mode": In(range(len(spec.splits)))} if len(spec.splits) > 1 else {})
         )
 
     def elaborate(self, platform: Any) -> Module:
@@ -152,20 +162,39 @@ class TemporalArray(wiring.Component):
     ) -> list[Value]:
         """Units of a row: their sums."""
         spec, sums = self.spec, []
-        own, dense = spec.acts.split(word), spec.acts.split(kept)[0]
+        own, dense = spec.acts.split(word), self._dense(m, row, spec.acts.split(kept))
         for column, weight in enumerate(spec.weights.split(weights)):
             unit = Unit(spec.unit)
             m.submodules[f"pe{row}_{column}"] = unit
             port = unit.component
             m.d.comb += [
-                port.a.eq(Mux(self.broadcast, own[column], dense)),
+                port.a.eq(Cat(Mux(self.broadcast, own[column], one) for one in dense)),
                 port.w.eq(weight),
                 port.clear.eq(clear),
             ]
+            if len(spec.splits) > 1:
+                m.d.comb += port.mode.eq(self.mode)
             total = Signal(signed(spec.sums), name=f"sum{row}_{column}")
             m.d.comb += total.eq(port.acc)
             sums.append(total)
         return sums
+
+    def _dense(self, m: Module, row: int, lanes: list[Value]) -> list[Value]:
+        """Channels that a row uses in a cycle: one, or one for each digit of a weight."""
+        splits, digits = self.spec.splits, self.spec.splits[-1]
+        result: list[Value] = []
+        for digit in range(digits):
+            places = [digit * split // digits * (len(lanes) // split) for split in splits]
+            if len(set(places)) == 1:
+                result.append(lanes[places[0]])
+                continue
+            chosen = Signal(len(lanes[0]), name=f"dense{row}_{digit}")
+            with m.Switch(self.mode):
+                for number, place in enumerate(places):
+                    with m.Case(number) if number + 1 < len(places) else m.Default():
+                        m.d.comb += chosen.eq(lanes[place])
+            result.append(chosen)
+        return result
 
     def _drained(self, m: Module) -> list[Value]:
         """Whether the sums of each row leave in this cycle."""

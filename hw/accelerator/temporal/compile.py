@@ -26,16 +26,22 @@ from macwright.hw.accelerator.network import (
 from macwright.hw.accelerator.stream import check_count
 from macwright.hw.accelerator.temporal.copies import copies
 from macwright.hw.accelerator.temporal.finish import allocated, with_few_shifts, with_one_fraction
+from macwright.hw.accelerator.temporal.layouts import ResultLayout
 from macwright.hw.accelerator.temporal.program import (
     LayerPass,
     Program,
-    ResultLayout,
     Step,
 )
 from macwright.hw.accelerator.temporal.shapes import Window, window_of, without_ones
 from macwright.hw.accelerator.temporal.source import joined_term, source_layout
 from macwright.hw.accelerator.temporal.tensors import Tensor, tensor_of
-from macwright.hw.accelerator.temporal.terms import Term, grouped, is_depthwise, steps_of
+from macwright.hw.accelerator.temporal.terms import (
+    Term,
+    grouped,
+    is_depthwise,
+    steps_of,
+    with_split,
+)
 from macwright.hw.accelerator.temporal.widths import Widths, machine_widths
 from macwright.hw.arith.widths import range_width
 from macwright.hw.errors import RefusedInput
@@ -44,7 +50,7 @@ __all__ = ["compile_network"]
 
 
 def compile_network(
-    network: Network, *, rows: int, columns: int, widths: Widths | None = None
+    network: Network, *, rows: int, columns: int, split: int = 1, widths: Widths | None = None
 ) -> Program:
     """Program of a network for an array.
 
@@ -54,6 +60,9 @@ def compile_network(
         What is computed.
     rows, columns : int
         Of the array.
+    split : int
+        Most weights that a unit uses in a cycle: 1, 2 or 4 of the widest weight's part of the bits.
+        Layers whose weights fit such parts, and whose steps are shorter then, are done so.
     widths : Widths, optional
         Those of another network of the same shape, whose cycles and memories are asked for; the
         network's own if absent.
@@ -65,20 +74,26 @@ def compile_network(
     """
     check_count("Array rows", rows)
     check_count("Array columns", columns)
-    return _Compiler(network, rows, columns, widths or machine_widths(network)).program()
+    if split not in (1, 2, 4):
+        raise RefusedInput(f"Weights that a unit uses in a cycle must be 1, 2 or 4, not {split!r}")
+    return _Compiler(network, rows, columns, split, widths or machine_widths(network)).program()
 
 
 class _Compiler:
     """One pass over the network."""
 
-    def __init__(self, network: Network, rows: int, columns: int, widths: Widths) -> None:
-        self.network, self.rows, self.columns = network, rows, columns
+    def __init__(
+        self, network: Network, rows: int, columns: int, split: int, widths: Widths
+    ) -> None:
+        self.network, self.rows, self.columns, self.split = network, rows, columns, split
         self.tensors: dict[str, Tensor] = {}
         self.passes: list[LayerPass] = []
         self.joined: str | None = None
         self.stacked = 1
         self.parts, self.lane_bits = widths.parts, widths.lane_bits
         self.weight_bits = widths.weight_bits
+        if split > 1:
+            self.weight_bits = split * max(2, -(-self.weight_bits // split))
         # A unit holds any one product, also where no layer has the largest.
         most = (1 << self.parts.act_bits) - 1
         half = 1 << self.weight_bits - 1
@@ -108,6 +123,7 @@ class _Compiler:
             low_bits=self.parts.low_bits,
             weight_bits=self.weight_bits,
             sum_bits=self.sum_bits,
+            split=self.split,
             depth=depth,
             address=address,
             source=source,
@@ -239,6 +255,9 @@ class _Compiler:
                 words = len(chunk.weights)
                 several = min(words, self.rows) > 1 and shape == (1, 1)
                 mode = "depthwise" if depthwise else "connected" if several else "dense"
+                split = 1
+                if not depthwise:
+                    chunk, split = with_split(chunk, bits=self.weight_bits, most=self.split)
                 self.passes.append(
                     LayerPass(
                         node=node.name,
@@ -258,6 +277,7 @@ class _Compiler:
                         pad=pad,
                         steps=chunk.steps,
                         weights=chunk.weights,
+                        split=split,
                         bias=_words(full, chunk.first_word, words, self.columns),
                         scale=_words(
                             np.broadcast_to(output.multiplier, channels),

@@ -9,7 +9,8 @@ from amaranth.lib.wiring import In, Out
 
 from macwright.hw.accelerator.rom import Rom
 from macwright.hw.accelerator.stream import counter
-from macwright.hw.accelerator.temporal.program import Program, ResultLayout
+from macwright.hw.accelerator.temporal.layouts import ResultLayout
+from macwright.hw.accelerator.temporal.program import Program
 
 __all__ = ["Intake", "Outlet"]
 

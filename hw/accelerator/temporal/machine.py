@@ -122,6 +122,8 @@ class TemporalMachine(wiring.Component):
             array.broadcast.eq(self.word.depthwise),
             array.valid.eq(issue.valid),
         ]
+        if program.split > 1:
+            m.d.comb += array.mode.eq(self.word.mode)
         if spec.array.own:
             m.d.comb += [
                 array.connected.eq(self.word.connected),

@@ -84,7 +84,7 @@ class Microcode:
         return [
             word
             for one in self.program.passes
-            for word in self._weights(one.weights[:: rows if one.mode == "connected" else 1])
+            for word in self._weights(one, one.weights[:: rows if one.mode == "connected" else 1])
         ] or [0]
 
     @cached_property
@@ -98,7 +98,7 @@ class Microcode:
             lacking = -len(one.weights) % rows
             every = np.pad(one.weights, ((0, lacking), (0, 0), (0, 0)))
             for row, words in enumerate(result, 1):
-                words += self._weights(every[row::rows])
+                words += self._weights(one, every[row::rows])
         return result
 
     @property
@@ -146,9 +146,11 @@ class Microcode:
         each = self.bias_bits + self.scale_bits
         return len(self.parameter_words) * self.program.columns * each
 
-    def _weights(self, weights: NDArray[np.int64]) -> list[int]:
-        bits = self.program.weight_bits
-        return [_joined(row, bits) for word in weights.tolist() for row in word]
+    def _weights(self, one: LayerPass, weights: NDArray[np.int64]) -> list[int]:
+        # Those of a column that are used together, the first in the lowest bits.
+        columns, bits = weights.shape[-1], self.program.weight_bits // one.split
+        together = weights.reshape(-1, one.split, columns).transpose(0, 2, 1)
+        return [_joined(row, bits) for row in together.reshape(-1, columns * one.split).tolist()]
 
     def _pass(self, one: LayerPass) -> dict[str, int]:
         program, tiling = self.program, one.tiling(self.program.rows)
@@ -163,6 +165,7 @@ class Microcode:
             "depthwise": int(one.mode == "depthwise"),
             "largest": int(one.mode == "largest"),
             "connected": int(connected),
+            "mode": one.split.bit_length() - 1,
             "result": int(result),
             "words": tiling.words - 1,
             "groups": tiling.groups - 1,

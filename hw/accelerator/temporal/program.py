@@ -11,6 +11,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from macwright.hw.accelerator.temporal.layouts import ResultLayout, SourceLayout
+
 __all__ = [
     "FRAME_OVERHEAD",
     "LARGEST_OVERHEAD",
@@ -18,8 +20,6 @@ __all__ = [
     "OVERHEAD",
     "LayerPass",
     "Program",
-    "ResultLayout",
-    "SourceLayout",
     "Step",
     "Tiling",
 ]
@@ -112,7 +112,7 @@ class LayerPass:
         Code outside of the input.
     steps : tuple of Step
         Those of each tile.
-    weights : ndarray of int64, shape (words, taps of all steps, columns)
+    weights : ndarray of int64, shape (words, taps of all steps * split, columns)
         In the order in which they are used; nothing where `largest`.
     bias, scale : ndarray of int64, shape (words, columns)
         Of the requantisers.
@@ -120,6 +120,9 @@ class LayerPass:
         Bits of the bias below a unit of the sums.
     shift, zero, low, high : int
         The same for all channels; bounds and zero are codes.
+    split : int
+        Weights of a column in a word of the weight memory: those of channels that are a part of a
+        word of the activation memory apart, all used in one cycle.
     """
 
     node: str
@@ -146,6 +149,7 @@ class LayerPass:
     zero: int
     low: int
     high: int
+    split: int = 1
 
     @property
     def positions(self) -> int:
@@ -200,105 +204,6 @@ class LayerPass:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class SourceLayout:
-    """How frames come in, and become a tensor.
-
-    Words of few channels that only one dense layer reads are *joined*: a word of memory has all
-    columns of one of its windows, and as many of its rows as are `stacked`, the lowest one first.
-    Columns after the input take a cycle each, also in the rows below it that are written.
-
-    Parameters
-    ----------
-    edge : str
-        Edge of the network.
-    bits, lanes : int
-        Of a code, and codes of a word of the stream.
-    words : int
-        Words of a position.
-    height, width : int
-        Positions of a frame.
-    tensor : str
-        Tensor that they become.
-    tables : ndarray of int64, shape (lanes, 2**bits)
-        Code in memory for each code that comes.
-    joined : int
-        Columns in a word of memory; 1 if nothing is joined.
-    stacked : int
-        Rows in a word of memory.
-    below : int
-        Rows after the input that have words of memory.
-    before : int
-        Columns before the input in the first word of a row.
-    windows : int
-        Words of memory of a row.
-    pad : int
-        Code beside the input.
-    """
-
-    edge: str
-    bits: int
-    lanes: int
-    words: int
-    height: int
-    width: int
-    tensor: str
-    tables: _Ints
-    joined: int = 1
-    stacked: int = 1
-    below: int = 0
-    before: int = 0
-    windows: int
-    pad: int = 0
-
-    @property
-    def frame_words(self) -> int:
-        """Words of a frame."""
-        return self.words * self.height * self.width
-
-    @property
-    def beyond(self) -> int:
-        """Columns after the input that the last word of a row has."""
-        return max(0, self.windows + self.joined - 1 - self.before - self.width)
-
-    @property
-    def cycles(self) -> int:
-        """Cycles in which a frame comes in."""
-        columns = self.width + self.beyond
-        return self.frame_words + self.height * self.beyond + self.below * columns
-
-
-@dataclass(frozen=True, kw_only=True)
-class ResultLayout:
-    """How results go out, one channel after the other.
-
-    Parameters
-    ----------
-    edge : str
-        Edge of the network.
-    bits : int
-        Of a code word.
-    base : int
-        What is added to a code to give the level.
-    channels, lanes : int
-        Of a position, and of a word of memory.
-    positions : int
-        Positions.
-    """
-
-    edge: str
-    bits: int
-    base: int
-    channels: int
-    lanes: int
-    positions: int
-
-    @property
-    def words(self) -> int:
-        """Words of memory of a position."""
-        return -(-self.channels // self.lanes)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Program:
     """All that a temporal machine does for a frame.
 
@@ -312,6 +217,8 @@ class Program:
         Bits of a code in memory, of those that the array takes, and of a lower part.
     weight_bits, sum_bits : int
         Of weights and sums, signed.
+    split : int
+        Most weights that a unit uses in a cycle: 1, 2 or 4, each with its part of the bits.
     depth : int
         Words of the activation memory.
     address : mapping of str to int
@@ -330,6 +237,7 @@ class Program:
     low_bits: int
     weight_bits: int
     sum_bits: int
+    split: int
     depth: int
     address: Mapping[str, int]
     source: SourceLayout
@@ -358,7 +266,7 @@ class Program:
         """Words of the weight memory, and of those of rows 1, 2 and so on for connected layers."""
         depth, connected, used = 0, 0, 1
         for one in self.passes:
-            tiling, taps = one.tiling(self.rows), one.weights.shape[1]
+            tiling, taps = one.tiling(self.rows), one.weights.shape[1] // one.split
             if one.mode == "connected":
                 connected += tiling.tiles * taps
                 used = max(used, min(self.rows, one.words))

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from macwright.hw.accelerator.network import Conv, Network, Table
-from macwright.hw.accelerator.temporal.program import LEAST_STEP, SourceLayout
+from macwright.hw.accelerator.temporal.layouts import SourceLayout
+from macwright.hw.accelerator.temporal.program import LEAST_STEP
 from macwright.hw.accelerator.temporal.shapes import Window, window_of
 from macwright.hw.accelerator.temporal.tensors import Tensor, tensor_of
 from macwright.hw.accelerator.temporal.terms import Term

@@ -8,6 +8,7 @@ from macwright.hw.accelerator.temporal.array import ArraySpec
 from macwright.hw.accelerator.temporal.lane import LaneSpec
 from macwright.hw.accelerator.temporal.microcode import Microcode
 from macwright.hw.accelerator.temporal.program import Program
+from macwright.hw.accelerator.temporal.split_mac import SplitMacSpec
 from macwright.hw.arith.widths import range_width
 from macwright.hw.formats import IntFormat
 from macwright.hw.pe import IntMacSpec
@@ -26,7 +27,8 @@ class TemporalSpec:
     program : Program
         What it does.
     unit : IntMacSpec
-        Unit of a PE, but for its formats, which are the program's.
+        Unit of a PE, but for its formats, which are the program's. Where that splits weights, the
+        unit is a :class:`SplitMacSpec` of the same stages, for the same cell library or none.
     """
 
     name: str
@@ -42,14 +44,17 @@ class TemporalSpec:
     def array(self) -> ArraySpec:
         """The array."""
         program = self.program
-        unit = replace(
-            self.unit,
-            act=IntFormat(program.act_bits, signed=False),
-            weight=IntFormat(program.weight_bits),
-            acc=IntFormat(program.sum_bits),
-            en=False,
-            rst=False,
-        )
+        formats = {
+            "act": IntFormat(program.act_bits, signed=False),
+            "weight": IntFormat(program.weight_bits),
+            "acc": IntFormat(program.sum_bits),
+        }
+        unit: IntMacSpec | SplitMacSpec = replace(self.unit, **formats, en=False, rst=False)
+        if program.split > 1:
+            target = self.unit.target if self.unit.target.startswith("asic") else "generic"
+            unit = SplitMacSpec(
+                **formats, split=program.split, pipeline=self.unit.pipeline, target=target
+            )
         own = len(program.weight_depths[1])
         return ArraySpec(unit=unit, rows=program.rows, columns=program.columns, own=own)
 

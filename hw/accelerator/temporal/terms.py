@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from macwright.hw.accelerator.temporal.program import Step
 from macwright.hw.accelerator.temporal.tensors import Tensor
+from macwright.hw.arith.widths import range_width
 
-__all__ = ["Parts", "Steps", "Term", "grouped", "is_depthwise", "steps_of"]
+__all__ = ["Parts", "Steps", "Term", "grouped", "is_depthwise", "steps_of", "with_split"]
 
 _Ints = NDArray[np.int64]
 
@@ -172,6 +173,60 @@ def steps_of(
         else:
             result.append(Steps(first_word=word, steps=steps, weights=weights))
     return result
+
+
+def with_split(chunk: Steps, *, bits: int, most: int) -> tuple[Steps, int]:
+    """Dense steps with as many weights in a cycle as fit and make them shorter.
+
+    Channels of a word that meet are ``columns / split`` apart, so that a row always moves its word
+    by one channel.
+
+    Parameters
+    ----------
+    chunk : Steps
+        Dense steps, with a weight of each column in a cycle.
+    bits : int
+        Bits of a word of weights of a column.
+    most : int
+        Most weights in it.
+
+    Returns
+    -------
+    Steps, int
+        Weights of shape (words, taps of all steps * split, columns), and the split.
+    """
+    columns, used = chunk.weights.shape[-1], range_width(*_ends(chunk.weights))
+    result, best = chunk, 1
+    for split in (2, 4):
+        if split > most or columns % split or used > bits // split:
+            break
+        shorter = _split(chunk, columns // split)
+        if _taps(shorter) < _taps(result):
+            result, best = shorter, split
+    return result, best
+
+
+def _ends(weights: _Ints) -> tuple[int, int]:
+    return int(weights.min()), int(weights.max())
+
+
+def _taps(chunk: Steps) -> int:
+    return sum(step.taps for step in chunk.steps)
+
+
+def _split(chunk: Steps, each: int) -> Steps:
+    """Steps whose words are cut into parts of so many channels that are used together."""
+    words, _, columns = chunk.weights.shape
+    steps, parts, used = [], [], 0
+    for step in chunk.steps:
+        taps = min(step.taps, each)
+        padded = np.zeros((words, columns, columns), np.int64)
+        padded[:, : step.taps] = chunk.weights[:, used : used + step.taps]
+        together = padded.reshape(words, -1, each, columns)[:, :, :taps]
+        parts.append(together.transpose(0, 2, 1, 3).reshape(words, -1, columns))
+        steps.append(replace(step, taps=taps))
+        used += step.taps
+    return replace(chunk, steps=tuple(steps), weights=_stack(parts))
 
 
 def _dense(term: Term, word: int, columns: int, parts: Parts) -> Iterator[tuple[Step, _Ints]]:

@@ -20,7 +20,7 @@ from macwright.hw.accelerator.network import (
 )
 from macwright.hw.accelerator.temporal.compile import compile_network
 from macwright.hw.accelerator.temporal.ends import Intake, Outlet
-from macwright.hw.accelerator.temporal.program import ResultLayout
+from macwright.hw.accelerator.temporal.layouts import ResultLayout
 from macwright.hw.accelerator.temporal.tensors import allocate
 from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import parse_format

@@ -31,8 +31,10 @@ STEPS = (*("conv", "depthwise", "grouped", "residual", "max", "average", "concat
 SIZES = [(5, 1), (1, 4), (2, 3), (4, 4), (3, 5), (8, 6)]
 
 
-def machine_of(network: Network, rows: int, columns: int, pipeline: int = 0) -> TemporalSpec:
-    program = compile_network(network, rows=rows, columns=columns)
+def machine_of(
+    network: Network, rows: int, columns: int, pipeline: int = 0, split: int = 1
+) -> TemporalSpec:
+    program = compile_network(network, rows=rows, columns=columns, split=split)
     return TemporalSpec(name="machine", program=program, unit=IntMacSpec(pipeline=pipeline))
 
 
@@ -79,8 +81,9 @@ def test_every_word_that_is_computed_and_every_cycle(rows, columns, pipeline):
     assert (found == expected).all()
 
 
-def stem_network(kernel, strides, pads) -> Network:
-    """A convolution of one channel, and two fully connected layers."""
+def stem_network(kernel, strides, pads, weights=("int4", "int4", "int4")) -> Network:
+    """A convolution of one channel, and two fully connected layers, with formats of weights."""
+    formats = dict(zip(("stem", "first", "second"), map(parse_format, weights), strict=True))
     rng, (down, right) = np.random.default_rng(sum(kernel)), strides
     size = [
         (n + sum(pad) - k) // s + 1
@@ -96,11 +99,13 @@ def stem_network(kernel, strides, pads) -> Network:
     ]  # fmt: skip
 
     def layer(kind, name, source, target, shape, **fields):
-        weights = rng.integers(0, 16, shape)
+        fmt = formats[name]
+        weights = rng.integers(0, 1 << fmt.width, shape)
         low, high = (-128, 127) if target == "y" else (0, 15)
         scale = rng.integers(300, 600, shape[0])
-        result = Requant(edge=target, multiplier=scale, shift=11, low=low, high=high)
-        return kind(name=name, input=source, weight_format=parse_format("int4"), weights=weights,
+        shift = 7 + fmt.width
+        result = Requant(edge=target, multiplier=scale, shift=shift, low=low, high=high)
+        return kind(name=name, input=source, weight_format=fmt, weights=weights,
                     bias=rng.integers(-40, 80, shape[0]), outputs=(result,), **fields)  # fmt: skip
 
     stem = layer(Conv, "stem", "x", "a", (3, 1, *kernel), groups=1, strides=(down, right),
@@ -142,6 +147,31 @@ def test_windows_of_rows_in_a_word_and_words_of_channels_in_rows(
     ]
 
 
+@pytest.mark.parametrize(
+    ("size", "weights", "split", "splits"),
+    [
+        ((5, 4), ("int8", "int4", "int2"), 4, [1, 2, 4]),
+        ((1, 4), ("int8", "int2", "int4"), 4, [1, 4, 2]),
+        ((3, 4), ("int6", "int3", "int2"), 2, [1, 2, 2]),
+        ((2, 4), ("int4", "int8", "ternary"), 4, [1, 1, 4]),
+        ((4, 6), ("int8", "int4", "int2"), 4, [1, 1, 2]),
+    ],
+)
+@pytest.mark.parametrize("pipeline", [0, 2])
+def test_formats_of_weights_are_switched_by_layer(size, weights, split, splits, pipeline):
+    network = stem_network((3, 2), (2, 1), ((0, 0), (1, 1)), weights)
+    rows, columns = size
+    spec = machine_of(network, rows, columns, pipeline, split)
+    assert [one.split for one in spec.program.passes] == splits
+    words, wanted, _ = streams(network, spec, random_levels(network, 1, seed=split))
+    assert len(set(wanted)) > 3
+    seen = run_streams(TemporalMachine(spec), words, len(wanted))
+    assert seen.words == wanted
+    assert [seen.given[k] - seen.taken[0] for k in seen.lasts] == [spec.frame_cycles - 1]
+    plain = compile_network(network, rows=rows, columns=columns)
+    assert spec.program.weight_words < plain.weight_words
+
+
 @pytest.mark.parametrize(("offer", "accept"), [(0.3, 1.0), (0.6, 0.1)])
 def test_bits_under_stalls(offer, accept):
     network = small_network(seed=2)
@@ -160,15 +190,15 @@ def test_bits_of_weights_of_every_kind(weights):
     assert run_streams(TemporalMachine(spec), words, len(wanted)).words == wanted
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(4, 4), (4, 6), (5, 1)])
-def test_verilator_warns_of_nothing_but_what_the_docs_waive(tmp_path, rows, columns):
+@pytest.mark.parametrize(("rows", "columns", "split"), [(4, 4, 4), (4, 6, 1), (5, 1, 2)])
+def test_verilator_warns_of_nothing_but_what_the_docs_waive(tmp_path, rows, columns, split):
     try:
         tool = find_simulator("verilator")
     except ToolError as error:
         pytest.skip(str(error))
     text = (ROOT / "docs" / "verilog.md").read_text()
     waivers = re.findall(r"^\| `(-Wno-[A-Z]+)` \|", text, re.MULTILINE)
-    spec = machine_of(small_network(), rows, columns, 1)
+    spec = machine_of(small_network(), rows, columns, 1, split)
     names = [path.name for path in write_library(temporal_library(spec), tmp_path)]
     command = ["verilator", "--lint-only", "-Wall", *waivers, "--top-module", spec.name, *names]
     env = {**os.environ, **tool.env}
@@ -182,10 +212,10 @@ def test_verilator_warns_of_nothing_but_what_the_docs_waive(tmp_path, rows, colu
 REASONS = "must join channels in a temporal machine|weight format must have 1 to 16 bits"
 
 
-def check_random(network: Network, size, seed: int, pipeline: int, cycles: int) -> None:
+def check_random(network: Network, size, seed: int, pipeline: int, cycles: int, split: int) -> None:
     try:
         rows, columns = size
-        spec = machine_of(network, rows, columns, pipeline)
+        spec = machine_of(network, rows, columns, pipeline, split)
         assert spec.array.unit  # refuses weights that are too wide
     except RefusedInput as error:
         if not re.search(REASONS, str(error)):
@@ -208,11 +238,12 @@ QUIET = [HealthCheck.too_slow, HealthCheck.filter_too_much]
     seed=st.integers(0, 1000),
     size=st.sampled_from(SIZES),
     pipeline=st.integers(0, 2),
+    split=st.sampled_from([1, 2, 4]),
 )
 @settings(max_examples=6, deadline=None, derandomize=True, database=None,
           suppress_health_check=QUIET)  # fmt: skip
-def test_random_networks(network, seed, size, pipeline):
-    check_random(network, size, seed, pipeline, 1500)
+def test_random_networks(network, seed, size, pipeline, split):
+    check_random(network, size, seed, pipeline, 1500, split)
 
 
 @pytest.mark.slow
@@ -221,19 +252,26 @@ def test_random_networks(network, seed, size, pipeline):
     seed=st.integers(0, 1000),
     size=st.sampled_from([*SIZES, (6, 8), (16, 16)]),
     pipeline=st.integers(0, 2),
+    split=st.sampled_from([1, 2, 4]),
 )
 @settings(max_examples=100, deadline=None, derandomize=True, database=None,
           suppress_health_check=QUIET)  # fmt: skip
-def test_a_hundred_random_networks(network, seed, size, pipeline):
-    check_random(network, size, seed, pipeline, 6000)
+def test_a_hundred_random_networks(network, seed, size, pipeline, split):
+    check_random(network, size, seed, pipeline, 6000, split)
 
 
-@given(network=networks(ACTS, STEPS), seed=st.integers(0, 1000), size=st.sampled_from(SIZES))
+@given(
+    network=networks(ACTS, STEPS),
+    seed=st.integers(0, 1000),
+    size=st.sampled_from(SIZES),
+    split=st.sampled_from([1, 2, 4]),
+)
 @settings(max_examples=60, deadline=None, derandomize=True, database=None,
           suppress_health_check=QUIET)  # fmt: skip
-def test_programs_of_random_networks(network, seed, size):
+def test_programs_of_random_networks(network, seed, size, split):
     try:
-        spec = machine_of(network, *size)
+        rows, columns = size
+        spec = machine_of(network, rows, columns, 0, split)
         assert spec.array.unit
     except RefusedInput as error:
         if not re.search(REASONS, str(error)):
