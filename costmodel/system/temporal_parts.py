@@ -24,8 +24,10 @@ def temporal_parts(spec: TemporalSpec) -> Iterator[Part]:
     source, result = program.source, program.result
     layout, step = (Shape.cast(each).width for each in (code.pass_layout, code.step_layout))
     # A unit's own operand registers are those in which weights move down.
-    registered = array.unit.multiplier == "infer" and array.unit.pipeline > 0
+    hard = getattr(array.unit, "multiplier", "") == "infer"
+    registered = hard and array.unit.pipeline > 0
     moved = 0 if registered else (array.rows - 1) * columns * weights
+    shared, of_rows = program.weight_depths
     counters = 4 * (code.address_bits + code.place_bits)
     features = {
         "one": 1,
@@ -36,6 +38,7 @@ def temporal_parts(spec: TemporalSpec) -> Iterator[Part]:
         "products": columns * _product_bits(lane),
         "shifted": columns * (len(lane.shifts) - 1) * _cut_bits(lane),
         "results": columns * spec.result_bits,
+        "own": array.own * columns * weights,
         "control": counters,
         "registers": units * acts
         + moved
@@ -45,10 +48,10 @@ def temporal_parts(spec: TemporalSpec) -> Iterator[Part]:
         + result.lanes * spec.result_bits
         + (source.joined - 1) * source.lanes * program.lane_bits
         + counters
-        + 2 * bits_of(program.weight_words),
+        + 2 * bits_of(shared),
     }
     constants = (
-        (program.weight_words, columns * weights),
+        *((words, columns * weights) for words in (shared, *of_rows)),
         (len(code.parameter_words), columns * (code.bias_bits + code.scale_bits)),
         (len(program.passes), layout),
         (len(code.steps), step),

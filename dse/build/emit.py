@@ -145,7 +145,7 @@ def _modelled(spec: MachineSpec | TemporalSpec, allocation: Allocation) -> dict[
     owners = [spec] if isinstance(spec, TemporalSpec) else [stage.spec for stage in spec.stages]
     for owner in owners:
         unit = getattr(getattr(owner, "array", None), "unit", None)
-        if unit is not None and _kind(unit) in known:
+        if isinstance(unit, UnitSpec) and _kind(unit) in known:
             units[unit] = engine_unit(known[_kind(unit)], model).with_sum(unit, model)
     try:
         return model.of(spec, units).to_fields()
