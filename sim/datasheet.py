@@ -163,15 +163,15 @@ def _ports(spec: Any, component: Any, members: Mapping[str, str]) -> Iterator[Po
 def _sections(kind: type) -> dict[str, list[str]]:
     """Lines of a class's docstring by the name of their section, what is before by ""."""
     lines = inspect.cleandoc(kind.__doc__ or "").splitlines()
-    found: dict[str, list[str]] = {"": []}
+    sections: dict[str, list[str]] = {"": []}
     name = ""
     for line, below in zip(lines, [*lines[1:], ""], strict=True):
         if below and set(below) == {"-"}:
             name = line
-            found[name] = []
+            sections[name] = []
         elif not (line and set(line) == {"-"}):
-            found[name].append(line)
-    return found
+            sections[name].append(line)
+    return sections
 
 
 def _paragraphs(kind: type) -> list[str]:
@@ -191,7 +191,7 @@ def _reset_words(match: re.Match[str]) -> str:
 
 def _members(kind: type) -> dict[str, str]:
     """Meaning of each port by its name, those of other classes that are referred to resolved."""
-    found: dict[str, str] = {}
+    meanings: dict[str, str] = {}
     names: Sequence[str] = ()
     for line in _sections(kind).get("Members", []):
         if line and not line.startswith(" "):
@@ -200,12 +200,12 @@ def _members(kind: type) -> dict[str, str]:
             other = _CLASS.search(right) if right.startswith("see ") else None
             if other is not None:
                 known = _members(_class(other[1]))
-                found |= {name: known[name] for name in names if name in known}
+                meanings |= {name: known[name] for name in names if name in known}
                 names = ()
         else:
             for name in names:
-                found[name] = f"{found.get(name, '')} {_plain(line.strip())}".strip()
-    return found
+                meanings[name] = f"{meanings.get(name, '')} {_plain(line.strip())}".strip()
+    return meanings
 
 
 def _class(path: str) -> type:

@@ -232,8 +232,8 @@ def clean(place: Path, prefix: str = "macwright-") -> None:
     pattern = re.compile(re.escape(prefix) + r"own-\w+")
     with contextlib.suppress(OSError), os.scandir(place) as entries:
         ours = [entry for entry in entries if pattern.fullmatch(entry.name)]
-        found = [entry.path for entry in ours if entry.is_dir(follow_symlinks=False)]
-        for name in found:
+        folders = [entry.path for entry in ours if entry.is_dir(follow_symlinks=False)]
+        for name in folders:
             with contextlib.suppress(OSError):
                 if time.time() - Path(name).stat().st_mtime >= _FRESH:
                     _remove_unheld(name)

@@ -196,8 +196,8 @@ def _read_results(path: Path) -> tuple[list[str], list[str]]:
     failures = []
     for case in cases:
         for kind in ("failure", "error"):
-            for found in case.findall(kind):
-                text = found.get("message") or (found.text or "").strip().split("\n")[-1]
+            for failure in case.findall(kind):
+                text = failure.get("message") or (failure.text or "").strip().split("\n")[-1]
                 failures.append(f"{case.get('name')}: {' '.join(text.split())}")
     return [str(c.get("name")) for c in cases if c.find("skipped") is None], failures
 
@@ -206,11 +206,11 @@ def _last_error(log: Path) -> str:
     """Line of the log that most likely says why nothing ran."""
     lines = [" ".join(line.split()) for line in log.read_text(errors="replace").splitlines()]
     # A Python error ends its traceback; a simulator's has the word in front.
-    found = [x for x in lines if re.match(r"(\w+\.)*\w*(Error|Exception)\b", x)]
-    found = [x for x in found if not x.startswith("RuntimeError: Command failed")] or [
+    errors = [x for x in lines if re.match(r"(\w+\.)*\w*(Error|Exception)\b", x)]
+    errors = [x for x in errors if not x.startswith("RuntimeError: Command failed")] or [
         x for x in lines if re.search(r"error", x, re.IGNORECASE)
     ]
-    return found[0] if found else ""
+    return errors[0] if errors else ""
 
 
 def _changed(folder: Path, manifest: dict[str, Any]) -> list[str]:

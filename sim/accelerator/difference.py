@@ -40,8 +40,8 @@ def first_difference(
         Its number.
     """
     outputs = _stages if record.array is None else _passes
-    for node, edge, found in outputs(network, record, words):
-        where = _first(found, traced[edge])
+    for node, edge, levels in outputs(network, record, words):
+        where = _first(levels, traced[edge])
         if where:
             return f"image {image}, layer {node}, {where}"
     where = _first(results, traced[record.result.edge])
@@ -54,8 +54,8 @@ def _stages(
     """Node, edge and levels of what each stage gave."""
     for stage in record.stages:
         for output, given in zip(stage.outputs, words[stage.name], strict=True):
-            found = levels_from_words(given[: output.words], output, network)
-            yield stage.node, output.edge, found
+            levels = levels_from_words(given[: output.words], output, network)
+            yield stage.node, output.edge, levels
 
 
 def _passes(
@@ -64,34 +64,38 @@ def _passes(
     """The same of the passes of a temporal machine; an edge may be made by several."""
     rows, columns = record.array or (0, 0)
     program = compile_network(network, rows=rows, columns=columns)
-    made: dict[str, list[_Levels]] = {}
-    for number, (one, stage) in enumerate(zip(program.passes, record.stages, strict=True)):
+    planes_of: dict[str, list[_Levels]] = {}
+    for number, (step, stage) in enumerate(zip(program.passes, record.stages, strict=True)):
         (output,), (given,) = stage.outputs, words[stage.name]
         codes = from_words(given[: output.words], lanes=output.lanes, bits=output.bits)
         codes = codes.reshape(-1, output.lanes)
         # Missing words are no level of the edge.
-        full = np.full((one.words * one.positions, output.lanes), -1 << 40, np.int64)
-        full[: len(codes)] = codes + one.base
-        lanes = full[:, : one.lanes]
-        planes = lanes.reshape(one.words, one.positions, -1).transpose(0, 2, 1)
-        made.setdefault(one.edge, []).append(planes.reshape(-1, one.positions))
-        if number + 1 == len(program.passes) or program.passes[number + 1].edge != one.edge:
-            shape = network.edge(one.edge).shape
-            yield one.node, one.edge, np.concatenate(made[one.edge])[: shape[0]].reshape(1, *shape)
+        full = np.full((step.words * step.positions, output.lanes), -1 << 40, np.int64)
+        full[: len(codes)] = codes + step.base
+        lanes = full[:, : step.lanes]
+        planes = lanes.reshape(step.words, step.positions, -1).transpose(0, 2, 1)
+        planes_of.setdefault(step.edge, []).append(planes.reshape(-1, step.positions))
+        if number + 1 == len(program.passes) or program.passes[number + 1].edge != step.edge:
+            shape = network.edge(step.edge).shape
+            yield (
+                step.node,
+                step.edge,
+                np.concatenate(planes_of[step.edge])[: shape[0]].reshape(1, *shape),
+            )
 
 
-def _first(found: _Levels, expected: _Levels) -> str | None:
-    if found.size != expected.size:
-        return f"{found.size} codes where the network has {expected.size}"
-    found = found.reshape(expected.shape)
-    if (found == expected).all():
+def _first(given: _Levels, expected: _Levels) -> str | None:
+    if given.size != expected.size:
+        return f"{given.size} codes where the network has {expected.size}"
+    given = given.reshape(expected.shape)
+    if (given == expected).all():
         return None
     # Position by position, as they are computed.
-    moved = np.moveaxis(found != expected, 1, -1)
+    moved = np.moveaxis(given != expected, 1, -1)
     _, *position, channel = [int(i) for i in np.argwhere(moved)[0]]
     at = (0, channel, *position)
     place = f", position {tuple(position)}" if position else ""
-    return f"channel {channel}{place}: {found[at]}, where the network has {expected[at]}"
+    return f"channel {channel}{place}: {given[at]}, where the network has {expected[at]}"
 
 
 def levels_from_words(given: Sequence[int], words: WordRecord, network: Network) -> _Levels:

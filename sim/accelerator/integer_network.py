@@ -213,11 +213,11 @@ class IntegerModel:
 
     def _size(self, node: Node) -> int:
         """Numbers that a node handles for one sample."""
-        made = max(self.network.edge(name).size for name in node.produced)
+        produced = max(self.network.edge(name).size for name in node.produced)
         read = max(self.network.edge(name).size for name in node.inputs)
         if isinstance(node, Conv) and node.groups == 1:
-            return max(read, made // len(node.weights) * math.prod(node.weights.shape[1:]))
-        return max(read, made)
+            return max(read, produced // len(node.weights) * math.prod(node.weights.shape[1:]))
+        return max(read, produced)
 
 
 def _last(axis: int, rank: int) -> int:

@@ -184,16 +184,16 @@ def machine_record(
 def temporal_record(spec: TemporalSpec, *, verilog: list[str]) -> MachineRecord:
     """Record of a temporal machine."""
     program, stages = spec.program, []
-    for number, one in enumerate(program.passes):
+    for number, layer_pass in enumerate(program.passes):
         words = WordRecord(
-            edge=one.edge,
+            edge=layer_pass.edge,
             lanes=program.columns,
             bits=spec.result_bits,
-            words=one.words * one.positions,
+            words=layer_pass.words * layer_pass.positions,
         )
-        cycles = one.cycles(program.rows, spec.unit.pipeline)
+        cycles = layer_pass.cycles(program.rows, spec.unit.pipeline)
         stages.append(
-            StageRecord(name=f"pass{number}", node=one.node, cycles=cycles, outputs=(words,))
+            StageRecord(name=f"pass{number}", node=layer_pass.node, cycles=cycles, outputs=(words,))
         )
     source, result, interval = program.source, program.result, spec.frame_cycles
     return MachineRecord(

@@ -119,7 +119,7 @@ class Driver:
         fmt_of_lane = getattr(fmt, "element", fmt)
         fmt_of_lane = getattr(fmt_of_lane, "integer", fmt_of_lane)
         codes = lane_codes(code, fmt.width, getattr(self.spec, "lanes", 1))
-        return " ".join(_show(fmt_of_lane, one) for one in codes)
+        return " ".join(_show(fmt_of_lane, lane_code) for lane_code in codes)
 
 
 def _show(fmt: Any, code: int) -> str:

@@ -81,8 +81,8 @@ async def ends(dut: Any, spec: Any) -> None:
     a = max(finite_codes(spec.act), key=lambda code: _size(spec.act, code))
     w = max(finite_codes(spec.weight), key=lambda code: _size(spec.weight, code))
     largest = [(a, w), _negated(spec, a, w)]
-    for one, other in (largest, largest[::-1]):
-        await driver.step(a=one[0], w=one[1], clear=1)
+    for first, other in (largest, largest[::-1]):
+        await driver.step(a=first[0], w=first[1], clear=1)
         for _ in range(64):
             await driver.step(clear=0)
         for _ in range(4):

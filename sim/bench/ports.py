@@ -65,12 +65,12 @@ class PortDriver(Driver):
         if legal is not None and len(legal) <= 16:
             return list(legal)
         ones = 2**bits - 1
-        found = {0, ones}
+        patterns = {0, ones}
         for digit in {1, 2, 4, 8, self.spec.act.width, bits}:
             if digit <= bits and bits % digit == 0:
                 low = ones // (2**digit - 1)
-                found |= {low, low << (digit - 1), ones - (low << (digit - 1))}
-        return sorted(code for code in found if legal is None or code in legal)
+                patterns |= {low, low << (digit - 1), ones - (low << (digit - 1))}
+        return sorted(code for code in patterns if legal is None or code in legal)
 
     def random_data(self) -> dict[str, int]:
         """Random code words for the data ports; one time in four, a corner."""

@@ -31,10 +31,10 @@ class BitplaneDotModel(PortModel):
     def _factors(self, mode: int) -> list[int]:
         """What a bit of each plane of a lane stands for."""
         bits = self.planes // 2**mode
-        one = [2**k for k in range(bits)]
+        factors = [2**k for k in range(bits)]
         if bits > 1:
-            one[-1] = -one[-1]
-        return one * 2**mode
+            factors[-1] = -factors[-1]
+        return factors * 2**mode
 
     def cycle_sum(self, *, a: int, w: int, mode: int) -> int:  # type: ignore[override]
         """Sum over all slots of activation, weight bit, and what the bit stands for."""
@@ -51,7 +51,7 @@ class BitplaneDotModel(PortModel):
         """Inputs with the largest and smallest sums of each mode."""
         act = self.spec.act
         ends = {1: int(act.max), -1: int(act.min)}
-        found = []
+        vectors = []
         for mode in self.controls["mode"]:
             for sign in (1, -1):
                 a = w = 0
@@ -60,5 +60,5 @@ class BitplaneDotModel(PortModel):
                     a += value % 2**act.width * 2 ** (slot * act.width)
                     # An unsigned activation is never negative: leave the weight's bit out.
                     w += 2**slot if sign * factor * value > 0 else 0
-                found.append({"a": a, "w": w, "mode": mode})
-        return found
+                vectors.append({"a": a, "w": w, "mode": mode})
+        return vectors

@@ -43,7 +43,7 @@ class ComposableMacModel(PortModel):
     def _leaves(self, a: int, w: int, mode: int) -> list[tuple[int, int, int]]:
         """Digits of each leaf as numbers, and what their product counts."""
         size = [bits // self.leaf for bits in self.widths[mode]]
-        found = []
+        products = []
         leaves = self.count**2
         digits = zip(fields(a, self.leaf, leaves), fields(w, self.leaf, leaves), strict=True)
         for place, pair in enumerate(digits):
@@ -52,18 +52,18 @@ class ComposableMacModel(PortModel):
                 signed_value(digit, self.leaf) if at == top - 1 else digit
                 for digit, at, top in zip(pair, where, size, strict=True)
             )
-            found.append((x, y, 2 ** (self.leaf * sum(where))))
-        return found
+            products.append((x, y, 2 ** (self.leaf * sum(where))))
+        return products
 
     def extremes(self) -> list[dict[str, int]]:
         """Inputs with the largest and smallest sums of each mode."""
-        found = []
+        vectors = []
         for mode, (bits, _) in enumerate(self.widths):
             if not self.fusion:
                 least = sum(2 ** (k + bits - 1) for k in range(0, self.spec.act.width, bits))
                 most = 2**self.spec.act.width - 1 - least
-                found += [{"a": least, "w": least, "mode": mode}]
-                found += [{"a": least, "w": most, "mode": mode}]
+                vectors += [{"a": least, "w": least, "mode": mode}]
+                vectors += [{"a": least, "w": most, "mode": mode}]
                 continue
             codes = range(2**self.leaf)
             for pick in (max, min):
@@ -77,8 +77,8 @@ class ComposableMacModel(PortModel):
                         ),
                     )
                     a, w = a | x << at, w | y << at
-                found.append({"a": a, "w": w, "mode": mode})
-        return found
+                vectors.append({"a": a, "w": w, "mode": mode})
+        return vectors
 
 
 def _ends(codes: range) -> tuple[int, ...]:

@@ -95,16 +95,16 @@ class DotModel:
         lanes, tables = self.spec.lanes, self._tables
         acts = lane_codes(a, self.spec.act.width, lanes)
         weights = lane_codes(w, self.spec.weight.width, lanes)
-        found, products = set(), []
+        specials, products = set(), []
         for x_code, y_code in zip(acts, weights, strict=True):
             x, y = tables[0][x_code], tables[1][y_code]
             if isinstance(x, Special) or isinstance(y, Special):
-                found.add(_special_product(x, y, self._sign(0, x_code), self._sign(1, y_code)))
+                specials.add(_special_product(x, y, self._sign(0, x_code), self._sign(1, y_code)))
             else:
                 places = self._place(0, x_code) + self._place(1, y_code)
                 products.append((x[0] * y[0], x[1] + y[1], places))
-        if found:
-            return found.pop() if len(found) == 1 else "nan"
+        if specials:
+            return specials.pop() if len(specials) == 1 else "nan"
         if self.spec.window is not None:
             products = self._cut(products)
         low = min(power for _, power, _ in products)

@@ -144,7 +144,7 @@ def _dot(
     if w_scale is not None:
         repeat = spec.weight.block // spec.lanes
         scales["w_scale"] = np.repeat(np.asarray(w_scale), repeat, axis=0)[:cycles, None, :]
-    found = np.empty((m, n), dtype=np.int64)
+    sums = np.empty((m, n), dtype=np.int64)
     rows = max(1, CHUNK // max(1, k * n))
     for start in range(0, m, rows):
         part = slice(start, start + rows)
@@ -153,5 +153,5 @@ def _dot(
             repeat = spec.act.block // spec.lanes
             steps = np.repeat(np.asarray(a_scale)[part].T, repeat, axis=0)[:cycles]
             scales["a_scale"] = steps[:, :, None]
-        found[part] = dot_sums(spec, acts, weights, **scales)
-    return found
+        sums[part] = dot_sums(spec, acts, weights, **scales)
+    return sums

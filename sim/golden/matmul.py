@@ -45,8 +45,8 @@ def _bits(x: NDArray[np.int64]) -> int:
 
 def _digits(x: NDArray[np.int64], bits: int) -> list[NDArray[np.float64]]:
     """Digits to the base ``2**bits``, the lowest first; the highest has the sign."""
-    found = []
+    digits = []
     for _ in range(-(-_bits(x) // max(1, bits)) - 1):
-        found.append((x & ((1 << bits) - 1)).astype(np.float64))
+        digits.append((x & ((1 << bits) - 1)).astype(np.float64))
         x = x >> bits
-    return [*found, x.astype(np.float64)]
+    return [*digits, x.astype(np.float64)]

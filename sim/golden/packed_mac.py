@@ -91,10 +91,10 @@ class PackedMacModel(PortModel):
     def extremes(self) -> list[dict[str, int]]:
         """Inputs with the largest and the smallest product in every accumulator."""
         act, weight = self.spec.act, self.spec.weight
-        found = {}
+        inputs_of = {}
         for x in (int(act.min), int(act.max)):
             for y in (int(weight.min), int(weight.max)):
                 lanes = range(self.spec.products)
                 w = sum(y % 2**weight.width * 2 ** (k * weight.width) for k in lanes)
-                found[x * y] = {"a": x % 2**act.width, "w": w}
-        return [found[max(found)], found[min(found)]]
+                inputs_of[x * y] = {"a": x % 2**act.width, "w": w}
+        return [inputs_of[max(inputs_of)], inputs_of[min(inputs_of)]]

@@ -43,7 +43,7 @@ class SerialMacModel(PortModel):
 
     def extremes(self) -> list[dict[str, int]]:
         """Inputs with the largest and smallest sums, with and without sign."""
-        spec, found = self.spec, []
+        spec, extreme = self.spec, []
         ends = [int(spec.act.min) % 2**spec.act.width, int(spec.act.max)]
         ones = [sum(2 ** (k * n) for k in range(spec.lanes)) for n in (spec.act.width, spec.step)]
         for sign in (0, 1):
@@ -53,5 +53,5 @@ class SerialMacModel(PortModel):
                 for d in range(2**spec.step)
             ]
             vectors.sort(key=lambda vector: self.cycle_sum(**vector))
-            found += [vectors[-1], vectors[0]]
-        return found
+            extreme += [vectors[-1], vectors[0]]
+        return extreme

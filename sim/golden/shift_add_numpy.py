@@ -29,12 +29,12 @@ def group_sums(spec: Any, a: ArrayLike, w: ArrayLike) -> NDArray[np.int64]:
         Accumulators as unsigned code words; -1 where the unit sets `invalid`.
     """
     acts, weights = _values(spec, a, w)
-    found = []
+    ends = []
     for part in _groups(spec, acts.shape[1]):
         good = np.isfinite(acts[:, part]).all(axis=1, keepdims=True)
         sums = wrapping_matmul(_whole(acts[:, part]), weights[part])
-        found.append(np.where(good, sums & ((1 << spec.acc.width) - 1), -1))
-    return np.stack(found)
+        ends.append(np.where(good, sums & ((1 << spec.acc.width) - 1), -1))
+    return np.stack(ends)
 
 
 def group_totals(
