@@ -97,19 +97,19 @@ def _unit(
 ) -> list[dict[str, Any]]:
     """Rows of one unit."""
     key, netlist = unit_netlist(spec, technology)
-    kept, rows = Cache("energy"), []
+    store, rows = Cache("energy"), []
     for layer in layers:
         codes = operands(layer, spec)
         if codes is None:
             continue
         recorded = LayerOperands(layer, *codes, lanes=16)
         place = energy_key(key, spec, recorded.sha256, layer_operands.__name__)
-        found: Mapping[str, Any] | None = kept.get(place)
-        if found is None:
+        energy: Mapping[str, Any] | None = store.get(place)
+        if energy is None:
             assert technology.energy is not None
-            found = dict(technology.energy(netlist, spec, recorded))
-            kept.put(place, found)
-        rows.append({"unit": spec.row, "layer": layer, **{c: found[c] for c in _COLUMNS}})
+            energy = dict(technology.energy(netlist, spec, recorded))
+            store.put(place, energy)
+        rows.append({"unit": spec.row, "layer": layer, **{c: energy[c] for c in _COLUMNS}})
     return rows
 
 

@@ -42,13 +42,13 @@ def structures(spec: Any, technology: str) -> dict[str, Any]:
         every |= _trees(spec)
     elif spec.pipeline == 0:
         every |= {f"pipeline={stages}": {"pipeline": stages} for stages in _stages(spec)}
-    found = {}
+    specs = {}
     for label, changes in every.items():
         try:
-            found[label] = replace(spec, **changes)
+            specs[label] = replace(spec, **changes)
         except ValueError:
             continue  # the family has not so many stages, or not that adder
-    return found
+    return specs
 
 
 def built_spec(spec: Any, module: str, technology: str) -> Any:
@@ -80,9 +80,9 @@ def _trees(spec: Any) -> dict[str, dict[str, Any]]:
     lane = getattr(spec, "lane", spec)
     if all(isinstance(fmt, _INTEGERS) for fmt in (lane.act, lane.weight)):
         return {f"adder={adder}": {"adder": adder} for adder in _OF_INTEGERS}
-    found = {f"adder={adder}": {"adder": adder} for adder in _OF_FLOATS}
+    changes = {f"adder={adder}": {"adder": adder} for adder in _OF_FLOATS}
     cut = {f"adder={adder} cut=product": {"adder": adder, **_CUT} for adder in _OF_FLOATS_CUT}
-    return found | cut
+    return changes | cut
 
 
 def _stages(spec: Any) -> list[int]:

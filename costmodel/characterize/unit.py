@@ -146,15 +146,15 @@ def unit_hashes(spec: Any) -> tuple[str, str]:
     """Hashes of the RTLIL and Verilog of a unit: kept for the generator as it is, or made."""
     if not type(spec).__module__.startswith("macwright.hw."):
         return _new_hashes(spec)
-    kept = Cache("hashes")
+    store = Cache("hashes")
     key = content_key(
         generator=generator_sha256(), family=spec.family, name=spec.name, fields=spec.to_fields()
     )
-    found = kept.get(key)
-    if found is None:
-        found = list(_new_hashes(spec))
-        kept.put(key, found)
-    return found[0], found[1]
+    hashes = store.get(key)
+    if hashes is None:
+        hashes = list(_new_hashes(spec))
+        store.put(key, hashes)
+    return hashes[0], hashes[1]
 
 
 def _new_hashes(spec: Any) -> tuple[str, str]:
@@ -219,18 +219,21 @@ def map_unit(
     try:
         netlists = run_yosys(yosys, script, texts, outputs=list(endings.values()))
         by_ending = dict(zip(endings, netlists, strict=True))
-        for made in netlists:
-            if not count_cells(mapped_module(made, top)):
+        for netlist in netlists:
+            if not count_cells(mapped_module(netlist, top)):
                 raise ToolError("synthesis left a netlist without cells")
         if technology.size is not None:
             sizes = {ending: technology.size(n, top) for ending, n in by_ending.items()}
             least = min(sizes.values())
             by_ending = {e: n for e, n in by_ending.items() if sizes[e] == least}
-        made = {ending: technology.measure(n, top) for ending, n in by_ending.items()}
+        results = {ending: technology.measure(n, top) for ending, n in by_ending.items()}
     except ToolError as error:
         raise ToolError(f"Unit {top} could not be characterised: {error}") from None
-    best = min(made, key=lambda ending: (made[ending]["area"], made[ending].get("delay_ns") or 0))
-    figures = {**made[best], "flow": technology.describe(dsp=dsp, ending=best)}
+    best = min(
+        results,
+        key=lambda ending: (results[ending]["area"], results[ending].get("delay_ns") or 0),
+    )
+    figures = {**results[best], "flow": technology.describe(dsp=dsp, ending=best)}
     return figures, slim_netlist(by_ending[best], top)
 
 

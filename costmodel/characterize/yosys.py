@@ -69,8 +69,8 @@ def find_yosys(backend: str | None = None) -> Yosys:
     if backend is not None and backend not in BACKENDS:
         raise RefusedInput(f"Yosys backend must be one of {', '.join(BACKENDS)}, not {backend!r}")
     for name in BACKENDS if backend is None else (backend,):
-        if (found := _find(name)) is not None:
-            return found
+        if (yosys := _find(name)) is not None:
+            return yosys
     raise ToolError(f"Synthesis needs {backend or 'Yosys'}, which is not installed: {_INSTALL}")
 
 

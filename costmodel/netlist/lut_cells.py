@@ -148,10 +148,10 @@ def _trellis(parameters: Mapping[str, str]) -> str:
         raise KeyError("TRELLIS_FF with asynchronous reset or falling clock edge")
     enable = {"CE": "CE", "INV": "!CE"}.get(parameters.get("CEMUX", "CE"), "1")
     reset = {"LSR": "LSR", "INV": "!LSR"}.get(parameters.get("LSRMUX", "LSR"), "0")
-    kept = f"(({enable} & DI) | (!{enable} & {_STATE}))"
+    loaded = f"(({enable} & DI) | (!{enable} & {_STATE}))"
     if parameters.get("SRMODE") == "CE_OVER_LSR":
         reset = f"({reset} & {enable})"
-    return f"{reset} | {kept}" if parameters.get("REGSET") == "SET" else f"!{reset} & {kept}"
+    return f"{reset} | {loaded}" if parameters.get("REGSET") == "SET" else f"!{reset} & {loaded}"
 
 
 def _part(
@@ -162,17 +162,17 @@ def _part(
     pins: Mapping[str, Hashable],
 ) -> Part:
     """Combinational cell; inputs without a net are 0, outputs without one are left out."""
-    made = {name: _pin(name) for name in names}
-    made |= {name: _pin(name, function) for name, function in outs.items()}
+    cell_pins = {name: _pin(name) for name in names}
+    cell_pins |= {name: _pin(name, function) for name, function in outs.items()}
     nets = {name: pins.get(name, "0") for name in names}
     nets |= {name: pins[name] for name in outs if name in pins}
-    return suffix, Cell(kind, 0.0, made, None, "", (), None), nets
+    return suffix, Cell(kind, 0.0, cell_pins, None, "", (), None), nets
 
 
 def _flop(kind: str, state: str, clock: str, pins: Mapping[str, Hashable]) -> Part:
-    made = {name: _pin(name) for name in pins if name != "Q"} | {"Q": _pin("Q", _STATE)}
+    cell_pins = {name: _pin(name) for name in pins if name != "Q"} | {"Q": _pin("Q", _STATE)}
     ff = FlipFlop(_STATE, _INVERSE, state, clock)
-    return "", Cell(kind, 0.0, made, ff, "", (), None), dict(pins)
+    return "", Cell(kind, 0.0, cell_pins, ff, "", (), None), dict(pins)
 
 
 def _pin(name: str, function: str = "") -> Pin:

@@ -136,11 +136,11 @@ class Netlist:
     @cached_property
     def driven(self) -> NDArray[np.bool_]:
         """Whether a cell drives the net, shape (n_nets,)."""
-        found = np.zeros(len(self.net_names), dtype=bool)
+        is_driven = np.zeros(len(self.net_names), dtype=bool)
         for instance in self.instances:
             for pin in instance.cell.outputs:
-                found[instance.nets[pin]] = True
-        return found
+                is_driven[instance.nets[pin]] = True
+        return is_driven
 
     def wire_load_ff(self) -> NDArray[np.float64]:
         """Wire capacitance by the library's default wire-load model, shape (n_nets,), fF.

@@ -252,7 +252,7 @@ class _Arcs:
 
     def _template(self, cell: Cell) -> list[tuple[str, str, int, int, int, int, str]]:
         """Arcs of a cell: source, target, edges, tables, condition."""
-        found = []
+        arcs = []
         clock = parse_expression(cell.flip_flop.clocked_on)[1] if cell.flip_flop else ""
         for pin in cell.pins.values():
             for arc in pin.arcs if pin.direction == "output" else ():
@@ -265,8 +265,8 @@ class _Arcs:
                     if delay is None or slew is None:
                         continue
                     tables = (self.bank.add(delay), self.bank.add(slew))
-                    found.append((arc.related, pin.name, e_in, e_out, *tables, arc.when))
-        return found
+                    arcs.append((arc.related, pin.name, e_in, e_out, *tables, arc.when))
+        return arcs
 
     def worst_delays(
         self, delay: NDArray[np.float64]

@@ -192,7 +192,7 @@ def _input_bits(
     netlist: Netlist, nets: list[int], streams: Mapping[str, NDArray[Any]]
 ) -> tuple[list[list[int]], int, int]:
     """Value of each input net in each cycle, number of cycles, number of lanes."""
-    found: dict[int, list[int]] = {}
+    values: dict[int, list[int]] = {}
     shape: tuple[int, ...] | None = None
     ports = {n: p for n, p in netlist.ports.items() if p.direction == "input"}
     for name in streams:
@@ -219,12 +219,12 @@ def _input_bits(
             codes = codes.astype(np.uint64)
         packed = pack_codes(codes, width)
         for bit, net in enumerate(port.nets):
-            found[net] = [row[bit] for row in packed]
+            values[net] = [row[bit] for row in packed]
     if shape is None:
         raise RefusedInput("Netlist must have an input port beside the clock")
     n_cycles, n_lanes = shape
     idle = [0] * n_cycles
-    columns = [found.get(net, idle) for net in nets]
+    columns = [values.get(net, idle) for net in nets]
     return [list(row) for row in zip(*columns, strict=True)], n_cycles, n_lanes
 
 

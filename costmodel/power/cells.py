@@ -97,12 +97,12 @@ def arc_energies(netlist: Netlist, timing: Timing) -> ArcEnergies:
     bank = TableBank()
     numbers, slews, loads = [], [], []
     places: list[tuple[tuple[str, str], int, int]] = []
-    found: ArcEnergies = {}
+    energies: ArcEnergies = {}
     for indices in cell_members(netlist).values():
         cell = netlist.instances[indices[0]].cell
         for pin in (*cell.inputs, *cell.outputs):
             output = pin in cell.outputs
-            found[cell.name, pin] = np.zeros((len(cell.pins[pin].power), len(indices)))
+            energies[cell.name, pin] = np.zeros((len(cell.pins[pin].power), len(indices)))
             for row, arc in enumerate(cell.pins[pin].power):
                 source = arc.related if output else pin
                 if source not in cell.pins or cell.pins[source].direction != "input":
@@ -118,13 +118,13 @@ def arc_energies(netlist: Netlist, timing: Timing) -> ArcEnergies:
                     loads.append(load[nets] if output else np.zeros(len(indices)))
                     places.append(((cell.name, pin), row, len(edges)))
     if not places:
-        return found
+        return energies
     bank.pack()
     values = bank.lookup(np.concatenate(numbers), np.concatenate(slews), np.concatenate(loads))
     ends = np.cumsum([len(part) for part in numbers])[:-1]
     for (key, row, edges), part in zip(places, np.split(values, ends), strict=True):
-        found[key][row] += part / edges
-    return found
+        energies[key][row] += part / edges
+    return energies
 
 
 def passive_energies(

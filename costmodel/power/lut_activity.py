@@ -74,10 +74,10 @@ def lut_netlist(netlist: Mapping[str, Any], top: str) -> Netlist:
     """
     module = netlist["modules"][top]
     cells, instances = {}, []
-    for number, found in enumerate(module["cells"].values()):
-        if found["type"] == "$scopeinfo":
+    for number, primitive in enumerate(module["cells"].values()):
+        if primitive["type"] == "$scopeinfo":
             continue
-        for suffix, cell, nets in cell_parts(found):
+        for suffix, cell, nets in cell_parts(primitive):
             name = f"{number}{suffix}"
             cells[name] = cell
             instances.append((name, name, nets))

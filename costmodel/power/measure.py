@@ -196,19 +196,19 @@ def measure_energy(
 
 def with_controls(netlist: Netlist, streams: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """Add streams for `rst` (1 in the first cycle) and `en` (always 1) where they are absent."""
-    found = dict(streams)
-    shape = np.shape(next(iter(found.values()))) if found else ()
+    complete = dict(streams)
+    shape = np.shape(next(iter(complete.values()))) if complete else ()
     if len(shape) != 2 or shape[0] < WARM_UP + 2 or shape[1] < 1:
         raise RefusedInput(
             f"Streams must have the shape (cycles, lanes) with at least {WARM_UP + 2} cycles, "
             f"not {shape}"
         )
-    if "rst" in netlist.ports and "rst" not in found:
-        found["rst"] = np.zeros(shape, dtype=np.int64)
-        found["rst"][0] = 1
-    if "en" in netlist.ports and "en" not in found:
-        found["en"] = np.ones(shape, dtype=np.int64)
-    return found
+    if "rst" in netlist.ports and "rst" not in complete:
+        complete["rst"] = np.zeros(shape, dtype=np.int64)
+        complete["rst"][0] = 1
+    if "en" in netlist.ports and "en" not in complete:
+        complete["en"] = np.ones(shape, dtype=np.int64)
+    return complete
 
 
 def confidence(energies: NDArray[np.float64]) -> float:

@@ -93,17 +93,17 @@ def unit_energy(
     streams = unit_streams(netlist, spec, operands)
     if streams is None:
         return {}
-    found = measure_energy(netlist, netlist.library, streams, wire_ff=wire_ff)
+    measured = measure_energy(netlist, netlist.library, streams, wire_ff=wire_ff)
     label = operands if isinstance(operands, str) else operands.label
-    return {**energy_figures(found, spec.macs_per_cycle), "stimulus": label}
+    return {**energy_figures(measured, spec.macs_per_cycle), "stimulus": label}
 
 
-def energy_figures(found: EnergyResult, macs_per_cycle: float) -> dict[str, float]:
+def energy_figures(result: EnergyResult, macs_per_cycle: float) -> dict[str, float]:
     """Columns of a cost row that a measured energy fills.
 
     Parameters
     ----------
-    found : EnergyResult
+    result : EnergyResult
         Energy of a cycle.
     macs_per_cycle : float
         Multiply-accumulates in it.
@@ -116,17 +116,17 @@ def energy_figures(found: EnergyResult, macs_per_cycle: float) -> dict[str, floa
         interval of its sampling), `glitch_factor` (energy over that of settled values alone) and
         `leakage_nw`.
     """
-    energy, settled = found.energy_fj_per_cycle, found.zero_delay_fj
+    energy, settled = result.energy_fj_per_cycle, result.zero_delay_fj
     per_mac = {
         "energy_fj_per_mac": energy,
         "zero_delay_fj_per_mac": settled,
         "glitch_fj_per_mac": energy - settled,
-        "ci95_fj_per_mac": found.ci95_fj,
+        "ci95_fj_per_mac": result.ci95_fj,
     }
     return {
         **{column: round(value / macs_per_cycle, 4) for column, value in per_mac.items()},
         "glitch_factor": round(energy / settled, 5),
-        "leakage_nw": round(found.leakage_nw, 4),
+        "leakage_nw": round(result.leakage_nw, 4),
     }
 
 

@@ -62,8 +62,8 @@ def _drawn(
     count, act, weight = mode.lanes, mode.act, mode.weight
     if isinstance(operands, LayerOperands):
         given, lanes = (operands.acts, operands.weights), operands.lanes
-        one = layer_streams(*given, act, weight, cycles=cycles * count, lanes=lanes)
-        a, w, clear = (one[name].reshape(cycles, count, lanes) for name in ("a", "w", "clear"))
+        streams = layer_streams(*given, act, weight, cycles=cycles * count, lanes=lanes)
+        a, w, clear = (streams[name].reshape(cycles, count, lanes) for name in ("a", "w", "clear"))
         return a.transpose(0, 2, 1), w.transpose(0, 2, 1), clear.max(axis=1)
     drawn = named_streams(operands, act, weight, cycles=cycles, elements=count)
     acts = _unpacked(drawn["a"], act.width, count)

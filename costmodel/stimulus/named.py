@@ -167,8 +167,8 @@ def named_streams(
     acts = act.encode(draw_act(rng, (cycles, lanes, elements), act))
     if stimulus == "weight_stationary":
         clear_every = REUSE
-        kept = weight.encode(draw_weight(rng, (-(-cycles // REUSE), lanes, many), weight))
-        weights = np.repeat(kept, REUSE, axis=0)[:cycles]
+        drawn = weight.encode(draw_weight(rng, (-(-cycles // REUSE), lanes, many), weight))
+        weights = np.repeat(drawn, REUSE, axis=0)[:cycles]
     else:
         weights = weight.encode(draw_weight(rng, (cycles, lanes, many), weight))
     return {
@@ -245,14 +245,14 @@ def layer_streams(
     step = np.arange(cycles)[:, None] + start
     walk, place = step // length, step % length
     walks = walk[-1].max() + 1
-    one = np.take_along_axis(rng.integers(first, size=(walks, lanes)), walk, axis=0)
+    index = np.take_along_axis(rng.integers(first, size=(walks, lanes)), walk, axis=0)
     two = np.take_along_axis(rng.integers(second, size=(walks, lanes)), walk, axis=0)
     clear = place == 0
     clear[0] = True
     if order == "output_stationary":
-        a, w = acts[one, place], weights[place, two]
+        a, w = acts[index, place], weights[place, two]
     else:
-        a, w = acts[place, one], weights[one, two]
+        a, w = acts[place, index], weights[index, two]
     return {"a": a, "w": w, "clear": clear.astype(np.int64)}
 
 

@@ -105,11 +105,11 @@ def sram(*, kib: float, bits: int, node_nm: float = 45.0, cell: str = "itrs-hp")
     rows = logs[:, row[0]] * (1 - row[1]) + logs[:, row[0] + 1] * row[1]
     small, large = rows[:, column[0]] * (1 - column[1]) + rows[:, column[0] + 1] * column[1]
     part = np.log(node_nm / _NODES[0]) / np.log(_NODES[1] / _NODES[0])
-    found = np.exp(small * (1 - part) + large * part)
+    values = np.exp(small * (1 - part) + large * part)
     source = f"CACTI 7, {cell}, {node_nm:g} nm"
     if node_nm not in _NODES:
         source += " (assumed: a power of the node through 22 and 45 nm)"
-    names = zip(_FIGURES, (float(f"{figure:.6g}") for figure in found), strict=True)
+    names = zip(_FIGURES, (float(f"{figure:.6g}") for figure in values), strict=True)
     return Sram(bits=bits, source=source, **dict(names))
 
 

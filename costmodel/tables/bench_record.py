@@ -43,9 +43,9 @@ def bench_record(spec: Any, folder: Path) -> str:
         verilog = verilog_sha256(spec)
     tool = find_simulator()
     simulator = f"{tool.name} {_version(tool.name, tool.env.get('PATH'))}"
-    kept = Cache("bench")
+    store = Cache("bench")
     key = content_key(verilog_sha256=verilog, simulator=simulator, bench=_bench_sha256())
-    record = kept.get(key)
+    record = store.get(key)
     if record is None:
         with GENERATING:
             write_unit(spec, folder)
@@ -53,7 +53,7 @@ def bench_record(spec: Any, folder: Path) -> str:
         if not result.passed:
             raise ToolError(f"Unit {spec.name} failed its bench: {result.failures[0]}")
         record = f"{simulator}: {result.tests} tests passed"
-        kept.put(key, record)
+        store.put(key, record)
     return record
 
 

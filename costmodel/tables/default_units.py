@@ -139,11 +139,11 @@ def fp8_units(technology: str | None = None) -> dict[tuple[str, str], Any]:
         for kind in ("fixed", "fp16", "fp32"):
             acc = f"fixed{width}" if kind == "fixed" else kind
             units[name, kind] = ("minifloat_mac", {"act": name, "weight": name, "acc": acc})
-    made = {key: spec_from_fields(family, fields) for key, (family, fields) in units.items()}
-    plain = made["int8", "fixed"]
+    specs = {key: spec_from_fields(family, fields) for key, (family, fields) in units.items()}
+    plain = specs["int8", "fixed"]
     tuned = {
         key: spec if technology is None else spec.tuned(target_of_technology(technology))
-        for key, spec in made.items()
+        for key, spec in specs.items()
     }
     return {**tuned, ("int8 (plain)", "fixed"): plain}
 

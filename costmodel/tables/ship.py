@@ -68,7 +68,7 @@ def shipped_rows(
     -------
     rows : DataFrame
         Columns as `macwright.costmodel.characterize.many.COLUMNS`.
-    made : int
+    new : int
         Rows among them that are new.
     lacking : list of str
         Units that need a mappable technology.
@@ -80,16 +80,16 @@ def shipped_rows(
     """
     specs = shipped_units(technology.name) if specs is None else specs
     known = current_rows(specs, technology)
-    kept = cost_frame([row for row in known if row is not None])
+    current = cost_frame([row for row in known if row is not None])
     todo = [spec for spec, row in zip(specs, known, strict=True) if row is None]
     if not todo or not technology.mappable:
-        return kept, 0, [spec.row for spec in todo]
-    made = characterize(todo, technology, jobs=jobs, executor=executor, progress=progress)
+        return current, 0, [spec.row for spec in todo]
+    new = characterize(todo, technology, jobs=jobs, executor=executor, progress=progress)
     if technology.name in BENCHED:
         searched = set(default_units(technology.name))
         records = _bench_records([s for s in todo if s in searched], technology, jobs, progress)
-        made = made.assign(bench=[records.get(name) for name in made["unit"]])
-    rows = cost_frame([*kept.to_dict("records"), *made.to_dict("records")])
+        new = new.assign(bench=[records.get(name) for name in new["unit"]])
+    rows = cost_frame([*current.to_dict("records"), *new.to_dict("records")])
     return rows, len(todo), []
 
 

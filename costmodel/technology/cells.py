@@ -56,10 +56,10 @@ def adder_modules(cells: Sequence[Cell]) -> dict[str, str]:
         ("macwright_fa", False, ("s", "co")),
         ("macwright_fan", True, ("sn", "con")),
     ):
-        found = adders.get(inverted) or adders.get(not inverted)
-        if found is not None:
+        adder = adders.get(inverted) or adders.get(not inverted)
+        if adder is not None:
             ports = "input a, input b, input c, output {}, output {}".format(*outs)
-            modules[name] = _instance(name, ports, found, outs, invert=inverted not in adders)
+            modules[name] = _instance(name, ports, adder, outs, invert=inverted not in adders)
     return modules
 
 
@@ -69,10 +69,10 @@ def register_module(cells: Sequence[Cell]) -> dict[str, str]:
     An output that the flip-flop lacks is made by an inverter, which the logic that reads it can
     often absorb; of cells of the same area, the one with both is taken.
     """
-    found = [(cell, pins) for cell in cells if (pins := _register_pins(cell))]
-    if not found:
+    flops = [(cell, pins) for cell in cells if (pins := _register_pins(cell))]
+    if not flops:
         return {}
-    cell, pins = min(found, key=lambda pair: (pair[0].area, -len(pair[1].outputs), pair[0].name))
+    cell, pins = min(flops, key=lambda pair: (pair[0].area, -len(pair[1].outputs), pair[0].name))
     nets = {False: "q", True: "qn"}
     ports = [f".{pins.data}(d)", f".{pins.clock}(clk)"]
     ports += [f".{pin}({nets[inverted]})" for inverted, pin in pins.outputs.items()]
@@ -92,13 +92,13 @@ def needless_registers(cells: Sequence[Cell]) -> list[str]:
 
     Yosys' ``dfflibmap`` prefers any flip-flop without inversion to the smaller one.
     """
-    found = [(cell, pins) for cell in cells if (pins := _register_pins(cell))]
+    flops = [(cell, pins) for cell in cells if (pins := _register_pins(cell))]
     inverters = [cell.area for cell in cells if _is_gate(cell, (1, 0))]
-    inverting = [cell.area for cell, pins in found if False not in pins.outputs]
+    inverting = [cell.area for cell, pins in flops if False not in pins.outputs]
     if not inverters or not inverting:
         return []
     most = min(inverting) + min(inverters)
-    return [cell.name for cell, pins in found if False in pins.outputs and cell.area > most]
+    return [cell.name for cell, pins in flops if False in pins.outputs and cell.area > most]
 
 
 @dataclass(frozen=True)
@@ -138,9 +138,9 @@ def _register_pins(cell: Cell) -> _RegisterPins | None:
 
 
 def _instance(
-    name: str, ports: str, found: tuple[Cell, str, str], outs: tuple[str, str], *, invert: bool
+    name: str, ports: str, adder: tuple[Cell, str, str], outs: tuple[str, str], *, invert: bool
 ) -> str:
-    cell, *pins = found
+    cell, *pins = adder
     ins = ", ".join(f".{pin}({net})" for pin, net in zip(cell.inputs, "abc", strict=True))
     nets = ", ".join(f".{pin}(x{n})" for n, pin in enumerate(pins))
     sign = "~" if invert else ""
@@ -162,5 +162,5 @@ def _table(cell: Cell, pin: str) -> tuple[int, ...]:
 
 
 def _is_gate(cell: Cell, table: tuple[int, ...]) -> bool:
-    one = len(cell.outputs) == 1 and len(cell.inputs) <= 2 and not cell.flip_flop
-    return one and _table(cell, cell.outputs[0]) == table
+    small = len(cell.outputs) == 1 and len(cell.inputs) <= 2 and not cell.flip_flop
+    return small and _table(cell, cell.outputs[0]) == table
