@@ -77,26 +77,26 @@ def joint_points(
     sequential = [] if second else search.sequential(format_points)
     if second is None:
         limits = {*np.geomspace(low, high, max(points, 2)), *(p.totals[cost] for p in sequential)}
-        found = search.points(sorted(limits, reverse=True))
+        candidates = search.points(sorted(limits, reverse=True))
     else:
         side = max(2, round(points**0.5))
-        found = search.points(np.geomspace(low, high, side)[::-1].tolist())
+        candidates = search.points(np.geomspace(low, high, side)[::-1].tolist())
         # Beyond what the points without a limit of the second cost need, more of it is no use.
         least = _Search(problem, second, search.budgets, deadline, None).ends()[0]
-        most = max((point.totals[second] for point in found), default=least)
+        most = max((point.totals[second] for point in candidates), default=least)
         for limit in np.geomspace(least, max(most, least), side)[:-1]:
             budgets = [*search.budgets, Budget(second, max=limit)]
             inner = _Search(problem, cost, budgets, deadline, progress)
-            found += inner.points(np.geomspace(*inner.ends(), side)[::-1].tolist())
+            candidates += inner.points(np.geomspace(*inner.ends(), side)[::-1].tolist())
             search.complete &= inner.complete
     names = ("loss", cost) if second is None else ("loss", cost, second)
-    kept = _non_dominated(found, names)
-    kept.sort(key=lambda point: (point.totals[cost], point.totals["loss"]))
-    kept = [replace(point, name=str(number)) for number, point in enumerate(kept)]
-    tops = [_at(kept, cost, point.totals[cost]) for point in sequential]
+    best = _non_dominated(candidates, names)
+    best.sort(key=lambda point: (point.totals[cost], point.totals["loss"]))
+    best = [replace(point, name=str(number)) for number, point in enumerate(best)]
+    tops = [_at(best, cost, point.totals[cost]) for point in sequential]
     both = [(s, b) for s, b in zip(sequential, tops, strict=True) if b is not None]
     return JointResult(
-        front=kept,
+        front=best,
         sequential=[s for s, _ in both],
         beside=[b for _, b in both],
         complete=search.complete,
@@ -147,15 +147,15 @@ class _Search:
 
     def points(self, limits: Sequence[float]) -> list[Point]:
         """A point for each limit of the cost (falling), without repetitions."""
-        found: list[Point] = []
+        points: list[Point] = []
         for done, limit in enumerate(limits):
-            if found and found[-1].totals[self.cost] <= limit:
+            if points and points[-1].totals[self.cost] <= limit:
                 continue
             answer = self._lexicographic([*self.budgets, Budget(self.cost, max=float(limit))])
             self.say("joint choice", done + 1, len(limits))
             if answer is not None:
-                found.append(self.problem.point(str(done), *answer))
-        return found
+                points.append(self.problem.point(str(done), *answer))
+        return points
 
     def _lexicographic(self, budgets: list[Budget]) -> tuple[Solution, str, Solution] | None:
         """Least loss and, at that, least cost; the array; and the proof of the loss."""
@@ -185,7 +185,7 @@ class _Search:
         """
         table = self.problem.table
         texts = np.asarray(table.labels["formats"], object).astype(str)
-        found: list[Point] = []
+        candidates: list[Point] = []
         pairs = _formats_only(table)
         formats = list(front(pairs, "loss", "bops", points=points))
         if self.problem.arrays:
@@ -205,8 +205,8 @@ class _Search:
                 self.complete = False
                 break
             if answer is not None:
-                found.append(part.point(f"{done}", *answer, None))
-        best = _non_dominated(found, ("loss", self.cost))
+                candidates.append(part.point(f"{done}", *answer, None))
+        best = _non_dominated(candidates, ("loss", self.cost))
         best.sort(key=lambda point: point.totals[self.cost])
         return best
 

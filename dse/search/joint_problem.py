@@ -70,10 +70,10 @@ class JointProblem:
     ) -> tuple[Solution, str] | None:
         """Best choice and its array (``""`` of engines), or ``None`` if there is none."""
         if not self.arrays:
-            found = best_dataflow(
+            solution = best_dataflow(
                 self.table, objective, budgets, slowest=FRAME, time_limit_s=time_limit_s
             )
-            return None if found is None else (found, "")
+            return None if solution is None else (solution, "")
         chip = best_temporal(
             self.table,
             self.arrays,

@@ -70,12 +70,12 @@ def split_pairs(pairs: Mapping[str, str]) -> dict[str, tuple[str, str]]:
 
 def fixed_formats(workload: Workload) -> dict[str, dict[str, str]]:
     """Formats that a quantised model prescribes, by layer and by ``weight`` or ``activation``."""
-    found = {}
+    of_layer = {}
     for layer in workload.layers:
         names = layer_formats(layer, (), (), workload.fixed)
         kinds = zip(("weight", "activation"), names, strict=True)
-        found[layer.name] = {kind: only[0] for kind, only in kinds if only}
-    return {name: formats for name, formats in found.items() if formats}
+        of_layer[layer.name] = {kind: only[0] for kind, only in kinds if only}
+    return {name: formats for name, formats in of_layer.items() if formats}
 
 
 def needed_units(

@@ -14,7 +14,7 @@ from macwright.dse.solver.front3 import non_dominated_rows
 __all__ = ["over_clocks"]
 
 
-def over_clocks(found: Sequence[tuple[Clocked, Found]], settings: Settings) -> Found:
+def over_clocks(by_clock: Sequence[tuple[Clocked, Found]], settings: Settings) -> Found:
     """What is found at each clock, as one.
 
     A point stays if no point of any clock, reported or not, has less loss at no more cost; where
@@ -22,20 +22,20 @@ def over_clocks(found: Sequence[tuple[Clocked, Found]], settings: Settings) -> F
 
     Parameters
     ----------
-    found : sequence of (Clocked, Found)
+    by_clock : sequence of (Clocked, Found)
         By rising clock.
     settings : Settings
         Objectives.
     """
     names = ["loss", settings.objective]
     names += [settings.second] if settings.second is not None else []
-    marked = [(at, _marked(at, one)) for at, one in found]
+    marked = [(at, _marked(at, result)) for at, result in by_clock]
     if len(marked) == 1:
         return marked[0][1]
-    best = _pareto(np.concatenate([_rivals(one, names) for _, one in marked]))
+    best = _pareto(np.concatenate([_rivals(result, names) for _, result in marked]))
     points: list[Point] = []
-    for _, one in marked:
-        for point in one.front:
+    for _, result in marked:
+        for point in result.front:
             values = np.array([point.totals[name] for name in names])
             known = [[other.totals[name] for name in names] for other in points]
             if not _beaten(best, values) and not any(np.allclose(values, k, 1e-9) for k in known):
@@ -47,39 +47,41 @@ def over_clocks(found: Sequence[tuple[Clocked, Found]], settings: Settings) -> F
     return replace(
         first,
         front=numbered,
-        uniforms=_cheapest([p for _, one in marked for p in one.uniforms], settings.objective),
-        size=len(best) if all(one.whole is not None for _, one in marked) else len(numbered),
-        confirmed=min(sum(one.confirmed for _, one in marked), len(numbered)),
-        complete=all(one.complete for _, one in marked),
-        wholes=[(at.clock_mhz, one.whole) for at, one in marked if one.whole is not None],
+        uniforms=_cheapest(
+            [p for _, result in marked for p in result.uniforms], settings.objective
+        ),
+        size=len(best) if all(result.whole is not None for _, result in marked) else len(numbered),
+        confirmed=min(sum(result.confirmed for _, result in marked), len(numbered)),
+        complete=all(result.complete for _, result in marked),
+        wholes=[(at.clock_mhz, result.whole) for at, result in marked if result.whole is not None],
         sequential=sequential,
         beside=beside,
     )
 
 
-def _marked(at: Clocked, found: Found) -> Found:
+def _marked(at: Clocked, result: Found) -> Found:
     """The same with the clock in each point."""
 
     def mark(points: Sequence[Point]) -> list[Point]:
         return [replace(point, clock_mhz=at.clock_mhz) for point in points]
 
     return replace(
-        found,
-        front=mark(found.front),
-        uniforms=mark(found.uniforms),
-        sequential=mark(found.sequential),
-        beside=mark(found.beside),
-        wholes=[] if found.whole is None else [(at.clock_mhz, found.whole)],
+        result,
+        front=mark(result.front),
+        uniforms=mark(result.uniforms),
+        sequential=mark(result.sequential),
+        beside=mark(result.beside),
+        wholes=[] if result.whole is None else [(at.clock_mhz, result.whole)],
     )
 
 
-def _rivals(found: Found, names: Sequence[str]) -> np.ndarray:
+def _rivals(result: Found, names: Sequence[str]) -> np.ndarray:
     """Totals of all points that are known, shape (n_points, n_names)."""
-    rows = [[point.totals[name] for name in names] for point in found.front]
+    rows = [[point.totals[name] for name in names] for point in result.front]
     totals = np.array(rows, np.float64).reshape(-1, len(names))
-    if found.whole is None:
+    if result.whole is None:
         return totals
-    return np.concatenate([totals, np.column_stack([found.whole.objectives, found.whole.costs])])
+    return np.concatenate([totals, np.column_stack([result.whole.objectives, result.whole.costs])])
 
 
 def _pareto(totals: np.ndarray) -> np.ndarray:
@@ -110,7 +112,7 @@ def _sequential(
     marked: Sequence[tuple[Clocked, Found]], front: Sequence[Point], cost: str
 ) -> tuple[list[Point], list[Point]]:
     """Best sequential points of all clocks, and for each the joint one within its cost."""
-    every = [point for _, one in marked for point in one.sequential]
+    every = [point for _, result in marked for point in result.sequential]
     if not every:
         return [], []
     totals = np.array([[p.totals["loss"], p.totals[cost]] for p in every])

@@ -40,18 +40,18 @@ def baselines(workload: Workload, settings: Settings) -> dict[str, dict[str, str
         (weight,), (act,) = layer_formats(layer, [name], [name], workload.fixed)
         return option_name(weight, act)
 
-    found: dict[str, dict[str, str]] = {}
+    allocations: dict[str, dict[str, str]] = {}
     for name in names:
         pairs = {layer.name: option(layer, name) for layer in layers}
-        if pairs in found.values():
+        if pairs in allocations.values():
             continue
-        found[name] = pairs
+        allocations[name] = pairs
         fewer = parse_format(name).width < parse_format(ENDS).width
         if ENDS in names and fewer and len(layers) > 2:
             ends = {layer.name: option(layer, ENDS) for layer in (layers[0], layers[-1])}
-            if {**pairs, **ends} not in found.values():
-                found[f"{name}, {ENDS} ends"] = {**pairs, **ends}
-    return found
+            if {**pairs, **ends} not in allocations.values():
+                allocations[f"{name}, {ENDS} ends"] = {**pairs, **ends}
+    return allocations
 
 
 def baseline_points(
@@ -62,13 +62,13 @@ def baseline_points(
 ) -> list[Point]:
     """Baselines with their totals, cheapest first."""
     numbers = [name for name in options.columns if options[name].dtype == np.float64]
-    found = []
+    points = []
     for name, pairs in baselines.items():
         mine = options["option"] == [pairs[layer] for layer in options["layer"]]
         totals = {column: float(options.loc[mine, column].sum()) for column in numbers}
         totals["loss"] += pair_total(terms, pairs)
-        found.append(Point(name=name, pairs=pairs, totals=totals))
-    return sorted(found, key=lambda point: (point.totals[settings.objective], point.name))
+        points.append(Point(name=name, pairs=pairs, totals=totals))
+    return sorted(points, key=lambda point: (point.totals[settings.objective], point.name))
 
 
 def reported_points(

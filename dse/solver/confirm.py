@@ -48,8 +48,8 @@ def confirm(
     for index in range(len(some)):
         began = perf_counter()
         limited = replace(groups.rows[0], limit=int(some.scaled_cost[index]))
-        one = replace(groups, rows=[limited, *groups.rows[1:]])
-        smaller, result = points.choose.ask_cpsat(one, began + time_limit_s)
+        limited_groups = replace(groups, rows=[limited, *groups.rows[1:]])
+        smaller, result = points.choose.ask_cpsat(limited_groups, began + time_limit_s)
         outcome = smaller.outcome(result.outcome(smaller.groups, points.choose.pairs))
         ours, theirs = int(some.loss[index]), outcome.loss
         if theirs is None:
@@ -61,7 +61,7 @@ def confirm(
             raise RuntimeError(f"CP-SAT must find the loss {ours} of the front, not {theirs}")
         answers.append(
             make_solution(
-                one,
+                limited_groups,
                 outcome,
                 seconds=perf_counter() - began,
                 objective=points.objective,

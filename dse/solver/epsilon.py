@@ -52,30 +52,30 @@ def epsilon_outcomes(
     costliest = search.best_at(groups.rows[0].limit, points)
     if costliest is None:
         return [], not search.missing
-    found = [costliest]
+    outcomes = [costliest]
     if points is None:
-        while (nxt := search.best_at(search.cost(found[-1]) - 1)) is not None:
-            found.append(nxt)
+        while (nxt := search.best_at(search.cost(outcomes[-1]) - 1)) is not None:
+            outcomes.append(nxt)
             if progress:
-                progress("points of the front", len(found), 0)
+                progress("points of the front", len(outcomes), 0)
     elif points > 1:
         least = search.least_cost()
         most = search.cost(costliest)
         # Python's integers, because the product may pass 64 bits; the costliest point is known.
         for index in range(points - 2, -1, -1):
             limit = least + (most - least) * index // (points - 1)
-            if limit < search.cost(found[-1]):
+            if limit < search.cost(outcomes[-1]):
                 point = search.best_at(limit, index + 1)
                 if point is not None:
-                    found.append(point)
+                    outcomes.append(point)
             if progress:
                 progress("points of the front", points - index, points)
-    kept: list[Outcome] = []
-    for outcome in reversed(found):
+    front: list[Outcome] = []
+    for outcome in reversed(outcomes):
         # A point that was not proved may be worse than one that is cheaper.
-        if not kept or search.loss(outcome) < search.loss(kept[-1]):
-            kept.append(outcome)
-    return kept, not search.missing
+        if not front or search.loss(outcome) < search.loss(front[-1]):
+            front.append(outcome)
+    return front, not search.missing
 
 
 class _Search:
@@ -113,13 +113,13 @@ class _Search:
                 best = other
             return best
         # Other solvers stop at the least loss: the same problem with the columns changed over.
-        one = self.groups
+        groups = self.groups
         second = replace(
-            one,
-            loss=one.rows[0].cost,
+            groups,
+            loss=groups.rows[0].cost,
             rows=[
-                replace(one.rows[0], cost=one.loss, limit=self.loss(best)),
-                *one.rows[1:],
+                replace(groups.rows[0], cost=groups.loss, limit=self.loss(best)),
+                *groups.rows[1:],
             ],
         )
         cheapest = self.choose(second, until, best.chosen)

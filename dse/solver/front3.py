@@ -85,8 +85,8 @@ def front_of_three(
     groups = group(table, objective=objective, budgets=limits, ties=ties, allow=allow)
     choose, groups = dispatcher_of(groups, types=types, pairs=pairs, solver=solver)
     levels = _all_levels if points is None else _some_levels
-    found, complete = levels(groups, choose, points, deadline, progress)
-    if not found:
+    candidates, complete = levels(groups, choose, points, deadline, progress)
+    if not candidates:
         raise nothing_found(choose, groups, complete)
     names = (objective, first, second)
     solutions = [
@@ -98,7 +98,7 @@ def front_of_three(
             pair_terms=choose.terms,
             pair_error=choose.error,
         )
-        for outcome in _non_dominated(groups, found)
+        for outcome in _non_dominated(groups, candidates)
     ]
     solutions.sort(key=lambda point: [point.totals[name] for name in (*names[1:], names[0])])
     return Points(solutions, complete=complete)
@@ -117,15 +117,15 @@ def _all_levels(
     level is one less.
     """
     del points
-    found: list[Outcome] = []
+    gathered: list[Outcome] = []
     known: list[tuple[int, int, Outcome]] = []
     level = groups.rows[1].limit
     while True:
-        one = _limited(groups, level)
-        outcomes, complete = epsilon_outcomes(one, None, choose, deadline=deadline, known=known)
-        found += [outcome for outcome in outcomes if all(outcome is not k[2] for k in known)]
+        limited = _limited(groups, level)
+        outcomes, complete = epsilon_outcomes(limited, None, choose, deadline=deadline, known=known)
+        gathered += [outcome for outcome in outcomes if all(outcome is not k[2] for k in known)]
         if not outcomes or not complete:
-            return found, complete
+            return gathered, complete
         costs, seconds = (
             [int(row.cost[o.chosen].sum()) for o in outcomes] for row in groups.rows[:2]
         )
@@ -138,7 +138,7 @@ def _all_levels(
             if reached <= level and outcome.optimal
         ]
         if progress:
-            progress("levels of the front", len(found), 0)
+            progress("levels of the front", len(gathered), 0)
 
 
 def _some_levels(
@@ -159,7 +159,7 @@ def _some_levels(
         return [], complete
     most = int(second.cost[ends[-1].chosen].sum())
     least = most if cheapest.chosen is None else int(second.cost[cheapest.chosen].sum())
-    found = list(ends)
+    gathered = list(ends)
     for done in range(side):
         # Python's integers, because the product may pass 64 bits.
         level = least + (most - least) * done // (side - 1) if side > 1 else most
@@ -167,11 +167,11 @@ def _some_levels(
         outcomes, whole = epsilon_outcomes(
             _limited(groups, level), side, choose, deadline=perf_counter() + share
         )
-        found += outcomes
+        gathered += outcomes
         complete &= whole
         if progress:
             progress("fronts", done + 1, side)
-    return found, complete
+    return gathered, complete
 
 
 def _limited(groups: Groups, level: int) -> Groups:
@@ -179,7 +179,7 @@ def _limited(groups: Groups, level: int) -> Groups:
     return replace(groups, rows=[first, replace(second, limit=level), *others])
 
 
-def _non_dominated(groups: Groups, found: Sequence[Outcome]) -> list[Outcome]:
+def _non_dominated(groups: Groups, outcomes: Sequence[Outcome]) -> list[Outcome]:
     """Outcomes that no other beats in all three; of equal ones the first."""
     totals = np.array(
         [
@@ -187,10 +187,10 @@ def _non_dominated(groups: Groups, found: Sequence[Outcome]) -> list[Outcome]:
                 groups.loss[o.chosen].sum() if o.loss is None else o.loss,
                 *(row.cost[o.chosen].sum() for row in groups.rows[:2]),
             ]
-            for o in found
+            for o in outcomes
         ]
     )
-    return [found[index] for index in non_dominated_rows(totals)]
+    return [outcomes[index] for index in non_dominated_rows(totals)]
 
 
 def non_dominated_rows(totals: np.ndarray) -> list[int]:
@@ -201,10 +201,10 @@ def non_dominated_rows(totals: np.ndarray) -> list[int]:
     >>> non_dominated_rows(np.array([[1, 3], [2, 3], [2, 1], [1, 3]]))
     [0, 2]
     """
-    kept = []
+    best = []
     for index, row in enumerate(totals):
         as_good = (totals <= row).all(axis=1)
         better = as_good & (totals < row).any(axis=1)
         if not better.any() and not (as_good[:index] & ~better[:index]).any():
-            kept.append(index)
-    return kept
+            best.append(index)
+    return best

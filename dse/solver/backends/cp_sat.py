@@ -159,14 +159,14 @@ def _products(
     for pair in pairs:
         product = model.new_bool_var("")
         products.append(product)
-        for one, other in ((pair.first, pair.second), (pair.second, pair.first)):
-            by_option.setdefault((one, group_of[other]), []).append((other, product))
+        for option, other in ((pair.first, pair.second), (pair.second, pair.first)):
+            by_option.setdefault((option, group_of[other]), []).append((other, product))
         model.add_bool_or([product, ~chosen[pair.first], ~chosen[pair.second]])
-    for (one, group), members in by_option.items():
+    for (option, group), members in by_option.items():
         total = sum(product for _, product in members)
         # Equal if every option of the other group has a product with this one.
         if len(members) == int(start[group + 1] - start[group]):
-            model.add(total == chosen[one])
+            model.add(total == chosen[option])
         else:
-            model.add(total <= chosen[one])
+            model.add(total <= chosen[option])
     return products

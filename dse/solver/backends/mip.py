@@ -87,9 +87,9 @@ def solve_linear(
     unit = max(unit, float(max((pair.loss for pair in pairs), default=0)), 1.0)
     chosen = [model.BoolVar("") for _ in range(len(loss))]
     for a, b in zip(start[:-1].tolist(), start[1:].tolist(), strict=True):
-        one = model.Constraint(1.0, 1.0)
+        exactly_one = model.Constraint(1.0, 1.0)
         for variable in chosen[a:b]:
-            one.SetCoefficient(variable, 1.0)
+            exactly_one.SetCoefficient(variable, 1.0)
     for row in groups.rows:
         size = max(float(np.abs(row.cost).max()), 1.0)
         limit = row.limit / size
@@ -185,9 +185,9 @@ def _add_products(
     for pair in pairs:
         both = model.NumVar(0.0, 1.0, "")
         goal.SetCoefficient(both, pair.loss * scale)
-        for one, other in ((pair.first, pair.second), (pair.second, pair.first)):
-            key = (one, group_of[other])
+        for option, other in ((pair.first, pair.second), (pair.second, pair.first)):
+            key = (option, group_of[other])
             if key not in links:
                 links[key] = model.Constraint(0.0, 0.0)
-                links[key].SetCoefficient(chosen[one], -1.0)
+                links[key].SetCoefficient(chosen[option], -1.0)
             links[key].SetCoefficient(both, 1.0)

@@ -122,11 +122,11 @@ class _Search:
             keep = new_sums <= gap
             for total, cost, space, tail in zip(totals, self.costs, room, least_after, strict=True):
                 keep &= ((cost[part][:, None] + total) <= space - tail[index + 1]).ravel()
-            kept = np.flatnonzero(keep)
-            if not kept.size:
+            within = np.flatnonzero(keep)
+            if not within.size:
                 return 0, None
-            option, state = np.divmod(kept, sums.size)
-            sums = new_sums[kept]
+            option, state = np.divmod(within, sums.size)
+            sums = new_sums[within]
             loss = self.groups.loss[part[option]] + loss[state]
             totals = [
                 cost[part[option]] + total[state]

@@ -126,11 +126,11 @@ def _all_together(groups: Groups) -> tuple[float, list[Row]]:
     # Its handler would leave the one of C behind, which kills without a word.
     solver.parameters.catch_sigint_signal = False
     solver.parameters.max_time_in_seconds = 20.0
-    found = solver.solve(model) in (cp_model.OPTIMAL, cp_model.FEASIBLE)
-    taken = solver.value(steps) if found else MOST_STEPS
+    solved = solver.solve(model) in (cp_model.OPTIMAL, cp_model.FEASIBLE)
+    taken = solver.value(steps) if solved else MOST_STEPS
     relaxed = []
     for row, (room, furthest) in zip(groups.rows, rooms, strict=True):
         eased = row.limit + (1 if row.upper else -1) * room * taken
-        limit = (min if row.upper else max)(eased, furthest) if found else furthest
+        limit = (min if row.upper else max)(eased, furthest) if solved else furthest
         relaxed.append(replace(row, limit=limit))
     return 100 * STEP * taken, relaxed

@@ -157,5 +157,5 @@ def _master(cuts: list[tuple[float, tuple[float, ...]]], box: float) -> tuple[Fl
     solver.Objective().SetMaximization()
     if solver.Solve() != pywraplp.Solver.OPTIMAL:
         return None
-    found = np.array([multiplier.solution_value() for multiplier in multipliers])
-    return np.clip(found, 0.0, box), float(solver.Objective().Value())
+    prices = np.array([multiplier.solution_value() for multiplier in multipliers])
+    return np.clip(prices, 0.0, box), float(solver.Objective().Value())

@@ -96,7 +96,7 @@ def _optimise(
         if searched.bound is not None:
             bound = max(bound, ceil(searched.bound - dual.margin))
         near = restrict(small, _near(small, dual, best))
-        if perf_counter() >= deadline or len(near.kept) > MOST_OPTIONS_CPSAT:
+        if perf_counter() >= deadline or len(near.options) > MOST_OPTIONS_CPSAT:
             continue
         hint = None if best is None else near.reduce(best)
         result = solve_cpsat(near.groups, hint=hint, deadline=deadline, effort=effort)

@@ -145,15 +145,15 @@ def _shares(
     for variable, weight in zip(chosen, (groups.loss / unit * 1e3).tolist(), strict=True):
         goal.SetCoefficient(variable, weight)
     for a, b in zip(groups.start[:-1].tolist(), groups.start[1:].tolist(), strict=True):
-        one = model.Constraint(1.0, 1.0)
+        exactly_one = model.Constraint(1.0, 1.0)
         for variable in chosen[a:b]:
-            one.SetCoefficient(variable, 1.0)
+            exactly_one.SetCoefficient(variable, 1.0)
     for row in groups.rows:
         size = max(float(np.abs(row.cost).max()), 1.0)
         limit, infinity = row.limit / size, model.infinity()
-        kept = model.Constraint(*((-infinity, limit) if row.upper else (limit, infinity)))
+        constraint = model.Constraint(*((-infinity, limit) if row.upper else (limit, infinity)))
         for variable, cost in zip(chosen, (row.cost / size).tolist(), strict=True):
-            kept.SetCoefficient(variable, cost)
+            constraint.SetCoefficient(variable, cost)
     links = {}
     for (a, b), block in blocks.items():
         ends = []

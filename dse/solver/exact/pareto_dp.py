@@ -107,14 +107,14 @@ def merge_front(
             part = options[first : first + step]
             part_cost = (costs[part][:, None] + cost).ravel()
             part_loss = (above[part][:, None] + loss).ravel()
-            kept = np.arange(part_cost.size)
+            parts = np.arange(part_cost.size)
             if room_cost is not None:
-                kept = kept[part_cost <= room_cost]
+                parts = parts[part_cost <= room_cost]
             if room_loss is not None:
-                kept = kept[part_loss[kept] <= room_loss]
-            new_cost = np.concatenate((new_cost, part_cost[kept]))
-            new_loss = np.concatenate((new_loss, part_loss[kept]))
-            code = np.concatenate((code, kept + first * cost.size))
+                parts = parts[part_loss[parts] <= room_loss]
+            new_cost = np.concatenate((new_cost, part_cost[parts]))
+            new_loss = np.concatenate((new_loss, part_loss[parts]))
+            code = np.concatenate((code, parts + first * cost.size))
             best = non_dominated(new_cost, new_loss)
             new_cost, new_loss, code = new_cost[best], new_loss[best], code[best]
         if not code.size:

@@ -61,10 +61,10 @@ def choose_dataflow(
     is found by bisection over the times of the options.
     """
     budgets = list(budgets)
-    found = best_dataflow(table, objective, budgets, slowest=slowest, time_limit_s=time_limit_s)
-    if found is None:
+    solution = best_dataflow(table, objective, budgets, slowest=slowest, time_limit_s=time_limit_s)
+    if solution is None:
         raise _why(table, budgets, slowest)
-    return found
+    return solution
 
 
 def best_dataflow(
@@ -119,7 +119,7 @@ def _least_time(groups: Groups, times: Floats, deadline: float) -> tuple[Ints | 
     # Of two options the one that is slower and no better in any limit is never needed.
     ranks = np.unique(times, return_inverse=True)[1].astype(np.int64)
     row = Row("time", ranks, 0, True, Scaled(ranks, 1.0, 0.0), Budget("time", max=0.0))
-    smaller = restrict(problem, drop_dominated(replace(problem, rows=[*problem.rows, row])).kept)
+    smaller = restrict(problem, drop_dominated(replace(problem, rows=[*problem.rows, row])).options)
     small, times = smaller.groups, smaller.values(times)
     values = np.unique(times)
     floor = float(np.minimum.reduceat(times, small.start[:-1]).max())

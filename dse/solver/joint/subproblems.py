@@ -85,7 +85,7 @@ def _sets(
             f"Unit types must have at most {MOST_SETS} sets of at most {most}, not more: "
             f"there are {n} types"
         )
-    found, totals = [np.zeros((0, most), np.int16)], [np.zeros(0)]
+    by_size, totals = [np.zeros((0, most), np.int16)], [np.zeros(0)]
     for size in range(1, most + 1):
         sets = np.array(list(combinations(range(n), size)), np.int16)
         total = areas[sets].sum(axis=1)
@@ -97,6 +97,6 @@ def _sets(
             least = np.where(inside, np.inf, areas).min(axis=1)
             keep &= total + least > room
         sets = sets[keep]
-        found.append(np.concatenate((sets, *[sets[:, -1:]] * (most - size)), axis=1))
+        by_size.append(np.concatenate((sets, *[sets[:, -1:]] * (most - size)), axis=1))
         totals.append(total[keep])
-    return np.concatenate(found), np.concatenate(totals)
+    return np.concatenate(by_size), np.concatenate(totals)

@@ -76,7 +76,7 @@ def choose_temporal(
     allocation.
     """
     budgets = list(budgets)
-    found = best_temporal(
+    choice = best_temporal(
         table,
         arrays,
         objective,
@@ -86,9 +86,9 @@ def choose_temporal(
         area=area,
         time_limit_s=time_limit_s,
     )
-    if found is None:
+    if choice is None:
         raise _why(table, arrays, budgets, types=types, unit=unit, area=area)
-    return found
+    return choice
 
 
 def best_temporal(
@@ -119,10 +119,10 @@ def best_temporal(
         if (place := place_on(index, groups, arrays[index], names, types, most_area, by_area))
     ]
     if by_area:
-        found = least_area([(p.groups, p.classes, p.sets, p.areas) for p in places], deadline)
-        if found is None:
+        least = least_area([(p.groups, p.classes, p.sets, p.areas) for p in places], deadline)
+        if least is None:
             return None
-        place, outcome = places[found[0]], Outcome(found[1], 0, True, "area order")
+        place, outcome = places[least[0]], Outcome(least[1], 0, True, "area order")
     else:
         place, outcome = _search(places, deadline)
     if outcome.chosen is None or place is None:

@@ -68,7 +68,7 @@ def scaled_pairs(groups: Groups, terms: Iterable[PairTerm]) -> tuple[list[Pair],
     seen: set[tuple[int, int]] = set()
     error = 0.0
     for layer_a, option_a, layer_b, option_b, value in terms:
-        found = []
+        term_rows = []
         for layer, option in ((layer_a, option_a), (layer_b, option_b)):
             if layer not in index:
                 raise RefusedInput(f"Layer of a pair must be in the table, not {layer!r}")
@@ -77,19 +77,19 @@ def scaled_pairs(groups: Groups, terms: Iterable[PairTerm]) -> tuple[list[Pair],
                 raise RefusedInput(
                     f"Option of a pair must be one of layer {layer!r}, not {option!r}"
                 )
-            found.append(row)
+            term_rows.append(row)
         if layer_a == layer_b:
             raise RefusedInput(f"Pair must be of two layers, not of {layer_a!r} twice")
         if not isfinite(value):
             raise RefusedInput(f"Loss of a pair must be a finite number, not {value}")
-        key = (min(found), max(found))
+        key = (min(term_rows), max(term_rows))
         if key in seen:
             raise RefusedInput(
                 f"Pair of {layer_a!r} {option_a!r} and {layer_b!r} {option_b!r} "
                 "must be given once, not twice"
             )
         seen.add(key)
-        first, second = (option_of_row.get(row) for row in found)
+        first, second = (option_of_row.get(row) for row in term_rows)
         if first is None or second is None:
             continue
         product = value * groups.objective.factor

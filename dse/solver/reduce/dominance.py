@@ -91,23 +91,23 @@ def _skyline(columns: list[NDArray[np.int64]]) -> NDArray[np.bool_]:
     # What dominates a row comes before it in this order.
     order = np.lexsort(columns[::-1])
     table = np.stack(columns)[:, order]
-    kept = np.zeros(0, np.int64)
+    skyline = np.zeros(0, np.int64)
     first = 0
     while first < len(order):
         part = np.arange(first, min(first + MOST_PAIRWISE, len(order)))
         first += MOST_PAIRWISE
-        part = part[~_any_below(table[:, kept], table[:, part]).any(axis=0)]
+        part = part[~_any_below(table[:, skyline], table[:, part]).any(axis=0)]
         inside = _any_below(table[:, part], table[:, part])
         part = part[~(inside & ~np.tri(len(part), dtype=bool)).any(axis=0)]
-        kept = np.concatenate((kept, part))
+        skyline = np.concatenate((skyline, part))
     mask = np.zeros(len(order), bool)
-    mask[order[kept]] = True
+    mask[order[skyline]] = True
     return mask
 
 
-def _any_below(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _any_below(rows: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Whether each column vector of one is at most as large as each of the other."""
-    below = np.ones((one.shape[1], other.shape[1]), bool)
-    for a, b in zip(one, other, strict=True):
+    below = np.ones((rows.shape[1], other.shape[1]), bool)
+    for a, b in zip(rows, other, strict=True):
         below &= a[:, None] <= b
     return below

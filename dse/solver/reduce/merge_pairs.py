@@ -49,15 +49,15 @@ class MergedPairs:
             np.concatenate([part[at] for part, at in zip(self.members, places, strict=True)])
         )
 
-    def outcome(self, found: Outcome) -> Outcome:
+    def outcome(self, merged: Outcome) -> Outcome:
         """What an outcome of these groups says of the first problem."""
-        if found.chosen is None:
-            return found
-        loss = sum(self.groups.loss[found.chosen].tolist()) if found.loss is None else found.loss
+        if merged.chosen is None:
+            return merged
+        loss = sum(self.groups.loss[merged.chosen].tolist()) if merged.loss is None else merged.loss
         return replace(
-            found,
-            chosen=self.expand(found.chosen),
-            bound=found.bound + self.constant,
+            merged,
+            chosen=self.expand(merged.chosen),
+            bound=merged.bound + self.constant,
             loss=loss + self.constant,
         )
 

@@ -23,7 +23,7 @@ class Restriction:
     ----------
     groups : Groups
         The smaller problem.
-    kept : array of int, shape (n_options of the smaller problem,)
+    options : array of int, shape (n_options of the smaller problem,)
         Options of the first problem that it has, increasing.
 
     Examples
@@ -41,7 +41,7 @@ class Restriction:
     """
 
     groups: Groups
-    kept: Ints
+    options: Ints
 
     @property
     def complete(self) -> bool:
@@ -50,15 +50,15 @@ class Restriction:
 
     def expand(self, chosen: Ints) -> Ints:
         """Options of the first problem that these options of the smaller one are."""
-        return self.kept[chosen]
+        return self.options[chosen]
 
     def reduce(self, chosen: Ints) -> Ints:
         """Options of the smaller problem that these options of the first one are."""
-        return np.searchsorted(self.kept, chosen)
+        return np.searchsorted(self.options, chosen)
 
     def values(self, values: NDArray[Numbers]) -> NDArray[Numbers]:
         """Values of the options that are kept, from one for each option of the first problem."""
-        return values[self.kept]
+        return values[self.options]
 
     def outcome(self, outcome: Outcome) -> Outcome:
         """What an outcome of the smaller problem says of the first one, if no optimum was lost."""
@@ -68,33 +68,33 @@ class Restriction:
 
     def then(self, other: "Restriction") -> "Restriction":
         """Both, as one: `other` is a restriction of the smaller problem."""
-        return Restriction(other.groups, self.expand(other.kept))
+        return Restriction(other.groups, self.expand(other.options))
 
 
-def restrict(groups: Groups, kept: NDArray[np.bool_] | Ints) -> Restriction:
+def restrict(groups: Groups, options: NDArray[np.bool_] | Ints) -> Restriction:
     """Leave out options.
 
     Parameters
     ----------
     groups : Groups
         The problem.
-    kept : array of bool, shape (n_options,), or sorted array of int
+    options : array of bool, shape (n_options,), or sorted array of int
         Options that stay.
     """
-    if kept.dtype == bool:
-        kept = np.flatnonzero(kept)
-    kept = kept.astype(np.int64)
+    if options.dtype == bool:
+        options = np.flatnonzero(options)
+    options = options.astype(np.int64)
     tied = {}
     if groups.tied:
         tied = {
-            new: groups.tied[old] for new, old in enumerate(kept.tolist()) if old in groups.tied
+            new: groups.tied[old] for new, old in enumerate(options.tolist()) if old in groups.tied
         }
     smaller = replace(
         groups,
-        start=np.searchsorted(kept, groups.start).astype(np.int64),
-        loss=groups.loss[kept],
-        rows=[replace(row, cost=row.cost[kept]) for row in groups.rows],
-        table_row=groups.table_row[kept],
+        start=np.searchsorted(options, groups.start).astype(np.int64),
+        loss=groups.loss[options],
+        rows=[replace(row, cost=row.cost[options]) for row in groups.rows],
+        table_row=groups.table_row[options],
         tied=tied,
     )
-    return Restriction(smaller, kept)
+    return Restriction(smaller, options)
