@@ -262,7 +262,7 @@ def _ship(args: argparse.Namespace, progress: Any) -> None:
     for name in [args.technology] if args.technology else SHIPPED:
         technology = _shipped_technology(args, name)
         with _executor(args, MANY) as executor:
-            rows, made, lacking = shipped_rows(
+            rows, new, lacking = shipped_rows(
                 technology, jobs=args.jobs, executor=executor, progress=progress
             )
             if name in POINTED:
@@ -271,7 +271,7 @@ def _ship(args: argparse.Namespace, progress: Any) -> None:
         write_atomic(path, format_table(rows))
         write_atomic(path.with_suffix(".stamp"), generator_sha256() + "\n")
         progress.close()
-        print(f"{path}: {len(rows)} units, {made} of them made anew")
+        print(f"{path}: {len(rows)} units, {new} of them made anew")
         if lacking:
             print(f"  {len(lacking)} units left out, which need the library (--liberty-dir)")
 
@@ -282,12 +282,12 @@ def _ship_points(
     from macwright.costmodel.tables.points import format_points, shipped_points
     from macwright.hw.files import write_atomic
 
-    points, made = shipped_points(technology, jobs=args.jobs, executor=executor, progress=progress)
+    points, new = shipped_points(technology, jobs=args.jobs, executor=executor, progress=progress)
     path = args.shipped / f"{technology.name}_points.csv"
     write_atomic(path, format_points(points))
     progress.close()
     units = points["unit"].nunique()
-    print(f"{path}: {len(points)} points of {units} units, {made} of them made anew")
+    print(f"{path}: {len(points)} points of {units} units, {new} of them made anew")
 
 
 def _shipped_technology(args: argparse.Namespace, name: str) -> "Technology":

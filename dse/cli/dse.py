@@ -165,7 +165,7 @@ def run(args: argparse.Namespace) -> None:
     check_writable(out)
     progress = TerminalProgress()
     try:
-        found = explore(
+        exploration = explore(
             model,
             settings,
             recipe=args.recipe,
@@ -178,11 +178,11 @@ def run(args: argparse.Namespace) -> None:
         )
     finally:
         progress.close()
-    for note in (*found.dataset.notes, *found.workload.notes):
+    for note in (*exploration.dataset.notes, *exploration.workload.notes):
         print(f"macwright: note: {note}", file=sys.stderr)
-    files = run_files(found, given_options(args.parser, args))
+    files = run_files(exploration, given_options(args.parser, args))
     write_run(out, files, finish=write_report)
     if args.json:
-        print(json.dumps(run_summary(found, out), indent=1))
+        print(json.dumps(run_summary(exploration, out), indent=1))
     else:
-        print(run_table(found, out))
+        print(run_table(exploration, out))

@@ -95,7 +95,7 @@ def interruptible(*, program: bool) -> Iterator[None]:
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
     before = {n: signal.getsignal(n) for n in ENDING}
-    handled = {n: kept for n, kept in before.items() if kept is not signal.SIG_IGN}
+    handled = {n: handler for n, handler in before.items() if handler is not signal.SIG_IGN}
     done = threading.Event()
     watcher = threading.Thread(target=_watch, args=(ours, done), daemon=True)
     watcher.start()
@@ -107,8 +107,8 @@ def interruptible(*, program: bool) -> Iterator[None]:
     finally:
         if not (program and _received):  # else what is left ends within GRACE
             done.set()
-            for number, kept in handled.items():
-                signal.signal(number, kept)
+            for number, handler in handled.items():
+                signal.signal(number, handler)
             signal.set_wakeup_fd(wakeup)
             theirs.close()
             watcher.join()

@@ -65,17 +65,19 @@ def energy_fronts(table: OptionTable) -> EnergyFronts:
     low = max(low, high * 1e-6)
     losses = np.geomspace(high / 4, low * 4, LOSSES).tolist() if low * 16 < high else []
     for loss in losses:
-        one, other = (
+        bits, other = (
             points[int(np.searchsorted(-points.objectives, -loss))]
             for points in (by_bops, by_energy)
         )
-        differ = [name for name in one.allocation if one.allocation[name] != other.allocation[name]]
-        gone.update(one.allocation[name] for name in differ)
+        differ = [
+            name for name in bits.allocation if bits.allocation[name] != other.allocation[name]
+        ]
+        gone.update(bits.allocation[name] for name in differ)
         come.update(other.allocation[name] for name in differ)
         differences.append(
             Difference(
                 loss=loss,
-                by_bops_uj=one.totals["energy_uj"],
+                by_bops_uj=bits.totals["energy_uj"],
                 least_uj=other.totals["energy_uj"],
                 layers=len(differ),
             )
@@ -98,15 +100,15 @@ def energy_html(run_dir: Path) -> str:
     table = OptionTable.from_csv(path)
     if not {"loss", "bops", "energy_uj"} <= set(table.values):
         return ""
-    found = energy_fronts(table)
-    if not found.differences:
+    fronts = energy_fronts(table)
+    if not fronts.differences:
         return ""
     rows = "".join(
         f'<tr><th scope="row" class="number">{human(d.loss)}</th>'
         f'<td class="number">{human(d.by_bops_uj)}</td><td class="number">{human(d.least_uj)}</td>'
         f'<td class="number">{d.by_bops_uj / d.least_uj - 1:.0%}</td>'
-        f'<td class="number">{d.layers} of {found.n_layers}</td></tr>'
-        for d in found.differences
+        f'<td class="number">{d.layers} of {fronts.n_layers}</td></tr>'
+        for d in fronts.differences
         if d.least_uj > 0
     )
     heads = ("Loss at most", "Energy by bit operations, µJ", "Least energy, µJ", "More", "Layers")
@@ -116,22 +118,22 @@ def energy_html(run_dir: Path) -> str:
         '<h2 id="energy-title">Energy is not bit operations</h2>'
         "<p>All options of this run without other limits: the allocation of fewest bit operations "
         "and that of least energy of the products, at the same loss, and the layers in which they "
-        f"differ. {escape(why(found))}</p>"
+        f"differ. {escape(why(fronts))}</p>"
         '<div class="scroll tall" role="region" aria-labelledby="energy-title" tabindex="0">'
         f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></section>"
     )
 
 
-def why(found: EnergyFronts) -> str:
+def why(fronts: EnergyFronts) -> str:
     """Return one sentence that explains the difference."""
 
     def named(pairs: Mapping[str, float]) -> str:
         return ", ".join(f"{pair} ({value:.2f})" for pair, value in pairs.items())
 
-    if not found.gone or not found.come:
+    if not fronts.gone or not fronts.come:
         return "They hardly differ: a bit operation costs about the same in all formats used."
     return (
         "A bit operation does not cost the same in all formats: with the energy of one over the "
-        f"median of all pairs in brackets, bit operations choose {named(found.gone)} where energy "
-        f"chooses {named(found.come)}."
+        f"median of all pairs in brackets, bit operations choose {named(fronts.gone)} where energy "
+        f"chooses {named(fronts.come)}."
     )

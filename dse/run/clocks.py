@@ -19,18 +19,18 @@ def clock_rows(clocked: Sequence[Clocked]) -> pd.DataFrame:
     return pd.concat([built(at.costs) for at in clocked if len(at.costs)], ignore_index=True)
 
 
-def option_tables(found: Exploration) -> dict[str, pd.DataFrame]:
+def option_tables(result: Exploration) -> dict[str, pd.DataFrame]:
     """Options by file name: `options.csv` at the lowest clock that the run can use.
 
     At a higher clock, fewer units are fast enough: those options are in files of their own.
     """
-    options = found.options
+    options = result.options
     if "clock_mhz" not in options:
         return {"options.csv": options}
-    architecture = found.settings.architecture is not None
+    architecture = result.settings.architecture is not None
     if not architecture:
         options = options[options["area_time"].notna()]
-    layers = {layer.name for layer in found.workload.layers}
+    layers = {layer.name for layer in result.workload.layers}
     tables: dict[str, pd.DataFrame] = {}
     for clock, rows in options.groupby("clock_mhz", sort=True):
         if set(rows["layer"]) == layers:
@@ -40,28 +40,28 @@ def option_tables(found: Exploration) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def clock_info(found: Exploration) -> list[dict[str, Any]]:
+def clock_info(result: Exploration) -> list[dict[str, Any]]:
     """By clock: how many points of the front run at it, and which formats it is too fast for."""
     return [
         {
             "clock_mhz": at.clock_mhz,
             "assumed": at.assumed,
-            "margin": found.settings.margin,
-            "points": sum(point.clock_mhz == at.clock_mhz for point in found.found.front),
-            "too_fast_for": _left_out(found, at),
+            "margin": result.settings.margin,
+            "points": sum(point.clock_mhz == at.clock_mhz for point in result.found.front),
+            "too_fast_for": _left_out(result, at),
         }
-        for at in found.clocked
+        for at in result.clocked
         if at.clock_mhz is not None
     ]
 
 
-def clock_lines(found: Exploration) -> list[str]:
+def clock_lines(result: Exploration) -> list[str]:
     """Lines for the terminal, one for each clock."""
     lines = []
-    for info, at in zip(clock_info(found), found.clocked, strict=False):
+    for info, at in zip(clock_info(result), result.clocked, strict=False):
         line = f"clock {at.label}: {info['points']} points"
         if at.assumed:
-            line += f", as units of {found.settings.technology} have no periods"
+            line += f", as units of {result.settings.technology} have no periods"
         reasons: dict[str, list[str]] = {}
         for pair, why in info["too_fast_for"].items():
             reasons.setdefault(why, []).append(pair)
@@ -74,9 +74,9 @@ def clock_lines(found: Exploration) -> list[str]:
     return lines
 
 
-def _left_out(found: Exploration, at: Clocked) -> dict[str, str]:
+def _left_out(result: Exploration, at: Clocked) -> dict[str, str]:
     """Formats whose own unit does not meet a clock, with the reason."""
-    units = dict(zip(found.options["option"], found.options["unit"], strict=True))
+    units = dict(zip(result.options["option"], result.options["unit"], strict=True))
     return {
         option: at.refused[unit] for option, unit in sorted(units.items()) if unit in at.refused
     }

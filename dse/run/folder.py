@@ -190,9 +190,9 @@ def _replace(folder: Path, staged: Path) -> None:
     paths = sorted(path for path in staged.rglob("*") if path.is_file())
     places = {folder / path.relative_to(staged): path for path in paths}
     (folder / "run.json").unlink(missing_ok=True)
-    kept = [folder / name for name in _ALWAYS]
+    present = [folder / name for name in _ALWAYS]
     for old in list(_old_files(folder)):
-        if old not in places and old not in kept:
+        if old not in places and old not in present:
             old.unlink()
     for place, path in sorted(places.items(), key=lambda pair: pair[0].name == "run.json"):
         place.parent.mkdir(exist_ok=True)

@@ -9,7 +9,7 @@ from macwright.dse.search.points import Point
 __all__ = ["machine_columns", "machine_text"]
 
 
-def machine_columns(found: Exploration, point: Point) -> dict[str, Any]:
+def machine_columns(result: Exploration, point: Point) -> dict[str, Any]:
     """Number of unit types of a point and, without an architecture, its cost on one shared array.
 
     `area_time` is that of a machine with an engine for each layer. A shared array has one of each
@@ -19,17 +19,17 @@ def machine_columns(found: Exploration, point: Point) -> dict[str, Any]:
     """
     if point.units:
         return {"unit_types": len(set(point.units.values()))}
-    unit_of = dict(zip(found.options["option"], found.options["unit"], strict=True))
-    at = next(at for at in found.clocked if at.clock_mhz == point.clock_mhz)
+    unit_of = dict(zip(result.options["option"], result.options["unit"], strict=True))
+    at = next(at for at in result.clocked if at.clock_mhz == point.clock_mhz)
     rows = at.costs.set_index("unit")
     used = {layer: unit_of[pair] for layer, pair in point.pairs.items()}
     types = sorted(set(used.values()))
     area = float(rows.loc[types, "area"].sum())
     scale = 1e6 if at.clock_mhz is None else at.clock_mhz * 1e3
     cycles = sum(
-        lane_products(layer, found.units[used[layer.name]])
+        lane_products(layer, result.units[used[layer.name]])
         / float(rows.loc[used[layer.name], "macs_per_cycle"])
-        for layer in found.workload.layers
+        for layer in result.workload.layers
     )
     return {"unit_types": len(types), "shared_area_time": cycles / scale * area}
 

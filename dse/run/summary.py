@@ -20,19 +20,19 @@ from macwright.dse.search.points import Point
 __all__ = ["run_summary", "run_table"]
 
 
-def run_summary(found: Exploration, out: Path) -> dict[str, Any]:
+def run_summary(result: Exploration, out: Path) -> dict[str, Any]:
     """What scripts want to know."""
-    objective, second = found.settings.objective, found.settings.second
+    objective, second = result.settings.objective, result.settings.second
     return {
         "run": str(out),
-        "metric": found.dataset.metric_name,
-        "fp32_accuracy": found.reference,
-        "fp32_standard_error": found.reference_error,
-        "losses": found.losses.source,
-        "fixed_formats": fixed_formats(found.workload),
-        "front_size": found.found.size,
-        "complete": found.found.complete,
-        "clocks": clock_info(found),
+        "metric": result.dataset.metric_name,
+        "fp32_accuracy": result.reference,
+        "fp32_standard_error": result.reference_error,
+        "losses": result.losses.source,
+        "fixed_formats": fixed_formats(result.workload),
+        "front_size": result.found.size,
+        "complete": result.found.complete,
+        "clocks": clock_info(result),
         "points": [
             {
                 "point": int(point.name),
@@ -42,17 +42,17 @@ def run_summary(found: Exploration, out: Path) -> dict[str, Any]:
                 "predicted_accuracy": point.predicted,
                 "measured_accuracy": point.accuracy,
                 "measured_standard_error": point.standard_error,
-                **({"exact_accuracy": point.exact} if found.settings.exact else {}),
+                **({"exact_accuracy": point.exact} if result.settings.exact else {}),
                 **({} if point.clock_mhz is None else {"clock_mhz": point.clock_mhz}),
                 objective: point.totals[objective],
                 **({second: point.totals[second]} if second else {}),
                 **({"hardware": point.hardware} if point.hardware else {}),
                 "allocation": str(out / "allocations" / f"{point.name}.json"),
             }
-            for point in found.found.front
+            for point in result.found.front
         ],
-        "ranking": found.ranking.summary() if found.ranking else None,
-        "held_out": found.held_out,
+        "ranking": result.ranking.summary() if result.ranking else None,
+        "held_out": result.held_out,
         "sequential": [
             {
                 "predicted_loss": point.totals["loss"],
@@ -60,33 +60,33 @@ def run_summary(found: Exploration, out: Path) -> dict[str, Any]:
                 "joint_point": int(joint.name),
                 "joint_predicted_loss": joint.totals["loss"],
             }
-            for point, joint in zip(found.found.sequential, found.found.beside, strict=True)
+            for point, joint in zip(result.found.sequential, result.found.beside, strict=True)
         ],
     }
 
 
-def run_table(found: Exploration, out: Path) -> str:
+def run_table(result: Exploration, out: Path) -> str:
     """What a person wants to see first: the measured points among all uniform formats."""
-    objective = found.settings.objective
+    objective = result.settings.objective
     rows = [
         (point.totals[objective], f"{label} {point.name}".strip(), point)
-        for label, points in (("", found.found.front), ("uniform", found.found.uniforms))
+        for label, points in (("", result.found.front), ("uniform", result.found.uniforms))
         for point in points
         if label or point.accuracy is not None
     ]
-    metric = found.dataset.metric_name
+    metric = result.dataset.metric_name
     timed = any(point.clock_mhz is not None for _, _, point in rows)
     width = max([14, *(len(name) for _, name, _ in rows)])
     lines = [
-        f"{found.workload.path.name} on {found.settings.technology}: {_size(found)}, "
-        f"{len(found.found.front)} reported: {_statuses(found)}; "
-        f"FP32 {metric} {with_error(found.reference, found.reference_error)}",
+        f"{result.workload.path.name} on {result.settings.technology}: {_size(result)}, "
+        f"{len(result.found.front)} reported: {_statuses(result)}; "
+        f"FP32 {metric} {with_error(result.reference, result.reference_error)}",
         f"{'point':>{width}} {objective:>14} {'loss':>10} {'predicted':>9} {'measured':>14}"
         f"{' MHz'.rjust(8) if timed else ''}",
     ]
     for cost, name, point in sorted(rows, key=_row):
-        fit = found.prediction.error if found.prediction else None
-        digits = predicted_decimals(point.standard_error, found.reference_error, fit)
+        fit = result.prediction.error if result.prediction else None
+        digits = predicted_decimals(point.standard_error, result.reference_error, fit)
         predicted = "" if point.predicted is None else f"{point.predicted:.{digits}f}"
         measured = ""
         if point.accuracy is not None:
@@ -96,57 +96,58 @@ def run_table(found: Exploration, out: Path) -> str:
             f"{measured:>14}{f'{point.clock_mhz:>8g}' if timed else ''}"
         )
     lines += _within_error_lines(
-        found, [(name, point) for _, name, point in sorted(rows, key=_row)]
+        result, [(name, point) for _, name, point in sorted(rows, key=_row)]
     )
-    if found.prediction:
+    if result.prediction:
         lines.append(
-            f"predicted: from the loss, by the {found.prediction.points} measured points of the "
-            f"front; mean error of one left out, between others, {found.prediction.error:.2f}"
+            f"predicted: from the loss, by the {result.prediction.points} measured points of the "
+            f"front; mean error of one left out, between others, {result.prediction.error:.2f}"
         )
-    exact = [(p.name, p.accuracy, p.exact) for p in found.found.front if p.exact is not None]
+    exact = [(p.name, p.accuracy, p.exact) for p in result.found.front if p.exact is not None]
     if exact:
-        worst = max(abs(one - other) for _, one, other in exact if one is not None)
+        worst = max(abs(fake - integer) for _, fake, integer in exact if fake is not None)
         lines.append(
             f"exact: {len(exact)} points as integer networks, at most {worst:.2f} from measured "
             "with fake quantisation"
         )
-    lines += [f"not exact: point {name}: {why}" for name, why in found.not_exact.items()]
-    if found.ranking:
-        ranks = [f"{n} {r:.3f}" for n, r in found.ranking.spearman.items() if r is not None]
+    lines += [f"not exact: point {name}: {why}" for name, why in result.not_exact.items()]
+    if result.ranking:
+        ranks = [f"{n} {r:.3f}" for n, r in result.ranking.spearman.items() if r is not None]
         lines.append(
-            f"ranking: Spearman of {len(found.ranking.table)} random allocations, predicted loss "
+            f"ranking: Spearman of {len(result.ranking.table)} random allocations, predicted loss "
             f"with measured {', '.join(ranks) or 'values: all are equal'}"
         )
-    lines += clock_lines(found)
-    if found.settings.layer_energy:
+    lines += clock_lines(result)
+    if result.settings.layer_energy:
         lines.append("layer energy: of the smallest netlist of each unit, whatever the clock")
-    lines += _sequential_lines(found)
-    if fixed := fixed_formats(found.workload):
+    lines += _sequential_lines(result)
+    if fixed := fixed_formats(result.workload):
         lines.append(
-            f"fixed by the model: formats of {len(fixed)} of {len(found.workload.layers)} layers"
+            f"fixed by the model: formats of {len(fixed)} of {len(result.workload.layers)} layers"
         )
-    if found.pairs:
-        layers = len({(term[0], term[2]) for term in found.pairs})
+    if result.pairs:
+        layers = len({(term[0], term[2]) for term in result.pairs})
         lines.append(
             f"pairwise terms: {layers} neighbouring layers, of weights rounded to nearest; with "
             "GPTQ they have made no front better"
         )
-    source = found.losses.source
+    source = result.losses.source
     if "file" in source:
         lines.append(f"losses: as they are in {source['file']}")
     elif source["metric"] != "logit_mse":
         lines.append(f"losses: {source['what']}")
-    for one in found.corrections:
-        said = "refined" if one.applied else "not refined, as that saves less than a fifth"
+    for correction in result.corrections:
+        said = "refined" if correction.applied else "not refined, as that saves less than a fifth"
         lines.append(
-            f"{said}: loss of a point left out of {one.points} missed by a factor "
-            f"{exp(one.after):.2f} with factors of layers, {exp(one.before):.2f} without"
+            f"{said}: loss of a point left out of {correction.points} missed by a factor "
+            f"{exp(correction.after):.2f} with factors of layers, "
+            f"{exp(correction.before):.2f} without"
         )
-    if found.held_out:
-        lines.append(f"held out: {_held_out(found.held_out)}")
-    if not found.found.complete:
+    if result.held_out:
+        lines.append(f"held out: {_held_out(result.held_out)}")
+    if not result.found.complete:
         lines.append("incomplete: some points lack more time")
-    check = found.verification
+    check = result.verification
     lines.append(
         f"verified: {check.hashed} units by the hash of their Verilog, {check.simulated} by "
         f"simulation ({check.note})"
@@ -159,14 +160,14 @@ def _row(row: tuple[float, str, Point]) -> tuple[float, str]:
     return row[:2]
 
 
-def _within_error_lines(found: Exploration, points: Sequence[tuple[str, Point]]) -> list[str]:
+def _within_error_lines(result: Exploration, points: Sequence[tuple[str, Point]]) -> list[str]:
     """Which points differ from the float network, or a cheaper point, by no more than chance."""
     equal = [
         name
         for name, point in points
         if point.accuracy is not None
         and within_error(
-            point.accuracy, point.standard_error, found.reference, found.reference_error
+            point.accuracy, point.standard_error, result.reference, result.reference_error
         )
     ]
     lines = []
@@ -195,18 +196,18 @@ def _held_out(data: Any) -> str:
     return ", ".join(said)
 
 
-def _size(found: Exploration) -> str:
+def _size(result: Exploration) -> str:
     """How large the front is, where the whole of it is known."""
-    chosen = (found.settings.architecture, found.settings.second)
-    if chosen == (None, None) and not found.pairs:
-        return f"{found.found.size} points on the whole front"
-    return f"{found.found.size} points found"
+    chosen = (result.settings.architecture, result.settings.second)
+    if chosen == (None, None) and not result.pairs:
+        return f"{result.found.size} points on the whole front"
+    return f"{result.found.size} points found"
 
 
-def _sequential_lines(found: Exploration) -> list[str]:
+def _sequential_lines(result: Exploration) -> list[str]:
     """What choosing the hardware after the formats would lose."""
-    objective = found.settings.objective
-    pairs = list(zip(found.found.sequential, found.found.beside, strict=True))
+    objective = result.settings.objective
+    pairs = list(zip(result.found.sequential, result.found.beside, strict=True))
     if not pairs:
         return []
     lines = [f"at the {objective} of the best hardware for formats chosen first:"]
@@ -219,7 +220,7 @@ def _sequential_lines(found: Exploration) -> list[str]:
     return lines
 
 
-def _statuses(found: Exploration) -> str:
+def _statuses(result: Exploration) -> str:
     """How many points have which status, such as "40 optimal"."""
-    counts = Counter(point.status for point in found.found.front)
+    counts = Counter(point.status for point in result.found.front)
     return ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
