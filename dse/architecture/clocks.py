@@ -110,11 +110,11 @@ def clocked_costs(
     if technology.name in PLACERS and find_placer(technology.name) is None:
         lacking += ", as nextpnr is not installed: pip install 'macwright[fpga]'"
     known = points_of_rows(costs, points, technology.record.clk_to_q_ns)
-    found = []
+    clocked = []
     for rate in sorted(_rates(settings, technology)):
         at = rows_at_clock(costs, known, rate, margin=settings.margin, lacking=lacking)
-        found.append(Clocked(clock_mhz=rate, costs=at.rows, refused=at.refused))
-    return found
+        clocked.append(Clocked(clock_mhz=rate, costs=at.rows, refused=at.refused))
+    return clocked
 
 
 def _rates(settings: Settings, technology: Technology) -> tuple[float, ...]:

@@ -134,9 +134,9 @@ def temporal_problem(
     ]
     arrays = []
     for n_rows, n_columns in product(chip.rows, chip.columns):
-        made: dict[tuple[str, int, int, int], Schedule] = {}
+        schedules: dict[tuple[str, int, int, int], Schedule] = {}
         for name, shape in ways:
-            if (name, *shape) not in made:
+            if (name, *shape) not in schedules:
                 array = TemporalArray(
                     rows=n_rows,
                     columns=n_columns,
@@ -144,8 +144,8 @@ def temporal_problem(
                     passes=shape[1],
                     latency=shape[2],
                 )
-                made[name, *shape] = array.schedule(of_layer[name])
-        plans = [made[name, *shape] for name, shape in ways]
+                schedules[name, *shape] = array.schedule(of_layer[name])
+        plans = [schedules[name, *shape] for name, shape in ways]
         cycles = np.array([plan.cycles for plan in plans], np.float64)
         if network is not None:
             machine = machine_cycles(network, layers, rows=n_rows, columns=n_columns)
@@ -189,7 +189,9 @@ def _memory_uj(
     `bits` are those of a weight and of an activation, shape (n_rows, 2), `room` those of a buffer.
     """
     weight_bits, act_bits = bits.T
-    size = np.array([(one.weights, one.activations, one.outputs) for one in layers], np.float64)
+    size = np.array(
+        [(buffers.weights, buffers.activations, buffers.outputs) for buffers in layers], np.float64
+    )
     moves = np.array([(p.weight_reads, p.act_reads, p.out_writes) for p in plans], np.float64)
     read = moves[:, 0] * weight_bits + moves[:, 1] * act_bits
     inside = read * buffer.read_pj_per_bit + moves[:, 2] * act_bits * buffer.write_pj_per_bit

@@ -218,22 +218,24 @@ def _pll(folder: Path, chip: Board, name: str, clock_mhz: float) -> float:
     command += ["-i", f"{chip.clock_mhz:g}", "-o", f"{clock_mhz:g}", "-f", path.name]
     try:
         run_tool(command, folder, f"{name}.log")
-        made = _made(path.read_text())
+        achieved = _made(path.read_text())
     except (ToolError, FileNotFoundError):
-        made = None
-    if made is None or abs(made / clock_mhz - 1) > LINE_ERROR:
+        achieved = None
+    if achieved is None or abs(achieved / clock_mhz - 1) > LINE_ERROR:
         path.unlink(missing_ok=True)
         raise RefusedInput(
             f"Clock must be one that the PLL of the {chip.title} makes of {chip.clock_mhz:g} MHz "
             f"to within {LINE_ERROR:.0%}, not {clock_mhz:g} MHz; see {folder / name}.log"
         )
-    return made
+    return achieved
 
 
 def _made(text: str) -> float | None:
     """Clock of a PLL, by the comments that its tool writes, MHz."""
-    found = re.search(r"clock_out, // ([\d.]+) MHz|Achieved output frequency: *([\d.]+) MHz", text)
-    return float(found[1] or found[2]) if found else None
+    comment = re.search(
+        r"clock_out, // ([\d.]+) MHz|Achieved output frequency: *([\d.]+) MHz", text
+    )
+    return float(comment[1] or comment[2]) if comment else None
 
 
 def _top(top: str, shell: SerialShellSpec, pll: str) -> str:

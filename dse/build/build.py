@@ -112,8 +112,8 @@ def build(
     dataset = load_recipe(model, recipe, data, labels=labels)
     workload = load_workload(model, dataset)
     if chosen.architecture == "temporal":
-        one = lower_temporal(workload, dataset, chosen, progress=progress)
-        write = partial(write_temporal, one)
+        machine = lower_temporal(workload, dataset, chosen, progress=progress)
+        write = partial(write_temporal, machine)
     else:
         lowered = lower(workload, dataset, chosen, interval=interval, progress=progress)
         write = partial(write_machine, lowered)

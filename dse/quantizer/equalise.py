@@ -27,7 +27,7 @@ def pairs(workload: Workload) -> list[tuple[Layer, Layer]]:
         for name in node.input:
             readers[name].append(node)
     by_name = {layer.name: layer for layer in workload.layers}
-    found = []
+    neighbours = []
     for layer in workload.layers:
         tensor = layer.out
         while len(readers[tensor]) == 1 and readers[tensor][0].op_type in (
@@ -42,8 +42,8 @@ def pairs(workload: Workload) -> list[tuple[Layer, Layer]]:
             and {type(layer.operator), type(after.operator)} == {Conv}
             and after.act == tensor
         ):
-            found.append((layer, after))
-    return found
+            neighbours.append((layer, after))
+    return neighbours
 
 
 def equalise(workload: Workload, largest: dict[str, np.ndarray]) -> Workload:

@@ -55,9 +55,9 @@ class HistogramObserver:
             np.minimum(index, bins - 1, out=index)
             counts += weight * np.bincount(index, minlength=bins)
             sums += weight * np.bincount(index, weights=part, minlength=bins)
-        kept = counts > 0
-        self.counts = counts[kept]
-        self.means = sums[kept] / self.counts
+        occupied = counts > 0
+        self.counts = counts[occupied]
+        self.means = sums[occupied] / self.counts
 
     @cached_property
     def coarse(self) -> tuple[NDArray[np.float32], NDArray[np.float64]]:

@@ -97,7 +97,7 @@ def quantised_model(workload: Workload, plans: Iterable[LayerPlan]) -> onnx.Mode
     for plan in plans:
         apply_plan(model.graph, plan, workload.shapes)
     used = {name for node in model.graph.node for name in node.input}
-    kept = [item for item in model.graph.initializer if item.name in used]
+    initializers = [item for item in model.graph.initializer if item.name in used]
     del model.graph.initializer[:], model.graph.value_info[:]
-    model.graph.initializer.extend(kept)
+    model.graph.initializer.extend(initializers)
     return model

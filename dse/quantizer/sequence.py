@@ -99,7 +99,7 @@ class LayerSequence:
     def _may_be_near(self, layer: Layer) -> bool:
         """Whether the float network's inputs may stand for those of the quantised one."""
         layers = [x.name for x in self.workload.layers[: self._runs]]
-        near = {name for name, one in zip(layers, self.known, strict=False) if one.near}
+        near = {name for name, known in zip(layers, self.known, strict=False) if known.near}
         return (
             self.options.nearest_if_fine
             and layer.name not in self.workload.fixed
@@ -145,8 +145,8 @@ class LayerSequence:
             return acts, wanted
         if acts[0].shape[: mask.ndim] != mask.shape or wanted.ndim != acts[0].ndim:
             return acts, wanted
-        kept = mask.astype(bool)
-        return [acts[0][kept]], wanted[kept]
+        counted = mask.astype(bool)
+        return [acts[0][counted]], wanted[counted]
 
 
 def _operands(layer: Layer) -> list[str]:

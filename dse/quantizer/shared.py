@@ -90,12 +90,12 @@ def upstream(workload: Workload) -> dict[str, frozenset[str]]:
     They are those that it reads from and, where its outputs are added to another tensor, those
     which that comes from, as far as they are quantised before it.
     """
-    found: dict[str, frozenset[str]] = {}
+    sources: dict[str, frozenset[str]] = {}
     for index, layer in enumerate(workload.layers):
         before = {layer.name} | nx.ancestors(workload.graph, layer.name)
         for node in workload.graph.successors(layer.name):
             before |= nx.ancestors(workload.graph, node)
-        found[layer.name] = frozenset(
+        sources[layer.name] = frozenset(
             x.name for x in workload.layers[: index + 1] if x.name in before
         )
-    return found
+    return sources

@@ -41,7 +41,7 @@ def cut(
     used = {name for node in nodes for name in node.input} | set(wanted)
     constants = [item for item in graph.initializer if item.name in used - given]
     free = {value.name for value in graph.input} | given
-    made = helper.make_graph(
+    subgraph = helper.make_graph(
         nodes,
         "part",
         [_value(workload, name) for name in sorted(used & free)],
@@ -49,7 +49,7 @@ def cut(
         constants,
     )
     return helper.make_model(
-        made,
+        subgraph,
         opset_imports=workload.model.opset_import,
         ir_version=workload.model.ir_version,
     )

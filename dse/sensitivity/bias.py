@@ -73,7 +73,7 @@ def correct_later_biases(workload: Workload, feeds: dict[str, np.ndarray]) -> Wo
 
 def kept_means(workload: Workload) -> list[tuple[str, tuple[int, ...]]]:
     """Tensors that keep their means, and the axes of these."""
-    kept = []
+    means = []
     for layer in workload.layers:
         if layer.dynamic:
             continue
@@ -82,5 +82,5 @@ def kept_means(workload: Workload) -> list[tuple[str, tuple[int, ...]]]:
         name = readers[0].output[0] if added else layer.out
         rank = len(workload.shapes[name])
         axes = layer.operator.other_axes(rank)
-        kept.append((name, axes))
-    return kept
+        means.append((name, axes))
+    return means

@@ -144,8 +144,8 @@ def linear_losses(
         part = {name: feeds[name][start : start + size] for name in workload.inputs}
         samples = len(next(iter(part.values())))
         batches = Batches(workload, samples, at_once=True)
-        found = run_batches(batches, whole, names, part)
-        values = {**part, **{name: batches.join(name, parts) for name, parts in found.items()}}
+        by_batch = run_batches(batches, whole, names, part)
+        values = {**part, **{name: batches.join(name, parts) for name, parts in by_batch.items()}}
         shape = (len(probes), samples, *probes.shape[1:])
         backward(workload, values, np.broadcast_to(probes[:, None], shape), visit)
 
@@ -239,8 +239,8 @@ def backward(
             output=values[node.output[0]],
             wanted=wanted,
         )
-        found = RULES[node.op_type](call, grad)
+        gradients = RULES[node.op_type](call, grad)
         for i in sorted(wanted):
-            name, more = node.input[i], found[i]
+            name, more = node.input[i], gradients[i]
             assert more is not None
             grads[name] = more if name not in grads else grads[name] + more

@@ -23,7 +23,7 @@ KINDS = ("weight", "activation")
 def neighbours(workload: Workload) -> list[tuple[str, str]]:
     """Pairs of layers of which one reads what the other gives, with no layer in between."""
     names = [layer.name for layer in workload.layers]
-    found = []
+    edges = []
     for name in names:
         seen, waiting = {name}, [name]
         while waiting:
@@ -32,10 +32,10 @@ def neighbours(workload: Workload) -> list[tuple[str, str]]:
                     continue
                 seen.add(node)
                 if node in names:
-                    found.append((name, node))
+                    edges.append((name, node))
                 else:
                     waiting.append(node)
-    return sorted(found, key=lambda pair: (names.index(pair[0]), names.index(pair[1])))
+    return sorted(edges, key=lambda pair: (names.index(pair[0]), names.index(pair[1])))
 
 
 def pair_terms(
@@ -77,10 +77,10 @@ def pair_terms(
     every.sort(key=lambda pair: -median[pair[0]] * median[pair[1]])
     chosen = every[: settings.pairs]
     questions = [
-        ((first, one, f), (second, two, g))
+        ((first, kind, f), (second, other, g))
         for first, second in chosen
-        for one, two in product(KINDS, KINDS)
-        for f, g in product(of_layer[first][one].unique(), of_layer[second][two].unique())
+        for kind, other in product(KINDS, KINDS)
+        for f, g in product(of_layer[first][kind].unique(), of_layer[second][other].unique())
     ]
     table = measure_pairs(
         workload,
@@ -113,7 +113,8 @@ def _terms(
     rows = (of_layer[name].to_dict("records") for name in (first, second))
     for a, b in product(*rows):
         loss = sum(
-            extra[(first, one, a[one]), (second, two, b[two])] for one, two in product(KINDS, KINDS)
+            extra[(first, kind, a[kind]), (second, other, b[other])]
+            for kind, other in product(KINDS, KINDS)
         )
         least = a["loss"] / degree[first] + b["loss"] / degree[second]
         yield first, a["option"], second, b["option"], max(loss, -least)

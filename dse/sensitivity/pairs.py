@@ -90,14 +90,14 @@ def measure_pairs(
         images=images,
         options=options.to_fields(),
     )
-    found = cache.get(key)
-    if found is None:
+    measured = cache.get(key)
+    if measured is None:
         study = _Pairs(workload, dataset, images, options, jobs)
-        found = study.measured(rows, progress)
-        cache.put(key, found)
+        measured = study.measured(rows, progress)
+        cache.put(key, measured)
     columns = [f"{name}{end}" for end in ("", "_2") for name in ("layer", "tensor", "format")]
     table = pd.DataFrame([[*first, *second] for first, second in rows], columns=columns)
-    return table.assign(**dict(zip(("loss", "interaction"), np.array(found).T, strict=True)))
+    return table.assign(**dict(zip(("loss", "interaction"), np.array(measured).T, strict=True)))
 
 
 def _concrete(workload: Workload, tensor: _Tensor) -> _Tensor:
@@ -136,26 +136,26 @@ class _Pairs:
     ) -> list[list[float]]:
         """Loss and interaction of each pair."""
         questions: dict[tuple[str, str], dict[_Question, dict[_Question, None]]] = {}
-        for (one, *first), (two, *second) in rows:
-            of_layers = questions.setdefault((one, two), {})
+        for (before, *first), (after, *second) in rows:
+            of_layers = questions.setdefault((before, after), {})
             of_layers.setdefault((first[0], first[1]), {})[second[0], second[1]] = None
-        found: dict[tuple[_Tensor, ...], list[float]] = {}
-        for (one, two), firsts in questions.items():
-            layers = [self.workload.layer(name) for name in (one, two)]
+        interactions: dict[tuple[_Tensor, ...], list[float]] = {}
+        for (before, after), firsts in questions.items():
+            layers = [self.workload.layer(name) for name in (before, after)]
             seconds = list(dict.fromkeys(q for asked in firsts.values() for q in asked))
             alone = self._losses(self._study(self._partial_run(), layers[1]), seconds)
             for first, asked in firsts.items():
                 partial_run = self._partial_run()
                 study = self._study(partial_run, layers[0])
                 own = study.loss(first)
-                partial_run.give(one, layers[0].out, study.layer_output(first))
+                partial_run.give(before, layers[0].out, study.layer_output(first))
                 both = self._losses(self._study(partial_run, layers[1]), list(asked))
                 for second, loss in both.items():
-                    pair = (one, *first), (two, *second)
-                    found[pair] = [loss, loss - own - alone[second]]
+                    pair = (before, *first), (after, *second)
+                    interactions[pair] = [loss, loss - own - alone[second]]
                 if progress:
-                    progress("pairs", len(found), len(rows))
-        return [found[first, second] for first, second in rows]
+                    progress("pairs", len(interactions), len(rows))
+        return [interactions[first, second] for first, second in rows]
 
     def _partial_run(self) -> PartialRun:
         return PartialRun(

@@ -43,9 +43,9 @@ class Call:
 
     def value(self, index: int) -> np.ndarray:
         """An input that must be there."""
-        found = self.inputs[index]
-        assert found is not None
-        return found
+        tensor = self.inputs[index]
+        assert tensor is not None
+        return tensor
 
     @property
     def axis(self) -> int:
@@ -168,8 +168,8 @@ def _transposed(
     opset = helper.make_opsetid("", 17)
     running = session(helper.make_model(graph, opset_imports=[opset], ir_version=8))
     flat = np.ascontiguousarray(grad.reshape(-1, *grad.shape[2:]))
-    (found,) = running.run(None, {"g": flat, "w": np.ascontiguousarray(weights)})
-    return np.asarray(found).reshape(len(grad), *shape)
+    (gradient,) = running.run(None, {"g": flat, "w": np.ascontiguousarray(weights)})
+    return np.asarray(gradient).reshape(len(grad), *shape)
 
 
 def _max_pool(call: Call, grad: _Array) -> list[_Array | None]:

@@ -95,7 +95,7 @@ def _workers(
 def measure_points(
     workload: Workload,
     dataset: Dataset,
-    found: Found,
+    search: Found,
     reference: float,
     settings: Settings,
     progress: Progress | None = None,
@@ -106,7 +106,7 @@ def measure_points(
     ----------
     workload, dataset
         Network and data.
-    found : Found
+    search : Found
         Points, and which of them to measure.
     reference : float
         Metric of the float network.
@@ -119,10 +119,10 @@ def measure_points(
     -------
     prediction : AccuracyPrediction or None
         None with fewer than five measured points of the front.
-    found : Found
+    search : Found
         The same points with their accuracies.
     """
-    chosen = [p for p in (*found.front, *found.uniforms) if p.name in found.measured]
+    chosen = [p for p in (*search.front, *search.uniforms) if p.name in search.measured]
     results = evaluate_all(workload, dataset, [p.pairs for p in chosen], settings, progress)
     by_name = {p.name: result for p, result in zip(chosen, results, strict=True)}
 
@@ -136,20 +136,20 @@ def measure_points(
             for p in points
         ]
 
-    found = dataclasses.replace(
-        found, front=measured(found.front), uniforms=measured(found.uniforms)
+    search = dataclasses.replace(
+        search, front=measured(search.front), uniforms=measured(search.uniforms)
     )
-    return _predict(found, reference, dataset)
+    return _predict(search, reference, dataset)
 
 
 def _predict(
-    found: Found, reference: float, dataset: Dataset
+    search: Found, reference: float, dataset: Dataset
 ) -> tuple[AccuracyPrediction | None, Found]:
     """Points with the accuracy that the measured ones of the front predict for their loss."""
-    known = [point for point in found.front if point.accuracy is not None]
+    known = [point for point in search.front if point.accuracy is not None]
     losses = [point.totals["loss"] for point in known]
     if len(set(losses)) < FEWEST_POINTS:
-        return None, found
+        return None, search
     fit = calibrate_accuracy(
         losses,
         [point.accuracy for point in known if point.accuracy is not None],
@@ -168,21 +168,21 @@ def _predict(
 
     lists = ("front", "uniforms", "sequential", "beside")
     return fit, dataclasses.replace(
-        found, **{name: predicted(getattr(found, name)) for name in lists}
+        search, **{name: predicted(getattr(search, name)) for name in lists}
     )
 
 
 def held_out_results(
-    workload: Workload, dataset: Dataset, found: Found, settings: Settings
+    workload: Workload, dataset: Dataset, search: Found, settings: Settings
 ) -> dict[str, Any]:
     """The knee, the float network and the most expensive baseline within the knee's cost, once."""
     cost = settings.objective
     knee = knee_index(
-        [point.totals[cost] for point in found.front],
-        [point.totals["loss"] for point in found.front],
+        [point.totals[cost] for point in search.front],
+        [point.totals["loss"] for point in search.front],
     )
-    point = found.front[-1 if knee is None else knee]
-    beside = [p for p in found.uniforms if p.totals[cost] <= point.totals[cost]]
+    point = search.front[-1 if knee is None else knee]
+    beside = [p for p in search.uniforms if p.totals[cost] <= point.totals[cost]]
     reference = evaluate(workload, dataset, None, jobs=settings.jobs)
     result = {
         "samples": len(dataset.y_eval),

@@ -20,7 +20,7 @@ __all__ = ["measure_exact"]
 def measure_exact(
     workload: Workload,
     dataset: Dataset,
-    found: Found,
+    search: Found,
     settings: Settings,
     progress: Progress | None = None,
 ) -> tuple[Found, dict[str, str]]:
@@ -28,17 +28,17 @@ def measure_exact(
 
     Parameters
     ----------
-    workload, dataset, found, settings, progress
+    workload, dataset, search, settings, progress
         As of `measure_points`.
 
     Returns
     -------
-    found : Found
+    search : Found
         The same points with `exact` where there is such a network.
     reasons : dict
         Why there is none, by the point's name.
     """
-    chosen = [point for point in found.front if point.name in found.measured]
+    chosen = [point for point in search.front if point.name in search.measured]
     metrics: dict[str, float] = {}
     reasons: dict[str, str] = {}
 
@@ -61,6 +61,6 @@ def measure_exact(
             for run in running:
                 run.cancel()
             raise
-    front = [dataclasses.replace(p, exact=metrics.get(p.name)) for p in found.front]
+    front = [dataclasses.replace(p, exact=metrics.get(p.name)) for p in search.front]
     ordered = {point.name: reasons[point.name] for point in chosen if point.name in reasons}
-    return dataclasses.replace(found, front=front), ordered
+    return dataclasses.replace(search, front=front), ordered

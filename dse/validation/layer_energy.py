@@ -42,7 +42,7 @@ _Place = tuple[str, str, tuple[str, str]]
 def with_layer_energy(
     workload: Workload,
     dataset: Dataset,
-    found: Found,
+    search: Found,
     units: Mapping[tuple[str, str], Any],
     switched: Sequence[Any],
     technology: Technology,
@@ -58,7 +58,7 @@ def with_layer_energy(
     ----------
     workload, dataset
         Network and data.
-    found : Found
+    search : Found
         Points.
     units : mapping
         Spec of the unit of each pair of formats.
@@ -85,7 +85,7 @@ def with_layer_energy(
     places: dict[_Place, None] = {}
     lists = ("front", "uniforms", "sequential", "beside")
     for name in lists:
-        for point in getattr(found, name):
+        for point in getattr(search, name):
             places.update(dict.fromkeys(_places(point, units)))
     codes = _layer_codes(workload, dataset, {place[:2] for place in places}, settings.images)
     modes = [mode for spec in (*units.values(), *switched) for mode in spec.operating_modes()]
@@ -98,9 +98,9 @@ def with_layer_energy(
         return replace(point, layer_energy=mine, totals={**point.totals, COLUMN: total})
 
     return replace(
-        found,
-        columns={**found.columns, COLUMN: "uJ, products of one sample, the layers' own operands"},
-        **{name: [measured(point) for point in getattr(found, name)] for name in lists},
+        search,
+        columns={**search.columns, COLUMN: "uJ, products of one sample, the layers' own operands"},
+        **{name: [measured(point) for point in getattr(search, name)] for name in lists},
     )
 
 
@@ -120,7 +120,7 @@ def _layer_codes(
     workload = prepare(workload, dataset, OPTIONS)
     feeds = dataset.first(dataset.x_calib, images)
     partial_run = PartialRun(workload, workload.model.graph, feeds)
-    found = {}
+    groups = {}
     for layer in workload.layers:
         names = [layer.act, layer.out, *([layer.weight] if layer.dynamic else [])]
         act, out, *second = partial_run.advance(names)
@@ -132,8 +132,8 @@ def _layer_codes(
                     workload, layer, (weight, activation), [act, *second], out, OPTIONS
                 )
                 codes = layer_codes(plan, [values[:some] for values in (act, *second)])
-                found[name, pair] = _sampled(layer, codes.act, codes.weight)
-    return found
+                groups[name, pair] = _sampled(layer, codes.act, codes.weight)
+    return groups
 
 
 def _sampled(layer: Layer, acts: _Codes, weights: _Codes) -> list[tuple[_Codes, _Codes]]:

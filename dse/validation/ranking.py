@@ -75,17 +75,17 @@ def rank_allocations(
         {name: list(mine)[rng.integers(len(mine))] for name, mine in losses.items()}
         for _ in range(settings.rank)
     ]
-    found = evaluate_all(workload, dataset, drawn, settings, progress)
+    evaluations = evaluate_all(workload, dataset, drawn, settings, progress)
     table = pd.DataFrame(
         {
             "predicted_loss": [
-                float(sum(losses[name][option] for name, option in one.items()))
-                + pair_total(pairs, one)
-                for one in drawn
+                float(sum(losses[name][option] for name, option in allocation.items()))
+                + pair_total(pairs, allocation)
+                for allocation in drawn
             ],
-            "measured_logit_mse": [one.logit_mse for one in found],
-            "measured_kl": [one.kl for one in found],
-            "measured_accuracy": [one.metric for one in found],
+            "measured_logit_mse": [e.logit_mse for e in evaluations],
+            "measured_kl": [e.kl for e in evaluations],
+            "measured_accuracy": [e.metric for e in evaluations],
         }
     )
     predicted = np.asarray(table["predicted_loss"], np.float64)
@@ -106,5 +106,5 @@ def rank_allocations(
 
 
 def _correlation(predicted: np.ndarray, measured: np.ndarray) -> float | None:
-    found = spearman(predicted, measured)
-    return found if np.isfinite(found) else None
+    rho = spearman(predicted, measured)
+    return rho if np.isfinite(rho) else None

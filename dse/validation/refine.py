@@ -150,20 +150,20 @@ def refined(
     DataFrame, Found, list of Correction
         Options with the losses that the points are of, the points, and all corrections.
     """
-    options, found = single, searched(single)
+    options, search = single, searched(single)
     corrections: list[Correction] = []
     seen: dict[str, tuple[Mapping[str, str], float]] = {}
     for _ in range(settings.refine):
-        chosen = [point.pairs for point in points_to_refine(found.front, settings, POINTS)]
+        chosen = [point.pairs for point in points_to_refine(search.front, settings, POINTS)]
         for pairs, loss in zip(chosen, measured(chosen), strict=True):
             seen[str(sorted(pairs.items()))] = (pairs, loss)
         # The losses of single tensors are what is corrected, each time by all that is known.
         corrections.append(fit_correction(single, list(seen.values())))
         if not corrections[-1].applied:
-            return single, searched(single) if options is not single else found, corrections
+            return single, searched(single) if options is not single else search, corrections
         options = corrected(single, corrections[-1])
-        found = searched(options)
-    return options, found, corrections
+        search = searched(options)
+    return options, search, corrections
 
 
 def split_held_out(dataset: Dataset, share: float) -> tuple[Dataset, Dataset]:

@@ -125,14 +125,14 @@ def verify_units(
 
 def _check_hash(spec: Any, recorded: str) -> None:
     """Compare the Verilog that a spec gives now with its cost row."""
-    kept = Cache("verilog")
+    store = Cache("verilog")
     # RTLIL is quick to make; what Verilog the same RTLIL gave before need not be written again.
     key = content_key(rtlil_sha256=rtlil_sha256(spec), versions=generator_versions())
-    made = kept.get(key)
-    if made is None:
-        made = verilog_sha256(spec)
-        kept.put(key, made)
-    if made != recorded:
+    digest = store.get(key)
+    if digest is None:
+        digest = verilog_sha256(spec)
+        store.put(key, digest)
+    if digest != recorded:
         raise ToolError(
             f"Cost row of {spec.name} must be of the Verilog that is generated now, not of one "
             f"with hash {recorded}; run `macwright characterize` again"

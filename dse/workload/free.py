@@ -46,12 +46,12 @@ def freed(workload: Workload, layers: Sequence[str]) -> Workload:
         )
     model = onnx.ModelProto()
     model.CopyFrom(workload.model)
-    made = {name for node in model.graph.node for name in node.output}
-    rounded = {name for name in made if name.endswith(ROUNDED)}
+    produced = {name for node in model.graph.node for name in node.output}
+    rounded = {name for name in produced if name.endswith(ROUNDED)}
     if ALL not in layers:
         rounded &= {_grid(workload, name) for name in _operands(workload, chosen)}
     around = {name: name.removesuffix(ROUNDED) + UNROUNDED for name in rounded}
-    around = {name: before for name, before in around.items() if before in made}
+    around = {name: before for name, before in around.items() if before in produced}
     for node in model.graph.node:
         for i, name in enumerate(node.input):
             node.input[i] = around.get(name, name)

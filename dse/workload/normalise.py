@@ -117,7 +117,7 @@ def _fold_batch_norm(
     values = constants.values
     producer = {node.output[0]: node for node in nodes}
     uses = Counter(name for node in nodes for name in node.input)
-    kept = []
+    rest = []
     for node in nodes:
         before = producer.get(node.input[0]) if node.op_type == "BatchNormalization" else None
         if (
@@ -130,7 +130,7 @@ def _fold_batch_norm(
             or uses[before.output[0]] > 1
             or before.output[0] in results
         ):
-            kept.append(node)
+            rest.append(node)
             continue
         if before.op_type == "Gemm":
             _plain_gemm(before, constants)
@@ -146,7 +146,7 @@ def _fold_batch_norm(
         before.input.append(name)
         before.output[0] = node.output[0]
         producer[node.output[0]] = before
-    return kept
+    return rest
 
 
 def _plain_gemm(node: onnx.NodeProto, constants: Constants) -> None:

@@ -62,10 +62,10 @@ class Chain:
 
         TopK, as the axes of ReduceMax are an attribute in some versions and an input in others.
         """
-        one = self.constant(np.array([1], np.int64))
+        count = self.constant(np.array([1], np.int64))
         source, self.tensor = self.tensor, f"{self.prefix}::{len(self.nodes)}"
         outputs = [self.tensor, f"{self.tensor}::index"]
         self.nodes.append(
-            helper.make_node("TopK", [source, one], outputs, name=self.tensor, axis=axis)
+            helper.make_node("TopK", [source, count], outputs, name=self.tensor, axis=axis)
         )
         return self.tensor

@@ -178,11 +178,11 @@ def _rolled(run: _Run, feeds: Feeds, first: _Values, important: list[str]) -> di
     return axes if all(name in axes for name in important) else None
 
 
-def _same(one: np.ndarray, other: np.ndarray) -> bool:
-    if one.shape != other.shape:
+def _same(given: np.ndarray, other: np.ndarray) -> bool:
+    if given.shape != other.shape:
         return False
-    if one.dtype.kind != "f":
-        return bool((one == other).all())
+    if given.dtype.kind != "f":
+        return bool((given == other).all())
     finite = np.abs(other[np.isfinite(other)])
     size = float(finite.max()) if finite.size else 0.0
-    return np.allclose(one, other, rtol=TOLERANCE, atol=TOLERANCE * size, equal_nan=True)
+    return np.allclose(given, other, rtol=TOLERANCE, atol=TOLERANCE * size, equal_nan=True)

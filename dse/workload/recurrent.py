@@ -124,8 +124,8 @@ def _lstm(new, part, state, r, bias, place) -> tuple[str, str]:
     gates = new.add("Add", [part, _product(new, h, r, place)])
     i, o, f, g = new.split(gates, 4, -1)
     i, o, f = (new.add("Sigmoid", [x]) for x in (i, o, f))
-    kept, fresh = new.add("Mul", [f, c]), new.add("Mul", [i, new.add("Tanh", [g])])
-    c = new.add("Add", [kept, fresh])
+    remembered, fresh = new.add("Mul", [f, c]), new.add("Mul", [i, new.add("Tanh", [g])])
+    c = new.add("Add", [remembered, fresh])
     return new.add("Mul", [o, new.add("Tanh", [c])]), c
 
 

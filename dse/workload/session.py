@@ -36,14 +36,14 @@ def session(
         results = graph.output
         if outputs is not None:
             results = [onnx.ValueInfoProto(name=name) for name in outputs]
-        kept = {item.name for item in large}
+        external = {item.name for item in large}
         model = helper.make_model(
             helper.make_graph(
                 graph.node,
                 graph.name or "network",
                 graph.input,
                 results,
-                [item for item in graph.initializer if item.name not in kept]
+                [item for item in graph.initializer if item.name not in external]
                 + [_outside(item) for item in large],
             ),
             opset_imports=model.opset_import,

@@ -102,9 +102,9 @@ def check_unit(
 def _spec_laws(spec: Any) -> int:
     """A specification is an immutable value that its fields make again."""
     name = getattr(spec, "name", spec)
-    made = dataclasses.is_dataclass(type(spec))
+    is_dataclass = dataclasses.is_dataclass(type(spec))
     require(
-        made and type(spec).__dataclass_params__.frozen,
+        is_dataclass and type(spec).__dataclass_params__.frozen,
         f"{name}: the specification must be a frozen dataclass",
     )
     require(isinstance(spec, UnitSpec), f"{name}: the specification must be a UnitSpec")
