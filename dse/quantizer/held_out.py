@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from macwright.dse.quantizer.gptq import DAMPING, ENOUGH, Half, Moments, descend, gptq, retarget
+from macwright.dse.quantizer.gptq import descend, gptq
 from macwright.dse.quantizer.grid import Grid
+from macwright.dse.quantizer.moments import DAMPING, ENOUGH, Half, Moments, retarget
 
 __all__ = ["gated_gptq"]
 

@@ -8,17 +8,11 @@ from numpy.typing import NDArray
 
 from macwright.dse.quantizer.activation import Operand, fit_operand
 from macwright.dse.quantizer.adaround import adaround
-from macwright.dse.quantizer.gptq import (
-    Moments,
-    best_scale,
-    descend,
-    gptq,
-    lost_means,
-    token_weights,
-)
+from macwright.dse.quantizer.gptq import best_scale, descend, gptq
 from macwright.dse.quantizer.grid import Grid, weight_grid
 from macwright.dse.quantizer.held_out import gated_gptq
 from macwright.dse.quantizer.im2col import from_matrix, layer_bias, patches, to_matrix
+from macwright.dse.quantizer.moments import Moments, lost_means, token_weights
 from macwright.dse.quantizer.options import QuantOptions
 from macwright.dse.quantizer.plan import LayerPlan
 from macwright.dse.workload.layer import Layer, Workload

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from macwright.dse.quantizer.gptq import Moments, descend, gptq, retarget
+from macwright.dse.quantizer.gptq import descend, gptq
 from macwright.dse.quantizer.grid import Grid
 from macwright.dse.quantizer.held_out import gated_gptq
+from macwright.dse.quantizer.moments import Moments, retarget
 from macwright.hw.formats import parse_format
 
 K, N = 64, 24

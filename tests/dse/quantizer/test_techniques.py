@@ -10,10 +10,11 @@ from macwright.dse.data.recipe import load_recipe
 from macwright.dse.quantizer import QuantOptions, act_format, quantise
 from macwright.dse.quantizer.activation import Operand, fit_operand
 from macwright.dse.quantizer.adaround import adaround
-from macwright.dse.quantizer.gptq import Moments, descend, lost_means, retarget, token_weights
+from macwright.dse.quantizer.gptq import descend
 from macwright.dse.quantizer.grid import Grid, group_columns, weight_grid
 from macwright.dse.quantizer.im2col import to_matrix
 from macwright.dse.quantizer.layer import smoothing
+from macwright.dse.quantizer.moments import Moments, lost_means, retarget, token_weights
 from macwright.dse.quantizer.observers import HistogramObserver, act_range
 from macwright.dse.quantizer.plan import quantised_model
 from macwright.dse.workload import load_workload
