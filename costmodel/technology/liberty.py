@@ -34,6 +34,7 @@ from macwright.costmodel.liberty.cells import Cell
 from macwright.costmodel.liberty.library import Library, read_liberty
 from macwright.costmodel.liberty.mappable import lacking_tables, unmappable
 from macwright.costmodel.liberty.writer import liberty_text
+from macwright.costmodel.netlist import arcs as netlist_arcs
 from macwright.costmodel.netlist import build as netlist_build
 from macwright.costmodel.netlist import check as netlist_check
 from macwright.costmodel.netlist import netlist, timing
@@ -173,6 +174,7 @@ _MEASURING = (
     liberty_units,
     liberty_writer,
     netlist,
+    netlist_arcs,
     netlist_build,
     netlist_check,
     timing,
