@@ -77,8 +77,9 @@ def rows_of(name: str) -> list[Row]:
     """Parts of a format with their cells."""
     rows = [(spec.name, requantiser_part(spec), mapped(spec.create())) for spec in specs(name)]
     cells = mapped(Level(parse_format(name)))
+    fmt: Any = parse_format(name)
     cells["TRELLIS_FF"] = 0  # around it, so that it is mapped as inside of a machine
-    return [*rows, (name, level_part(parse_format(name)), cells)]
+    return [*rows, (name, level_part(fmt), cells)]
 
 
 def predicted(part: Part, rows: Sequence[Row]) -> Resources:

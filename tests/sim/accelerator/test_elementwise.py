@@ -20,7 +20,7 @@ from macwright.hw.accelerator.elementwise import (
 from macwright.hw.accelerator.fifo import FifoSpec
 from macwright.hw.accelerator.requantiser import RequantiserSpec
 from macwright.hw.accelerator.sums import Add, AddSpec, GlobalPool, GlobalPoolSpec
-from macwright.hw.formats import parse_format
+from macwright.hw.formats import FloatFormat, parse_format
 from macwright.sim.accelerator.bench import StageBench
 from macwright.sim.accelerator.golden import (
     add_words,
@@ -79,7 +79,8 @@ def test_buffer_of_four_words_and_more_runs_at_full_rate():
 def test_addition(seed):
     chance = random.Random(seed)
     lanes = chance.choice([1, 2, 4])
-    formats = tuple(parse_format(chance.choice(["int5", "uint5", "e2m2fin"])) for _ in range(2))
+    names = ["int5", "uint5", "e2m2fin"]
+    formats = (parse_format(chance.choice(names)), parse_format(chance.choice(names)))
     rounds = chance.choice([1, 3])
     drain, constants = random_drain(
         chance, results=lanes, rounds=rounds, sums=7, beats=1, outputs=chance.choice([1, 2])
@@ -166,9 +167,10 @@ MINIFLOATS = {
 REQUANTISERS += [
     RequantiserSpec(
         sums=6, bias=4, multiplier=3, shift=shift, zero=zero, low=low, high=high,
-        bits=parse_format(name).width, minifloat=parse_format(name),
+        bits=fmt.width, minifloat=fmt,
     )
     for name, bounds in MINIFLOATS.items()
+    if isinstance(fmt := parse_format(name), FloatFormat)
     for shift, zero in ((0, 0), (1, 0), (2, -2), (6, 0), (16, 1))
     for low, high in bounds
 ]  # fmt: skip
