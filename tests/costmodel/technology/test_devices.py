@@ -45,7 +45,10 @@ def test_devices_that_are_not_there(tmp_path):
     ("words", "message"),
     [
         (["--device", "lfe5u-25f"], "must come with --architecture dataflow"),
-        (["--architecture", "temporal", "--device", "lfe5u-25f"], "must come with --architecture"),
+        (
+            ["--architecture", "temporal", "--types", "2", "--device", "lfe5u-25f"],
+            "one unit type of one mode",
+        ),
         (["--architecture", "dataflow", "--device", "ice40-up5k"], "such as ecp5, not ice40"),
         (
             [*("--architecture", "dataflow", "--device", "lfe5u-25f"), "--technology", "xc7"],
