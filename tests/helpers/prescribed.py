@@ -39,7 +39,8 @@ def products_saturate() -> bool:
     text += "<int8[8,1] w = {127, 127, 127, 127, 127, 127, 127, 127}> { y = MatMulInteger(x, w) }"
     model = onnx.parser.parse_model(text)
     running = onnxruntime.InferenceSession(model.SerializeToString())
-    return int(running.run(None, {"x": np.full((1, 8), 255, np.uint8)})[0].item()) != 8 * 255 * 127
+    result = np.asarray(running.run(None, {"x": np.full((1, 8), 255, np.uint8)})[0])
+    return int(result.item()) != 8 * 255 * 127
 
 
 def skip_where_products_saturate() -> None:

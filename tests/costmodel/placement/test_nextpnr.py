@@ -36,7 +36,8 @@ def check_rows(placed, family, fields, technology):
 
 @pytest.mark.parametrize("technology", PLACERS)
 def test_a_row_is_what_nextpnr_gives_for_a_top_of_the_user(placed, technology):
-    rows = check_rows(placed, *placed.UNITS[1], technology)
+    family, fields = placed.UNITS[1]
+    rows = check_rows(placed, family, fields, technology)
     assert all(row["shipped"] for row in rows)
     assert len(rows) == 2  # the smallest and the fastest
 

