@@ -8,12 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from macwright.costmodel.characterize.executors import cluster, local_executor
 from macwright.costmodel.characterize.priced import priced
 from macwright.costmodel.progress import Progress
 from macwright.costmodel.tables.clock import built
 from macwright.costmodel.tables.lookup import costs
-from macwright.costmodel.tables.points import points
 from macwright.costmodel.technology.catalogue import find_technology
 from macwright.costmodel.technology.technology import Technology
 from macwright.dse.accuracy.evaluate import evaluate
@@ -23,7 +21,7 @@ from macwright.dse.data.recipe import Dataset, load_recipe
 from macwright.dse.models import embedded_model
 from macwright.dse.search.found import Found
 from macwright.dse.search.front import search
-from macwright.dse.search.hardware import hardware_of, used_units
+from macwright.dse.search.hardware import hardware_of, unit_costs, used_units
 from macwright.dse.search.options import option_table
 from macwright.dse.sensitivity.measure import AccuracyPrediction
 from macwright.dse.sensitivity.pair_terms import pair_terms
@@ -218,7 +216,7 @@ def explore(
     clock("read")
     if machines is None:
         wanted = [*units.values(), *priced(hardware.others, technology)]
-        rows, curves = _costs(wanted, technology, settings, progress)
+        rows, curves = unit_costs(wanted, technology, settings, progress)
         clocked = clocked_costs(rows, curves, settings, technology)
     else:
         rows = machines.rows()
@@ -326,22 +324,6 @@ def explore(
         not_exact=not_exact,
         seconds=clock.seconds,
     )
-
-
-def _costs(
-    specs: list[Any], technology: Technology, settings: Settings, progress: Progress | None
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Cost rows and points of units; energies are computed in processes of their own."""
-    energies = 0 if technology.energy is None else len(specs)
-    local = local_executor(energies, settings.jobs)
-    with local if settings.scheduler is None else cluster(settings.scheduler) as executor:
-        given = {
-            "dsp": settings.dsp,
-            "jobs": settings.jobs,
-            "executor": executor,
-            "progress": progress,
-        }
-        return costs(specs, technology, **given), points(specs, technology, **given)
 
 
 class _Clock:

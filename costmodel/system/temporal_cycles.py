@@ -43,8 +43,7 @@ Steps
 
     Units may use `split` weights in a cycle, 2 or 4, of a half or a quarter of the bits. A dense
     layer whose weights fit takes channels i, i + C / split and so on of a word together, where C is
-    a multiple of it: at most C / split taps a step. Steps of v positions are shorter only where R
-    is less than C.
+    a multiple of it: at most C / split taps a step.
 
 Time of a pass
     ``issue = words * sum over tiles of sum over steps``; finished sums leave each row in the cycle

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -13,7 +14,13 @@ from macwright.costmodel.system.machine_resources import MachineModel, Resources
 from macwright.costmodel.tables.default_units import mac_spec
 from macwright.costmodel.technology.devices import Device
 from macwright.dse.architecture.clocks import Clocked
-from macwright.dse.architecture.engine_units import EngineUnit, device_units, unit_rows
+from macwright.dse.architecture.engine_units import (
+    EngineUnit,
+    device_units,
+    hard_alone,
+    machine_clock,
+    unit_rows,
+)
 from macwright.dse.architecture.hardware import array_name
 from macwright.dse.architecture.machine import MachineCycles, program_cycles
 from macwright.dse.architecture.mapping import placements, unsigned
@@ -27,10 +34,9 @@ from macwright.hw.accelerator.temporal.compile import compile_network
 from macwright.hw.accelerator.temporal.program import Program
 from macwright.hw.accelerator.temporal.spec import TemporalSpec
 from macwright.hw.accelerator.temporal.widths import Widths, stored_bits, widths_for
-from macwright.hw.errors import NotSupported, RefusedInput
-from macwright.hw.formats import IntFormat, parse_format
+from macwright.hw.formats import parse_format
 
-__all__ = ["DeviceArrays", "array_formats", "device_arrays"]
+__all__ = ["DeviceArrays", "device_arrays"]
 
 #: Bits of the codes and weights of the network by which machines are measured.
 _BITS = 8
@@ -60,17 +66,21 @@ class DeviceArrays:
     network: Network
     units: Mapping[tuple[str, str], tuple[EngineUnit, ...]]
     clock_mhz: float
-    notes: tuple[str, ...] = ()
     _programs: dict[tuple[int, int, Widths], Program] = field(default_factory=dict)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of the choice."""
+        return hard_alone(self.units, self.clock_mhz)
 
     @property
     def specs(self) -> list[Any]:
         """All units, each once."""
-        return list(self._of_name)
+        return list(self._distinct)
 
     def rows(self) -> pd.DataFrame:
         """Cost rows of all units, as they are counted."""
-        return cost_frame(unit_rows(self._of_name.values(), self.device.family))
+        return cost_frame(unit_rows(self._distinct.values(), self.device.family))
 
     def clocked(self, costs: pd.DataFrame) -> Clocked:
         """The machine's clock, with cost rows of units."""
@@ -97,7 +107,7 @@ class DeviceArrays:
             are `latency_ms` and `ffs`, `block_rams` and `dsps`, all of which count with the first
             layer.
         """
-        modes = [spec.operating_modes() for spec in self._of_name]
+        modes = [spec.operating_modes() for spec in self._distinct]
         terms = {layer.name: layer.k for layer in layers}
         entries = [entry for entry, _ in placements(options, modes, terms, sign_free=True)]
         frame = pd.DataFrame(entries)
@@ -112,7 +122,7 @@ class DeviceArrays:
     def _array(
         self, table: OptionTable, layers: Sequence[Layer], rows: int, columns: int
     ) -> ArrayShape:
-        units = {spec.name: unit for spec, unit in self._of_name.items()}
+        units = {spec.name: unit for spec, unit in self._distinct.items()}
         took = {name: self.resources(rows, columns, unit.spec) for name, unit in units.items()}
         cycles = {name: self.cycles(layers, rows, columns, u.spec) for name, u in units.items()}
         names = [str(table.layers[int(i)]) for i in table.layer_of_row]
@@ -133,7 +143,7 @@ class DeviceArrays:
         """What the machine takes with an array of so many of a unit."""
         spec = self.machine(rows, columns, unit)
         made = spec.array.unit
-        return self.model.of(spec, {made: self._of_name[unit].with_sum(made, self.model)})
+        return self.model.of(spec, {made: self._distinct[unit].with_sum(made, self.model)})
 
     def cycles(self, layers: Sequence[Layer], rows: int, columns: int, unit: Any) -> MachineCycles:
         """Cycles of a frame on an array of so many of a unit."""
@@ -188,26 +198,10 @@ class DeviceArrays:
         lane = _stored(self.network, unit.act.width)
         return widths_for(lane, unit.act.width, unit.weight.width)
 
-    @property
-    def _of_name(self) -> dict[Any, EngineUnit]:
+    @cached_property
+    def _distinct(self) -> dict[Any, EngineUnit]:
         """Each unit once, by its spec."""
         return {unit.spec: unit for units in self.units.values() for unit in units}
-
-
-def array_formats(names: Sequence[str], what: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Formats that arrays on a device have, and what is to be said of the others.
-
-    Raises
-    ------
-    NotSupported
-        If they have none of them.
-    """
-    kept = tuple(name for name in names if isinstance(parse_format(name), IntFormat))
-    others = ", ".join(name for name in names if name not in kept)
-    if not kept:
-        raise NotSupported(f"{what} of an array on a device must be integers, not {others}")
-    note = f"{what.lower()} of {others} are left out: arrays on a device have integers alone"
-    return kept, (note,) if others else ()
 
 
 def device_arrays(
@@ -244,12 +238,7 @@ def device_arrays(
         If machines of the device's family were not measured.
     """
     model = machine_model(device.family)
-    clock = model.array_mhz if clock_mhz is None else clock_mhz
-    if clock > model.array_mhz:
-        raise RefusedInput(
-            f"Clock of a machine on {device.family} must be at most {model.array_mhz:g} MHz, which "
-            f"placed machines of one array reach, not {clock:g}"
-        )
+    clock = machine_clock(clock_mhz, model.array_mhz, device.family)
     wanted = {}
     for weight, act in pairs:
         bits = parse_format(unsigned(act)).width

@@ -1,6 +1,6 @@
 """Units that engines of a machine may have, with what each takes of a device."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,9 +13,17 @@ from macwright.costmodel.tables.points import current_points
 from macwright.costmodel.technology.catalogue import find_technology
 from macwright.costmodel.technology.technology import Technology
 from macwright.hw.accelerator.operands import default_unit
+from macwright.hw.errors import RefusedInput
 from macwright.hw.pe import IntMacSpec
 
-__all__ = ["EngineUnit", "device_units", "engine_unit", "unit_rows"]
+__all__ = [
+    "EngineUnit",
+    "device_units",
+    "engine_unit",
+    "hard_alone",
+    "machine_clock",
+    "unit_rows",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +56,40 @@ class EngineUnit:
             return model.unit(unit)
         less = self.spec.acc.width - unit.acc.width
         return self.resources + Resources(luts=-less, ffs=-less)
+
+
+def machine_clock(asked: float | None, reached: float, family: str) -> float:
+    """Clock of a machine, MHz: the one that is asked for, if placed machines reach it.
+
+    Raises
+    ------
+    RefusedInput
+        If it is above that.
+    """
+    clock = reached if asked is None else asked
+    if clock > reached:
+        raise RefusedInput(
+            f"Clock of a machine on {family} must be at most {reached:g} MHz, which placed "
+            f"machines of its kind reach, not {clock:g}"
+        )
+    return clock
+
+
+def hard_alone(
+    units: Mapping[tuple[str, str], Sequence[EngineUnit]], clock_mhz: float
+) -> tuple[str, ...]:
+    """What is to be said of pairs of formats that have no unit of look-up tables."""
+    lacking = [
+        f"{weight}/{act}"
+        for (weight, act), choices in units.items()
+        if choices[0].is_hard and len(choices) == 1
+    ]
+    if not lacking:
+        return ()
+    return (
+        f"products of {', '.join(lacking)} have hard multipliers alone: no unit of look-up tables "
+        f"ships for them at {clock_mhz:g} MHz",
+    )
 
 
 def unit_rows(units: Iterable[EngineUnit], family: str) -> list[dict[str, Any]]:

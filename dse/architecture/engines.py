@@ -15,7 +15,13 @@ from macwright.costmodel.system.machine_resources import MachineModel, Resources
 from macwright.costmodel.tables.clock import MARGIN
 from macwright.costmodel.technology.devices import Device
 from macwright.dse.architecture.clocks import Clocked
-from macwright.dse.architecture.engine_units import EngineUnit, device_units, unit_rows
+from macwright.dse.architecture.engine_units import (
+    EngineUnit,
+    device_units,
+    hard_alone,
+    machine_clock,
+    unit_rows,
+)
 from macwright.dse.architecture.machine import eight_bit_network
 from macwright.dse.architecture.mapping import NO_FORMATS
 from macwright.dse.cost_columns import FRAME
@@ -33,7 +39,6 @@ from macwright.hw.accelerator.engine import EngineSpec
 from macwright.hw.accelerator.folding import Folding
 from macwright.hw.accelerator.operands import default_unit
 from macwright.hw.accelerator.plan import layer_shapes
-from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import (
     BinaryFormat,
     FloatFormat,
@@ -171,17 +176,7 @@ class DeviceEngines:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know of the choice."""
-        lacking = [
-            f"{weight}/{act}"
-            for (weight, act), units in self.units.items()
-            if units[0].is_hard and len(units) == 1
-        ]
-        if not lacking:
-            return ()
-        return (
-            f"products of {', '.join(lacking)} have hard multipliers alone: no unit of look-up "
-            f"tables ships for them at {self.clock_mhz:g} MHz",
-        )
+        return hard_alone(self.units, self.clock_mhz)
 
     @property
     def specs(self) -> list[Any]:
@@ -289,12 +284,7 @@ def device_engines(
         If machines of the device's family were not measured.
     """
     model = machine_model(device.family)
-    clock = model.clock_mhz if clock_mhz is None else clock_mhz
-    if clock > model.clock_mhz:
-        raise RefusedInput(
-            f"Clock of a machine on {device.family} must be at most {model.clock_mhz:g} MHz, which "
-            f"placed machines reach, not {clock:g}"
-        )
+    clock = machine_clock(clock_mhz, model.clock_mhz, device.family)
     network = eight_bit_network(workload, dataset)
     shapes = layer_shapes(network)
     most = max(device.dsps, device.luts // _LUTS_A_UNIT)

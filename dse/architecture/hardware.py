@@ -189,9 +189,7 @@ def _memory_uj(
     `bits` are those of a weight and of an activation, shape (n_rows, 2), `room` those of a buffer.
     """
     weight_bits, act_bits = bits.T
-    size = np.array(
-        [(buffers.weights, buffers.activations, buffers.outputs) for buffers in layers], np.float64
-    )
+    size = np.array([(n.weights, n.activations, n.outputs) for n in layers], np.float64)
     moves = np.array([(p.weight_reads, p.act_reads, p.out_writes) for p in plans], np.float64)
     read = moves[:, 0] * weight_bits + moves[:, 1] * act_bits
     inside = read * buffer.read_pj_per_bit + moves[:, 2] * act_bits * buffer.write_pj_per_bit

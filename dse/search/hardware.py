@@ -4,13 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pandas as pd
+
+from macwright.costmodel.characterize.executors import cluster, local_executor
 from macwright.costmodel.characterize.structures import built_spec
 from macwright.costmodel.progress import Progress
 from macwright.costmodel.tables.clock import modules
+from macwright.costmodel.tables.lookup import costs
+from macwright.costmodel.tables.points import points
 from macwright.costmodel.technology.devices import Device
 from macwright.costmodel.technology.technology import Technology
-from macwright.dse.architecture.arrays import DeviceArrays, array_formats, device_arrays
-from macwright.dse.architecture.buildable import buildable
+from macwright.dse.architecture.arrays import DeviceArrays, device_arrays
+from macwright.dse.architecture.buildable import array_formats, buildable
 from macwright.dse.architecture.clocks import Clocked
 from macwright.dse.architecture.engines import DeviceEngines, device_engines
 from macwright.dse.architecture.machine import machine_network
@@ -22,7 +27,7 @@ from macwright.dse.workload import Workload
 from macwright.hw.accelerator.network import Network
 from macwright.hw.errors import RefusedInput
 
-__all__ = ["Hardware", "hardware_of", "used_units"]
+__all__ = ["Hardware", "hardware_of", "unit_costs", "used_units"]
 
 #: What the area of one array does not count.
 _BESIDE = (
@@ -152,3 +157,19 @@ def used_units(
             module = rows[point.clock_mhz].get(name, name)
             used[built_spec(specs[name], module, technology.name)] = None
     return list(used)
+
+
+def unit_costs(
+    specs: list[Any], technology: Technology, settings: Settings, progress: Progress | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Cost rows and points of units; energies are computed in processes of their own."""
+    energies = 0 if technology.energy is None else len(specs)
+    local = local_executor(energies, settings.jobs)
+    with local if settings.scheduler is None else cluster(settings.scheduler) as executor:
+        given = {
+            "dsp": settings.dsp,
+            "jobs": settings.jobs,
+            "executor": executor,
+            "progress": progress,
+        }
+        return costs(specs, technology, **given), points(specs, technology, **given)

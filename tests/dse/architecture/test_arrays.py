@@ -8,7 +8,8 @@ from helpers import networks
 
 from macwright.costmodel.system.machine_resources import machine_model
 from macwright.costmodel.technology.devices import find_device
-from macwright.dse.architecture.arrays import array_formats, device_arrays
+from macwright.dse.architecture.arrays import device_arrays
+from macwright.dse.architecture.buildable import array_formats
 from macwright.dse.architecture.machine import eight_bit_network, machine_network
 from macwright.dse.cli.main import main
 from macwright.dse.data.recipe import load_recipe
