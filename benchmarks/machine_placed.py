@@ -5,7 +5,8 @@
 Each machine is searched with ``macwright dse --architecture dataflow --device lfe5u-85f`` and built
 with ``macwright build --place``; what is in DIR is not done again. Goals are published rates of the
 same networks on FPGA boards with the makers' tools (MLPerf Tiny). `--known` prints those of the
-machines that were placed already, and does nothing else.
+machines that were placed already, and does nothing else. `--write` also lowers the clock that
+fronts count with (costmodel/tables/ecp5_machine.json) to that of the slowest of these machines.
 """
 
 import argparse
@@ -18,7 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from machine_area import TABLE
 from section import write_section
+
+from macwright.hw.files import write_atomic
 
 MODELS = Path(__file__).parents[2] / "shared" / "data" / "models"
 DEVICE = "lfe5u-85f"
@@ -164,6 +168,9 @@ def main() -> None:
     print(text)
     if args.write:
         write_section("machine_placed", f"Dataflow machines placed on {DEVICE.upper()}", text)
+        table = json.loads(TABLE.read_text())
+        slowest = min([table["clock_mhz"], *(f["placed"]["clock_mhz"] for _, f in found)])
+        write_atomic(TABLE, json.dumps({**table, "clock_mhz": round(slowest, 1)}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
