@@ -30,6 +30,7 @@ from macwright.dse.quantizer.options import weight_format
 from macwright.dse.quantizer.plan import quantised_model
 from macwright.dse.sensitivity.cross_terms import SHARE
 from macwright.dse.sensitivity.measure import (
+    LossMeasure,
     calibrate_prediction,
     measure_and_check,
     measure_coherence,
@@ -103,7 +104,12 @@ def sensitivity(_: argparse.Namespace) -> Iterator[str]:
             os.environ["MACWRIGHT_CACHE"] = folder
             start = time.process_time()
             table, said = measure_and_check(
-                workload, dataset, EVERY, EVERY, images=images, options=NEAREST, jobs=1
+                workload,
+                dataset,
+                EVERY,
+                EVERY,
+                measure=LossMeasure(images=images, options=NEAREST),
+                jobs=1,
             )
             seconds = time.process_time() - start
             os.environ.pop("MACWRIGHT_CACHE")
@@ -119,7 +125,9 @@ def sensitivity(_: argparse.Namespace) -> Iterator[str]:
 def ranking(_: argparse.Namespace) -> Iterator[str]:
     """How predicted losses rank allocations, and what they say about KL."""
     workload, dataset = load("resnet20_cifar10")
-    table = measure_sensitivity(workload, dataset, EVERY, EVERY, images=32, options=NEAREST)
+    table = measure_sensitivity(
+        workload, dataset, EVERY, EVERY, measure=LossMeasure(images=32, options=NEAREST)
+    )
     loss = {(row.layer, row.tensor, row.format): row.loss for row in table.itertuples()}
     rng, n_layers = np.random.default_rng(0), len(workload.layers)
     mixed = [_allocation(workload, draw) for draw in rng.integers(N, size=(120, n_layers, 2))]

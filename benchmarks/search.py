@@ -23,7 +23,17 @@ from search_rivals import highs_relaxation, nsga2, ratio_greedy, relaxation, vol
 from search_variants import pair_lines, variant_lines
 from section import write_section
 
-from macwright.dse.solver import Budget, Count, Front, OptionTable, confirm, front, solve
+from macwright.dse.solver import (
+    Budget,
+    Count,
+    Effort,
+    Front,
+    OptionTable,
+    Rules,
+    confirm,
+    front,
+    solve,
+)
 
 REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "reference" / "allocation"
 #: The 24 pairs of the instances with measured losses.
@@ -42,7 +52,12 @@ def reference_lines() -> list[str]:
         table = OptionTable.from_csv(REFERENCE / instance["file"])
         budgets = [Budget(b["column"], min=b["min"], max=b["max"]) for b in instance["budgets"]]
         found = [
-            solve(table, budgets=budgets, ties=instance["ties"], solver=solver)
+            solve(
+                table,
+                budgets=budgets,
+                rules=Rules(ties=instance["ties"]),
+                effort=Effort(solver=solver),
+            )
             for solver in ("auto", "cp-sat", "scip")
         ]
         off = max(abs(s.objective / instance["optimum"] - 1) for s in found)
@@ -91,7 +106,9 @@ def agreement_lines(table: OptionTable, budgets: list[Budget | Count], whole: Fr
     for part in (0.2, 0.5, 0.8):
         limit = Budget("bops", max=float(np.quantile(whole.costs, part)))
         for limits in ([limit], [limit, *budgets]):
-            found = {name: solve(table, budgets=limits, solver=name) for name in times}
+            found = {
+                name: solve(table, budgets=limits, effort=Effort(solver=name)) for name in times
+            }
             proved &= all(s.status == "optimal" for s in found.values())
             best = found["auto"].objective
             off = max(off, *(abs(s.objective / best - 1) for s in found.values()))
@@ -111,11 +128,16 @@ def type_lines(name: str, table: OptionTable) -> list[str]:
         said, off, slowest = [], 0.0, {"cp-sat": 0.0, "scip": 0.0}
         for k in (1, 2, 3):
             began = time.process_time()
-            s = solve(table, budgets=[budget], types=("unit", k))
+            s = solve(table, budgets=[budget], rules=Rules(types=("unit", k)))
             spent = time.process_time() - began
             said.append(f"K={k} {s.status} {s.objective:.4g} in {spent:.2f} s CPU")
             for solver in slowest:
-                other = solve(table, budgets=[budget], types=("unit", k), solver=solver)
+                other = solve(
+                    table,
+                    budgets=[budget],
+                    rules=Rules(types=("unit", k)),
+                    effort=Effort(solver=solver),
+                )
                 # Without a proof the difference is that of the bound.
                 off = max(off, abs(other.objective / s.objective - 1), other.gap)
                 slowest[solver] = max(slowest[solver], other.seconds)
@@ -160,7 +182,7 @@ def million_lines() -> list[str]:
             if n < 10**6:
                 said += f", by HiGHS {1 - highs_relaxation(table, limit) / found.objective:.1e}"
         else:
-            s = solve(table, budgets=[Budget("bits", max=limit)], solver=other)
+            s = solve(table, budgets=[Budget("bits", max=limit)], effort=Effort(solver=other))
             said += f"; {other} {s.status}, equal to {abs(s.objective / found.objective - 1):.0e}"
         lines.append(f"- {n} groups x 3 options: {said}.")
     return lines

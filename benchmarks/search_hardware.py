@@ -13,7 +13,7 @@ from macwright.dse.search.joint import JointResult, joint_points
 from macwright.dse.search.joint_problem import JointProblem
 from macwright.dse.search.points import Point
 from macwright.dse.settings import Dataflow, Temporal
-from macwright.dse.solver import Budget, solve
+from macwright.dse.solver import Budget, Effort, Rules, solve
 from macwright.dse.solver.joint.problem import with_columns
 from macwright.dse.solver.joint.sequential import restricted_table
 from macwright.dse.workload import Workload
@@ -103,7 +103,12 @@ def _agreement(problem: JointProblem, point: Point, cost: str, budgets: list[Bud
     said = []
     for solver in ("cp-sat", "scip"):
         try:
-            s = solve(part, budgets=limits, types=types, solver=solver, time_limit_s=60)
+            s = solve(
+                part,
+                budgets=limits,
+                rules=Rules(types=types),
+                effort=Effort(solver=solver, time_limit_s=60),
+            )
         except TimeoutError:
             said.append("nothing in 60 s")
             continue

@@ -11,6 +11,7 @@ from macwright.costmodel.tables.lookup import costs
 from macwright.costmodel.technology.catalogue import find_technology
 from macwright.costmodel.technology.liberty import liberty_technology
 from macwright.costmodel.technology.technology import Technology
+from macwright.dse.architecture.clocks import Clocked
 from macwright.dse.data.recipe import Dataset, load_recipe
 from macwright.dse.quantizer import act_format
 from macwright.dse.search.options import needed_units, option_name, option_table
@@ -83,7 +84,7 @@ def unit_options(
         ACTIVATIONS,
         sensitivity=losses,
         units=units,
-        costs=rows,
+        at=Clocked(clock_mhz=None, costs=rows),
         factors=factors,
     )
     return units, rows, options

@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 
-from macwright.dse.solver import Budget, Count, OptionTable, solve
+from macwright.dse.solver import Budget, Count, Effort, OptionTable, Rules, solve
 from macwright.dse.solver.model.pairs import PairTerm
 
 __all__ = ["pair_lines", "variant_lines"]
@@ -45,9 +45,14 @@ def variant_lines(table: OptionTable, column: str, middle: float) -> list[str]:
             ):
                 budgets = [Budget(column, min=low, max=high), *limits]
                 began = time.process_time()
-                found = solve(table, budgets=budgets, ties=tied)
+                found = solve(table, budgets=budgets, rules=Rules(ties=tied))
                 middle_time = time.process_time()
-                other = solve(table, budgets=budgets, ties=tied, solver="cp-sat", time_limit_s=60)
+                other = solve(
+                    table,
+                    budgets=budgets,
+                    rules=Rules(ties=tied),
+                    effort=Effort(solver="cp-sat", time_limit_s=60),
+                )
                 spent, others = middle_time - began, time.process_time() - middle_time
                 off = abs(other.objective / found.objective - 1)
                 lines.append(
@@ -81,7 +86,10 @@ def pair_lines() -> list[str]:
                 began = time.process_time()
                 try:
                     found = solve(
-                        table, budgets=[limit], pairs=terms, solver=solver, time_limit_s=SECONDS
+                        table,
+                        budgets=[limit],
+                        rules=Rules(pairs=terms),
+                        effort=Effort(solver=solver, time_limit_s=SECONDS),
                     )
                 except TimeoutError:
                     said += [f"nothing in {SECONDS} s", "", ""]

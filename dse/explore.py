@@ -17,7 +17,8 @@ from macwright.costmodel.technology.technology import Technology
 from macwright.dse.accuracy.evaluate import evaluate
 from macwright.dse.architecture.clocks import Clocked, check_clocks, clocked_costs, too_fast
 from macwright.dse.architecture.hardware import memory_node
-from macwright.dse.data.recipe import Dataset, load_recipe
+from macwright.dse.data.recipe import Dataset
+from macwright.dse.data.source import BESIDE_THE_MODEL, DataSource
 from macwright.dse.models import embedded_model
 from macwright.dse.search.found import Found
 from macwright.dse.search.front import search
@@ -42,7 +43,7 @@ from macwright.dse.validation.refine import (
     split_held_out,
 )
 from macwright.dse.validation.units import Verification, verify_units
-from macwright.dse.workload import Workload, load_workload
+from macwright.dse.workload import Workload
 from macwright.dse.workload.free import freed
 from macwright.hw.errors import RefusedInput
 
@@ -96,7 +97,8 @@ class Exploration:
     >>> x = np.linspace(-1, 1, 48, dtype=np.float32).reshape(16, 3)
     >>> np.savez(folder / "net.npz", x_calib=x, x_eval=x, y_eval=np.arange(16) % 2)
     >>> settings = Settings(weights=("int4", "int8"), activations=("int8",), verify=False, jobs=1)
-    >>> exploration = explore(folder / "net.onnx", settings, data=folder / "net.npz")
+    >>> source = DataSource(data=folder / "net.npz")
+    >>> exploration = explore(folder / "net.onnx", settings, source=source)
     >>> [layer.macs for layer in exploration.workload.layers], exploration.reference
     ([6], 43.75)
     """
@@ -133,12 +135,9 @@ def explore(
     model: Path | str | None = None,
     settings: Settings | None = None,
     *,
-    recipe: Path | str | None = None,
-    data: Path | str | None = None,
+    source: DataSource = BESIDE_THE_MODEL,
     sensitivity: Path | str | None = None,
     technology: Technology | None = None,
-    output: str | None = None,
-    labels: bool = True,
     progress: Progress | None = None,
 ) -> Exploration:
     """Find the front of a model, prove it, verify its units and measure its points.
@@ -149,17 +148,12 @@ def explore(
         ONNX file; by default the network that comes with macwright.
     settings : Settings, optional
         Formats, costs, limits and how much to report.
-    recipe, data : path, optional
-        Recipe, if not beside the model, or a bare ``.npz`` file.
+    source : DataSource, optional
+        Where its data is, if there is no recipe beside the model.
     sensitivity : path, optional
         Table of losses in place of the measured ones.
     technology : Technology, optional
         What Liberty files of the user give; else that of the name in the settings.
-    output : str, optional
-        Which result counts, of a model that has several.
-    labels : bool, default=True
-        Whether accuracy is measured; else the error of the outputs: see
-        :func:`macwright.dse.data.recipe.load_recipe`.
     progress : callable, optional
         Called with stage, done and total.
 
@@ -181,7 +175,7 @@ def explore(
     >>> x = np.linspace(-1, 1, 48, dtype=np.float32).reshape(16, 3)
     >>> np.savez(folder / "net.npz", x_calib=x, x_eval=x, y_eval=np.arange(16) % 2)
     >>> settings = Settings(weights=("int4", "int8"), activations=("int8",), verify=False, jobs=1)
-    >>> explore(folder / "net.onnx", settings, data=folder / "net.npz")
+    >>> explore(folder / "net.onnx", settings, source=DataSource(data=folder / "net.npz"))
     Exploration(net.onnx on gates: 2 points, all optimal)
     """
     clock = _Clock()
@@ -200,8 +194,8 @@ def explore(
     node_nm = memory_node(technology.record) if isinstance(chip, Temporal) else None
     if not model.is_file():
         raise FileNotFoundError(f"Model must be an ONNX file, and {str(model)!r} is not a file")
-    dataset = load_recipe(model, recipe, data, output=output, labels=labels)
-    workload = freed(load_workload(model, dataset, output=output), settings.free)
+    workload, dataset = source.load(model)
+    workload = freed(workload, settings.free)
     last = None
     if settings.held_out:
         dataset, last = split_held_out(dataset, settings.held_out)
@@ -234,11 +228,9 @@ def explore(
                 settings.activations,
                 sensitivity=losses.table,
                 units=units,
-                costs=at.costs,
+                at=at,
                 factors=losses.factors,
                 fixed=workload.fixed,
-                clock_mhz=None if at.assumed else at.clock_mhz,
-                refused=at.refused,
             )
             for at in (clocked[:1] if clocked[0].assumed else clocked)
         ],

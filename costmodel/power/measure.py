@@ -95,8 +95,6 @@ def measure_energy(
     mode: str = "joint",
     glitches: bool = True,
     wire_ff: NDArray[np.float64] | None = None,
-    input_slew_ns: float | None = None,
-    clock_slew_ns: float | None = None,
 ) -> EnergyResult:
     """Simulate operand streams on a mapped netlist and add up the library's energies.
 
@@ -120,7 +118,7 @@ def measure_energy(
         independent as OpenSTA does.
     glitches : bool
         Whether to simulate with delays.
-    wire_ff, input_slew_ns, clock_slew_ns : optional
+    wire_ff : ndarray of float64, shape (n_nets,), optional
         As in `macwright.costmodel.netlist.timing.analyse`.
 
     Returns
@@ -137,9 +135,7 @@ def measure_energy(
     else:
         library = libraries if isinstance(libraries, Library) else read_liberty(libraries)
         netlist = from_yosys_json(netlist_json, library)
-    timing = analyse(
-        netlist, wire_ff=wire_ff, input_slew_ns=input_slew_ns, clock_slew_ns=clock_slew_ns
-    )
+    timing = analyse(netlist, wire_ff=wire_ff)
     period = timing.input_period_ns if clock_ns is None else float(clock_ns)
     if not period > 0:
         raise RefusedInput(f"Clock period must be a positive number of ns, not {clock_ns!r}")

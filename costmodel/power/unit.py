@@ -174,8 +174,8 @@ def unit_streams(
         return dict(layer_streams(acts, weights, spec.act, spec.weight, lanes=lanes))
     count = max(1, int(spec.macs_per_cycle))
     room = len(netlist.ports["a"].nets) // spec.act.width
-    elements = {"elements": max(1, min(count, room)), "weight_elements": count}
-    return dict(named_streams(operands, spec.act, spec.weight, **elements))
+    elements = (max(1, min(count, room)), count)
+    return dict(named_streams(operands, spec.act, spec.weight, elements=elements))
 
 
 def energy_key(netlist_key: str, spec: Any, operands: str, *modules: str) -> str:

@@ -65,7 +65,7 @@ def _drawn(
         streams = layer_streams(*given, act, weight, cycles=cycles * count, lanes=lanes)
         a, w, clear = (streams[name].reshape(cycles, count, lanes) for name in ("a", "w", "clear"))
         return a.transpose(0, 2, 1), w.transpose(0, 2, 1), clear.max(axis=1)
-    drawn = named_streams(operands, act, weight, cycles=cycles, elements=count)
+    drawn = named_streams(operands, act, weight, cycles=cycles, elements=(count, count))
     acts = _unpacked(drawn["a"], act.width, count)
     return acts, _unpacked(drawn["w"], weight.width, count), drawn["clear"]
 

@@ -107,8 +107,7 @@ def named_streams(
     cycles: int = 66,
     lanes: int = 48,
     clear_every: int = 32,
-    elements: int = 1,
-    weight_elements: int | None = None,
+    elements: tuple[int, int] = (1, 1),
     seed: int = 0,
 ) -> dict[str, NDArray[np.int64] | NDArray[np.object_]]:
     """Draw operands of a named distribution.
@@ -136,7 +135,7 @@ def named_streams(
         Shape of the streams.
     clear_every : int
         Cycles between two sums; `clear` is 1 in the first of each.
-    elements, weight_elements : int
+    elements : tuple of int, default=(1, 1)
         Operands side by side in the ports `a` and `w` (dot products), least significant first.
     seed : int
         Of the random numbers.
@@ -157,20 +156,20 @@ def named_streams(
         ("Cycles", cycles),
         ("Lanes", lanes),
         ("Clear interval", clear_every),
-        ("Elements", elements),
+        ("Elements", min(elements)),
     ):
         if number < 1:
             raise RefusedInput(f"{name} must be at least 1, not {number!r}")
     rng = np.random.default_rng(seed)
     draw_act, draw_weight = _DRAWS[stimulus]
-    many = elements if weight_elements is None else weight_elements
-    acts = act.encode(draw_act(rng, (cycles, lanes, elements), act))
+    n_acts, n_weights = elements
+    acts = act.encode(draw_act(rng, (cycles, lanes, n_acts), act))
     if stimulus == "weight_stationary":
         clear_every = REUSE
-        drawn = weight.encode(draw_weight(rng, (-(-cycles // REUSE), lanes, many), weight))
+        drawn = weight.encode(draw_weight(rng, (-(-cycles // REUSE), lanes, n_weights), weight))
         weights = np.repeat(drawn, REUSE, axis=0)[:cycles]
     else:
-        weights = weight.encode(draw_weight(rng, (cycles, lanes, many), weight))
+        weights = weight.encode(draw_weight(rng, (cycles, lanes, n_weights), weight))
     return {
         "a": pack_elements(acts, act.width),
         "w": pack_elements(weights, weight.width),

@@ -66,7 +66,7 @@ def _groups(spec: Any, stimulus: str, inputs: set[str]) -> Streams:
 def _blocks(spec: Any, stimulus: str, inputs: set[str]) -> Streams:
     count = int(spec.macs_per_cycle)
     act, weight = _element(spec.act), _element(spec.weight)
-    streams: Streams = dict(named_streams(stimulus, act, weight, elements=count))
+    streams: Streams = dict(named_streams(stimulus, act, weight, elements=(count, count)))
     cycles, lanes = streams["a"].shape
     rng = np.random.default_rng(1)
     for name, fmt in (("a_scale", spec.act), ("w_scale", spec.weight)):

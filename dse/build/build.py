@@ -8,15 +8,14 @@ from macwright.costmodel.progress import Progress
 from macwright.dse.build.boards import check_board, write_board
 from macwright.dse.build.emit import LATER, write_build, write_machine, write_temporal
 from macwright.dse.build.machine import lower
-from macwright.dse.build.place import FLOWS
 from macwright.dse.build.place import place as place_machine
+from macwright.dse.build.site import ANY_SITE, Site
 from macwright.dse.build.temporal import lower_temporal
-from macwright.dse.data.recipe import load_recipe
+from macwright.dse.data.source import BESIDE_THE_MODEL, DataSource
 from macwright.dse.models import embedded_model
 from macwright.dse.report.machine import write_machine_report
 from macwright.dse.run.allocation import read_allocation
 from macwright.dse.run.folder import check_writable, only_writer
-from macwright.dse.workload import load_workload
 from macwright.hw.errors import RefusedInput
 from macwright.sim.accelerator.record import MachineRecord
 
@@ -28,16 +27,10 @@ def build(
     folder: Path | str,
     *,
     model: Path | str | None = None,
-    recipe: Path | str | None = None,
-    data: Path | str | None = None,
-    labels: bool = True,
+    source: DataSource = BESIDE_THE_MODEL,
     interval: int | None = None,
+    site: Site = ANY_SITE,
     place: bool = False,
-    device: str | None = None,
-    board: str | None = None,
-    baud: int = 115200,
-    seed: int = 1,
-    clock_mhz: float | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Write the machine of an allocation: Verilog of the whole network, and its record.
@@ -50,28 +43,16 @@ def build(
         Where the machine goes.
     model : path, optional
         The network; by default the one that comes with macwright.
-    recipe, data, labels
-        See :func:`macwright.dse.data.recipe.load_recipe`.
+    source : DataSource, optional
+        Where its data is, if there is no recipe beside the model.
     interval : int, optional
         Cycles between frames, of a machine with an engine for each layer; those of the
         allocation's foldings if absent.
+    site : Site, optional
+        FPGA, board and clock.
     place : bool, default=False
         Whether to synthesise, place and route it, too, and to write a bitstream (``pip install
         'macwright[fpga]'``).
-    device : str, optional
-        FPGA for that: lfe5u-25f, lfe5u-45f, lfe5u-85f, ice40-up5k or ice40-hx8k; by default that
-        which the allocation was searched for, or lfe5u-85f.
-    board : str, optional
-        Board on which the machine is, behind a serial line: one of
-        :data:`macwright.dse.build.boards.BOARDS`. Without one it is a core, whose pins nextpnr
-        chooses.
-    baud : int, default=115200
-        Bits a second of the serial line.
-    seed : int, default=1
-        Of the placement.
-    clock_mhz : float, optional
-        That the placer aims at, MHz; 100 if absent. On a board the clock that the machine has, by
-        the PLL of its FPGA; that of the board's oscillator if absent.
     progress : callable, optional
         Called with stage, done and total.
 
@@ -94,23 +75,18 @@ def build(
     """
     if interval is not None and interval < 1:
         raise RefusedInput(f"Interval must be at least 1 cycle, not {interval}")
-    if device is not None and device not in FLOWS:
-        raise RefusedInput(f"Device must be one of {', '.join(FLOWS)}, not {device!r}")
-    if clock_mhz is not None and not 0 < clock_mhz < float("inf"):
-        raise RefusedInput(f"Clock must be above 0 MHz, not {clock_mhz}")
     chosen = read_allocation(Path(allocation))
     if chosen.architecture == "temporal" and interval is not None:
         raise RefusedInput(
             "Interval must be given of a machine with an engine for each layer, not of one array, "
             f"whose interval its size decides: leave out {interval}"
         )
-    device = device or chosen.device
-    if board is not None:
-        device = check_board(board, device, clock_mhz=clock_mhz, baud=baud)
+    device, clock_mhz = site.device or chosen.device, site.clock_mhz
+    if site.board is not None:
+        device = check_board(site.board, device, clock_mhz=clock_mhz, baud=site.baud)
     model, folder = Path(model or embedded_model()), Path(folder)
     check_writable(folder)
-    dataset = load_recipe(model, recipe, data, labels=labels)
-    workload = load_workload(model, dataset)
+    workload, dataset = source.load(model)
     if chosen.architecture == "temporal":
         machine = lower_temporal(workload, dataset, chosen, progress=progress)
         write = partial(write_temporal, machine)
@@ -121,9 +97,9 @@ def build(
     with only_writer(folder):
         fields = write(chosen, folder, notes=dataset.notes)
         around = None
-        if board is not None:
+        if site.board is not None:
             record = MachineRecord.of(fields["machine"])
-            around = write_board(folder, record, board, clock_mhz=clock_mhz, baud=baud)
+            around = write_board(folder, record, site.board, clock_mhz=clock_mhz, baud=site.baud)
             clock_mhz = around["clock_mhz"]
         if fields.get("board") != around:  # what was placed is no machine on this board
             fields = {name: value for name, value in fields.items() if name not in LATER}
@@ -136,7 +112,7 @@ def build(
         return place_machine(
             folder,
             device or "lfe5u-85f",
-            seed=seed,
+            seed=site.seed,
             clock_mhz=100.0 if clock_mhz is None else clock_mhz,
             progress=progress,
         )

@@ -69,7 +69,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Build, and say what came of it."""
     from macwright.dse.build.build import build
+    from macwright.dse.build.site import Site
     from macwright.dse.cli.progress import TerminalProgress
+    from macwright.dse.data.source import DataSource
     from macwright.dse.models import embedded_model
 
     model = args.model or embedded_model()
@@ -80,16 +82,16 @@ def run(args: argparse.Namespace) -> int:
             args.allocation,
             out,
             model=model,
-            recipe=args.recipe,
-            data=args.data,
-            labels=not args.no_accuracy,
+            source=DataSource(recipe=args.recipe, data=args.data, labels=not args.no_accuracy),
             interval=args.interval,
+            site=Site(
+                device=args.device,
+                board=args.board,
+                baud=args.baud,
+                clock_mhz=args.clock_mhz,
+                seed=args.seed,
+            ),
             place=args.place,
-            device=args.device,
-            board=args.board,
-            baud=args.baud,
-            seed=args.seed,
-            clock_mhz=args.clock_mhz,
             progress=progress,
         )
     finally:

@@ -116,6 +116,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
     from macwright.dse.cli.progress import TerminalProgress
+    from macwright.dse.data.source import DataSource
     from macwright.dse.explore import explore
     from macwright.dse.models import embedded_model
     from macwright.dse.report.page import write_report
@@ -168,12 +169,14 @@ def run(args: argparse.Namespace) -> None:
         exploration = explore(
             model,
             settings,
-            recipe=args.recipe,
-            data=args.data,
+            source=DataSource(
+                recipe=args.recipe,
+                data=args.data,
+                output=args.output,
+                labels=not args.no_accuracy,
+            ),
             sensitivity=args.sensitivity,
             technology=technology,
-            output=args.output,
-            labels=not args.no_accuracy,
             progress=progress,
         )
     finally:

@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Export, and say which files there are."""
     from macwright.dse.cli.progress import TerminalProgress
+    from macwright.dse.data.source import DataSource
     from macwright.dse.export.exporters import EXPORTERS
     from macwright.dse.export.run import export
     from macwright.hw.errors import RefusedInput
@@ -54,9 +55,7 @@ def run(args: argparse.Namespace) -> None:
             args.to,
             args.out or args.run_dir / "export",
             model=args.model,
-            recipe=args.recipe,
-            data=args.data,
-            output=args.output,
+            source=DataSource(recipe=args.recipe, data=args.data, output=args.output),
             progress=progress,
         )
     finally:

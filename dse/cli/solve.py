@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Solve and print."""
     from macwright.dse.cli.progress import TerminalProgress
-    from macwright.dse.solver import OptionTable
+    from macwright.dse.solver import Effort, OptionTable, Rules
     from macwright.dse.solver.front import front
     from macwright.dse.solver.front3 import front_of_three
     from macwright.dse.solver.solve import solve
@@ -81,12 +81,13 @@ def run(args: argparse.Namespace) -> int:
     table = OptionTable.from_csv(args.options)
     limits: dict[str, Any] = {
         "budgets": _budgets(args),
-        "ties": [_tie(text) for text in args.tie],
-        "allow": _allow(args.allow),
-        "types": _types(args.types) if args.types else None,
-        "pairs": _pairs(args.pairs) if args.pairs else (),
-        "solver": args.solver,
-        "time_limit_s": args.time_limit,
+        "rules": Rules(
+            ties=[_tie(text) for text in args.tie],
+            allow=_allow(args.allow),
+            types=_types(args.types) if args.types else None,
+            pairs=_pairs(args.pairs) if args.pairs else (),
+        ),
+        "effort": Effort(solver=args.solver, time_limit_s=args.time_limit),
     }
     if not args.front:
         if args.points is not None:

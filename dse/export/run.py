@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from macwright.costmodel.progress import Progress
+from macwright.dse.data.source import BESIDE_THE_MODEL, DataSource
 from macwright.dse.export.exporters import export_point
 from macwright.dse.export.source import open_run
 from macwright.dse.run.folder import check_writable
@@ -17,9 +18,7 @@ def export(
     folder: Path | str,
     *,
     model: Path | str | None = None,
-    recipe: Path | str | None = None,
-    data: Path | str | None = None,
-    output: str | None = None,
+    source: DataSource = BESIDE_THE_MODEL,
     progress: Progress | None = None,
 ) -> list[Path]:
     """Write a point of a run in the files of another tool.
@@ -34,7 +33,7 @@ def export(
         ``qonnx``, ``qdq``, ``onnx``, ``json`` or ``csv``.
     folder : path
         Where the files go; files of the same names are replaced.
-    model, recipe, data, output
+    model, source
         As the run had them; see :func:`macwright.dse.export.source.open_run`.
     progress : callable, optional
         Called with stage, done and total.
@@ -57,6 +56,6 @@ def export(
     >>> import macwright
     >>> macwright.export("out/run", 3, "qonnx", "out/qonnx")  # doctest: +SKIP
     """
-    source = open_run(run, model=model, recipe=recipe, data=data, output=output, progress=progress)
+    opened = open_run(run, model=model, source=source, progress=progress)
     check_writable(Path(folder))
-    return export_point(source, point, to, folder)
+    return export_point(opened, point, to, folder)

@@ -1,16 +1,17 @@
 """The run that is exported from: its model, its data and the network of each point."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from macwright.dse.data.recipe import Dataset, load_recipe
+from macwright.dse.data.recipe import Dataset
+from macwright.dse.data.source import BESIDE_THE_MODEL, DataSource
 from macwright.dse.models import embedded_model
 from macwright.dse.quantizer import LayerPlan, QuantOptions, quantise
 from macwright.dse.run.allocation import Allocation, read_allocation
 from macwright.dse.run.info import read_info
 from macwright.dse.validation.refine import split_held_out
-from macwright.dse.workload import Workload, load_workload
+from macwright.dse.workload import Workload
 from macwright.dse.workload.free import freed
 from macwright.hw.errors import RefusedInput
 
@@ -101,9 +102,7 @@ def open_run(
     folder: Path | str,
     *,
     model: Path | str | None = None,
-    recipe: Path | str | None = None,
-    data: Path | str | None = None,
-    output: str | None = None,
+    source: DataSource = BESIDE_THE_MODEL,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> SourceRun:
     """Read a run, and the model and data that it was made of.
@@ -114,8 +113,8 @@ def open_run(
         What ``macwright dse`` wrote.
     model : path, optional
         The model; by default the embedded network, if the run is of it.
-    recipe, data, output
-        As of `load_recipe`.
+    source : DataSource, optional
+        Where its data is; whether labels count is what the run says.
     progress : callable, optional
         See `SourceRun`.
 
@@ -135,9 +134,9 @@ def open_run(
     path = Path(model) if model is not None else embedded_model()
     settings = info["settings"]
     # Runs of before the task was written all had labels.
-    labels = info.get("task") != "unlabelled"
-    dataset = load_recipe(path, recipe, data, output=output, labels=labels)
-    workload = freed(load_workload(path, dataset, output=output), settings["free"])
+    source = replace(source, labels=info.get("task") != "unlabelled")
+    workload, dataset = source.load(path)
+    workload = freed(workload, settings["free"])
     if settings["held_out"]:
         dataset, _ = split_held_out(dataset, settings["held_out"])
     for what, given, wanted in (

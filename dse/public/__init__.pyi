@@ -4,8 +4,10 @@ from macwright.costmodel.technology.catalogue import technology_names as technol
 from macwright.costmodel.technology.liberty import liberty_technology as liberty_technology
 from macwright.costmodel.technology.technology import Technology as Technology
 from macwright.dse.build.build import build as build
+from macwright.dse.build.site import Site as Site
 from macwright.dse.data.recipe import Dataset as Dataset
 from macwright.dse.data.recipe import load_recipe as load_recipe
+from macwright.dse.data.source import DataSource as DataSource
 from macwright.dse.explore import Exploration as Exploration
 from macwright.dse.explore import explore as explore
 from macwright.dse.export.run import export as export
@@ -18,8 +20,10 @@ from macwright.dse.settings import Settings as Settings
 from macwright.dse.settings import Temporal as Temporal
 from macwright.dse.solver import Budget as Budget
 from macwright.dse.solver import Count as Count
+from macwright.dse.solver import Effort as Effort
 from macwright.dse.solver import Front as Front
 from macwright.dse.solver import OptionTable as OptionTable
+from macwright.dse.solver import Rules as Rules
 from macwright.dse.solver import Solution as Solution
 from macwright.dse.solver import front as front
 from macwright.dse.solver import solve as solve
@@ -82,10 +86,12 @@ __all__ = [
     "Budget",
     "ComposableMacSpec",
     "Count",
+    "DataSource",
     "Dataflow",
     "Dataset",
     "DotSpec",
     "E8M0Format",
+    "Effort",
     "Exploration",
     "FixedAcc",
     "FixedFormat",
@@ -106,11 +112,13 @@ __all__ = [
     "RefusedInput",
     "RefusedType",
     "RequantSpec",
+    "Rules",
     "Run",
     "SerialMacSpec",
     "Settings",
     "ShiftAddMacSpec",
     "SimResult",
+    "Site",
     "Solution",
     "Technology",
     "Temporal",

@@ -30,7 +30,9 @@ from macwright.dse.search.selection import (
 from macwright.dse.settings import Dataflow, Settings, Temporal
 from macwright.dse.solver import (
     Budget,
+    Effort,
     OptionTable,
+    Rules,
     Solution,
     confirm,
     front,
@@ -164,8 +166,8 @@ def _search_at(
             [settings.objective, settings.second],
             settings.budgets,
             points=settings.points,
-            pairs=pairs,
-            time_limit_s=settings.time_limit_s,
+            rules=Rules(pairs=pairs),
+            effort=Effort(time_limit_s=settings.time_limit_s),
             progress=progress,
         )
         points = [_point(str(n), solution) for n, solution in enumerate(three)]
@@ -186,9 +188,8 @@ def _search_at(
         cost=settings.objective,
         budgets=settings.budgets,
         points=None if few else settings.points,
-        types=limited,
-        pairs=pairs,
-        time_limit_s=settings.time_limit_s,
+        rules=Rules(types=limited, pairs=pairs),
+        effort=Effort(time_limit_s=settings.time_limit_s),
         progress=progress,
     )
     kept = reported_points(whole.costs, whole.objectives, uniforms, settings)

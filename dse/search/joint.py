@@ -9,7 +9,7 @@ import numpy as np
 from macwright.costmodel.progress import Progress
 from macwright.dse.search.joint_problem import JointProblem
 from macwright.dse.search.points import Point
-from macwright.dse.solver import Budget, Infeasible, OptionTable, Solution, front
+from macwright.dse.solver import Budget, Infeasible, OptionTable, Rules, Solution, front
 from macwright.dse.solver.front3 import non_dominated_rows
 from macwright.dse.solver.joint.sequential import restricted_table
 from macwright.hw.errors import RefusedInput
@@ -191,7 +191,7 @@ class _Search:
         if self.problem.arrays:
             kinds = ("formats", self.problem.types)
             try:
-                formats += front(pairs, "loss", "bops", points=points, types=kinds)
+                formats += front(pairs, "loss", "bops", points=points, rules=Rules(types=kinds))
             except Infeasible:
                 pass  # layers of signed and of unsigned activations have no pair in common
         for done, choice in enumerate(formats):

@@ -1,6 +1,6 @@
 """Options of each layer: format pairs, the unit of each, and what they cost."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from macwright.costmodel.tables.default_units import mac_spec
+from macwright.dse.architecture.clocks import Clocked
 from macwright.dse.architecture.mapping import unsigned
 from macwright.dse.cost_columns import COSTS
 from macwright.dse.quantizer import layer_formats
@@ -187,11 +188,9 @@ def option_table(
     *,
     sensitivity: pd.DataFrame,
     units: Mapping[tuple[str, str], Any],
-    costs: pd.DataFrame,
+    at: Clocked,
     factors: Mapping[str, float] | None = None,
     fixed: Fixed = _NONE,
-    clock_mhz: float | None = None,
-    refused: Container[str] = (),
 ) -> pd.DataFrame:
     """One row for each layer and format pair.
 
@@ -205,17 +204,14 @@ def option_table(
         Columns ``layer, tensor, format, loss``: mean squared logit change, dimensionless.
     units : mapping
         Spec of each pair, from :func:`needed_units`.
-    costs : DataFrame
-        Cost rows with ``unit``, ``area`` and ``macs_per_cycle``.
+    at : Clocked
+        What units cost at a clock. Rows of units that do not meet it have no `area_time`; there is
+        no clock in the table if it is only assumed.
     factors : mapping from str to float, optional
         Of the losses of each kind of tensor, as :mod:`macwright.dse.sensitivity.factors` finds
         them.
     fixed : mapping
         Of the workload: formats that the model prescribes, the only ones of their tensors.
-    clock_mhz : float or None
-        Clock that `costs` hold at; None for costs that know no clock.
-    refused : container of str
-        Units that do not meet it: their rows have no `area_time`.
 
     Returns
     -------
@@ -233,6 +229,7 @@ def option_table(
         * (factors or {}).get(row["tensor"], 1.0)
         for row in sensitivity.to_dict("records")
     }
+    costs, clock_mhz = at.costs, None if at.assumed else at.clock_mhz
     per_mac = dict(zip(costs["unit"], costs["area"] / costs["macs_per_cycle"], strict=True))
     energy = dict(zip(costs["unit"], costs["energy_fj_per_mac"], strict=True))
     bits = {name: parse_format(name).bits_per_value for pair in units for name in pair}
@@ -244,7 +241,7 @@ def option_table(
             spec = units[weight, act]
             unit = spec.name
             area = per_mac.get(unit)
-            if unit in refused:
+            if unit in at.refused:
                 area = None
             elif area is None or not area > 0:
                 raise RefusedInput(f"Cost table must have an area for unit {unit!r}, not {area}")

@@ -29,6 +29,7 @@ from macwright.dse.workload.layer import Layer, Workload
 
 __all__ = [
     "AccuracyPrediction",
+    "LossMeasure",
     "Prediction",
     "calibrate_accuracy",
     "calibrate_prediction",
@@ -50,6 +51,29 @@ _Arrays = dict[str, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class LossMeasure:
+    """What the loss of a tensor is, and on what it is measured.
+
+    Parameters
+    ----------
+    metric : str
+        One of :data:`macwright.dse.studies.METRICS`: ``logit_mse``, ``kl``, ``loss``,
+        ``layer_mse`` or ``distance``.
+    images : int
+        Samples.
+    options : QuantOptions
+        Techniques under which the network will be quantised.
+    """
+
+    metric: str = "logit_mse"
+    images: int = 64
+    options: QuantOptions = QuantOptions()  # noqa: RUF009 (a frozen value)
+
+
+_MEAN_SQUARES = LossMeasure()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class _Study:
     """What is measured, on what and how."""
 
@@ -57,9 +81,7 @@ class _Study:
     dataset: Dataset
     weight_formats: Sequence[str]
     act_formats: Sequence[str]
-    metric: str = "logit_mse"
-    images: int = 64
-    options: QuantOptions = QuantOptions()  # noqa: RUF009 (a frozen value)
+    measure: LossMeasure
     jobs: int | None = None
     progress: Progress | None = None
     linear: bool = False
@@ -85,9 +107,7 @@ def measure_sensitivity(
     weight_formats: Sequence[str],
     act_formats: Sequence[str],
     *,
-    metric: str = "logit_mse",
-    images: int = 64,
-    options: QuantOptions | None = None,
+    measure: LossMeasure = _MEAN_SQUARES,
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
@@ -97,7 +117,7 @@ def measure_sensitivity(
     ``benchmarks/accuracy.py ranking`` says how well. It is taken from one pass backward through the
     network where that is faster (see :mod:`macwright.dse.sensitivity.linear`) and ranks some
     tensors as they are measured; else the network after each tensor is run again. Weights are
-    rounded as `options` say, GPTQ included, for what the layer reads in the float network. With
+    rounded as the options say, GPTQ included, for what the layer reads in the float network. With
     bias correction all layers after the tensor, too, keep the means of their outputs: the quantiser
     will do so, and what it undoes is no loss.
 
@@ -110,13 +130,8 @@ def measure_sensitivity(
     weight_formats, act_formats : sequence of str
         Formats to be tried. Integers get the sign that the activations need, and tensors whose
         format the model prescribes get no other: see `macwright.dse.quantizer.layer_formats`.
-    metric : str
-        One of :data:`macwright.dse.studies.METRICS`: ``logit_mse``, ``kl``, ``loss``,
-        ``layer_mse`` or ``distance``.
-    images : int
-        Samples.
-    options : QuantOptions, optional
-        Techniques under which the network will be quantised.
+    measure : LossMeasure, optional
+        Metric, samples, and techniques under which the network will be quantised.
     jobs : int, optional
         Threads; as many as cores if absent. Results do not depend on it.
     progress : callable, optional
@@ -126,8 +141,8 @@ def measure_sensitivity(
     -------
     pandas.DataFrame
         Columns ``layer``, ``tensor`` (``weight`` or ``activation``), ``format`` and ``loss`` (mean
-        squared change, in squared units of the outputs, or what `metric` is). Kept in the cache, by
-        content.
+        squared change, in squared units of the outputs, or what the metric is). Kept in the cache,
+        by content.
 
     Raises
     ------
@@ -139,9 +154,7 @@ def measure_sensitivity(
         dataset,
         weight_formats,
         act_formats,
-        metric=metric,
-        images=images,
-        options=options,
+        measure=measure,
         jobs=jobs,
         progress=progress,
     )
@@ -154,9 +167,7 @@ def measure_and_check(
     weight_formats: Sequence[str],
     act_formats: Sequence[str],
     *,
-    metric: str = "logit_mse",
-    images: int = 64,
-    options: QuantOptions | None = None,
+    measure: LossMeasure = _MEAN_SQUARES,
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -173,12 +184,10 @@ def measure_and_check(
         dataset=dataset,
         weight_formats=weight_formats,
         act_formats=act_formats,
-        metric=metric,
-        images=images,
-        options=options or QuantOptions(),
+        measure=measure,
         jobs=jobs,
         progress=progress,
-        linear=metric == "logit_mse",
+        linear=measure.metric == "logit_mse",
     )
     questions, answers = _measured(study)
     table = pd.DataFrame(questions, columns=["layer", "tensor", "format"])
@@ -209,8 +218,7 @@ def measure_coherence(
         dataset=dataset,
         weight_formats=weight_formats,
         act_formats=act_formats,
-        images=images,
-        options=options or QuantOptions(),
+        measure=LossMeasure(images=images, options=options or QuantOptions()),
         jobs=jobs,
         progress=progress,
     )
@@ -227,9 +235,9 @@ def _measured(study: _Study) -> tuple[list[list[str]], dict[str, Any]]:
         model=study.workload.identity,
         data=study.dataset.sha256,
         questions=questions,
-        images=study.images,
-        metric=study.metric,
-        options=study.options.to_fields(),
+        images=study.measure.images,
+        metric=study.measure.metric,
+        options=study.measure.options.to_fields(),
         linear=study.linear,
     )
     answers = cache.get(key)
@@ -242,15 +250,15 @@ def _measured(study: _Study) -> tuple[list[list[str]], dict[str, Any]]:
 def _measure(study: _Study) -> dict[str, Any]:
     """Answers from one pass backward if that pays and is right, else from as many runs."""
     tasks = study.tasks
-    workload = prepare(study.workload, study.dataset, study.options)
+    workload = prepare(study.workload, study.dataset, study.measure.options)
     if not (study.linear and linear_pays(workload, len(tasks))):
         answers = _measured_exactly(study, workload, range(len(tasks)))
         return {**answers, "way": "exact", "checked": 0, "rank_correlation": None}
     rows = np.random.default_rng(0).permutation(len(tasks))[:CHECKED]
     known: dict[str, Roundings] = {}
     some = _measured_exactly(study, workload, sorted(rows.tolist()), known)
-    feeds = study.dataset.first(study.dataset.x_calib, study.images)
-    found = linear_losses(workload, feeds, known, keep_means=study.options.bias_correction)
+    feeds = study.dataset.first(study.dataset.x_calib, study.measure.images)
+    found = linear_losses(workload, feeds, known, keep_means=study.measure.options.bias_correction)
     losses = [found[layer.name, tensor, name] for layer, tensor, name in tasks]
     rank = spearman(np.array(losses)[np.sort(rows)], np.array(some["losses"]))
     check = {"checked": len(rows), "rank_correlation": rank if np.isfinite(rank) else None}
@@ -270,7 +278,8 @@ def _measured_exactly(
     `workload` is the network prepared for quantisation; `known` is how tensors of each layer are
     rounded, to be made use of, and filled for all rows.
     """
-    dataset, options, metric, images = study.dataset, study.options, study.metric, study.images
+    dataset, how = study.dataset, study.measure
+    options, metric, images = how.options, how.metric, how.images
     tasks, progress, wanted = study.tasks, study.progress, set(rows)
     feeds = dataset.first(dataset.x_calib, images)
     outputs = [layer.out for layer in workload.layers] if metric == "distance" else []

@@ -12,7 +12,7 @@ from macwright.costmodel.progress import Progress
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.quantizer.options import layer_formats
 from macwright.dse.sensitivity.factors import tensor_factors
-from macwright.dse.sensitivity.measure import measure_and_check, read_sensitivity
+from macwright.dse.sensitivity.measure import LossMeasure, measure_and_check, read_sensitivity
 from macwright.dse.settings import Settings
 from macwright.dse.studies import METRICS
 from macwright.dse.workload import Workload
@@ -79,8 +79,7 @@ def find_losses(
             dataset,
             weights,
             activations,
-            metric=metric,
-            images=settings.images,
+            measure=LossMeasure(metric=metric, images=settings.images),
             jobs=settings.jobs,
             progress=progress,
         )

@@ -1,6 +1,6 @@
 """Which solver answers a problem: by its size, its unit types, its pairwise terms, or by name."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 
@@ -14,6 +14,7 @@ from macwright.dse.solver.exact.pairs import optimise_pairs, share_of_pairs
 from macwright.dse.solver.exact.type_sets import TypeLimit, optimise_types
 from macwright.dse.solver.model.pairs import Pair, PairTerm, scaled_pairs
 from macwright.dse.solver.model.problem import Groups
+from macwright.dse.solver.model.rules import NO_RULES, Rules
 from macwright.dse.solver.model.solution import Outcome
 from macwright.dse.solver.reduce.dominance import drop_dominated
 from macwright.dse.solver.reduce.merge_pairs import merge_pairs
@@ -139,11 +140,7 @@ class Dispatcher:
 
 
 def dispatcher_of(
-    groups: Groups,
-    *,
-    types: tuple[str, int] | None = None,
-    pairs: Iterable[PairTerm] = (),
-    solver: str = "auto",
+    groups: Groups, rules: Rules = NO_RULES, solver: str = "auto"
 ) -> tuple[Dispatcher, Groups]:
     """How to solve a problem, and its groups, in finer units if there are pairs.
 
@@ -156,10 +153,10 @@ def dispatcher_of(
         raise RefusedInput(
             f"Solver must be one of auto, cp-sat, {', '.join(SOLVERS)}, not {solver!r}"
         )
-    terms = list(pairs)
+    terms = list(rules.pairs)
     if terms and solver in SOLVERS:
         raise RefusedInput(f"Solver must be auto or cp-sat for pairs, not {solver!r}")
-    limit = None if types is None else _type_limit(groups, *types)
+    limit = None if rules.types is None else _type_limit(groups, *rules.types)
     scaled: list[Pair] = []
     error = 0.0
     if terms:

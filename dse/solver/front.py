@@ -1,6 +1,7 @@
 """Fronts: all non-dominated points of two objectives, or evenly spaced ones."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from html import escape
 from time import perf_counter
 from typing import overload
@@ -13,14 +14,30 @@ from macwright.dse.solver.choose import Dispatcher, dispatcher_of
 from macwright.dse.solver.epsilon import epsilon_outcomes
 from macwright.dse.solver.exact.optimise import why_infeasible
 from macwright.dse.solver.exact.pareto_dp import MergedFront, merge_front
-from macwright.dse.solver.model.pairs import PairTerm
 from macwright.dse.solver.model.problem import Budget, Count, Groups, group, limit_of
+from macwright.dse.solver.model.rules import AS_NEEDED, NO_RULES, Effort, Rules
 from macwright.dse.solver.model.solution import Outcome, Solution, make_solution
 from macwright.dse.solver.model.table import OptionTable
 from macwright.dse.solver.reduce.merge_pairs import merge_pairs
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["Front", "evenly", "front", "nothing_found"]
+
+
+@dataclass(frozen=True, eq=False)
+class Totals:
+    """Totals of all points of a front in one column, scaled to integers.
+
+    Parameters
+    ----------
+    column : str
+        Its name.
+    scaled : array of int, shape (n_points,)
+        As the solver counts them.
+    """
+
+    column: str
+    scaled: NDArray[np.int64]
 
 
 class Front(Sequence[Solution]):
@@ -61,20 +78,18 @@ class Front(Sequence[Solution]):
         groups: Groups,
         outcome_of: Callable[[int], Outcome],
         *,
-        loss: NDArray[np.int64],
-        scaled_cost: NDArray[np.int64],
-        objective: str,
-        cost: str,
+        objective: Totals,
+        cost: Totals,
         seconds: float,
         choose: Dispatcher | None = None,
         complete: bool = True,
     ) -> None:
         self.groups, self._outcome_of = groups, outcome_of
         self.choose, self.complete = choose or Dispatcher(), complete
-        self.loss, self.scaled_cost = loss, scaled_cost
-        self.objective, self.cost, self.seconds = objective, cost, seconds
-        self.objectives = loss / groups.objective.factor
-        self.costs = scaled_cost / groups.rows[0].scaled.factor
+        self.loss, self.scaled_cost = objective.scaled, cost.scaled
+        self.objective, self.cost, self.seconds = objective.column, cost.column, seconds
+        self.objectives = self.loss / groups.objective.factor
+        self.costs = self.scaled_cost / groups.rows[0].scaled.factor
 
     def __len__(self) -> int:
         return len(self.costs)
@@ -120,10 +135,8 @@ class Front(Sequence[Solution]):
         return Front(
             self.groups,
             lambda i: self._outcome_of(index[i]),
-            loss=self.loss[index],
-            scaled_cost=self.scaled_cost[index],
-            objective=self.objective,
-            cost=self.cost,
+            objective=Totals(self.objective, self.loss[index]),
+            cost=Totals(self.cost, self.scaled_cost[index]),
             seconds=self.seconds,
             choose=self.choose,
             complete=self.complete,
@@ -137,13 +150,8 @@ def front(
     budgets: Iterable[Budget | Count] = (),
     points: int | None = None,
     *,
-    ties: Iterable[Sequence[str]] = (),
-    allow: Mapping[str, Iterable[str]] | None = None,
-    types: tuple[str, int] | None = None,
-    pairs: Iterable[PairTerm] = (),
-    solver: str = "auto",
-    time_limit_s: float | None = None,
-    most_points: int = 1_000_000,
+    rules: Rules = NO_RULES,
+    effort: Effort = AS_NEEDED,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Front:
     """All non-dominated allocations of two columns, not only those on the convex hull.
@@ -160,13 +168,10 @@ def front(
         solve for each point.
     points : int, optional
         Only so many, evenly spaced in cost.
-    ties, allow, types, pairs, solver
-        As in :func:`macwright.dse.solver.solve`.
-    time_limit_s : float, optional
-        Wall-clock seconds for all points. Points that were not proved in their share of it have the
-        status ``"feasible"`` and a gap; `complete` of the front says whether some are missing.
-    most_points : int, default=1_000_000
-        Longer lists are thinned, and the gap of each point says what that can have cost.
+    rules, effort
+        As in :func:`macwright.dse.solver.solve`; the time is that of all points. Points that were
+        not proved in their share of it have the status ``"feasible"`` and a gap; `complete` of the
+        front says whether some are missing.
     progress : callable, optional
         Called with a stage, the points done and their number (0 if not known).
 
@@ -199,16 +204,22 @@ def front(
         (b.max for b in free if b.column == objective and b.max is not None), default=None
     )
     easy = all(b in free and b.column in (cost, objective) for b in budgets)
-    pairs = list(pairs)
-    merging = easy and types is None and solver == "auto" and not (pairs and most_loss is not None)
+    pairs = list(rules.pairs)
+    rules = replace(rules, pairs=pairs, ties=list(rules.ties))
+    merging = (
+        easy
+        and rules.types is None
+        and effort.solver == "auto"
+        and not (pairs and most_loss is not None)
+    )
     limits = [Budget(cost, max=float("inf"))]
     limits += [
         b for b in budgets if not (merging and isinstance(b, Budget) and b.column == objective)
     ]
-    groups = group(table, objective=objective, budgets=limits, ties=ties, allow=allow)
-    choose, groups = dispatcher_of(groups, types=types, pairs=pairs, solver=solver)
+    groups = group(table, objective=objective, budgets=limits, ties=rules.ties, allow=rules.allow)
+    choose, groups = dispatcher_of(groups, rules, effort.solver)
     merged_pairs = merge_pairs(groups, choose.pairs) if merging and pairs else None
-    deadline = began + time_limit_s if time_limit_s is not None else float("inf")
+    deadline = float("inf") if effort.time_limit_s is None else began + effort.time_limit_s
     if not merging or (pairs and merged_pairs is None):
         outcomes, complete = epsilon_outcomes(
             groups, points, choose, deadline=deadline, progress=progress
@@ -220,10 +231,8 @@ def front(
         return Front(
             groups,
             outcomes.__getitem__,
-            loss=np.array(losses, np.int64),
-            scaled_cost=scaled_cost,
-            objective=objective,
-            cost=cost,
+            objective=Totals(objective, np.array(losses, np.int64)),
+            cost=Totals(cost, scaled_cost),
             seconds=perf_counter() - began,
             choose=choose,
             complete=complete,
@@ -241,24 +250,25 @@ def front(
             pieces,
             most_cost=most_cost,
             most_loss=most_loss,
-            most_points=most_points,
+            most_points=effort.most_points,
             deadline=deadline,
         )
     except ValueError:
-        every = group(table, objective=objective, budgets=budgets, ties=ties, allow=allow)
+        every = group(
+            table, objective=objective, budgets=budgets, ties=rules.ties, allow=rules.allow
+        )
         raise why_infeasible(every) from None
 
     def outcome_of(index: int) -> Outcome:
         outcome = _outcome_of(alone, merged, index)
         return outcome if merged_pairs is None else merged_pairs.outcome(outcome)
 
+    constant = 0 if merged_pairs is None else merged_pairs.constant
     whole = Front(
         groups,
         outcome_of,
-        loss=merged.loss + (0 if merged_pairs is None else merged_pairs.constant),
-        scaled_cost=merged.cost,
-        objective=objective,
-        cost=cost,
+        objective=Totals(objective, merged.loss + constant),
+        cost=Totals(cost, merged.cost),
         seconds=perf_counter() - began,
         choose=choose,
     )

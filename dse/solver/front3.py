@@ -1,6 +1,6 @@
 """Three objectives: fronts of two under limits of the third."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from math import ceil, sqrt
 from time import perf_counter
@@ -11,8 +11,8 @@ from macwright.costmodel.progress import Progress
 from macwright.dse.solver.choose import Dispatcher, dispatcher_of
 from macwright.dse.solver.epsilon import epsilon_outcomes
 from macwright.dse.solver.front import nothing_found
-from macwright.dse.solver.model.pairs import PairTerm
 from macwright.dse.solver.model.problem import Budget, Count, Groups, group
+from macwright.dse.solver.model.rules import AS_NEEDED, NO_RULES, Effort, Rules
 from macwright.dse.solver.model.solution import Outcome, Solution, make_solution
 from macwright.dse.solver.model.table import OptionTable
 from macwright.hw.errors import RefusedInput
@@ -35,12 +35,8 @@ def front_of_three(
     budgets: Iterable[Budget | Count] = (),
     points: int | None = 25,
     *,
-    ties: Iterable[Sequence[str]] = (),
-    allow: Mapping[str, Iterable[str]] | None = None,
-    types: tuple[str, int] | None = None,
-    pairs: Iterable[PairTerm] = (),
-    solver: str = "auto",
-    time_limit_s: float | None = None,
+    rules: Rules = NO_RULES,
+    effort: Effort = AS_NEEDED,
     progress: Progress | None = None,
 ) -> Points:
     """Points that no other beats, by nested limits of the two costs.
@@ -60,10 +56,8 @@ def front_of_three(
     points : int or None, default=25
         About the number of solves: the square root of it for each cost. ``None`` for the whole
         front, every point of it; that takes one front of two for each level of the second cost.
-    ties, allow, types, pairs, solver
-        As in :func:`macwright.dse.solver.solve`.
-    time_limit_s : float, optional
-        Wall-clock seconds for all points.
+    rules, effort
+        As in :func:`macwright.dse.solver.solve`; the time is that of all points.
     progress : callable, optional
         Called with a stage, the fronts done and their number (0 if not known).
 
@@ -80,10 +74,10 @@ def front_of_three(
     if points is not None and points < 1:
         raise RefusedInput(f"Points must be at least 1, not {points}")
     began = perf_counter()
-    deadline = began + time_limit_s if time_limit_s is not None else float("inf")
+    deadline = float("inf") if effort.time_limit_s is None else began + effort.time_limit_s
     limits = [Budget(first, max=float("inf")), Budget(second, max=float("inf")), *budgets]
-    groups = group(table, objective=objective, budgets=limits, ties=ties, allow=allow)
-    choose, groups = dispatcher_of(groups, types=types, pairs=pairs, solver=solver)
+    groups = group(table, objective=objective, budgets=limits, ties=rules.ties, allow=rules.allow)
+    choose, groups = dispatcher_of(groups, rules, effort.solver)
     levels = _all_levels if points is None else _some_levels
     candidates, complete = levels(groups, choose, points, deadline, progress)
     if not candidates:

@@ -1,11 +1,11 @@
 """Best allocation within limits."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from time import perf_counter
 
 from macwright.dse.solver.choose import dispatcher_of
-from macwright.dse.solver.model.pairs import PairTerm
 from macwright.dse.solver.model.problem import Budget, Count, group
+from macwright.dse.solver.model.rules import AS_NEEDED, NO_RULES, Effort, Rules
 from macwright.dse.solver.model.solution import Solution, make_solution
 from macwright.dse.solver.model.table import OptionTable
 
@@ -17,12 +17,8 @@ def solve(
     objective: str = "loss",
     budgets: Iterable[Budget | Count] = (),
     *,
-    ties: Iterable[Sequence[str]] = (),
-    allow: Mapping[str, Iterable[str]] | None = None,
-    types: tuple[str, int] | None = None,
-    pairs: Iterable[PairTerm] = (),
-    time_limit_s: float | None = None,
-    solver: str = "auto",
+    rules: Rules = NO_RULES,
+    effort: Effort = AS_NEEDED,
 ) -> Solution:
     """Choose an option for each layer: least total of a column within limits.
 
@@ -34,19 +30,10 @@ def solve(
         Column to minimise.
     budgets : iterable of Budget or Count
         Limits of totals of columns and of numbers of layers.
-    ties : iterable of sequences of str
-        Layers that take the option of the same name.
-    allow : mapping from str to iterable of str, optional
-        Shell patterns of layers to patterns of the options they may take.
-    types : tuple of (str, int), optional
-        Label column (or ``"option"``), such as the unit type, and how many different entries of
-        it the allocation may use.
-    pairs : iterable of (layer, option, layer, option, loss)
-        Losses that two options add together, in the unit of the objective, any sign.
-    time_limit_s : float, optional
-        Wall-clock seconds after which the best allocation so far is returned with its gap.
-    solver : {"auto", "cp-sat", "scip", "highs", "cbc"}
-        ``"auto"`` chooses by size and kind of limits; the others are for comparison.
+    rules : Rules, optional
+        What layers may take, and what connects them.
+    effort : Effort, optional
+        Solver and time limit.
 
     Raises
     ------
@@ -77,14 +64,15 @@ def solve(
     ('optimal', 2.5, {'conv': 'int8', 'fc': 'int4'})
     """
     began = perf_counter()
-    deadline = began + time_limit_s if time_limit_s is not None else float("inf")
-    groups = group(table, objective=objective, budgets=budgets, ties=ties, allow=allow)
-    choose, groups = dispatcher_of(groups, types=types, pairs=pairs, solver=solver)
+    limit_s = effort.time_limit_s
+    deadline = float("inf") if limit_s is None else began + limit_s
+    groups = group(table, objective=objective, budgets=budgets, ties=rules.ties, allow=rules.allow)
+    choose, groups = dispatcher_of(groups, rules, effort.solver)
     outcome = choose(groups, deadline)
     if outcome.infeasible:
         raise choose.why(groups)
     if outcome.chosen is None:
-        raise TimeoutError(f"An allocation must be found within {time_limit_s} s: allow more time")
+        raise TimeoutError(f"An allocation must be found within {limit_s} s: allow more time")
     return make_solution(
         groups,
         outcome,

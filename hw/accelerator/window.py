@@ -113,14 +113,12 @@ class Window(wiring.Component):
         """What is there, what is still wanted, and what makes room."""
         spec = self.spec
         needs, keeps = spec.needs, spec.keeps
-        x_out, y_out = nest.index.get("x_out"), nest.index.get("y_out")
-        row_ends = nest.last["x_out"]
         # Within a row by the column; from row to row, and from frame to frame, by the row.
-        want = self._growth(m, needs, x_out, y_out, row_ends, "want")
-        less = self._growth(m, needs, x_out, y_out, row_ends, "want_less", minus=1)
+        want = self._growth(m, nest, needs, "want")
+        less = self._growth(m, nest, needs, "want_less", minus=1)
         moving = keeps[:, -1] > keeps[:, 0]
         row = int(moving.argmax())
-        free = self._growth(m, keeps, x_out, y_out, row_ends, "free", row=row, moving=moving)
+        free = self._growth(m, nest, keeps, "free", row=row, moving=moving)
         freed = Signal(len(free), name="freed")  # never negative
         m.d.comb += freed.eq(Mux(leaves, free, 0))
         m.d.comb += self.room.eq(
@@ -152,10 +150,8 @@ class Window(wiring.Component):
     def _growth(
         self,
         m: Module,
+        nest: LoopNest,
         table: NDArray[np.int64],
-        x_out: Signal | None,
-        y_out: Signal | None,
-        row_ends: Value,
         name: str,
         *,
         row: int = 0,
@@ -167,11 +163,12 @@ class Window(wiring.Component):
         Within rows as in the given one, but in those alone that move.
         """
         frame = self.spec.height * self.spec.width * self.spec.position_words
+        x_out, y_out = nest.index.get("x_out"), nest.index.get("y_out")
         in_row = number_of(m, x_out, [*(np.diff(table[row]) - minus), 0], f"{name}_in_row")
         if moving is not None:
             in_row = Mux(number_of(m, y_out, moving, f"{name}_moves") != 0, in_row, 0)
         ends = np.append(table[1:, 0] - table[:-1, -1], frame + table[0, 0] - table[-1, -1]) - minus
-        return Mux(row_ends, number_of(m, y_out, ends.tolist(), f"{name}_at_end"), in_row)
+        return Mux(nest.last["x_out"], number_of(m, y_out, ends.tolist(), f"{name}_at_end"), in_row)
 
     def _outside(self, m: Module, nest: LoopNest) -> Value:
         """Register: whether the beat whose word the memory gives lies beside the tensor."""

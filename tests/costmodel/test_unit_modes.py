@@ -38,7 +38,9 @@ def operands(kind, mode, cycles):
     """Activations and weights of each lane and cycle, a list of so many as are taken at once."""
     fmts = {"a": mode.act, "w": mode.weight}
     if kind == "uniform":
-        drawn = named_streams("uniform", *fmts.values(), cycles=cycles, elements=mode.lanes)
+        drawn = named_streams(
+            "uniform", *fmts.values(), cycles=cycles, elements=(mode.lanes, mode.lanes)
+        )
         return lambda port, cycle, lane: elements(drawn[port][cycle, lane], fmts[port], mode.lanes)
     steps = cycles * mode.lanes
     one = layer_streams(kind.acts, kind.weights, *fmts.values(), cycles=steps, lanes=kind.lanes)

@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 from macwright.dse.accuracy.evaluate import evaluate
 from macwright.dse.cli import main as cli
 from macwright.dse.data.recipe import load_recipe
-from macwright.dse.sensitivity.measure import measure_sensitivity
+from macwright.dse.sensitivity.measure import LossMeasure, measure_sensitivity
 from macwright.dse.workload import load_workload
 from macwright.dse.workload.free import freed
 from macwright.dse.workload.session import session
@@ -92,7 +92,9 @@ def test_prescribed_tensors_lose_nothing(tmp_path):
     model = quantised(tmp_path, "linear")
     dataset = load_recipe(model)
     workload = load_workload(model, dataset)
-    table = measure_sensitivity(workload, dataset, ["int4"], ["int4"], images=16)
+    table = measure_sensitivity(
+        workload, dataset, ["int4"], ["int4"], measure=LossMeasure(images=16)
+    )
     mine = table[table.layer == "linear"].set_index("tensor")
     assert mine.format.to_dict() == {"weight": "int5", "activation": "uint6"}
     # What the file computes is rounded to these formats already; other tensors change it.

@@ -1,7 +1,7 @@
 """Formats first, hardware second: what the joint choice is compared with."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TypeVar
 
@@ -16,10 +16,33 @@ from macwright.dse.solver.model.problem import Budget, Count
 from macwright.dse.solver.model.solution import Solution
 from macwright.dse.solver.model.table import OptionTable
 
-__all__ = ["sequential_dataflow", "sequential_temporal"]
+__all__ = ["FormatFront", "sequential_dataflow", "sequential_temporal"]
 
 Ints = NDArray[np.int64]
 Choice = TypeVar("Choice")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormatFront:
+    """The first step: a front of formats, of a cost that knows no hardware.
+
+    Parameters
+    ----------
+    loss, proxy : str
+        Columns of the front: the loss of formats, and the cost.
+    label : str, default="option"
+        Label column of the formats of each option.
+    points : int, default=50
+        Points of the front tried at most, evenly spaced in the proxy.
+    """
+
+    loss: str = "loss"
+    proxy: str = "bops"
+    label: str = "option"
+    points: int = 50
+
+
+_BY_BOPS = FormatFront()
 
 
 def sequential_temporal(
@@ -31,10 +54,7 @@ def sequential_temporal(
     types: int,
     unit: str = "unit",
     area: str = "area",
-    loss: str = "loss",
-    proxy: str = "bops",
-    formats: str = "option",
-    points: int = 50,
+    formats: FormatFront = _BY_BOPS,
 ) -> JointChoice | None:
     """Best of the points of a front of formats, each with the hardware that is best for it.
 
@@ -42,12 +62,8 @@ def sequential_temporal(
     ----------
     table, arrays, objective, budgets, types, unit, area
         As in :func:`macwright.dse.solver.joint.temporal.choose_temporal`.
-    loss, proxy : str
-        Columns of the front of formats: their loss, and a cost that knows no hardware.
-    formats : str, default="option"
-        Label column of the formats of each option.
-    points : int, default=50
-        Points of the front tried at most, evenly spaced in the proxy.
+    formats : FormatFront, optional
+        Of which columns the front of formats is, and how much of it is tried.
 
     Returns
     -------
@@ -68,15 +84,7 @@ def sequential_temporal(
             return None
         return best_temporal(part, here, objective, left, types=types, unit=unit, area=area)
 
-    return _best(
-        table,
-        hardware,
-        lambda choice: choice.solution.objective,
-        loss=loss,
-        proxy=proxy,
-        formats=formats,
-        points=points,
-    )
+    return _best(table, hardware, lambda choice: choice.solution.objective, formats)
 
 
 def sequential_dataflow(
@@ -85,10 +93,7 @@ def sequential_dataflow(
     budgets: Iterable[Budget | Count] = (),
     *,
     slowest: str = "cycles",
-    loss: str = "loss",
-    proxy: str = "bops",
-    formats: str = "option",
-    points: int = 50,
+    formats: FormatFront = _BY_BOPS,
 ) -> Solution | None:
     """As :func:`sequential_temporal`, of engines folded for the formats of each point."""
     limits = list(budgets)
@@ -98,15 +103,7 @@ def sequential_dataflow(
         left = _applicable(part, limits)
         return None if left is None else best_dataflow(part, objective, left, slowest=slowest)
 
-    return _best(
-        table,
-        hardware,
-        lambda choice: choice.objective,
-        loss=loss,
-        proxy=proxy,
-        formats=formats,
-        points=points,
-    )
+    return _best(table, hardware, lambda choice: choice.objective, formats)
 
 
 def restricted_table(table: OptionTable, rows: Ints) -> OptionTable:
@@ -140,20 +137,16 @@ def _best(
     table: OptionTable,
     hardware: Callable[[Ints], Choice | None],
     objective: Callable[[Choice], float],
-    *,
-    loss: str,
-    proxy: str,
-    formats: str,
-    points: int,
+    formats: FormatFront,
 ) -> Choice | None:
-    texts = np.asarray(table.label(formats), object).astype(str)
+    texts = np.asarray(table.label(formats.label), object).astype(str)
     index = {
         (layer, table.options[row]): row
         for row, layer in enumerate(np.asarray(table.layers, object)[table.layer_of_row])
     }
     best: Choice | None = None
     tried: set[tuple[str, ...]] = set()
-    for point in front(table, loss, proxy, points=points):
+    for point in front(table, formats.loss, formats.proxy, points=formats.points):
         chosen = [texts[index[layer, point.allocation[layer]]] for layer in table.layers]
         if tuple(chosen) in tried:
             continue

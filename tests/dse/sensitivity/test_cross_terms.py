@@ -10,7 +10,7 @@ from helpers.rounding import NEAREST, round_weights, run
 
 from macwright.dse.data.recipe import load_recipe
 from macwright.dse.sensitivity.cross_terms import Coherence
-from macwright.dse.sensitivity.measure import measure_coherence, measure_sensitivity
+from macwright.dse.sensitivity.measure import LossMeasure, measure_coherence, measure_sensitivity
 from macwright.dse.workload import load_workload
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -43,7 +43,9 @@ def test_products_are_those_of_whole_networks_with_one_tensor_changed(network):
 
 def test_losses_come_from_the_same_measurement(network):
     workload, dataset = network
-    table = measure_sensitivity(workload, dataset, ["int4", "int3"], ["int6"], images=8)
+    table = measure_sensitivity(
+        workload, dataset, ["int4", "int3"], ["int6"], measure=LossMeasure(images=8)
+    )
     found = measure_coherence(workload, dataset, ["int4", "int3"], ["int6"], images=8)
     assert list(found.tensors) == list(zip(table.layer, table.tensor, table.format, strict=True))
     np.testing.assert_allclose(np.diag(found.products), table.loss, rtol=1e-5)

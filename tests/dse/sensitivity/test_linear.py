@@ -9,7 +9,7 @@ from macwright.dse.data.recipe import load_recipe
 from macwright.dse.data.task import spearman
 from macwright.dse.quantizer import QuantOptions
 from macwright.dse.sensitivity import linear, measure
-from macwright.dse.sensitivity.measure import measure_and_check
+from macwright.dse.sensitivity.measure import LossMeasure, measure_and_check
 from macwright.dse.sensitivity.source import find_losses
 from macwright.dse.settings import Settings
 from macwright.dse.workload import load_workload
@@ -26,9 +26,10 @@ def always(monkeypatch):
 
 def measured(workload, dataset, monkeypatch, **more):
     """Losses from one pass, exact ones, and what is said of the first."""
-    one, said = measure_and_check(workload, dataset, WEIGHTS, ACTIVATIONS, **more)
+    how = LossMeasure(**more)
+    one, said = measure_and_check(workload, dataset, WEIGHTS, ACTIVATIONS, measure=how)
     monkeypatch.setattr(linear, "BACKWARD", 1e9)
-    exact, other = measure_and_check(workload, dataset, WEIGHTS, ACTIVATIONS, **more)
+    exact, other = measure_and_check(workload, dataset, WEIGHTS, ACTIVATIONS, measure=how)
     assert other == {"way": "exact", "checked": 0, "rank_correlation": None}
     pd.testing.assert_frame_equal(one.drop(columns="loss"), exact.drop(columns="loss"))
     return np.asarray(one["loss"]), np.asarray(exact["loss"]), said

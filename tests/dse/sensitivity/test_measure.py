@@ -13,12 +13,13 @@ from onnx import numpy_helper
 
 from macwright.dse.data.recipe import load_recipe
 from macwright.dse.quantizer import act_format, quantise
-from macwright.dse.sensitivity.measure import calibrate_prediction, measure_sensitivity
+from macwright.dse.sensitivity.measure import LossMeasure, calibrate_prediction, measure_sensitivity
 from macwright.dse.workload import load_workload
 
 
-def measure(network, weights, acts, **options):
-    return measure_sensitivity(network[0], network[1], weights, acts, **options)
+def measure(network, weights, acts, images=64, **options):
+    how = LossMeasure(images=images)
+    return measure_sensitivity(network[0], network[1], weights, acts, measure=how, **options)
 
 
 @pytest.fixture
@@ -45,7 +46,9 @@ def test_table_has_a_row_for_each_tensor_and_format(network):
 def test_weight_losses_are_those_of_the_whole_network(network):
     workload, dataset = network
     x = dataset.x_calib["x"][:8]
-    table = measure_sensitivity(workload, dataset, ["int4"], ["int4"], images=8, options=NEAREST)
+    table = measure_sensitivity(
+        workload, dataset, ["int4"], ["int4"], measure=LossMeasure(images=8, options=NEAREST)
+    )
     losses = table[table.tensor == "weight"].set_index("layer").loss
     for layer in workload.layers:
         proto = onnx.ModelProto()
@@ -59,9 +62,13 @@ def test_weights_are_rounded_as_the_quantiser_rounds_them(network):
     workload, dataset = network
     x = dataset.x_calib["x"][:48]
     options = replace(NEAREST, rounding="gptq", images=48)
-    table = measure_sensitivity(workload, dataset, ["int3"], ["int8"], images=48, options=options)
+    table = measure_sensitivity(
+        workload, dataset, ["int3"], ["int8"], measure=LossMeasure(images=48, options=options)
+    )
     losses = table[table.tensor == "weight"].set_index("layer").loss
-    nearest = measure_sensitivity(workload, dataset, ["int3"], ["int8"], images=48, options=NEAREST)
+    nearest = measure_sensitivity(
+        workload, dataset, ["int3"], ["int8"], measure=LossMeasure(images=48, options=NEAREST)
+    )
     exact = run(workload.model, x)
     for layer in workload.layers:
         # All else in formats that lose nothing; what later layers make up for is no part of it.
@@ -82,7 +89,9 @@ def test_weights_are_rounded_as_the_quantiser_rounds_them(network):
 def test_activation_losses_are_those_of_the_whole_network(network):
     workload, dataset = network
     x = dataset.x_calib["x"][:8]
-    table = measure_sensitivity(workload, dataset, ["int4"], ["int4"], images=8, options=NEAREST)
+    table = measure_sensitivity(
+        workload, dataset, ["int4"], ["int4"], measure=LossMeasure(images=8, options=NEAREST)
+    )
     losses = table[table.tensor == "activation"].set_index("layer").loss
     for layer in workload.layers:
         act = run(workload.model, x, layer.act) if layer.act != "x" else x
@@ -112,9 +121,13 @@ def test_later_layers_undo_errors_of_means_as_bias_correction_does(network, tmp_
         workload = load_workload(path, dataset)
     x = dataset.x_calib["x"][:20]
     options = replace(NEAREST, bias_correction=True)
-    table = measure_sensitivity(workload, dataset, ["int3"], ["int8"], images=20, options=options)
+    table = measure_sensitivity(
+        workload, dataset, ["int3"], ["int8"], measure=LossMeasure(images=20, options=options)
+    )
     losses = table[table.tensor == "weight"].set_index("layer").loss
-    plain = measure_sensitivity(workload, dataset, ["int3"], ["int8"], images=20, options=NEAREST)
+    plain = measure_sensitivity(
+        workload, dataset, ["int3"], ["int8"], measure=LossMeasure(images=20, options=NEAREST)
+    )
     before = plain[plain.tensor == "weight"].set_index("layer").loss
     exact = workload.model
     for place, layer in enumerate(workload.layers):

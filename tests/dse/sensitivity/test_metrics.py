@@ -10,7 +10,7 @@ from macwright.dse.data.recipe import load_recipe
 from macwright.dse.data.task import log_softmax
 from macwright.dse.quantizer import QuantOptions, act_format, quantise
 from macwright.dse.quantizer.plan import quantised_model
-from macwright.dse.sensitivity.measure import measure_sensitivity, read_sensitivity
+from macwright.dse.sensitivity.measure import LossMeasure, measure_sensitivity, read_sensitivity
 from macwright.dse.sensitivity.metrics import output_metric, relative_error
 from macwright.dse.sensitivity.pairs import measure_pairs
 from macwright.dse.studies import METRICS
@@ -33,13 +33,19 @@ def test_every_metric_tells_coarse_from_fine(network, metric):
     workload, dataset = network
     formats = ["int2", "int8"]
     table = measure_sensitivity(
-        workload, dataset, formats, formats, metric=metric, images=16, options=PLAIN
+        workload,
+        dataset,
+        formats,
+        formats,
+        measure=LossMeasure(metric=metric, images=16, options=PLAIN),
     )
     assert np.isfinite(table.loss).all()
     assert (table.loss >= 0).all()
     coarse = table[table.format.str.endswith("int2")].loss.sum()
     assert coarse > 10 * table[table.format.str.endswith("int8")].loss.sum()
-    default = measure_sensitivity(workload, dataset, formats, formats, images=16, options=PLAIN)
+    default = measure_sensitivity(
+        workload, dataset, formats, formats, measure=LossMeasure(images=16, options=PLAIN)
+    )
     assert (metric == "logit_mse") == bool((table.loss == default.loss).all())
 
 
@@ -60,15 +66,23 @@ def test_metrics_are_what_their_names_say(network):
 def test_metrics_that_are_refused(network, tmp_path):
     workload, dataset = network
     with pytest.raises(ValueError, match=r"Metric of .* must be one of logit_mse, .*, not 'odd'"):
-        measure_sensitivity(workload, dataset, ["int4"], ["int4"], metric="odd")
+        measure_sensitivity(
+            workload, dataset, ["int4"], ["int4"], measure=LossMeasure(metric="odd")
+        )
     with pytest.raises(ValueError, match=r"Metric hessian is not offered, .* logit_mse"):
-        measure_sensitivity(workload, dataset, ["int4"], ["int4"], metric="hessian")
+        measure_sensitivity(
+            workload, dataset, ["int4"], ["int4"], measure=LossMeasure(metric="hessian")
+        )
     unlabelled = tmp_path / "more"
     unlabelled.mkdir()
     path, data = networks.write(unlabelled, networks.cnn())
     with pytest.raises(ValueError, match="must have labels of the calibration samples"):
         measure_sensitivity(
-            workload, load_recipe(path, data_path=data), ["int4"], ["int4"], metric="loss"
+            workload,
+            load_recipe(path, data_path=data),
+            ["int4"],
+            ["int4"],
+            measure=LossMeasure(metric="loss"),
         )
 
 
@@ -77,7 +91,7 @@ def test_pairs_are_the_two_together(network):
     first, second = ("n_c1", "weight", "int3"), ("n_c2", "activation", "int3")
     table = measure_pairs(workload, dataset, [(first, second)], images=16, options=PLAIN)
     single = measure_sensitivity(
-        workload, dataset, ["int3"], ["int3"], images=16, options=PLAIN
+        workload, dataset, ["int3"], ["int3"], measure=LossMeasure(images=16, options=PLAIN)
     ).set_index(["layer", "tensor"])
     row = table.iloc[0]
     assert row.format_2 == "uint3"

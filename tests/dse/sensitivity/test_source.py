@@ -14,7 +14,7 @@ from macwright.dse.data.recipe import load_recipe
 from macwright.dse.quantizer import act_format
 from macwright.dse.sensitivity import source
 from macwright.dse.sensitivity.factors import calibration_change
-from macwright.dse.sensitivity.measure import measure_sensitivity
+from macwright.dse.sensitivity.measure import LossMeasure, measure_sensitivity
 from macwright.dse.sensitivity.source import find_losses
 from macwright.dse.settings import Settings
 from macwright.dse.workload import load_workload
@@ -63,7 +63,9 @@ def test_losses_are_measured_by_the_metric_that_is_asked_for(model, work, capsys
     dataset = load_recipe(model)
     workload = load_workload(model, dataset)
     formats = ["int4", "e2m1fn"], ["int4", "int8"]
-    wanted = measure_sensitivity(workload, dataset, *formats, metric="kl", images=16)
+    wanted = measure_sensitivity(
+        workload, dataset, *formats, measure=LossMeasure(metric="kl", images=16)
+    )
     found = [float(row["loss"]) for row in read_rows(out / "sensitivity.csv")]
     np.testing.assert_allclose(found, wanted["loss"])
     info = json.loads((out / "run.json").read_text())

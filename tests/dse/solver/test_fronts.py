@@ -7,8 +7,9 @@ from math import fsum, inf
 
 import numpy as np
 import pytest
+from helpers.solving import asked
 
-from macwright.dse.solver import Budget, Count, OptionTable, confirm, front, solve
+from macwright.dse.solver import Budget, Count, Effort, OptionTable, confirm, front, solve
 from macwright.dse.solver.choose import Dispatcher
 from macwright.dse.solver.exact.pareto_dp import merge_front
 from macwright.dse.solver.front3 import front_of_three
@@ -81,13 +82,13 @@ def test_front_under_other_limits_is_all_of_them(
         points = [p for p in points if p[0].count("o0") <= 1 and p[1]["area"] <= 90]
     if kind in ("cp-sat", "scip"):
         arguments["solver"] = kind
-    found = front(table, cost="bops", **arguments)  # pyright: ignore
+    found = front(table, cost="bops", **asked(arguments))
     assert found.complete
     assert {(p.totals["bops"], p.objective) for p in found} == best_of(points, ("bops", "loss"))
     assert len(found) == len(best_of(points, ("bops", "loss")))
     if kind != "scip":
         assert all(p.status == "optimal" for p in found)
-    few = front(table, cost="bops", points=4, **arguments)  # pyright: ignore
+    few = front(table, cost="bops", points=4, **asked(arguments))
     assert {(p.totals["bops"], p.objective) for p in few} <= best_of(points, ("bops", "loss"))
     if "solver" not in arguments:
         assert len(confirm(table, found, 5)) == min(5, len(found))
@@ -104,7 +105,7 @@ def test_front_of_three_is_all_of_it(seed: int) -> None:
     if seed % 3 == 2:
         arguments["budgets"] = [Count("o1", max=1)]
         points = [p for p in points if p[0].count("o1") <= 1]
-    found = front_of_three(table, "loss", ["bops", "area"], points=None, **arguments)  # pyright: ignore
+    found = front_of_three(table, "loss", ["bops", "area"], points=None, **asked(arguments))
     assert found.complete
     expected = best_of(points, COLUMNS)
     assert {tuple(p.totals[name] for name in COLUMNS) for p in found} == expected
@@ -143,12 +144,12 @@ def test_front_in_short_time_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch)
     table = hard_table()
     budgets = [Budget(c, max=24 * 0.3) for c in "bc"]
     with pytest.raises(TimeoutError, match="within the time limit: allow more time"):
-        front(table, cost="a", budgets=budgets, points=5, time_limit_s=1e-6)
+        front(table, cost="a", budgets=budgets, points=5, effort=Effort(time_limit_s=1e-6))
     with pytest.raises(TimeoutError, match="within the time limit"):
-        front_of_three(table, "loss", ["a", "b"], budgets, time_limit_s=1e-6)
+        front_of_three(table, "loss", ["a", "b"], budgets, effort=Effort(time_limit_s=1e-6))
     with monkeypatch.context() as short_of_time:
         late_after(3, short_of_time)
-        short = front(table, cost="a", budgets=budgets, points=5, time_limit_s=1e6)
+        short = front(table, cost="a", budgets=budgets, points=5, effort=Effort(time_limit_s=1e6))
     assert not short.complete
     assert {point.status for point in short} == {"optimal", "feasible"}
     for point in short:
@@ -157,7 +158,9 @@ def test_front_in_short_time_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch)
         assert point.bound <= best.objective + 1e-9 <= point.objective + 2e-9
     with monkeypatch.context() as short_of_time:
         late_after(5, short_of_time)
-        short = front_of_three(table, "loss", ["a", "b"], budgets, points=9, time_limit_s=1e6)
+        short = front_of_three(
+            table, "loss", ["a", "b"], budgets, points=9, effort=Effort(time_limit_s=1e6)
+        )
     assert not short.complete
     assert {point.status for point in short} == {"optimal", "feasible"}
 
@@ -168,7 +171,7 @@ def test_whole_front_in_short_time_is_rounded_and_says_how_much(
     monkeypatch.setattr("macwright.dse.solver.exact.pareto_dp.LATE_POINTS", 40)
     table = hard_table()
     exact = front(table, cost="a")
-    rough = front(table, cost="a", time_limit_s=1e-6)
+    rough = front(table, cost="a", effort=Effort(time_limit_s=1e-6))
     assert len(rough) < len(exact)
     assert exact[0].gap < 1e-9 < max(point.gap for point in rough)
     for point in (rough[i] for i in range(len(rough))):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from macwright.dse.solver import Budget, OptionTable, front, solve
+from macwright.dse.solver import Budget, Effort, OptionTable, front, solve
 from macwright.hw.errors import Infeasible
 
 STATUS = Path("/proc/self/status")
@@ -39,7 +39,7 @@ needs_linux = pytest.mark.skipif(not STATUS.exists(), reason="needs Linux")
 @pytest.mark.parametrize("solver", ["auto", "cp-sat", "scip", "highs", "cbc"])
 def test_after_an_allocation(solver):
     budgets = [Budget("bops", max=480), Budget("area", max=480)]
-    assert solve(TABLE, budgets=budgets, solver=solver).status == "optimal"
+    assert solve(TABLE, budgets=budgets, effort=Effort(solver=solver)).status == "optimal"
     assert hears_interrupts()
 
 
@@ -48,5 +48,9 @@ def test_after_a_front_and_where_nothing_fits():
     assert len(front(TABLE, "loss", "bops")) > 10
     assert hears_interrupts()
     with pytest.raises(Infeasible):
-        solve(TABLE, budgets=[Budget("bops", max=400), Budget("area", max=200)], solver="cp-sat")
+        solve(
+            TABLE,
+            budgets=[Budget("bops", max=400), Budget("area", max=200)],
+            effort=Effort(solver="cp-sat"),
+        )
     assert hears_interrupts()

@@ -12,7 +12,11 @@ from hypothesis import strategies as st
 from macwright.dse.solver import Budget, Count, OptionTable
 from macwright.dse.solver.joint.dataflow import choose_dataflow
 from macwright.dse.solver.joint.problem import ArrayShape
-from macwright.dse.solver.joint.sequential import sequential_dataflow, sequential_temporal
+from macwright.dse.solver.joint.sequential import (
+    FormatFront,
+    sequential_dataflow,
+    sequential_temporal,
+)
 from macwright.dse.solver.joint.temporal import choose_temporal
 from macwright.dse.solver.model.problem import group
 from macwright.dse.solver.reduce.dominance import keep_non_dominated
@@ -134,7 +138,9 @@ def check_temporal(
     # The totals are those of the chip with just the types used.
     cheapest = min(same, key=lambda found: found["area"])
     assert {c: solution.totals[c] for c in columns} == {c: cheapest[c] for c in columns}
-    then = sequential_temporal(table, arrays, objective, budgets, types=types, proxy="bytes")
+    then = sequential_temporal(
+        table, arrays, objective, budgets, types=types, formats=FormatFront(proxy="bytes")
+    )
     if then is not None:
         assert then.solution.objective >= solution.objective
         assert {c: then.solution.totals[c] for c in columns} in [
@@ -203,7 +209,7 @@ def check_dataflow(table: OptionTable, data: st.DataObject) -> None:
     assert best.status == "optimal"
     assert best.objective == min(totals[objective] for totals, _ in ok) == best.bound
     assert (best.totals, tuple(best.allocation[layer] for layer in table.layers)) in ok
-    then = sequential_dataflow(table, objective, budgets, formats="formats")
+    then = sequential_dataflow(table, objective, budgets, formats=FormatFront(label="formats"))
     if then is not None:
         assert then.objective >= best.objective
         assert then.totals in [totals for totals, _ in ok]

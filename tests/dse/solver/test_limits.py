@@ -12,7 +12,7 @@ import pytest
 from helpers.paths import SHARED
 
 from macwright.dse.cli.main import main
-from macwright.dse.solver import Budget, OptionTable, solve
+from macwright.dse.solver import Budget, Effort, OptionTable, Rules, solve
 from macwright.dse.solver.exact.pairs import optimise_pairs
 from macwright.dse.solver.front3 import front_of_three
 from macwright.dse.solver.model.solution import Outcome
@@ -60,10 +60,15 @@ def test_at_most_k_unit_types(seed: int) -> None:
         ]
         if not losses:
             with pytest.raises(ValueError, match=r"must be at least|must be relaxed together"):
-                solve(table, budgets=budgets, types=("option", types))
+                solve(table, budgets=budgets, rules=Rules(types=("option", types)))
             continue
         for solver in ("auto", "cp-sat", "scip"):
-            found = solve(table, budgets=budgets, types=("option", types), solver=solver)
+            found = solve(
+                table,
+                budgets=budgets,
+                rules=Rules(types=("option", types)),
+                effort=Effort(solver=solver),
+            )
             assert found.status == "optimal"
             assert found.objective == pytest.approx(min(losses), abs=1e-9)
             assert len(set(found.allocation.values())) <= types
@@ -96,10 +101,15 @@ def test_pairwise_terms(
         budgets = [Budget("bops", max=most)]
         if not losses:
             with pytest.raises(ValueError, match="must be at least"):
-                solve(table, budgets=budgets, pairs=terms, ties=ties)
+                solve(table, budgets=budgets, rules=Rules(pairs=terms, ties=ties))
             continue
         for solver in ("auto", "cp-sat"):
-            found = solve(table, budgets=budgets, pairs=terms, ties=ties, solver=solver)
+            found = solve(
+                table,
+                budgets=budgets,
+                rules=Rules(pairs=terms, ties=ties),
+                effort=Effort(solver=solver),
+            )
             assert found.status == "optimal"
             assert found.objective == pytest.approx(min(losses), abs=1e-8)
             assert found.bound <= min(losses) + 1e-9
@@ -121,7 +131,7 @@ def test_few_pairs_are_left_to_cp_sat(
     table = random_table(1, layers=3, options=4)
     places = product(NAMES[:4], NAMES[:4], (0, 1))
     every_pair = [(f"l{a}", i, f"l{a + 1}", j, 1.0) for i, j, a in places]
-    found = solve(table, budgets=[Budget("bops", max=30)], pairs=every_pair[:n_terms])
+    found = solve(table, budgets=[Budget("bops", max=30)], rules=Rules(pairs=every_pair[:n_terms]))
     assert found.status == "optimal"
     assert bool(asked) == shared
 
@@ -131,7 +141,10 @@ def test_few_pairs_are_left_to_cp_sat(
 def test_solvers_agree(solver: str, seed: int, capfd: pytest.CaptureFixture[str]) -> None:
     table = random_table(seed, layers=12)
     budgets = [Budget("bops", max=50), Budget("area", min=40, max=60)]
-    ours, theirs = solve(table, budgets=budgets), solve(table, budgets=budgets, solver=solver)
+    ours, theirs = (
+        solve(table, budgets=budgets),
+        solve(table, budgets=budgets, effort=Effort(solver=solver)),
+    )
     assert theirs.objective == pytest.approx(ours.objective, abs=1e-6)
     assert theirs.status == ours.status == "optimal"
     assert theirs.solver != ours.solver

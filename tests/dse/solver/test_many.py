@@ -7,10 +7,11 @@ from itertools import product
 
 import numpy as np
 import pytest
+from helpers.solving import asked
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from macwright.dse.solver import Budget, Count, OptionTable, Solution, front, solve
+from macwright.dse.solver import Budget, Count, Effort, OptionTable, Rules, Solution, front, solve
 from macwright.dse.solver.front3 import front_of_three
 from macwright.dse.solver.model.solution import ROUNDING_GAP
 
@@ -132,9 +133,9 @@ def compare(
 ) -> None:
     if not losses:
         with pytest.raises(ValueError, match=r"must be (at|relaxed)"):
-            solve(table, budgets=budgets, **arguments)  # pyright: ignore
+            solve(table, budgets=budgets, **asked(arguments))
         return
-    found = solve(table, budgets=budgets, **arguments)  # pyright: ignore
+    found = solve(table, budgets=budgets, **asked(arguments))
     best = float(min(losses.values()))
     # Beside losses near 1, those near 1e-200 are lost in the rounding, and it is said so.
     assert found.status == ("optimal" if found.gap <= ROUNDING_GAP else "feasible")
@@ -206,11 +207,21 @@ def test_one_set_of_types_out_of_time_is_not_called_infeasible() -> None:
     table = hard_table()
     budgets = [Budget(c, max=24 * 0.3) for c in "abc"]
     with pytest.raises(TimeoutError, match="within 1e-05 s: allow more time"):
-        solve(table, budgets=budgets, types=("option", 10), time_limit_s=1e-5)
+        solve(
+            table,
+            budgets=budgets,
+            rules=Rules(types=("option", 10)),
+            effort=Effort(time_limit_s=1e-5),
+        )
     best = solve(table, budgets=budgets).objective
     for limit in (0.05 * 1.5**step for step in range(12)):
         try:
-            answer = solve(table, budgets=budgets, types=("option", 10), time_limit_s=limit)
+            answer = solve(
+                table,
+                budgets=budgets,
+                rules=Rules(types=("option", 10)),
+                effort=Effort(time_limit_s=limit),
+            )
         except TimeoutError:
             continue
         assert answer.bound <= best * (1 + 1e-9)
@@ -243,7 +254,9 @@ def test_time_limit_states_an_honest_gap(path: str, arguments: dict[str, object]
     answers: list[Solution] = []
     for limit in (1e-6, *(0.0005 * 2**step for step in range(16))):
         try:
-            answers.append(solve(table, budgets=budgets, time_limit_s=limit, **arguments))  # pyright: ignore
+            answers.append(
+                solve(table, budgets=budgets, **asked({**arguments, "time_limit_s": limit}))
+            )  # pyright: ignore
         except TimeoutError as error:
             assert str(error).startswith("An allocation must be found within")  # noqa: PT017
             continue

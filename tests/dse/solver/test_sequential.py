@@ -11,7 +11,11 @@ import pytest
 from macwright.dse.search.joint import joint_points
 from macwright.dse.search.joint_problem import JointProblem
 from macwright.dse.solver import ArrayShape, Budget, OptionTable
-from macwright.dse.solver.joint.sequential import sequential_dataflow, sequential_temporal
+from macwright.dse.solver.joint.sequential import (
+    FormatFront,
+    sequential_dataflow,
+    sequential_temporal,
+)
 
 N_LAYERS, FORMATS, UNITS = 3, ("f0", "f1", "f2"), ("u0", "u1", "u2")
 SEEDS = range(6)
@@ -110,7 +114,12 @@ def test_array_for_the_formats_is_the_best_of_all(objective: str, types: int) ->
         assert len(wanted) > 3
         ok = [one[objective] for one in built(every, types, budgets) if one["formats"] in wanted]
         found = sequential_temporal(
-            table, arrays, objective, budgets, types=types, formats="formats", points=1000
+            table,
+            arrays,
+            objective,
+            budgets,
+            types=types,
+            formats=FormatFront(label="formats", points=1000),
         )
         none += found is None
         assert (found is None) == (not ok)
@@ -137,7 +146,9 @@ def test_engines_for_the_formats_are_the_best_of_all(objective: str) -> None:
         ]
         wanted = formats_of(every)
         ok = [one[objective] for one in every if one["formats"] in wanted and within(one, budgets)]
-        found = sequential_dataflow(table, objective, budgets, formats="formats", points=1000)
+        found = sequential_dataflow(
+            table, objective, budgets, formats=FormatFront(label="formats", points=1000)
+        )
         assert (None if found is None else found.objective) == min(ok, default=None)
 
 

@@ -6,10 +6,11 @@ from math import fsum
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.solving import asked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from macwright.dse.solver import Budget, Count, OptionTable, confirm, front, solve
+from macwright.dse.solver import Budget, Count, Effort, OptionTable, Rules, confirm, front, solve
 from macwright.dse.solver.model.solution import ROUNDING_GAP
 
 NAMES = ("int2", "int4", "int8", "e2m1")
@@ -62,9 +63,9 @@ def check(
     """`solve` finds the best of the allocations that brute force accepts, or refuses."""
     if not ok:
         with pytest.raises(ValueError, match=r"no allocation|must be relaxed together"):
-            solve(table, **arguments)  # pyright: ignore
+            solve(table, **asked(arguments))
         return
-    solution = solve(table, **arguments)  # pyright: ignore
+    solution = solve(table, **asked(arguments))
     best = min(total["loss"] for _, total in ok)
     # Beside losses near 1, those near 1e-200 are lost in the rounding, and it is said so.
     assert solution.status == ("optimal" if solution.gap <= ROUNDING_GAP else "feasible")
@@ -174,7 +175,7 @@ def test_thinned_front_states_a_gap_that_holds() -> None:
         list("abcdefghi"), [NAMES] * 9, loss=loss.tolist(), area=cost.tolist()
     )
     exact = front(table, cost="area")
-    thin = front(table, cost="area", most_points=40)
+    thin = front(table, cost="area", effort=Effort(most_points=40))
     assert len(thin) < len(exact)
     assert any(p.status == "feasible" and p.gap > 0 for p in thin)
     for point in thin:
@@ -236,9 +237,9 @@ def test_refusals_of_solve() -> None:
         with pytest.raises(ValueError, match=message):
             solve(table, budgets=budgets)
     with pytest.raises(ValueError, match="Tied layers must be in the table, not 'c'"):
-        solve(table, ties=[("a", "c")])
+        solve(table, rules=Rules(ties=[("a", "c")]))
     with pytest.raises(ValueError, match="Layer 'a' must have one of the allowed options z"):
-        solve(table, allow={"a": ["z"]})
+        solve(table, rules=Rules(allow={"a": ["z"]}))
     huge = OptionTable.from_arrays(["a", "b"], [["x"]] * 2, loss=[[0], [0]], bops=[[4e18], [4e18]])
     with pytest.raises(ValueError, match=r"Total of 'bops' must be below 2\*\*62"):
         solve(huge, budgets=[Budget("bops", max=1)])
