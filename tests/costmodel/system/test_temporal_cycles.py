@@ -5,16 +5,8 @@ import itertools
 import pytest
 from helpers.machines import small_network
 
-from macwright.costmodel.system.temporal_cycles import (
-    Pass,
-    addition,
-    dense,
-    depthwise,
-    frame_cycles,
-    intake_cycles,
-    largest,
-    pass_cycles,
-)
+from macwright.costmodel.system.temporal_cycles import frame_cycles, intake_cycles, pass_cycles
+from macwright.costmodel.system.temporal_passes import Pass, addition, dense, depthwise, largest
 from macwright.hw.accelerator.temporal.compile import compile_network
 
 

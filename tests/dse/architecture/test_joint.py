@@ -14,12 +14,8 @@ import pytest
 from helpers.tiny import write_tiny_model
 
 from macwright.costmodel.system.memory import sram
-from macwright.costmodel.system.temporal_cycles import (
-    dense,
-    frame_cycles,
-    intake_cycles,
-    pass_cycles,
-)
+from macwright.costmodel.system.temporal_cycles import frame_cycles, intake_cycles, pass_cycles
+from macwright.costmodel.system.temporal_passes import dense
 from macwright.costmodel.tables.default_units import mac_spec, switched_unit
 from macwright.dse.architecture.clocks import ClockTooFastError
 from macwright.dse.architecture.hardware import temporal_problem
