@@ -1,13 +1,38 @@
 """Accumulators: a register, the sum of it and new terms in one bit heap, a cheap clear."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from amaranth.hdl import Module, ResetSignal, Signal, Value
 
 from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.target import Target
 
-__all__ = ["accumulate", "accumulate_carry_save"]
+__all__ = ["Control", "accumulate", "accumulate_carry_save"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Control:
+    """What a register listens to besides the clock.
+
+    Parameters
+    ----------
+    en : Value or None
+        Clock enable.
+    rst : bool
+        Whether the domain's reset sets it to 0.
+    """
+
+    en: Value | None = None
+    rst: bool = False
+
+    @property
+    def reset(self) -> Value | None:
+        """The reset, if it is reset."""
+        return ResetSignal() if self.rst else None
+
+
+_ALWAYS = Control()
 
 
 def accumulate(
@@ -19,8 +44,7 @@ def accumulate(
     target: Target,
     adder: str = "ripple",
     invert: bool = False,
-    en: Value | None = None,
-    rst: bool = False,
+    control: Control = _ALWAYS,
 ) -> None:
     """``out <= (0 if clear else out) + terms``, modulo two to the width of `out`.
 
@@ -42,15 +66,12 @@ def accumulate(
         Keep the complement of the sum in the register and subtract the terms from it
         (``~(x + p) == ~x - p``): most partial products of a Baugh-Wooley array are then NAND
         gates, not AND gates. The port reads the complement output of the register.
-    en : Value or None
-        Clock enable.
-    rst : bool
-        Whether the domain's reset sets the sum to 0.
+    control : Control
+        Clock enable and reset.
     """
     width = len(out)
     data = Signal(width, name="acc_next")
-    reset = ResetSignal() if rst else None
-    q, qn = target.register(m, data, name="acc_reg", en=en, rst=reset, ones=invert)
+    q, qn = target.register(m, data, name="acc_reg", en=control.en, rst=control.reset, ones=invert)
     heap = BitHeap(width, target=target)
     for k in range(width):
         # Both are one NAND or NOR gate where the register has a complement output.
@@ -67,8 +88,7 @@ def accumulate_carry_save(
     *,
     clear: Value,
     target: Target,
-    en: Value | None = None,
-    rst: bool = False,
+    control: Control = _ALWAYS,
 ) -> None:
     """Two registers whose sum is the accumulator: no carry runs from one end to the other.
 
@@ -76,11 +96,10 @@ def accumulate_carry_save(
     """
     width = len(out)
     heap = BitHeap(width, target=target)
-    reset = ResetSignal() if rst else None
     data = []
     for port, name in ((out, "acc"), (carry, "carry")):
         after = Signal(width, name=f"{name}_next")
-        q, qn = target.register(m, after, name=f"{name}_reg", en=en, rst=reset)
+        q, qn = target.register(m, after, name=f"{name}_reg", en=control.en, rst=control.reset)
         for k in range(width):
             heap.add_bit(~(qn[k] | clear), k)
         m.d.comb += port.eq(q)

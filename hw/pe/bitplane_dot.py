@@ -13,7 +13,7 @@ from macwright.hw.errors import RefusedInput, RefusedType
 from macwright.hw.formats import IntFormat
 from macwright.hw.pe.heap_spec import ModeSpec
 from macwright.hw.pe.mac import Mac
-from macwright.hw.pe.modes import Part, combine, in_mode, shape_of
+from macwright.hw.pe.modes import Join, Part, combine, in_mode, shape_of
 from macwright.hw.pe.operating_mode import OperatingMode
 from macwright.hw.pe.spec import parse_int
 
@@ -176,11 +176,14 @@ class BitplaneDot(Mac):
                         sel,
                         first[k],
                         first[k + 1],
-                        shift=step,
-                        shifted=[bits > step for bits in spec.weight_bits],
-                        minus=[
-                            step == 1 and bits > 1 and top % bits == 0 for bits in spec.weight_bits
-                        ],
+                        Join(
+                            step,
+                            shifted=[bits > step for bits in spec.weight_bits],
+                            minus=[
+                                step == 1 and bits > 1 and top % bits == 0
+                                for bits in spec.weight_bits
+                            ],
+                        ),
                         target=target,
                         name=f"sum_{step}_{k}",
                     )
@@ -193,8 +196,7 @@ class BitplaneDot(Mac):
             lambda heap, negative: heap.add(whole, negative=negative),
             clear=clear,
             target=target,
-            en=self.en if spec.en else None,
-            rst=spec.rst,
+            control=self.control,
         )
         return m
 

@@ -77,14 +77,14 @@ class ComposableMacSpec(ModeSpec):
     @property
     def widths(self) -> tuple[tuple[int, int], ...]:
         """Bits of activation and weight in each mode, by the number on the port `mode`."""
-        found = [(self.act.width, self.act.width)]
-        while found[-1] != (self.leaf, self.leaf):
-            a, w = found[-1]
+        pairs = [(self.act.width, self.act.width)]
+        while pairs[-1] != (self.leaf, self.leaf):
+            a, w = pairs[-1]
             if self.variant == "sum_together":
-                found.append((a // 2, w // 2))
+                pairs.append((a // 2, w // 2))
             else:
-                found.append((a, w // 2) if a == w else (a // 2, w))
-        return tuple(found)
+                pairs.append((a, w // 2) if a == w else (a // 2, w))
+        return tuple(pairs)
 
     @property
     def modes(self) -> dict[str, int]:
@@ -200,7 +200,6 @@ class ComposableMac(Mac):
             lambda heap, negative: heap.add(whole, negative=negative),
             clear=clear,
             target=target,
-            en=self.en if spec.en else None,
-            rst=spec.rst,
+            control=self.control,
         )
         return m

@@ -7,7 +7,7 @@ from amaranth.hdl import Const, Module, Signal, Value, signed
 from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.target import Target
 from macwright.hw.arith.widths import range_width
-from macwright.hw.pe.modes import Part, any_mode, combine
+from macwright.hw.pe.modes import Join, Part, any_mode, combine
 
 __all__ = ["fusion_sum", "together_sum"]
 
@@ -109,8 +109,7 @@ def fusion_sum(
                     sel,
                     low,
                     parts[other],
-                    shift=step * leaf,
-                    shifted=[size[axis] > step for size in sizes],
+                    Join(step * leaf, shifted=[size[axis] > step for size in sizes]),
                     target=target,
                     name=f"join_{step}_{axis}_{i}_{j}",
                 )

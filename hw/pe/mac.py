@@ -8,7 +8,7 @@ from amaranth.hdl import Module, Shape, Signal, Value, ValueLike
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from macwright.hw.arith.accumulate import accumulate, accumulate_carry_save
+from macwright.hw.arith.accumulate import Control, accumulate, accumulate_carry_save
 from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.target import Target
 from macwright.hw.pe.operand import operand_shape
@@ -62,6 +62,11 @@ class Mac(wiring.Component):
         ports |= {"acc_carry": Out(acc)} if getattr(spec, "adder", "") == "carry_save" else {}
         super().__init__(ports | (more or {}))
 
+    @property
+    def control(self) -> Control:
+        """Enable and reset of its registers."""
+        return Control(en=self.en if self.spec.en else None, rst=self.spec.rst)
+
     def enabled(self, m: Module) -> AbstractContextManager:
         """Context in which synchronous assignments happen only where `en` is 1."""
         return m.If(self.en) if self.spec.en else nullcontext()
@@ -86,10 +91,9 @@ class Mac(wiring.Component):
         Parameters are those of :func:`macwright.hw.arith.accumulate.accumulate`; an accumulator of
         two registers is never inverted.
         """
-        en, rst = self.en if self.spec.en else None, self.spec.rst
         if self.spec.adder == "carry_save":
             ports = (self.acc, self.acc_carry)
-            accumulate_carry_save(m, *ports, add, clear=clear, target=target, en=en, rst=rst)
+            accumulate_carry_save(m, *ports, add, clear=clear, target=target, control=self.control)
             return
         accumulate(
             m,
@@ -99,8 +103,7 @@ class Mac(wiring.Component):
             target=target,
             adder=self.spec.adder,
             invert=invert,
-            en=en,
-            rst=rst,
+            control=self.control,
         )
 
     def delayed(self, m: Module, *values: ValueLike, stage: int) -> list[ValueLike]:

@@ -9,7 +9,7 @@ from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.target import Target
 from macwright.hw.arith.widths import range_width
 
-__all__ = ["Part", "any_mode", "combine", "in_mode", "shape_of"]
+__all__ = ["Join", "Part", "any_mode", "combine", "in_mode", "shape_of"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,23 @@ class Part:
     ranges: tuple[tuple[int, int], ...]
 
 
+@dataclass(frozen=True)
+class Join:
+    """How a number joins another.
+
+    Parameters
+    ----------
+    shift : int
+        By how many bits it is shifted in the modes that `shifted` flags.
+    shifted, minus : sequence of bool
+        One flag a mode: whether it is shifted, and whether it is subtracted; never if absent.
+    """
+
+    shift: int
+    shifted: Sequence[bool]
+    minus: Sequence[bool] | None = None
+
+
 def shape_of(ranges: Sequence[tuple[int, int]]) -> Shape:
     """Smallest shape that holds the numbers of all modes."""
     low, high = min(r[0] for r in ranges), max(r[1] for r in ranges)
@@ -28,12 +45,12 @@ def shape_of(ranges: Sequence[tuple[int, int]]) -> Shape:
 
 def in_mode(m: Module, mode: Value, count: int) -> list[Value]:
     """For each mode, whether it is the one: one bit each."""
-    found = []
+    flags = []
     for k in range(count):
         bit = Signal(name=f"mode_{k}")
         m.d.comb += bit.eq(mode == k)
-        found.append(bit)
-    return found
+        flags.append(bit)
+    return flags
 
 
 def any_mode(sel: Sequence[Value], flags: Sequence[bool]) -> Value:
@@ -49,10 +66,8 @@ def combine(
     sel: Sequence[Value],
     low: Part,
     high: Part,
+    join: Join,
     *,
-    shift: int,
-    shifted: Sequence[bool],
-    minus: Sequence[bool] | None = None,
     target: Target,
     name: str,
 ) -> Part:
@@ -66,16 +81,15 @@ def combine(
         Which mode it is, as of :func:`in_mode`.
     low, high : Part
         Numbers.
-    shift : int
-        By how many bits `high` is shifted in the modes that `shifted` flags.
-    shifted, minus : sequence of bool
-        One flag a mode.
+    join : Join
+        How `high` joins `low` in each mode.
     target : Target
         What the adders are made of.
     name : str
         Name of the signal.
     """
-    minus = [False] * len(sel) if minus is None else minus
+    shift, shifted = join.shift, join.shifted
+    minus = [False] * len(sel) if join.minus is None else join.minus
     ranges = []
     for (a, b), (c, d), far, neg in zip(low.ranges, high.ranges, shifted, minus, strict=True):
         c, d = (c << shift, d << shift) if far else (c, d)

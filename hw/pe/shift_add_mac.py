@@ -1,5 +1,6 @@
 """Low-bit weight times activation by shifts and additions; zero point and scale after the group."""
 
+from dataclasses import replace
 from typing import Any
 
 from amaranth.hdl import Module, Shape, Signal, Value, signed
@@ -79,8 +80,7 @@ class ShiftAddMac(Mac):
         m = Module()
         spec, target = self.spec, target_of(self.spec.target)
         a, w, clear = self.delayed(m, self.a, self.w, self.clear, stage=1)
-        common: dict[str, Any] = {"target": target, "rst": spec.rst}
-        enable = self.en if spec.en else None
+        control = self.control
         terms = None
         if isinstance(spec.act, FloatFormat):
             terms = FloatTerms(m, spec, a, w, target=target)
@@ -96,12 +96,12 @@ class ShiftAddMac(Mac):
             self.acc,
             terms.add_product if terms else add,
             clear=clear,
-            en=enable,
+            control=control,
             invert=spec.target.startswith("asic")
             and isinstance(spec.weight, IntFormat)
             and multiplier == "baugh_wooley"
             and terms is None,
-            **common,
+            target=target,
         )
         if terms and has_specials(spec.act):
             self._flag(m, self.invalid, terms.special, clear)
@@ -117,8 +117,8 @@ class ShiftAddMac(Mac):
                 act_sum,
                 terms.add_value if terms else lambda heap, negative: heap.add(a, negative=negative),
                 clear=clear,
-                en=enable,
-                **common,
+                control=control,
+                target=target,
             )
             low, high = spec.group_range
             group = Signal(signed(range_width(low, high)), name="group")
@@ -131,15 +131,15 @@ class ShiftAddMac(Mac):
             self.total,
             lambda heap, negative: baugh_wooley(m, heap, scale, group, negative=negative),
             clear=start,
-            en=take if enable is None else take & enable,
-            **common,
+            control=replace(control, en=take if control.en is None else take & control.en),
+            target=target,
         )
         if terms and has_specials(spec.act):
             self._flag(m, self.total_invalid, self.invalid & take, start & take)
         return m
 
-    def _flag(self, m: Module, port: Signal, found: Value, fresh: Value) -> None:
+    def _flag(self, m: Module, port: Signal, special: Value, fresh: Value) -> None:
         """Drive a flag that stays up until a new sum."""
         register = self.state(m, port)
         with self.enabled(m):
-            m.d.sync += register.eq(found | (register & ~fresh))
+            m.d.sync += register.eq(special | (register & ~fresh))

@@ -14,7 +14,7 @@ from macwright.hw.arith.target import target_of
 from macwright.hw.arith.widths import range_width
 from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import IntFormat
-from macwright.hw.pe.modes import Part, any_mode, combine, in_mode
+from macwright.hw.pe.modes import Join, Part, any_mode, combine, in_mode
 
 __all__ = ["SplitMac", "SplitMacSpec"]
 
@@ -186,8 +186,8 @@ class SplitMac(wiring.Component):
         while len(parts) > 1:
             parts = [
                 combine(
-                    m, sel, low, high, shift=step * leaf,
-                    shifted=[digits // split > step for split in spec.splits],
+                    m, sel, low, high,
+                    Join(step * leaf, shifted=[digits // split > step for split in spec.splits]),
                     target=target, name=f"join_{step}_{k}",
                 )
                 for k, (low, high) in enumerate(zip(parts[::2], parts[1::2], strict=True))
