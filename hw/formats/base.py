@@ -19,7 +19,7 @@ class Format(ABC):
     """Number format: what a code word of so many bits stands for.
 
     Formats are immutable values: equal where all fields are equal, hashable, and
-    ``parse_format(str(fmt)) == fmt``.
+    ``parse_format(str(fmt)) == fmt``, which is how they show themselves.
 
     Attributes
     ----------
@@ -34,6 +34,8 @@ class Format(ABC):
     --------
     >>> from macwright.hw.formats import parse_format
     >>> fmt = parse_format("e2m1fn")
+    >>> fmt
+    parse_format('e2m1fn')
     >>> fmt.levels()
     array([-6. , -4. , -3. , -2. , -1.5, -1. , -0.5,  0. ,  0.5,  1. ,  1.5,
             2. ,  3. ,  4. ,  6. ])
@@ -44,6 +46,19 @@ class Format(ABC):
     width: int
     signed: bool
     block: int = 1
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        # A dataclass writes its own, of all fields, where the class has none.
+        if "__repr__" not in cls.__dict__:
+            cls.__repr__ = Format.__repr__
+
+    @abstractmethod
+    def __str__(self) -> str:
+        """Name that `parse_format` reads."""
+
+    def __repr__(self) -> str:
+        return f"parse_format({str(self)!r})"
 
     @property
     @abstractmethod

@@ -112,7 +112,7 @@ def parse_format(name: str) -> Format:
     Examples
     --------
     >>> parse_format("e2m1fin")
-    FloatFormat(exp_bits=2, man_bits=1, bias=1, specials='none')
+    parse_format('e2m1fn')
     >>> str(parse_format("e2m1fin")), str(parse_format("float8_e5m2"))
     ('e2m1fn', 'e5m2')
     """

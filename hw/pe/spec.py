@@ -61,6 +61,8 @@ class UnitSpec:
     --------
     >>> from macwright.hw.pe import IntMacSpec
     >>> spec = IntMacSpec.from_fields({"weight": "int4", "acc": "exact", "terms": 9})
+    >>> spec
+    IntMacSpec(weight=parse_format('int4'), acc=parse_format('int15'))
     >>> spec.name, spec.latency, spec.macs_per_cycle
     ('int_mac_int8_int4_int15', 1, 1)
     >>> IntMacSpec.from_fields(spec.to_fields()) == spec
@@ -86,6 +88,19 @@ class UnitSpec:
     en: bool
     rst: bool
     pipeline: int
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        # A dataclass writes its own, of all fields, where the class has none.
+        if "__repr__" not in cls.__dict__:
+            cls.__repr__ = UnitSpec.__repr__
+
+    def __repr__(self) -> str:
+        """Call that makes it: what differs from the defaults."""
+        fields = dataclasses.fields(self)  # type: ignore[arg-type]
+        given = {f.name: getattr(self, f.name) for f in fields}
+        words = [f"{f.name}={given[f.name]!r}" for f in fields if given[f.name] != f.default]
+        return f"{type(self).__name__}({', '.join(words)})"
 
     @property
     def name(self) -> str:

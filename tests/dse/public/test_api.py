@@ -104,6 +104,28 @@ def test_formats_and_fronts_show_themselves_in_notebooks():
     assert "<table" in front._repr_html_()
 
 
+def names() -> dict[str, object]:
+    """What a notebook has after importing every public name."""
+    return {name: getattr(macwright, name) for name in macwright.__all__}
+
+
+@pytest.mark.parametrize("name", macwright.FORMAT_NAMES)
+def test_formats_show_the_call_that_makes_them(name):
+    fmt = macwright.parse_format(name)
+    assert eval(repr(fmt), names()) == fmt
+    assert len(repr(fmt)) < 30
+
+
+@pytest.mark.parametrize("spec", macwright.registry(), ids=lambda spec: spec.name)
+def test_specs_show_the_call_that_makes_them(spec):
+    assert eval(repr(spec), names()) == spec
+
+
+def test_a_spec_shows_what_differs_from_the_defaults():
+    spec = macwright.IntMacSpec(weight=macwright.parse_format("int4"), pipeline=1)
+    assert repr(spec) == "IntMacSpec(weight=parse_format('int4'), pipeline=1)"
+
+
 def test_a_run_is_tables(tmp_path):
     run = macwright.Run(write_run(tmp_path / "run"))
     assert run.layers.loc["stem", "macs"] == 784 * 9 * 24
