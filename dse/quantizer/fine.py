@@ -82,10 +82,7 @@ def fine_plan(
     ]  # fmt: skip
     act, operand = acts[0], operands[0]
     if layer.dynamic:
-        return LayerPlan(
-            layer=layer, act=operand, second=operands[1], weight_format=weight_format,
-            weight_scale=None, weight=None, bias=None,
-        )  # fmt: skip
+        return LayerPlan(layer=layer, act=operand, second=operands[1], weight_format=weight_format)
     tensor = workload.tensor(layer.weight).astype(np.float32)
     matrix, bias = to_matrix(layer, tensor), layer_bias(workload, layer)
     grid = fine_grid(layer, matrix, weight_format, options)
@@ -101,12 +98,5 @@ def fine_plan(
         return None
     if options.bias_correction:
         bias = (bias if layer.operator.takes_bias else 0) - given.mean(axis=1).reshape(-1)
-    return LayerPlan(
-        layer=layer,
-        act=operand,
-        second=None,
-        weight_format=weight_format,
-        weight_scale=grid.scale[:, 0] if grid.scale.shape[1] == 1 else grid.scale,
-        weight=from_matrix(layer, rounded, tensor.shape),
-        bias=bias.astype(np.float32),
-    )
+    weight = from_matrix(layer, rounded, tensor.shape)
+    return LayerPlan.of_weights(layer, operand, weight, bias, grid=grid, fmt=weight_format)

@@ -58,10 +58,7 @@ def plan_layer(
         second = prescribed_operand(
             workload, layer, weight_format, inputs[1].ndim, second=True
         ) or fit_operand(inputs[1], layer, weight_format, options, inputs[1].ndim, second=True)
-        return LayerPlan(
-            layer=layer, act=first, second=second, weight_format=weight_format,
-            weight_scale=None, weight=None, bias=None,
-        )  # fmt: skip
+        return LayerPlan(layer=layer, act=first, second=second, weight_format=weight_format)
     tensor = workload.tensor(layer.weight).astype(np.float32)
     matrix = to_matrix(layer, tensor)
     channels, given = None, prescribed_grid(workload, layer, weight_format, len(matrix))
@@ -80,15 +77,8 @@ def plan_layer(
         if options.bias_correction or options.by_outputs:
             moments = weights.moments(act, wanted, options, operand)
         grid, rounded, bias = weights.round(weight_format, moments, options)
-    return LayerPlan(
-        layer=layer,
-        act=operand,
-        second=None,
-        weight_format=weight_format,
-        weight_scale=grid.scale[:, 0] if grid.scale.shape[1] == 1 else grid.scale,
-        weight=from_matrix(layer, rounded, tensor.shape),
-        bias=bias.astype(np.float32),
-    )
+    weight = from_matrix(layer, rounded, tensor.shape)
+    return LayerPlan.of_weights(layer, operand, weight, bias, grid=grid, fmt=weight_format)
 
 
 def prescribed_grid(workload: Workload, layer: Layer, fmt: Format, rows: int) -> Grid | None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from macwright.dse.quantizer.activation import Operand
+from macwright.dse.quantizer.grid import Grid
 from macwright.dse.workload.layer import Layer, Workload
 from macwright.hw.formats import Format
 
@@ -39,11 +40,32 @@ class LayerPlan:
 
     layer: Layer
     act: Operand
-    second: Operand | None
+    second: Operand | None = None
     weight_format: Format
-    weight_scale: NDArray[np.float32] | None
-    weight: NDArray[np.float32] | None
-    bias: NDArray[np.float32] | None
+    weight_scale: NDArray[np.float32] | None = None
+    weight: NDArray[np.float32] | None = None
+    bias: NDArray[np.float32] | None = None
+
+    @classmethod
+    def of_weights(
+        cls,
+        layer: Layer,
+        act: Operand,
+        weight: NDArray[np.float32],
+        bias: NDArray[np.floating],
+        *,
+        grid: Grid,
+        fmt: Format,
+    ) -> "LayerPlan":
+        """Plan of a layer whose weights are on a grid, in a format."""
+        return cls(
+            layer=layer,
+            act=act,
+            weight_format=fmt,
+            weight_scale=grid.scale[:, 0] if grid.scale.shape[1] == 1 else grid.scale,
+            weight=weight,
+            bias=bias.astype(np.float32),
+        )
 
 
 def apply_plan(

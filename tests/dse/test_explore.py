@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.tiny import read_rows, write_tiny_model
+from helpers.tiny import best_of, read_rows, reported_front, write_tiny_model
 
 from macwright.dse.cli import main as cli
 from macwright.hw import files
@@ -33,15 +33,7 @@ def test_front_is_that_of_brute_force(run_dir):
         tuple(map(sum, zip(*choice, strict=True)))
         for choice in itertools.product(*options.values())
     )
-    best, front = float("inf"), []
-    for cost, loss in totals:
-        if loss < best:
-            best = loss
-            front.append((cost, loss))
-    found = [
-        (float(row["area_time"]), float(row["predicted_loss"]))
-        for row in read_rows(run_dir / "front.csv")
-    ]
+    front, found = best_of(totals), reported_front(run_dir)
     np.testing.assert_allclose(found, front, rtol=1e-9)
 
 

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from helpers.tiny import read_rows
+from helpers.tiny import best_of, read_rows, reported_front
 
 from macwright.dse.cli import main as cli
 from macwright.dse.data.recipe import load_recipe
@@ -44,15 +44,7 @@ def test_front_counts_what_pairs_lose_together(run_dir):
         for a, b in itertools.product(options["conv"], options["linear"])
     )
     assert all(loss >= 0 for _, loss in totals)
-    best, front = float("inf"), []
-    for cost, loss in totals:
-        if loss < best:
-            best = loss
-            front.append((cost, loss))
-    found = [
-        (float(row["area_time"]), float(row["predicted_loss"]))
-        for row in read_rows(run_dir / "front.csv")
-    ]
+    front, found = best_of(totals), reported_front(run_dir)
     # Points are solved at limits evenly spaced in cost: not all, but only the best.
     assert len(found) >= len(front) - 2
     places = [int(np.abs(np.array(front)[:, 0] - cost).argmin()) for cost, _ in found]

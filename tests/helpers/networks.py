@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 
@@ -20,6 +21,12 @@ def model(nodes, weights, *, shape=("N", 1, 8, 8), out=("N", 3), name="logits", 
         [numpy_helper.from_array(np.asarray(value), key) for key, value in weights.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+def run(proto, **feeds):
+    """First result of a model in onnxruntime."""
+    running = onnxruntime.InferenceSession(proto.SerializeToString())
+    return np.asarray(running.run(None, feeds)[0])
 
 
 def cnn(seed=0):

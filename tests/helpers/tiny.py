@@ -46,3 +46,19 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     """Rows of a CSV file, by the names of its columns."""
     with path.open(newline="") as stream:
         return list(csv.DictReader(stream))
+
+
+def best_of(totals):
+    """Points of (cost, loss), sorted, that none of less or equal cost is as good as."""
+    best, front = float("inf"), []
+    for cost, loss in totals:
+        if loss < best:
+            best = loss
+            front.append((cost, loss))
+    return front
+
+
+def reported_front(run_dir):
+    """Cost and predicted loss of each point of a run."""
+    rows = read_rows(run_dir / "front.csv")
+    return [(float(row["area_time"]), float(row["predicted_loss"])) for row in rows]

@@ -56,6 +56,18 @@ def allocated(
     return dataset, workload, allocation
 
 
+def compare(folder, lowered, dataset, images, interval):
+    """A machine gives what the network gives, in the cycles that are promised."""
+    (numbers,) = dataset.first(dataset.x_eval, images).values()
+    levels = input_levels(lowered.network, dataset, numbers)
+    for stalls, count in ((False, images), (True, min(images, 50))):
+        result = compare_images(folder, levels[:count], simulator="verilator", stalls=stalls)
+        assert result.difference is None
+        if not stalls:
+            assert result.interval == result.predicted_interval == interval
+            assert result.latency == result.predicted_latency
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs the networks of ../shared")
 @pytest.mark.parametrize(("name", "weights", "acts", "interval", "images"), MACHINES)
@@ -64,14 +76,7 @@ def test_images_of_a_network_are_equal_bit_for_bit(tmp_path, name, weights, acts
     dataset, workload, allocation = allocated(name, weights, acts)
     lowered = lower(workload, dataset, allocation, interval=interval)
     write_machine(lowered, allocation, tmp_path)
-    (numbers,) = dataset.first(dataset.x_eval, images).values()
-    levels = input_levels(lowered.network, dataset, numbers)
-    for stalls, count in ((False, images), (True, min(images, 50))):
-        result = compare_images(tmp_path, levels[:count], simulator="verilator", stalls=stalls)
-        assert result.difference is None
-        if not stalls:
-            assert result.interval == result.predicted_interval == lowered.spec.interval
-            assert result.latency == result.predicted_latency
+    compare(tmp_path, lowered, dataset, images, lowered.spec.interval)
     accuracy = lowered.accuracy
     assert abs(accuracy.exact - accuracy.fake_quantised) < 2
 
@@ -98,12 +103,5 @@ def test_images_on_one_array_are_equal_bit_for_bit(tmp_path, name, weights, acts
     allocation = replace(allocation, architecture="temporal", array=array)
     lowered = lower_temporal(workload, dataset, allocation)
     write_temporal(lowered, allocation, tmp_path)
-    (numbers,) = dataset.first(dataset.x_eval, images).values()
-    levels = input_levels(lowered.network, dataset, numbers)
-    for stalls, count in ((False, images), (True, min(images, 50))):
-        result = compare_images(tmp_path, levels[:count], simulator="verilator", stalls=stalls)
-        assert result.difference is None
-        if not stalls:
-            assert result.interval == result.predicted_interval == lowered.spec.frame_cycles
-            assert result.latency == result.predicted_latency
+    compare(tmp_path, lowered, dataset, images, lowered.spec.frame_cycles)
     assert abs(lowered.accuracy.exact - lowered.accuracy.fake_quantised) < 2

@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from helpers import networks
 
@@ -20,18 +19,6 @@ from macwright.dse.quantizer.plan import quantised_model
 from macwright.dse.quantizer.scales import on_grid, rounding_table, weight_scales
 from macwright.dse.workload import load_workload
 from macwright.hw.formats import FORMAT_NAMES, BlockFormat, parse_format
-
-
-@pytest.fixture(scope="module")
-def network(tmp_path_factory):
-    path, data = networks.write(tmp_path_factory.mktemp("net"), networks.cnn())
-    dataset = load_recipe(path, data_path=data)
-    return load_workload(path, dataset), dataset
-
-
-def run(proto, **feeds):
-    running = onnxruntime.InferenceSession(proto.SerializeToString())
-    return np.asarray(running.run(None, feeds)[0])
 
 
 @pytest.mark.parametrize(
@@ -62,7 +49,7 @@ def test_onnx_rounding_is_the_formats_own(name):
     # What a level becomes when it is multiplied and divided again.
     beside = [x, *(np.nextafter(x, np.float32(end)) for end in (-np.inf, np.inf))]
     x = np.concatenate([*beside, *(item * np.float32(0.1) / np.float32(0.1) for item in beside)])
-    np.testing.assert_array_equal(run(proto, x=x), fmt.quantize(x))
+    np.testing.assert_array_equal(networks.run(proto, x=x), fmt.quantize(x))
 
 
 @pytest.mark.parametrize("name", FORMAT_NAMES)
@@ -151,7 +138,7 @@ def test_patches_times_weights_are_the_convolution(tmp_path, shape, attributes):
     onnx.save(proto, tmp_path / "net.onnx")
     layer = load_workload(tmp_path / "net.onnx").layers[0]
     x = rng.standard_normal((3, 4, 9, 8)).astype(np.float32)
-    columns, outputs = patches(layer, x, run(proto, x=x), shape, 40)
+    columns, outputs = patches(layer, x, networks.run(proto, x=x), shape, 40)
     assert columns.shape[1] == 40
     matrix = to_matrix(layer, weight).reshape(layer.groups, layer.n, layer.k)
     np.testing.assert_allclose(columns @ matrix.transpose(0, 2, 1), outputs, rtol=1e-4, atol=1e-4)
@@ -183,7 +170,9 @@ def test_equalisation_changes_no_output(network):
     other = equalise(workload, ranges)
     assert not np.array_equal(other.tensor("w2"), workload.tensor("w2"))
     x = np.random.default_rng(1).standard_normal((5, 1, 8, 8)).astype(np.float32)
-    np.testing.assert_allclose(run(other.model, x=x), run(workload.model, x=x), rtol=1e-4)
+    np.testing.assert_allclose(
+        networks.run(other.model, x=x), networks.run(workload.model, x=x), rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize(
@@ -214,8 +203,8 @@ def test_quantised_model_computes_with_codes_of_its_formats(network, options):
         if options.power_of_two:
             assert np.log2([*plan.weight_scale, plan.act.scale]) % 1 == pytest.approx(0)
     x = dataset.x_eval["x"]
-    rounded = run(quantised_model(float_network, plans), x=x)
-    exact = run(workload.model, x=x)
+    rounded = networks.run(quantised_model(float_network, plans), x=x)
+    exact = networks.run(workload.model, x=x)
     assert 0 < ((rounded - exact) ** 2).mean() < 0.02 * exact.var()
 
 
@@ -237,14 +226,14 @@ def test_matrix_products_of_activations_and_missing_biases(tmp_path):
     )  # fmt: skip
     onnx.save(proto, tmp_path / "net.onnx")
     x = rng.standard_normal((40, 6, 4)).astype(np.float32)
-    labels = run(proto, x=x).argmax(axis=1)
+    labels = networks.run(proto, x=x).argmax(axis=1)
     np.savez(tmp_path / "net.npz", x_calib=x, x_eval=x, y_eval=labels)
     dataset = load_recipe(tmp_path / "net.onnx", data_path=tmp_path / "net.npz")
     workload = load_workload(tmp_path / "net.onnx", dataset)
     allocation = {layer.name: ("int8", act_format(layer, "int8")) for layer in workload.layers}
     network, plans = quantise(workload, dataset, allocation)
     assert [plan.weight is None for plan in plans] == [False, False, True, True]
-    rounded, exact = run(quantised_model(network, plans), x=x), run(proto, x=x)
+    rounded, exact = networks.run(quantised_model(network, plans), x=x), networks.run(proto, x=x)
     assert 0 < ((rounded - exact) ** 2).mean() < 1e-3 * exact.var()
 
 

@@ -14,13 +14,6 @@ from macwright.dse.quantizer.shared import PLANS, SharedPlan, SharedPlans, upstr
 from macwright.dse.workload import load_workload
 
 
-@pytest.fixture(scope="module")
-def network(tmp_path_factory):
-    path, data = networks.write(tmp_path_factory.mktemp("net"), networks.cnn())
-    dataset = load_recipe(path, data_path=data)
-    return load_workload(path, dataset), dataset
-
-
 @pytest.fixture
 def made(monkeypatch):
     """Names of the layers for which a plan is made; at first none is kept."""

@@ -2,11 +2,9 @@
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from helpers import networks
 
-from macwright.dse.data.recipe import load_recipe
 from macwright.dse.quantizer import QuantOptions, act_format, quantise
 from macwright.dse.quantizer.activation import Operand, fit_operand
 from macwright.dse.quantizer.adaround import adaround
@@ -21,18 +19,6 @@ from macwright.dse.workload import load_workload
 from macwright.hw.formats import parse_format
 
 
-@pytest.fixture(scope="module")
-def network(tmp_path_factory):
-    path, data = networks.write(tmp_path_factory.mktemp("net"), networks.cnn())
-    dataset = load_recipe(path, data_path=data)
-    return load_workload(path, dataset), dataset
-
-
-def run(proto, **feeds):
-    running = onnxruntime.InferenceSession(proto.SerializeToString())
-    return np.asarray(running.run(None, feeds)[0])
-
-
 def run_operand(operand, x):
     """What the ONNX nodes of an operand make of a tensor."""
     nodes, constants, result = operand.nodes("x", x.shape, "q")
@@ -44,7 +30,7 @@ def run_operand(operand, x):
         constants,
     )
     opset = [onnx.helper.make_opsetid("", 17)]
-    return run(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), x=x)
+    return networks.run(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), x=x)
 
 
 BLOCKS = ["mxint8", "mxfp8e4m3", "mxfp8e5m2", "mxfp6e2m3", "mxfp4", "nvfp4", "bfp6x16"]
@@ -173,8 +159,10 @@ def test_smoothing_moves_large_channels_into_weights(network):
         workload, dataset, allocation, options=QuantOptions(smooth=True, rounding="nearest")
     )
     x = dataset.x_eval["x"]
-    change = run(quantised_model(float_network, plans), x=x) - run(workload.model, x=x)
-    assert (change**2).mean() < 0.02 * run(workload.model, x=x).var()
+    change = networks.run(quantised_model(float_network, plans), x=x) - networks.run(
+        workload.model, x=x
+    )
+    assert (change**2).mean() < 0.02 * networks.run(workload.model, x=x).var()
 
 
 @pytest.fixture
@@ -283,8 +271,8 @@ def test_each_technique_works_for_integers_and_minifloats(network, name, options
         if "power_of_two" in options:
             assert np.log2(scale) % 1 == pytest.approx(0)
     x = dataset.x_eval["x"]
-    rounded = run(quantised_model(float_network, plans), x=x)
-    exact = run(workload.model, x=x)
+    rounded = networks.run(quantised_model(float_network, plans), x=x)
+    exact = networks.run(workload.model, x=x)
     assert 0 < ((rounded - exact) ** 2).mean() < 0.02 * exact.var()
 
 
@@ -294,7 +282,7 @@ def test_networks_in_block_formats(network, name):
     allocation = {layer.name: (name, name) for layer in workload.layers}
     float_network, plans = quantise(workload, dataset, allocation)
     x = dataset.x_eval["x"]
-    rounded = run(quantised_model(float_network, plans), x=x)
-    exact = run(workload.model, x=x)
+    rounded = networks.run(quantised_model(float_network, plans), x=x)
+    exact = networks.run(workload.model, x=x)
     wrong = ((rounded - exact) ** 2).mean() / exact.var()
     assert 0 < wrong < (1e-3 if name == "mxint8" else 0.3)
