@@ -20,10 +20,10 @@ from macwright.dse.architecture.hardware import memory_node
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.data.source import BESIDE_THE_MODEL, DataSource
 from macwright.dse.models import embedded_model
-from macwright.dse.search.found import Found
 from macwright.dse.search.front import search
 from macwright.dse.search.hardware import hardware_of, unit_costs, used_units
 from macwright.dse.search.options import option_table
+from macwright.dse.search.result import SearchResult
 from macwright.dse.sensitivity.measure import AccuracyPrediction
 from macwright.dse.sensitivity.pair_terms import pair_terms
 from macwright.dse.sensitivity.source import Losses, find_losses
@@ -71,7 +71,7 @@ class Exploration:
     options : DataFrame
         One row for each clock, layer and option: see
         :func:`macwright.dse.search.options.option_table`.
-    found : Found
+    search : SearchResult
         Points, measured, and how they were found.
     prediction : AccuracyPrediction or None
         How accuracy was predicted; None with fewer than five measured points of the front.
@@ -113,7 +113,7 @@ class Exploration:
     costs: pd.DataFrame
     clocked: list[Clocked]
     options: pd.DataFrame
-    found: Found
+    search: SearchResult
     reference: float
     reference_error: float | None
     verification: Verification
@@ -125,10 +125,10 @@ class Exploration:
     seconds: dict[str, float]
 
     def __repr__(self) -> str:
-        statuses = {str(point.status) for point in self.found.front}
+        statuses = {str(point.status) for point in self.search.front}
         said = f"all {statuses.pop()}" if len(statuses) == 1 else ", ".join(sorted(statuses))
         name, technology = self.workload.path.name, self.settings.technology
-        return f"Exploration({name} on {technology}: {len(self.found.front)} points, {said})"
+        return f"Exploration({name} on {technology}: {len(self.search.front)} points, {said})"
 
 
 def explore(
@@ -244,7 +244,7 @@ def explore(
         pairs = pair_terms(workload, dataset, distinct, losses, settings, progress)
         clock("pairs")
 
-    def searched(options: pd.DataFrame) -> Found:
+    def searched(options: pd.DataFrame) -> SearchResult:
         return search(
             workload,
             options,
@@ -259,9 +259,9 @@ def explore(
     def measured(chosen: Sequence[Mapping[str, str]]) -> list[float]:
         return calibration_changes(workload, dataset, chosen, settings, progress)
 
-    options, found, corrections = refined(single, settings, searched, measured)
+    options, search_result, corrections = refined(single, settings, searched, measured)
     clock("solve")
-    used = used_units(found, hardware, clocked, technology)
+    used = used_units(search_result, hardware, clocked, technology)
     if machines is not None:  # what was counted for the search is mapped for the record
         rows = costs(used, technology, dsp=True, jobs=settings.jobs, progress=progress)
         clocked = [machines.clocked(rows)]
@@ -274,14 +274,18 @@ def explore(
     )
     clock("verify")
     if settings.layer_energy:
-        found = with_layer_energy(
-            workload, dataset, found, units, hardware.others, technology, settings, progress
+        search_result = with_layer_energy(
+            workload, dataset, search_result, units, hardware.others, technology, settings, progress
         )
         clock("layer energy")
-    prediction, found = measure_points(workload, dataset, found, reference, settings, progress)
+    prediction, search_result = measure_points(
+        workload, dataset, search_result, reference, settings, progress
+    )
     not_exact = {}
     if settings.exact:
-        found, not_exact = measure_exact(workload, dataset, found, settings, progress)
+        search_result, not_exact = measure_exact(
+            workload, dataset, search_result, settings, progress
+        )
     ranking = None
     if settings.rank:
         ranking = rank_allocations(
@@ -292,7 +296,7 @@ def explore(
             settings,
             progress,
         )
-    held_out = None if last is None else held_out_results(workload, last, found, settings)
+    held_out = None if last is None else held_out_results(workload, last, search_result, settings)
     clock("measure")
     return Exploration(
         settings=settings,
@@ -305,7 +309,7 @@ def explore(
         costs=rows,
         clocked=clocked,
         options=options,
-        found=found,
+        search=search_result,
         reference=reference,
         reference_error=float_network.standard_error,
         verification=verification,

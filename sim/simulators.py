@@ -56,10 +56,10 @@ def find_simulator(name: str | None = None) -> Simulator:
     if name is not None and name not in SIMULATORS:
         raise RefusedInput(f"Simulator must be one of {', '.join(SIMULATORS)}, not {name!r}")
     for candidate in SIMULATORS if name is None else (name,):
-        found = _icarus() if candidate == "icarus" else _verilator()
-        if found:
+        simulator = _icarus() if candidate == "icarus" else _verilator()
+        if simulator:
             _check_libpython()
-            return found
+            return simulator
     if name is None:
         raise ToolError(
             f"A Verilog simulator must be installed: {_HELP['icarus']} or {_HELP['verilator']}"

@@ -193,22 +193,22 @@ def unit_points(
     cached = Cache("points").get(key)
     if cached is not None:
         return [{**point, "source": "cache"} for point in cached]
-    made = []
+    measured = []
     for label, each in family.items():
         texts = {"rtlil_sha256": hashes[label][0], "verilog_sha256": hashes[label][1]}
         for point in _structure_points(label, each, technology, dsp=dsp, curve=curve):
-            made.append({**point, **texts})
+            measured.append({**point, **texts})
     if technology.energy is None:
-        chosen = _non_dominated(made, ("area", "period_ns", "ffs"))
+        chosen = _non_dominated(measured, ("area", "period_ns", "ffs"))
     elif hasattr(unit, "modes"):
         # The same points in every mode, whatever the energies.
-        chosen = _one_or_two_sums(made, ("area", "period_ns"))
+        chosen = _one_or_two_sums(measured, ("area", "period_ns"))
         for point in chosen:
             _measure_energy(point, spec, family, technology, stimulus)
     else:
-        for point in made:
+        for point in measured:
             _measure_energy(point, spec, family, technology, stimulus)
-        chosen = _one_or_two_sums(made, ("area", "period_ns", "energy_fj_per_mac"))
+        chosen = _one_or_two_sums(measured, ("area", "period_ns", "energy_fj_per_mac"))
     points = [_row(point, spec, family, technology) for point in chosen]
     Cache("points").put(key, points)
     return [{**point, "source": "characterised"} for point in points]
@@ -321,9 +321,9 @@ def _one_or_two_sums(points: list[dict[str, Any]], columns: Sequence[str]) -> li
     """Points that none beats; carry-save ones beat no others, which can stand where they cannot."""
     single = [point for point in points if has_one_sum(point["point"])]
     best = _non_dominated(points, columns)
-    kept = _non_dominated(single, columns)
-    kept += [point for point in best if not has_one_sum(point["point"])]
-    return sorted(kept, key=lambda point: (point["area"], point["point"]))
+    chosen = _non_dominated(single, columns)
+    chosen += [point for point in best if not has_one_sum(point["point"])]
+    return sorted(chosen, key=lambda point: (point["area"], point["point"]))
 
 
 def _non_dominated(points: list[dict[str, Any]], columns: Sequence[str]) -> list[dict[str, Any]]:
@@ -334,9 +334,9 @@ def _non_dominated(points: list[dict[str, Any]], columns: Sequence[str]) -> list
         return tuple(float("inf") if value is None else float(value) for value in values)
 
     ordered = sorted(points, key=lambda point: (figures(point), point["point"]))
-    kept: list[dict[str, Any]] = []
+    best: list[dict[str, Any]] = []
     for point in ordered:
         mine = figures(point)
-        if not any(all(a <= b for a, b in zip(figures(k), mine, strict=True)) for k in kept):
-            kept.append(point)
-    return kept
+        if not any(all(a <= b for a, b in zip(figures(k), mine, strict=True)) for k in best):
+            best.append(point)
+    return best

@@ -166,8 +166,8 @@ def requantiser_part(spec: RequantiserSpec, count: int = 1) -> Part:
         # Places of the level that may be set, moved by as many as there are behind the significand.
         most = max(abs(spec.low), abs(spec.high)).bit_length()
         places = max(fmt.man_bits + 1, min(most, width - spec.shift))
-        kept = ("biased", "product", "bits", "wide")
-        features = {name: features[name] for name in kept} | {
+        exact = ("biased", "product", "bits", "wide")
+        features = {name: features[name] for name in exact} | {
             "places": places,
             "moved": places * bits_of(places - fmt.man_bits),
         }

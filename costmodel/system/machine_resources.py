@@ -100,19 +100,19 @@ class MachineModel:
         """
         if isinstance(spec, MachineSpec):
             return self.total((*(stage.spec for stage in spec.stages), spec.fifo), units)
-        made = Resources()
+        total = Resources()
         for part in parts(spec):
-            made = made + part.count * self._part(part, units or {})
-        return made
+            total = total + part.count * self._part(part, units or {})
+        return total
 
     def total(
         self, specs: Iterable[Any], units: Mapping[Any, Resources] | None = None
     ) -> Resources:
         """Resources of several stages."""
-        made = Resources()
+        total = Resources()
         for spec in specs:
-            made = made + self.of(spec, units)
-        return made
+            total = total + self.of(spec, units)
+        return total
 
     def _part(self, part: Part, units: Mapping[Any, Resources]) -> Resources:
         if part.unit is not None:
@@ -122,10 +122,10 @@ class MachineModel:
             sum(by[what].get(name, 0.0) * value for name, value in part.features.items())
             for what in ("luts", "ffs")
         )
-        made = Resources(luts=luts, ffs=ffs, dsps=sum(map(self._multipliers, part.products)))
+        total = Resources(luts=luts, ffs=ffs, dsps=sum(map(self._multipliers, part.products)))
         for words, bits, constant in part.memories:
-            made = made + self.memory_resources(words, bits, constant)
-        return made
+            total = total + self.memory_resources(words, bits, constant)
+        return total
 
     def _multipliers(self, widths: tuple[int, int]) -> int:
         """Multipliers of a product; what is left of a factor is logic if it is a single bit."""

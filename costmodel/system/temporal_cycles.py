@@ -149,7 +149,7 @@ def frame_cycles(passes: Iterable[PassCycles], *, inputs: int, results: int) -> 
     inputs, results : int
         Cycles of the input, and channels that go out.
     """
-    return inputs + sum(one.total for one in passes) + results + FRAME_OVERHEAD
+    return inputs + sum(cycles.total for cycles in passes) + results + FRAME_OVERHEAD
 
 
 def intake_cycles(

@@ -170,7 +170,7 @@ def costs(
     known = current_rows(specs, technology, dsp=dsp, stimulus=stimulus)
     lacking = [spec for row, spec in zip(known, specs, strict=True) if row is None]
     if lacking:
-        made = characterize(
+        characterised = characterize(
             lacking,
             technology,
             dsp=dsp,
@@ -179,7 +179,7 @@ def costs(
             executor=executor,
             progress=progress,
         )
-        fresh = iter(made.to_dict("records"))
+        fresh = iter(characterised.to_dict("records"))
         known = [next(fresh) if row is None else row for row in known]
     return cost_frame([row for row in known if row is not None])
 

@@ -119,12 +119,12 @@ def points(
     able = technology.mappable and (
         technology.energy is not None or find_placer(technology.name) is not None
     )
-    rows = [row for found in known.values() for row in found]
+    rows = [row for known_rows in known.values() for row in known_rows]
     if lacking and able:
-        made = characterize_points(
+        measured = characterize_points(
             lacking, technology, dsp=dsp, jobs=jobs, executor=executor, progress=progress
         )
-        rows += made.to_dict("records")
+        rows += measured.to_dict("records")
     return point_frame(rows)
 
 
@@ -166,11 +166,11 @@ def _thinned(rows: pd.DataFrame) -> pd.DataFrame:
     of_unit: dict[str, list[dict[str, Any]]] = {}
     for row in rows.to_dict("records"):
         of_unit.setdefault(str(row["unit"]), []).append(row)
-    kept: list[dict[str, Any]] = []
+    current: list[dict[str, Any]] = []
     for name, every in of_unit.items():
         ordered = sorted(every, key=lambda row: (row["area"], row["point"]))
         if name.split("@")[0] in several or any(pd.isna(_figures(row)).any() for row in ordered):
-            kept += ordered
+            current += ordered
             continue
         for sums in (True, False):
             alike = [row for row in ordered if has_one_sum(row["point"]) == sums]
@@ -182,8 +182,8 @@ def _thinned(rows: pd.DataFrame) -> pd.DataFrame:
                 most = _figures(row) * (1 + _ALIKE)
                 if not any((_figures(known) <= most).all() for known in mine):
                     mine.append(row)
-            kept += mine
-    return point_frame(kept)
+            current += mine
+    return point_frame(current)
 
 
 def _figures(row: Mapping[str, Any]) -> NDArray[np.float64]:

@@ -279,10 +279,10 @@ def _texts(key: _Key, avoid: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _measure(
-    key: _Key, wire_ff: float | None, found: Mapping[str, Any], top: str
+    key: _Key, wire_ff: float | None, netlist: Mapping[str, Any], top: str
 ) -> dict[str, Any]:
     try:
-        mapped = from_yosys_json(found, _library(key), top=top)
+        mapped = from_yosys_json(netlist, _library(key), top=top)
         wires = _wires(mapped, wire_ff)
         delay = analyse(mapped, wire_ff=wires).input_period_ns
         period = analyse(mapped, wire_ff=wires, registered_inputs=True).input_period_ns
@@ -298,22 +298,22 @@ def _measure(
     }
 
 
-def _size(key: _Key, found: Mapping[str, Any], top: str) -> float:
-    library, cells = _library(key), count_cells(mapped_module(found, top))
+def _size(key: _Key, netlist: Mapping[str, Any], top: str) -> float:
+    library, cells = _library(key), count_cells(mapped_module(netlist, top))
     known = set(library.cell_names)
     if unknown := sorted(set(cells) - known):
         raise ToolError(f"Unit cannot be mapped to the library: it has cells {', '.join(unknown)}")
     return round(sum(library.cell(kind).area * count for kind, count in cells.items()), 6)
 
 
-def _simulable(key: _Key, found: Mapping[str, Any], top: str) -> Netlist:
-    return from_yosys_json(found, _library(key), top=top)
+def _simulable(key: _Key, netlist: Mapping[str, Any], top: str) -> Netlist:
+    return from_yosys_json(netlist, _library(key), top=top)
 
 
 def _energy(
-    key: _Key, wire_ff: float | None, found: Mapping[str, Any], spec: Any, name: str
+    key: _Key, wire_ff: float | None, netlist: Mapping[str, Any], spec: Any, name: str
 ) -> dict[str, float | str]:
-    mapped = from_yosys_json(found, _library(key), top=spec.name)
+    mapped = from_yosys_json(netlist, _library(key), top=spec.name)
     return unit_energy(mapped, spec, name, wire_ff=_wires(mapped, wire_ff))
 
 

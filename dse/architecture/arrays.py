@@ -135,15 +135,17 @@ class DeviceArrays:
                 for name in ("ffs", "block_rams", "dsps"):
                     values[name][row] = getattr(took[unit], name)
             values[LATENCY][row] = taken / (self.clock_mhz * 1e3)
-        area = {name: made.luts for name, made in took.items()}
+        area = {name: resources.luts for name, resources in took.items()}
         name = array_name(rows, columns, None)
         return ArrayShape(name=name, area=area, fixed_area=0.0, columns=values)
 
     def resources(self, rows: int, columns: int, unit: Any) -> Resources:
         """What the machine takes with an array of so many of a unit."""
         spec = self.machine(rows, columns, unit)
-        made = spec.array.unit
-        return self.model.of(spec, {made: self._distinct[unit].with_sum(made, self.model)})
+        unit_spec = spec.array.unit
+        return self.model.of(
+            spec, {unit_spec: self._distinct[unit].with_sum(unit_spec, self.model)}
+        )
 
     def cycles(self, layers: Sequence[Layer], rows: int, columns: int, unit: Any) -> MachineCycles:
         """Cycles of a frame on an array of so many of a unit."""
@@ -252,8 +254,8 @@ def device_arrays(
         model=model,
         network=network,
         units={
-            pair: tuple(u for u in made if u.spec.adder != "carry_save")
-            for pair, made in units.items()
+            pair: tuple(u for u in variants if u.spec.adder != "carry_save")
+            for pair, variants in units.items()
         },
         clock_mhz=clock,
     )

@@ -126,14 +126,14 @@ def device_units(
         Clock, and the share of its period that a unit must have left.
     """
     technology = find_technology(model.family)
-    made: dict[tuple[str, str], tuple[EngineUnit, ...]] = {}
+    variants: dict[tuple[str, str], tuple[EngineUnit, ...]] = {}
     for pair, spec in units.items():
         plain = default_unit(spec.act, spec.weight, spec.acc.width, 1)
         logic = None
         if isinstance(plain, IntMacSpec):
             logic = _logic_unit(spec, technology, clock_mhz * (1 + margin))
-        made[pair] = (engine_unit(plain, model), *([] if logic is None else [logic]))
-    return made
+        variants[pair] = (engine_unit(plain, model), *([] if logic is None else [logic]))
+    return variants
 
 
 def engine_unit(spec: Any, model: MachineModel) -> EngineUnit:
@@ -172,5 +172,5 @@ def _logic_unit(spec: Any, technology: Technology, clock_mhz: float) -> EngineUn
         return None
     best = min(able, key=lambda row: (row["placed_luts"], row["ffs"]))
     tuned = replace(spec, pipeline=0).tuned(technology.record.target)
-    made = built_spec(tuned, best["module"], technology.name)
-    return EngineUnit(spec=made, resources=_of_point(best))
+    built = built_spec(tuned, best["module"], technology.name)
+    return EngineUnit(spec=built, resources=_of_point(best))

@@ -137,8 +137,10 @@ class DeviceEngines:
                     rows.append(self._row(name, folding, option, self.model.of(spec)))
                     continue
                 for unit in self.units[option["weight"], option["activation"]]:
-                    made = self._resources(name, spec, unit)
-                    rows.append(self._row(name, folding, {**option, "unit": unit.spec.name}, made))
+                    resources = self._resources(name, spec, unit)
+                    rows.append(
+                        self._row(name, folding, {**option, "unit": unit.spec.name}, resources)
+                    )
         around = {**self.around.to_fields(), FRAME: self.slowest / self._cycles_a_ms}
         rows.append({"layer": _OTHERS, "formats": NO_FORMATS, **_NOTHING, **around})
         return OptionTable.from_frame(pd.DataFrame(rows))
@@ -188,7 +190,7 @@ class DeviceEngines:
         return self.clock_mhz * 1e3
 
     def _row(
-        self, name: str, folding: Folding, option: Mapping[str, Any], made: Resources
+        self, name: str, folding: Folding, option: Mapping[str, Any], resources: Resources
     ) -> dict[str, Any]:
         numbers = "x".join(map(str, (folding.pe, folding.simd, folding.groups)))
         cycles = folding.cycles(self.choices.shapes[name])
@@ -197,7 +199,7 @@ class DeviceEngines:
             "layer": name,
             "option": f"{option['option']} {numbers} {option['unit']}",
             "formats": option["option"],
-            **made.to_fields(),
+            **resources.to_fields(),
             FRAME: cycles / self._cycles_a_ms,
         }
 
@@ -212,8 +214,8 @@ class DeviceEngines:
         """Resources of an engine with other units."""
         sums = self._sums(name, unit.spec.act, unit.spec.weight)
         engine = with_formats(spec, unit.spec, sums)
-        made = engine.array.unit  # type: ignore[union-attr]
-        took = self.model.of(engine, {made: unit.with_sum(made, self.model)})
+        unit_spec = engine.array.unit  # type: ignore[union-attr]
+        took = self.model.of(engine, {unit_spec: unit.with_sum(unit_spec, self.model)})
         if isinstance(unit.spec.act, FloatFormat):
             took = took + spec.window.write_lanes * self._rounding(name, unit.spec.act)
         return took

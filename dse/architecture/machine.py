@@ -113,15 +113,15 @@ def machine_cycles(
 def program_cycles(program: Program, layers: Sequence[Layer]) -> MachineCycles:
     """Cycles of a program, those of each layer apart."""
     # Maxima know no stages of units.
-    names, made = {layer.name for layer in layers}, {layer.name: (0, 0) for layer in layers}
-    rest = program.frame_cycles(0), sum(one.mode != "largest" for one in program.passes)
-    for one in program.passes:
-        if one.node in names:
-            cycles, passes = made[one.node]
-            own = one.cycles(program.rows, 0)
-            made[one.node] = cycles + own, passes + 1
+    names, by_layer = {layer.name for layer in layers}, {layer.name: (0, 0) for layer in layers}
+    rest = program.frame_cycles(0), sum(part.mode != "largest" for part in program.passes)
+    for part in program.passes:
+        if part.node in names:
+            cycles, passes = by_layer[part.node]
+            own = part.cycles(program.rows, 0)
+            by_layer[part.node] = cycles + own, passes + 1
             rest = rest[0] - own, rest[1] - 1
-    return MachineCycles(layers=made, rest=rest)
+    return MachineCycles(layers=by_layer, rest=rest)
 
 
 def _total(counts: tuple[int, int], stages: int) -> int:

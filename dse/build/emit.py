@@ -85,12 +85,12 @@ def write_temporal(
         "program": spec.code.program_bits,
         "parameter": spec.code.parameter_bits,
     }
-    found = {
+    about = {
         "memories_bits": memories,
         "unit": spec.array.unit.name,
         "modelled_ecp5": _modelled(spec, allocation),
     }
-    return _write(lowered, temporal_library(spec), record, allocation, folder, notes, found)
+    return _write(lowered, temporal_library(spec), record, allocation, folder, notes, about)
 
 
 def _write(
@@ -100,7 +100,7 @@ def _write(
     allocation: Allocation,
     folder: Path,
     notes: Sequence[str],
-    found: dict[str, Any],
+    about: dict[str, Any],
 ) -> dict[str, Any]:
     """Write what all machines have; without build.json until they are of one machine."""
     known = _earlier(folder)
@@ -125,7 +125,7 @@ def _write(
             "interval_cycles": record.interval,
             "latency_cycles": record.latency,
         },
-        **found,
+        **about,
         "machine": record.to_fields(),
         "files_sha256": {
             path.name: hashlib.sha256(path.read_bytes()).hexdigest()

@@ -186,7 +186,7 @@ def _sensitivities(path: Path) -> dict[tuple[str, str, str], float]:
     """Losses of a run; none where the file is absent."""
     if not path.is_file():
         return {}
-    found = {}
+    losses = {}
     for row in _rows(path, ("layer", "tensor", "format", "loss")):
         key = row["layer"], row["tensor"], row["format"]
         loss = _number(row["loss"], f"{path.name}, layer {row['layer']!r}, loss,")
@@ -194,8 +194,8 @@ def _sensitivities(path: Path) -> dict[tuple[str, str, str], float]:
             raise RefusedInput(
                 f"{path.name}, layer {row['layer']!r}, loss, must be a number from 0, not {loss}"
             )
-        found[key] = loss
-    return found
+        losses[key] = loss
+    return losses
 
 
 def _rows(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:

@@ -84,14 +84,14 @@ def _ranking(run: Run) -> str:
         return ""
     names = {"logit_mse": "squared change of the outputs", "kl": "KL divergence"}
     names["accuracy"] = metric_label(run)
-    found = [
+    correlations = [
         f"{rank:.3f} with the {escape(names.get(name) or name)}"
         for name, rank in ranking["spearman"].items()
         if rank is not None
     ]
-    if not found:
+    if not correlations:
         return ""
     return (
         f" Predicted loss ranks {ranking['allocations']} random allocations as they were measured "
-        f"with a Spearman correlation of {', '.join(found)}."
+        f"with a Spearman correlation of {', '.join(correlations)}."
     )

@@ -47,7 +47,7 @@ def clock_info(result: Exploration) -> list[dict[str, Any]]:
             "clock_mhz": at.clock_mhz,
             "assumed": at.assumed,
             "margin": result.settings.margin,
-            "points": sum(point.clock_mhz == at.clock_mhz for point in result.found.front),
+            "points": sum(point.clock_mhz == at.clock_mhz for point in result.search.front),
             "too_fast_for": _left_out(result, at),
         }
         for at in result.clocked

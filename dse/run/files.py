@@ -52,20 +52,20 @@ def run_files(result: Exploration, given: Mapping[str, Any] | None = None) -> di
         "front.csv": _front_csv(result),
         "run.json": json_text({**_info(result), "options": dict(given or {})}),
     }
-    if result.found.uniforms:
+    if result.search.uniforms:
         files["uniform.csv"] = _uniform_csv(result)
     if result.pairs:
         columns = ("layer_a", "option_a", "layer_b", "option_b", "loss")
         files["pairs.csv"] = csv_text(pd.DataFrame(result.pairs, columns=columns))
     if result.ranking:
         files["ranking.csv"] = csv_text(result.ranking.table)
-    if result.found.wholes:
+    if result.search.wholes:
         files["whole_front.csv"] = whole_front_csv(
-            result.found.wholes, options["options.csv"], result.found.front
+            result.search.wholes, options["options.csv"], result.search.front
         )
-    if result.found.sequential:
+    if result.search.sequential:
         files["sequential.csv"] = _sequential_csv(result)
-    for point in result.found.front:
+    for point in result.search.front:
         files[f"allocations/{point.name}.json"] = json_text(
             _allocation(point, units, result).to_fields()
         )
@@ -88,7 +88,7 @@ def _bits(result: Exploration, point: Point) -> tuple[float, float]:
 
 def _front_csv(result: Exploration) -> str:
     rows = []
-    for point in result.found.front:
+    for point in result.search.front:
         weight_bits, act_bits = _bits(result, point)
         rows.append(
             {
@@ -123,7 +123,7 @@ def _uniform_csv(result: Exploration) -> str:
                 **_clock(result, point),
                 **_costs(result, point),
             }
-            for point in result.found.uniforms
+            for point in result.search.uniforms
         ]
     )
 
@@ -193,14 +193,14 @@ def _clock(result: Exploration, point: Point) -> dict[str, Any]:
 
 
 def _costs(result: Exploration, point: Point) -> dict[str, float]:
-    names = [*result.found.columns, *(n for n in ("throughput_fps",) if n in point.totals)]
+    names = [*result.search.columns, *(n for n in ("throughput_fps",) if n in point.totals)]
     return {name: point.totals[name] for name in names}
 
 
 def _sequential_csv(result: Exploration) -> str:
     """Best choice of the hardware after the formats, beside the joint one at the same cost."""
     rows = []
-    for point, joint in zip(result.found.sequential, result.found.beside, strict=True):
+    for point, joint in zip(result.search.sequential, result.search.beside, strict=True):
         rows.append(
             {
                 "predicted_loss": point.totals["loss"],
@@ -228,7 +228,7 @@ def _info(result: Exploration) -> dict[str, Any]:
         "liberty_notes": list(result.technology.notes),
         "notes": [*result.dataset.notes, *result.workload.notes],
         "objective": result.settings.objective,
-        "cost_units": result.found.columns,
+        "cost_units": result.search.columns,
         "clocks": clock_info(result),
         "stands_for": machine_text(_architecture(result)),
         "metric": result.dataset.metric_name,
@@ -238,10 +238,10 @@ def _info(result: Exploration) -> dict[str, Any]:
         "calibration_samples": _samples(result.dataset.x_calib),
         "losses": result.losses.source,
         "evaluation_samples": _samples(result.dataset.x_eval),
-        "complete": result.found.complete,
-        "front_size": result.found.size,
-        "solver": result.found.solver,
-        "confirmed_by_cp_sat": result.found.confirmed,
+        "complete": result.search.complete,
+        "front_size": result.search.size,
+        "solver": result.search.solver,
+        "confirmed_by_cp_sat": result.search.confirmed,
         "prediction": dataclasses.asdict(result.prediction) if result.prediction else None,
         "ranking": result.ranking.summary() if result.ranking else None,
         "loss_factors": result.losses.factors,

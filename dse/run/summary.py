@@ -30,8 +30,8 @@ def run_summary(result: Exploration, out: Path) -> dict[str, Any]:
         "fp32_standard_error": result.reference_error,
         "losses": result.losses.source,
         "fixed_formats": fixed_formats(result.workload),
-        "front_size": result.found.size,
-        "complete": result.found.complete,
+        "front_size": result.search.size,
+        "complete": result.search.complete,
         "clocks": clock_info(result),
         "points": [
             {
@@ -49,7 +49,7 @@ def run_summary(result: Exploration, out: Path) -> dict[str, Any]:
                 **({"hardware": point.hardware} if point.hardware else {}),
                 "allocation": str(out / "allocations" / f"{point.name}.json"),
             }
-            for point in result.found.front
+            for point in result.search.front
         ],
         "ranking": result.ranking.summary() if result.ranking else None,
         "held_out": result.held_out,
@@ -60,7 +60,7 @@ def run_summary(result: Exploration, out: Path) -> dict[str, Any]:
                 "joint_point": int(joint.name),
                 "joint_predicted_loss": joint.totals["loss"],
             }
-            for point, joint in zip(result.found.sequential, result.found.beside, strict=True)
+            for point, joint in zip(result.search.sequential, result.search.beside, strict=True)
         ],
     }
 
@@ -70,7 +70,7 @@ def run_table(result: Exploration, out: Path) -> str:
     objective = result.settings.objective
     rows = [
         (point.totals[objective], f"{label} {point.name}".strip(), point)
-        for label, points in (("", result.found.front), ("uniform", result.found.uniforms))
+        for label, points in (("", result.search.front), ("uniform", result.search.uniforms))
         for point in points
         if label or point.accuracy is not None
     ]
@@ -79,7 +79,7 @@ def run_table(result: Exploration, out: Path) -> str:
     width = max([14, *(len(name) for _, name, _ in rows)])
     lines = [
         f"{result.workload.path.name} on {result.settings.technology}: {_size(result)}, "
-        f"{len(result.found.front)} reported: {_statuses(result)}; "
+        f"{len(result.search.front)} reported: {_statuses(result)}; "
         f"FP32 {metric} {with_error(result.reference, result.reference_error)}",
         f"{'point':>{width}} {objective:>14} {'loss':>10} {'predicted':>9} {'measured':>14}"
         f"{' MHz'.rjust(8) if timed else ''}",
@@ -103,7 +103,7 @@ def run_table(result: Exploration, out: Path) -> str:
             f"predicted: from the loss, by the {result.prediction.points} measured points of the "
             f"front; mean error of one left out, between others, {result.prediction.error:.2f}"
         )
-    exact = [(p.name, p.accuracy, p.exact) for p in result.found.front if p.exact is not None]
+    exact = [(p.name, p.accuracy, p.exact) for p in result.search.front if p.exact is not None]
     if exact:
         worst = max(abs(fake - integer) for _, fake, integer in exact if fake is not None)
         lines.append(
@@ -145,7 +145,7 @@ def run_table(result: Exploration, out: Path) -> str:
         )
     if result.held_out:
         lines.append(f"held out: {_held_out(result.held_out)}")
-    if not result.found.complete:
+    if not result.search.complete:
         lines.append("incomplete: some points lack more time")
     check = result.verification
     lines.append(
@@ -200,14 +200,14 @@ def _size(result: Exploration) -> str:
     """How large the front is, where the whole of it is known."""
     chosen = (result.settings.architecture, result.settings.second)
     if chosen == (None, None) and not result.pairs:
-        return f"{result.found.size} points on the whole front"
-    return f"{result.found.size} points found"
+        return f"{result.search.size} points on the whole front"
+    return f"{result.search.size} points found"
 
 
 def _sequential_lines(result: Exploration) -> list[str]:
     """What choosing the hardware after the formats would lose."""
     objective = result.settings.objective
-    pairs = list(zip(result.found.sequential, result.found.beside, strict=True))
+    pairs = list(zip(result.search.sequential, result.search.beside, strict=True))
     if not pairs:
         return []
     lines = [f"at the {objective} of the best hardware for formats chosen first:"]
@@ -222,5 +222,5 @@ def _sequential_lines(result: Exploration) -> list[str]:
 
 def _statuses(result: Exploration) -> str:
     """How many points have which status, such as "40 optimal"."""
-    counts = Counter(point.status for point in result.found.front)
+    counts = Counter(point.status for point in result.search.front)
     return ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))

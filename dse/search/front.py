@@ -14,13 +14,13 @@ from macwright.dse.architecture.engines import DeviceEngines
 from macwright.dse.architecture.hardware import dataflow_table, temporal_problem
 from macwright.dse.architecture.mapping import NO_FORMATS
 from macwright.dse.cost_columns import FRAME, LATENCY
-from macwright.dse.search.found import Found
 from macwright.dse.search.hardware import Hardware
 from macwright.dse.search.joint import joint_points
 from macwright.dse.search.joint_problem import JointProblem
 from macwright.dse.search.options import cost_columns
 from macwright.dse.search.over_clocks import over_clocks
 from macwright.dse.search.points import Point
+from macwright.dse.search.result import SearchResult
 from macwright.dse.search.selection import (
     baseline_points,
     baselines,
@@ -56,7 +56,7 @@ def search(
     *,
     pairs: Sequence[PairTerm] = (),
     node_nm: float | None = None,
-) -> Found:
+) -> SearchResult:
     """Find the points of a run, at whatever clock is best for each.
 
     Parameters
@@ -85,14 +85,14 @@ def search(
     TimeoutError
         If the time passed before any point was found.
     """
-    found, limited = [], None
+    at_clocks, limited = [], None
     for at in clocked:
         mine = options
         if "clock_mhz" in options:
             mine = pd.DataFrame(options[options["clock_mhz"] == at.clock_mhz])
             mine = mine.drop(columns="clock_mhz")
         try:
-            one = _search_at(
+            result = _search_at(
                 workload,
                 mine,
                 hardware,
@@ -110,10 +110,10 @@ def search(
                 raise
             limited = error
             continue
-        found.append((at, one))
-    if not found:
+        at_clocks.append((at, result))
+    if not at_clocks:
         raise limited or too_fast(clocked, hardware.units)
-    every = over_clocks(found, settings)
+    every = over_clocks(at_clocks, settings)
     return replace(every, measured=points_to_measure(every.front, every.uniforms, settings))
 
 
@@ -127,7 +127,7 @@ def _search_at(
     *,
     pairs: Sequence[PairTerm],
     node_nm: float | None,
-) -> Found:
+) -> SearchResult:
     """Points at one clock.
 
     Raises
@@ -171,7 +171,7 @@ def _search_at(
             progress=progress,
         )
         points = [_point(str(n), solution) for n, solution in enumerate(three)]
-        return Found(
+        return SearchResult(
             front=points,
             uniforms=uniforms,
             size=len(points),
@@ -192,12 +192,12 @@ def _search_at(
         effort=Effort(time_limit_s=settings.time_limit_s),
         progress=progress,
     )
-    kept = reported_points(whole.costs, whole.objectives, uniforms, settings)
-    reported = whole.at(kept)
+    index = reported_points(whole.costs, whole.objectives, uniforms, settings)
+    reported = whole.at(index)
     # With pairs CP-SAT takes its time for each point.
-    proved = [] if pairs or limited else confirm(table, reported, len(kept))
+    proved = [] if pairs or limited else confirm(table, reported, len(index))
     points = [_point(str(n), solution) for n, solution in enumerate(reported)]
-    return Found(
+    return SearchResult(
         front=points,
         uniforms=uniforms,
         size=len(whole),
@@ -242,7 +242,7 @@ def _joint(
     same: Mapping[str, Mapping[str, str]],
     deadline: float,
     progress: Progress | None,
-) -> Found:
+) -> SearchResult:
     """Points of formats and hardware together."""
     area = problem.area
     limits = settings.limits
@@ -258,7 +258,7 @@ def _joint(
         columns = {name: known[name] for name in known if name in (*problem.columns, LATENCY)}
     _check(columns, settings)
     try:
-        found = joint_points(
+        result = joint_points(
             problem,
             settings.objective,
             limits,
@@ -282,15 +282,15 @@ def _joint(
             if answer is not None:
                 uniforms.append(part.point(name, *answer, None))
     uniforms.sort(key=lambda point: (point.totals[settings.objective], point.name))
-    return Found(
-        front=found.front,
+    return SearchResult(
+        front=result.front,
         uniforms=uniforms,
-        size=len(found.front),
+        size=len(result.front),
         columns=columns,
         solver="arrays and type sets" if problem.arrays else "foldings",
-        complete=found.complete,
-        sequential=found.sequential,
-        beside=found.beside,
+        complete=result.complete,
+        sequential=result.sequential,
+        beside=result.beside,
     )
 
 

@@ -20,8 +20,8 @@ from macwright.dse.architecture.clocks import Clocked
 from macwright.dse.architecture.engines import DeviceEngines, device_engines
 from macwright.dse.architecture.machine import machine_network
 from macwright.dse.data.recipe import Dataset
-from macwright.dse.search.found import Found
 from macwright.dse.search.options import check_units, needed_units, option_name, terms_for
+from macwright.dse.search.result import SearchResult
 from macwright.dse.settings import Settings, Temporal
 from macwright.dse.workload import Workload
 from macwright.hw.accelerator.network import Network
@@ -140,7 +140,7 @@ def _units(
 
 
 def used_units(
-    found: Found,
+    result: SearchResult,
     hardware: Hardware,
     clocked: Sequence[Clocked],
     technology: Technology,
@@ -150,7 +150,7 @@ def used_units(
     of_pair = {option_name(*pair): spec.name for pair, spec in hardware.units.items()}
     rows = {at.clock_mhz: modules(at.costs) for at in clocked}
     used: dict[Any, None] = {}
-    for point in found.front:
+    for point in result.front:
         pairs = point.pairs.values()
         names = point.units.values() if point.units else [of_pair[pair] for pair in pairs]
         for name in dict.fromkeys(names):

@@ -6,15 +6,17 @@ from dataclasses import replace
 import numpy as np
 
 from macwright.dse.architecture.clocks import Clocked
-from macwright.dse.search.found import Found
 from macwright.dse.search.points import Point
+from macwright.dse.search.result import SearchResult
 from macwright.dse.settings import Settings
 from macwright.dse.solver.front3 import non_dominated_rows
 
 __all__ = ["over_clocks"]
 
 
-def over_clocks(by_clock: Sequence[tuple[Clocked, Found]], settings: Settings) -> Found:
+def over_clocks(
+    by_clock: Sequence[tuple[Clocked, SearchResult]], settings: Settings
+) -> SearchResult:
     """What is found at each clock, as one.
 
     A point stays if no point of any clock, reported or not, has less loss at no more cost; where
@@ -22,7 +24,7 @@ def over_clocks(by_clock: Sequence[tuple[Clocked, Found]], settings: Settings) -
 
     Parameters
     ----------
-    by_clock : sequence of (Clocked, Found)
+    by_clock : sequence of (Clocked, SearchResult)
         By rising clock.
     settings : Settings
         Objectives.
@@ -59,7 +61,7 @@ def over_clocks(by_clock: Sequence[tuple[Clocked, Found]], settings: Settings) -
     )
 
 
-def _marked(at: Clocked, result: Found) -> Found:
+def _marked(at: Clocked, result: SearchResult) -> SearchResult:
     """The same with the clock in each point."""
 
     def mark(points: Sequence[Point]) -> list[Point]:
@@ -75,7 +77,7 @@ def _marked(at: Clocked, result: Found) -> Found:
     )
 
 
-def _rivals(result: Found, names: Sequence[str]) -> np.ndarray:
+def _rivals(result: SearchResult, names: Sequence[str]) -> np.ndarray:
     """Totals of all points that are known, shape (n_points, n_names)."""
     rows = [[point.totals[name] for name in names] for point in result.front]
     totals = np.array(rows, np.float64).reshape(-1, len(names))
@@ -109,7 +111,7 @@ def _cheapest(points: Sequence[Point], objective: str) -> list[Point]:
 
 
 def _sequential(
-    marked: Sequence[tuple[Clocked, Found]], front: Sequence[Point], cost: str
+    marked: Sequence[tuple[Clocked, SearchResult]], front: Sequence[Point], cost: str
 ) -> tuple[list[Point], list[Point]]:
     """Best sequential points of all clocks, and for each the joint one within its cost."""
     every = [point for _, result in marked for point in result.sequential]

@@ -149,8 +149,8 @@ class LayerStudy:
             value.name: out if value.name == self.layer.out else self.parts[value.name]
             for value in self.after.get_inputs()
         }
-        found = self._run(self.after, self.points, feeds)
-        return dict(zip(self.points, found, strict=True))
+        outputs = self._run(self.after, self.points, feeds)
+        return dict(zip(self.points, outputs, strict=True))
 
     def _rounded(self, fmt: Format) -> np.ndarray:
         """Rounded weights."""

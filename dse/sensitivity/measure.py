@@ -258,8 +258,10 @@ def _measure(study: _Study) -> dict[str, Any]:
     known: dict[str, Roundings] = {}
     some = _measured_exactly(study, workload, sorted(rows.tolist()), known)
     feeds = study.dataset.first(study.dataset.x_calib, study.measure.images)
-    found = linear_losses(workload, feeds, known, keep_means=study.measure.options.bias_correction)
-    losses = [found[layer.name, tensor, name] for layer, tensor, name in tasks]
+    estimates = linear_losses(
+        workload, feeds, known, keep_means=study.measure.options.bias_correction
+    )
+    losses = [estimates[layer.name, tensor, name] for layer, tensor, name in tasks]
     rank = spearman(np.array(losses)[np.sort(rows)], np.array(some["losses"]))
     check = {"checked": len(rows), "rank_correlation": rank if np.isfinite(rank) else None}
     if rank >= ALIKE:

@@ -12,10 +12,10 @@ from macwright.costmodel.progress import Progress
 from macwright.dse.accuracy.evaluate import Evaluation, evaluate
 from macwright.dse.accuracy.prediction import FEWEST_POINTS
 from macwright.dse.data.recipe import Dataset
-from macwright.dse.search.found import Found
 from macwright.dse.search.knee import knee_index
 from macwright.dse.search.options import split_pairs
 from macwright.dse.search.points import Point
+from macwright.dse.search.result import SearchResult
 from macwright.dse.sensitivity.factors import calibration_change
 from macwright.dse.sensitivity.measure import AccuracyPrediction, calibrate_accuracy
 from macwright.dse.settings import Settings
@@ -95,18 +95,18 @@ def _workers(
 def measure_points(
     workload: Workload,
     dataset: Dataset,
-    search: Found,
+    search: SearchResult,
     reference: float,
     settings: Settings,
     progress: Progress | None = None,
-) -> tuple[AccuracyPrediction | None, Found]:
+) -> tuple[AccuracyPrediction | None, SearchResult]:
     """Measure the points that are to be, and predict the accuracy of the others.
 
     Parameters
     ----------
     workload, dataset
         Network and data.
-    search : Found
+    search : SearchResult
         Points, and which of them to measure.
     reference : float
         Metric of the float network.
@@ -119,7 +119,7 @@ def measure_points(
     -------
     prediction : AccuracyPrediction or None
         None with fewer than five measured points of the front.
-    search : Found
+    search : SearchResult
         The same points with their accuracies.
     """
     chosen = [p for p in (*search.front, *search.uniforms) if p.name in search.measured]
@@ -143,8 +143,8 @@ def measure_points(
 
 
 def _predict(
-    search: Found, reference: float, dataset: Dataset
-) -> tuple[AccuracyPrediction | None, Found]:
+    search: SearchResult, reference: float, dataset: Dataset
+) -> tuple[AccuracyPrediction | None, SearchResult]:
     """Points with the accuracy that the measured ones of the front predict for their loss."""
     known = [point for point in search.front if point.accuracy is not None]
     losses = [point.totals["loss"] for point in known]
@@ -173,7 +173,7 @@ def _predict(
 
 
 def held_out_results(
-    workload: Workload, dataset: Dataset, search: Found, settings: Settings
+    workload: Workload, dataset: Dataset, search: SearchResult, settings: Settings
 ) -> dict[str, Any]:
     """The knee, the float network and the most expensive baseline within the knee's cost, once."""
     cost = settings.objective

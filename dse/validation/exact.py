@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from macwright.costmodel.progress import Progress
 from macwright.dse.bitexact import evaluate_exact
 from macwright.dse.data.recipe import Dataset
-from macwright.dse.search.front import Found
+from macwright.dse.search.front import SearchResult
 from macwright.dse.search.options import split_pairs
 from macwright.dse.search.points import Point
 from macwright.dse.settings import Settings
@@ -20,10 +20,10 @@ __all__ = ["measure_exact"]
 def measure_exact(
     workload: Workload,
     dataset: Dataset,
-    search: Found,
+    search: SearchResult,
     settings: Settings,
     progress: Progress | None = None,
-) -> tuple[Found, dict[str, str]]:
+) -> tuple[SearchResult, dict[str, str]]:
     """Measure the points of the front that were measured again, as integer networks.
 
     Parameters
@@ -33,7 +33,7 @@ def measure_exact(
 
     Returns
     -------
-    search : Found
+    search : SearchResult
         The same points with `exact` where there is such a network.
     reasons : dict
         Why there is none, by the point's name.

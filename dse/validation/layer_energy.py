@@ -16,9 +16,9 @@ from macwright.dse.quantizer.layer import plan_layer
 from macwright.dse.quantizer.options import QuantOptions
 from macwright.dse.quantizer.partial_run import PartialRun
 from macwright.dse.quantizer.quantise import prepare
-from macwright.dse.search.found import Found
 from macwright.dse.search.options import split_pairs
 from macwright.dse.search.points import Point
+from macwright.dse.search.result import SearchResult
 from macwright.dse.settings import Settings
 from macwright.dse.workload import Layer, Workload
 from macwright.hw.formats import parse_format
@@ -42,13 +42,13 @@ _Place = tuple[str, str, tuple[str, str]]
 def with_layer_energy(
     workload: Workload,
     dataset: Dataset,
-    search: Found,
+    search: SearchResult,
     units: Mapping[tuple[str, str], Any],
     switched: Sequence[Any],
     technology: Technology,
     settings: Settings,
     progress: Progress | None = None,
-) -> Found:
+) -> SearchResult:
     """Points with the energy of each layer's unit on the layer's own operands.
 
     Activations are those of the float network for calibration samples, weights those of the file,
@@ -58,7 +58,7 @@ def with_layer_energy(
     ----------
     workload, dataset
         Network and data.
-    search : Found
+    search : SearchResult
         Points.
     units : mapping
         Spec of the unit of each pair of formats.
@@ -73,7 +73,7 @@ def with_layer_energy(
 
     Returns
     -------
-    Found
+    SearchResult
         Points with `layer_energy`, in fJ for each product, and the column :data:`COLUMN`: the
         total of all products of one sample, uJ.
 

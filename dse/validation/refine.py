@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from macwright.dse.data.recipe import Dataset
-from macwright.dse.search.found import Found
+from macwright.dse.search.result import SearchResult
 from macwright.dse.search.selection import points_to_refine
 from macwright.dse.settings import Settings
 from macwright.hw.errors import RefusedInput
@@ -129,9 +129,9 @@ def corrected(options: pd.DataFrame, correction: Correction) -> pd.DataFrame:
 def refined(
     single: pd.DataFrame,
     settings: Settings,
-    searched: Callable[[pd.DataFrame], Found],
+    searched: Callable[[pd.DataFrame], SearchResult],
     measured: Callable[[Sequence[Mapping[str, str]]], list[float]],
-) -> tuple[pd.DataFrame, Found, list[Correction]]:
+) -> tuple[pd.DataFrame, SearchResult, list[Correction]]:
     """Points, searched for again so often with losses corrected by measured ones, if that pays.
 
     Parameters
@@ -147,7 +147,7 @@ def refined(
 
     Returns
     -------
-    DataFrame, Found, list of Correction
+    DataFrame, SearchResult, list of Correction
         Options with the losses that the points are of, the points, and all corrections.
     """
     options, search = single, searched(single)

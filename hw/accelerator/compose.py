@@ -204,8 +204,8 @@ class Composer(Plan):
             ends = list(zip(node.starts, node.stops, node.steps, strict=True))
             channel = (ends[0][0] // lanes, ends[0][1] // lanes, 1)
             rows, columns = [(0, 1, 1)] * missing + ends[1:]
-            kept = tuple(tuple(range(*part)) for part in (channel, columns, rows))
-            return SliceSpec(fifos=fifos, words=prod(sizes), counts=sizes, kept=kept)  # type: ignore[arg-type]
+            chosen = tuple(tuple(range(*part)) for part in (channel, columns, rows))
+            return SliceSpec(fifos=fifos, words=prod(sizes), counts=sizes, chosen=chosen)  # type: ignore[arg-type]
         (first, last), *rest = node.pads
         rows, columns = [(0, 0)] * missing + rest
         pads = ((first // lanes, last // lanes), columns, rows)

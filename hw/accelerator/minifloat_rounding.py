@@ -39,20 +39,22 @@ def minifloat_code(m: Module, spec: Any, product: Value) -> Signal:
     negative = _register(m, total[-1], "negative_size")
 
     # Level, a bit behind it, and whether there is anything behind that.
-    kept = fmt.man_bits + 1
-    cuts = max(0, max(abs(spec.low), abs(spec.high)).bit_length() - kept)
+    digits = fmt.man_bits + 1
+    cuts = max(0, max(abs(spec.low), abs(spec.high)).bit_length() - digits)
     level, half = size[shift:], size[shift - 1] if shift else Const(0, 1)
     rest = size[: max(0, shift - 1)].any() if shift > 1 else Const(0, 1)
-    level = Cat(level, Const(0, max(0, kept + cuts - len(level))))
-    beyond = _register(m, level[kept + cuts :].any() if len(level) > kept + cuts else 0, "beyond")
-    _, cut = _leading(level[kept - 1 : kept + cuts])
+    level = Cat(level, Const(0, max(0, digits + cuts - len(level))))
+    beyond = _register(
+        m, level[digits + cuts :].any() if len(level) > digits + cuts else 0, "beyond"
+    )
+    _, cut = _leading(level[digits - 1 : digits + cuts])
     cut = _register(m, cut, "cut")
-    behind = _register(m, Cat(rest, half, level[: kept + cuts]), "behind")
+    behind = _register(m, Cat(rest, half, level[: digits + cuts]), "behind")
     negative = _register(m, negative, "negative_places")
 
     moved = behind >> cut
     lost = Cat(*(behind[place] & (cut >= place) for place in range(cuts + 1))).any()
-    significand = _register(m, moved[2 : 2 + kept], "significand")
+    significand = _register(m, moved[2 : 2 + digits], "significand")
     half, lost = _register(m, moved[1], "half"), _register(m, lost, "lost")
     exponent, beyond = _register(m, cut, "exponent"), _register(m, beyond, "beyond_significand")
     negative = _register(m, negative, "negative_significand")

@@ -28,12 +28,12 @@ class SliceSpec(WordSpec):
         One input.
     counts : tuple of int
         Words of the input along the channels, columns and rows.
-    kept : tuple of tuple of int
+    chosen : tuple of tuple of int
         Which of them are kept along each, increasing.
     """
 
     counts: tuple[int, int, int]
-    kept: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+    chosen: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
     latency = 0
 
@@ -41,13 +41,13 @@ class SliceSpec(WordSpec):
         super().__post_init__()
         if prod(self.counts) != self.words:
             raise RefusedInput(f"Words of a slice must be {prod(self.counts)}, not {self.words}")
-        for count, kept in zip(self.counts, self.kept, strict=True):
-            if not kept or not set(kept) <= set(range(count)):
-                raise RefusedInput(f"Words that are kept must be some of {count}, not {kept}")
+        for count, chosen in zip(self.counts, self.chosen, strict=True):
+            if not chosen or not set(chosen) <= set(range(count)):
+                raise RefusedInput(f"Words that are kept must be some of {count}, not {chosen}")
 
     def inside(self, *index: int) -> bool:
         """Whether the word at this channel, column and row is kept."""
-        return all(place in kept for place, kept in zip(index, self.kept, strict=True))
+        return all(place in chosen for place, chosen in zip(index, self.chosen, strict=True))
 
 
 class Slice(WordStage):
@@ -73,7 +73,7 @@ class Slice(WordStage):
         ((source),) = sources = self.sources(m)
         step = Signal(name="step")
         nest = _counters(m, self.spec.counts, step)
-        keep = _chosen(m, nest, self.spec.counts, self.spec.kept)
+        keep = _chosen(m, nest, self.spec.counts, self.spec.chosen)
         fire = self.fired(m, sources, source.valid & (self.allow | ~keep))
         m.d.comb += [step.eq(fire), self.start.eq(fire & keep), self.valid.eq(fire & keep)]
         m.d.comb += self.out0.eq(source.data)
@@ -168,12 +168,12 @@ def _counters(m: Module, counts: Sequence[int], step: Value) -> LoopNest:
 
 
 def _chosen(
-    m: Module, nest: LoopNest, counts: Sequence[int], kept: Sequence[Sequence[int]]
+    m: Module, nest: LoopNest, counts: Sequence[int], chosen: Sequence[Sequence[int]]
 ) -> Signal:
     """Whether each counter is at one of its numbers."""
     result = Signal(name="chosen")
     value: Value = Const(1, 1)
-    for name, count, numbers in zip(AXES, counts, kept, strict=True):
+    for name, count, numbers in zip(AXES, counts, chosen, strict=True):
         if len(numbers) < count:
             flag = Signal(name=f"{name}_chosen")
             with m.Switch(nest.index[name]), m.Case(*numbers):

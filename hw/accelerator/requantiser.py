@@ -206,8 +206,8 @@ class Requantiser(wiring.Component):
         low, high = (low >> shift) + spec.zero, (high >> shift) + spec.zero
         floor = Signal(signed(range_width(low, high)), name="floor")
         half, rest = product[shift - 1] if shift else Const(0, 1), product[: max(0, shift - 1)]
-        kept = Signal(floor.shape(), name="floor_reg", reset_less=True)
+        floor_reg = Signal(floor.shape(), name="floor_reg", reset_less=True)
         up = Signal(name="up", reset_less=True)
         m.d.comb += floor.eq((product >> shift) + spec.zero)
-        m.d.sync += [kept.eq(floor), up.eq(half & (rest.any() | floor[0]))]
-        return kept, up
+        m.d.sync += [floor_reg.eq(floor), up.eq(half & (rest.any() | floor[0]))]
+        return floor_reg, up

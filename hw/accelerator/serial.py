@@ -199,12 +199,12 @@ class SerialShell(wiring.Component):
             o_m_axis_tlast=Signal(name="m_axis_tlast"),
             i_m_axis_tready=ready,
         )
-        kept = receiver.valid & fifo.room
+        accepted = receiver.valid & fifo.room
         m.d.comb += [
             receiver.line.eq(self.rx),
             self.tx.eq(sender.line),
-            fifo.reserve.eq(kept),
-            fifo.valid.eq(kept),
+            fifo.reserve.eq(accepted),
+            fifo.valid.eq(accepted),
             fifo.data.eq(receiver.data),
             fifo.source.ready.eq(taken),
         ]

@@ -120,12 +120,12 @@ def credits(
     freed = Signal(len(free), name="freed_reg")
     room = Signal(init=1, name="room_reg")
     # Both outcomes, as it is known late whether a burst is reserved.
-    kept = Signal(range(most + 1), name="credits_kept")
-    m.d.comb += kept.eq(count + freed)
+    credit = Signal(range(most + 1), name="credits_kept")
+    m.d.comb += credit.eq(count + freed)
     m.d.sync += [
         freed.eq(free),
-        count.eq(Mux(reserve, kept - spec.burst, kept)),
-        room.eq(Mux(reserve, kept >= 2 * spec.burst, kept >= spec.burst)),
+        count.eq(Mux(reserve, credit - spec.burst, credit)),
+        room.eq(Mux(reserve, credit >= 2 * spec.burst, credit >= spec.burst)),
     ]
     return room
 

@@ -130,7 +130,7 @@ class BitHeap:
                     continue
                 if len(column) == 2:
                     bits = column[:2]
-                    s, c = self.target.half_adder(m, bits, one=ones[k])
+                    s, c = self.target.half_adder(m, bits, plus_one=ones[k])
                     ones[k] = False
                 else:
                     bits = column[:3]
@@ -174,7 +174,7 @@ class BitHeap:
             adder = self.target.full_adder if len(bits) == 3 else self.target.half_adder
             return adder(m, bits)
         if len(bits) == 3:
-            return self.target.half_adder(m, bits[1:], one=True)
+            return self.target.half_adder(m, bits[1:], plus_one=True)
         return ~bits[1], bits[1]
 
     def _with_ones(self) -> list[list[Bit]]:
@@ -184,8 +184,8 @@ class BitHeap:
             self.add_constant(-(1 << weight))
             self.columns[weight].append(~bit)
         columns = [list(column) for column in self.columns]
-        for column, one in zip(columns, self._ones(), strict=True):
-            if one:
+        for column, ones in zip(columns, self._ones(), strict=True):
+            if ones:
                 column.append(Bit(Const(1, 1), False, -1.0))
         return columns
 

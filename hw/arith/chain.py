@@ -288,9 +288,9 @@ class Xc7(ChainTarget):
             wide = extend(signed_of(rest, signed=True), n + 2)
             columns = []
             for k in range(n + 2):
-                one = bits[k] & (mid ^ low)
+                single = bits[k] & (mid ^ low)
                 two = (bits[k - 1] if k else ZERO) & (high ^ mid) & ~(mid ^ low)
-                columns.append((wide[k] ^ high ^ (one | two), wide[k]))
+                columns.append((wide[k] ^ high ^ (single | two), wide[k]))
             total = self.chain(m, columns, high)
             done, rest, left = [*done, *total[:2]], total[2:], left[2:]
         return signed_of([*done, *rest][: len(a) + len(b)], signed=signed), None

@@ -157,17 +157,17 @@ def _round(m: Module, fmt: FloatFormat, total: Value, exponent: Value, *, gradua
         shifted, count = shift_left(m, total, bits), Cat(*bits)
     else:
         shifted, count = normalise(m, total)
-    kept = shifted[width - man - 1 :]
+    rounded = shifted[width - man - 1 :]
     guard, rest = shifted[width - man - 2], shifted[: width - man - 2]
     field = Signal(len(exponent), name="field")
-    leading = kept[man]
+    leading = rounded[man]
     if gradual:
         m.d.comb += field.eq(Mux(total.any(), exponent - count + leading, 0))
     else:
         m.d.comb += field.eq(Mux(leading, exponent - count + 1, 0))
     magnitude = Signal(man + len(exponent), name="magnitude")
-    up = guard & (rest.any() | kept[0])
-    m.d.comb += magnitude.eq(Cat(kept[:man], field) + up)
+    up = guard & (rest.any() | rounded[0])
+    m.d.comb += magnitude.eq(Cat(rounded[:man], field) + up)
     return magnitude
 
 

@@ -60,15 +60,15 @@ def booth4(
     wide = Cat(Const(0, 1), b, sign)  # bit k + 1 is bit k of b
     for row in range(len(bits) // 2):
         low, mid, high = bits[2 * row : 2 * row + 3]
-        one, two, minus = (Signal(name=f"{name}_{row}") for name in ("one", "two", "minus"))
+        single, two, minus = (Signal(name=f"{name}_{row}") for name in ("one", "two", "minus"))
         m.d.comb += [
-            one.eq(mid ^ low),
-            two.eq((high ^ mid) & ~one),
+            single.eq(mid ^ low),
+            two.eq((high ^ mid) & ~single),
             minus.eq(high),
         ]
         at = shift + 2 * row
         for k in range(len(b) + 1):
-            magnitude = (wide[k + 1] & one) | (wide[k] & two)
+            magnitude = (wide[k + 1] & single) | (wide[k] & two)
             lowest = k == 0
             bit = Signal(name=f"pp_{row}_{k}")
             m.d.comb += bit.eq(magnitude if lowest else magnitude ^ minus)

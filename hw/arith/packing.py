@@ -128,11 +128,11 @@ class Packing:
     def split(self, product: Value) -> list[tuple[Value, Value | None]]:
         """Field of each product, and the carry bit that is still to be added to it, if any."""
         negative = self.product_range[0] < 0
-        found: list[tuple[Value, Value | None]] = []
+        fields: list[tuple[Value, Value | None]] = []
         for i in range(self.products):
             start = i * self.spacing
             end = start + self.spacing if i < self.products - 1 else len(product)
             field = product[start:end]
             carry = product[start - 1] if negative and i else None
-            found.append((field.as_signed() if negative else field, carry))
-        return found
+            fields.append((field.as_signed() if negative else field, carry))
+        return fields

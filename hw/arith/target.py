@@ -88,14 +88,14 @@ class Target:
         ]
         return Bit(total, False, arrival + 0.3), Bit(carry, False, arrival)
 
-    def half_adder(self, m: Module, bits: list[Bit], *, one: bool = False) -> tuple[Bit, Bit]:
+    def half_adder(self, m: Module, bits: list[Bit], *, plus_one: bool = False) -> tuple[Bit, Bit]:
         """Add two bits, and a constant one if `one` is true: sum and carry."""
         a, b = (bit.value for bit in bits)
         arrival = max(bit.arrival for bit in bits) + 0.4
         total, carry = Signal(name="s"), Signal(name="co")
         m.d.comb += [
-            total.eq(~(a ^ b) if one else a ^ b),
-            carry.eq((a | b) if one else (a & b)),
+            total.eq(~(a ^ b) if plus_one else a ^ b),
+            carry.eq((a | b) if plus_one else (a & b)),
         ]
         return Bit(total, False, arrival), Bit(carry, False, arrival)
 
@@ -179,11 +179,11 @@ class Asic(Target):
         width = len(data)
         q, qn = Signal(width, name=name), Signal(width, name=f"{name}_n")
         after = Signal(width, name=f"{name}_d")
-        kept = data if en is None else Mux(en, data, q)
+        value = data if en is None else Mux(en, data, q)
         if rst is not None:
             level = rst.replicate(width)
-            kept = kept | level if ones else kept & ~level
-        m.d.comb += after.eq(kept)
+            value = value | level if ones else value & ~level
+        m.d.comb += after.eq(value)
         for k in range(width):
             m.submodules += Instance(
                 "macwright_dffq", i_clk=ClockSignal(), i_d=after[k], o_q=q[k], o_qn=qn[k]

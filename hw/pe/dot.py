@@ -212,8 +212,8 @@ class Dot(Mac):
     def _flag(self, m: Module, nan: Value | None, inf: Value | None, clear: Value) -> None:
         """Sticky flag, if there is one."""
         if hasattr(self, "invalid"):
-            found = Const(0, 1) if nan is None else nan
-            found = found if inf is None else found | inf
+            special = Const(0, 1) if nan is None else nan
+            special = special if inf is None else special | inf
             invalid = self.state(m, self.invalid)
             with self.enabled(m):
-                m.d.sync += invalid.eq(found | (invalid & ~clear))
+                m.d.sync += invalid.eq(special | (invalid & ~clear))

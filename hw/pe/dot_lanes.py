@@ -138,9 +138,9 @@ def _minimum(m: Module, values: list[Value]) -> Value:
         )
         after = []
         for inside, value in zip(within, values, strict=True):
-            kept = Signal(name="within")
-            m.d.comb += kept.eq(inside & (least[k] | ~value[k]))
-            after.append(kept)
+            fits = Signal(name="within")
+            m.d.comb += fits.eq(inside & (least[k] | ~value[k]))
+            after.append(fits)
         within = after
     return least
 

@@ -81,8 +81,8 @@ def signed_row(m: Module, x: Value, minus: Value, nonzero: Value | None) -> tupl
     """``-x`` if `minus` else `x`, 0 unless `nonzero`, as a row and the bit to be added to it."""
     row = Signal(signed(len(x) + (not x.shape().signed)), name="row")
     wide = x if x.shape().signed else Cat(x, Const(0, 1)).as_signed()
-    kept = wide if nonzero is None else Mux(nonzero, wide, 0)
-    m.d.comb += row.eq(Mux(minus, ~kept, kept))
+    operand = wide if nonzero is None else Mux(nonzero, wide, 0)
+    m.d.comb += row.eq(Mux(minus, ~operand, operand))
     return row, minus
 
 

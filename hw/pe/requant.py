@@ -227,10 +227,10 @@ class Requant(wiring.Component):
         # One bit more than the result and its zero point is enough to know that it saturates.
         room = spec.acc.width + 3
         far = whole << up
-        kept = Signal(signed(room), name="kept")
+        clipped = Signal(signed(room), name="kept")
         top = (1 << (room - 1)) - 1
-        m.d.comb += kept.eq(Mux(far > top, top, Mux(far < -top, -top, far)))
-        total = kept + ports["zero"] if spec.zero else kept
+        m.d.comb += clipped.eq(Mux(far > top, top, Mux(far < -top, -top, far)))
+        total = clipped + ports["zero"] if spec.zero else clipped
         value, over, under = other
         chosen = Signal(Shape(max(len(value), len(total)), True), name="chosen")
         m.d.comb += chosen.eq(Mux(up.any(), total, value))

@@ -35,9 +35,9 @@ def add_product(
     elif isinstance(weight, PotFormat):
         # Field k stands for 2**(k - 1); the lowest bit of a << k is then always 0.
         field = w[:-1]
-        kept = Signal(a.shape(), name="kept")
-        m.d.comb += kept.eq(Mux(field.any(), a, 0))
-        far = kept << field
+        operand = Signal(a.shape(), name="kept")
+        m.d.comb += operand.eq(Mux(field.any(), a, 0))
+        far = operand << field
         row = Signal(Shape(len(far) - 1, a.shape().signed), name="row")
         m.d.comb += row.eq(far >> 1)
         add_signed_if(m, heap, row, (w[-1] ^ Const(int(negative), 1))[0], name="row_signed")

@@ -218,11 +218,13 @@ class BuiltMachine:
                 "gives them"
             )
         edge = self.network.edge(record.result.edge)
-        found = levels_from_words([int(line[3], 16) for line in out], record.result, self.network)
+        levels_out = levels_from_words(
+            [int(line[3], 16) for line in out], record.result, self.network
+        )
         ends = [
             int(line[1]) - taken for line in out[record.result.words - 1 :: record.result.words]
         ]
-        return Run(levels=found.reshape(len(levels), *edge.shape), ends=tuple(ends)), probes
+        return Run(levels=levels_out.reshape(len(levels), *edge.shape), ends=tuple(ends)), probes
 
     def link_memories(self, place: Path) -> None:
         """Make the contents of the machine's memories seen in a folder."""

@@ -97,13 +97,13 @@ class SerialMachine(BuiltMachine):
                 "patience": max(PATIENCE, 4 * record.interval),
             }
             self.execute(numbers, place)
-            found = bytes.fromhex((place / "output.txt").read_text())
-        if len(found) != len(levels) * numbers["out"]:
+            received = bytes.fromhex((place / "output.txt").read_text())
+        if len(received) != len(levels) * numbers["out"]:
             raise ToolError(
-                f"Machine {record.top} hangs after {len(found)} bytes at its serial line; the "
+                f"Machine {record.top} hangs after {len(received)} bytes at its serial line; the "
                 f"network gives {len(levels) * numbers['out']}"
             )
-        return levels_of_bytes(found, record, self.network)
+        return levels_of_bytes(received, record, self.network)
 
 
 @dataclass(kw_only=True)
@@ -128,7 +128,7 @@ class PortMachine:
         """Results of frames that are sent one after the other, after a break."""
         self.port.send_break()
         self.port.reset_input_buffer()
-        found = b""
+        received = b""
         for number, frame in enumerate(levels):
             self.port.write(frame_bytes(frame[None], self.record.source, self.network))
             got = self.port.read(_bytes(self.record.result))
@@ -138,8 +138,8 @@ class PortMachine:
                     f"bytes, and gave {len(got)} for image {number} within {self.port.timeout:g} s:"
                     " is its bitstream that of this folder, and the port that of its serial line?"
                 )
-            found += got
-        return levels_of_bytes(found, self.record, self.network)
+            received += got
+        return levels_of_bytes(received, self.record, self.network)
 
 
 def open_port(folder: Path, port: str) -> PortMachine:
@@ -191,18 +191,18 @@ def compare_at_line(
     """
     expected = IntegerModel(network).run(levels)
     for start in range(0, len(levels), FRAMES):
-        found = machine.run(levels[start : start + FRAMES])
-        wrong = np.argwhere(found != expected[start : start + FRAMES])
+        results = machine.run(levels[start : start + FRAMES])
+        wrong = np.argwhere(results != expected[start : start + FRAMES])
         if len(wrong):
             image, *place = (int(index) for index in wrong[0])
             here = (image, *place)
             return LineComparison(
                 images=start + image,
-                difference=f"result {place} of image {start + image} is {found[here]}, and "
+                difference=f"result {place} of image {start + image} is {results[here]}, and "
                 f"{expected[start:][here]} in the network",
             )
         if progress:
-            progress("serial line", start + len(found), len(levels))
+            progress("serial line", start + len(results), len(levels))
     return LineComparison(images=len(levels), difference=None)
 
 

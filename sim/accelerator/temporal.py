@@ -62,51 +62,51 @@ def interpret(program: Program, codes: _Ints) -> Interpreted:
                 memory[place, (up * source.joined + number) * source.lanes + lanes] = taken
     result = program.result
     out = np.zeros((result.words * result.positions, program.columns), np.int64)
-    found = Interpreted(results=np.zeros(0, np.int64))
-    for one in program.passes:
-        if one.mode == "largest":
-            cycles, written = _largest(program, one, memory)
+    run = Interpreted(results=np.zeros(0, np.int64))
+    for layer in program.passes:
+        if layer.mode == "largest":
+            cycles, written = _largest(program, layer, memory)
         else:
-            cycles, written = _summed(program, one, memory)
+            cycles, written = _summed(program, layer, memory)
         flat = written.reshape(-1, program.columns)
-        begin = one.first_word * one.positions
-        if one.edge in program.address:
-            begin += program.address[one.edge]
+        begin = layer.first_word * layer.positions
+        if layer.edge in program.address:
+            begin += program.address[layer.edge]
             memory[begin : begin + len(flat)] = flat
         else:
             out[begin : begin + len(flat)] = flat
-        found.cycles.append(cycles)
-        found.written.append(written)
+        run.cycles.append(cycles)
+        run.written.append(written)
     shaped = out.reshape(result.words, result.positions, -1)[:, :, : result.lanes]
     channels = shaped.transpose(0, 2, 1).reshape(-1, result.positions)[: result.channels]
-    found.results = channels + result.base
-    return found
+    run.results = channels + result.base
+    return run
 
 
-def _tiles(program: Program, one: LayerPass) -> list[list[tuple[int, int, int]]]:
+def _tiles(program: Program, layer: LayerPass) -> list[list[tuple[int, int, int]]]:
     """Words and positions of each tile, in order: of each row of the array one."""
     tiles: list[list[tuple[int, int, int]]] = []
-    most = 1 if one.mode == "largest" else program.rows
-    for word, y, x in np.ndindex(one.words, one.height, one.width):
+    most = 1 if layer.mode == "largest" else program.rows
+    for word, y, x in np.ndindex(layer.words, layer.height, layer.width):
         fresh = not tiles or len(tiles[-1]) == most
-        if one.mode != "connected":
+        if layer.mode != "connected":
             fresh = fresh or tiles[-1][0][0] != word
-        if fresh or (one.mode == "depthwise" and tiles[-1][0][1] != y):
+        if fresh or (layer.mode == "depthwise" and tiles[-1][0][1] != y):
             tiles.append([])
         tiles[-1].append((word, y, x))
     return tiles
 
 
 def _word(
-    program: Program, one: LayerPass, memory: _Ints, step: Step, at: tuple[int, int], plane: int
+    program: Program, layer: LayerPass, memory: _Ints, step: Step, at: tuple[int, int], plane: int
 ) -> _Ints:
     """Codes of a word that a step reads for a row and column of the input."""
     y, x = at[0] + step.down, at[1] + step.right
-    if not (0 <= y < one.size[0] and 0 <= x < one.size[1]):
-        word = np.full(program.columns, one.pad, np.int64)
+    if not (0 <= y < layer.size[0] and 0 <= x < layer.size[1]):
+        word = np.full(program.columns, layer.pad, np.int64)
     else:
         place = program.address[step.tensor] + step.offset + plane
-        word = memory[place + at[0] * one.size[1] + at[1]]
+        word = memory[place + at[0] * layer.size[1] + at[1]]
     if step.part == "upper":
         return word >> program.low_bits
     if step.part == "lower":
@@ -114,49 +114,51 @@ def _word(
     return word
 
 
-def _summed(program: Program, one: LayerPass, memory: _Ints) -> tuple[int, _Ints]:
+def _summed(program: Program, layer: LayerPass, memory: _Ints) -> tuple[int, _Ints]:
     """Cycles and codes of a pass on the array."""
     cycles, before, written = 0, 0, []
-    for tile in _tiles(program, one):
+    for tile in _tiles(program, layer):
         sums = np.zeros((len(tile), program.columns), np.int64)
         spent, used = 0, 0
-        for step in one.steps:
+        for step in layer.steps:
             for row, (index, y, x) in enumerate(tile):
-                weights = one.weights[index, used : used + step.taps * one.split]
-                at = one.origin[0] + y * one.stride[0], one.origin[1] + x * one.stride[1]
-                if one.mode != "depthwise":
-                    word = _word(program, one, memory, step, at, index * one.plane)
-                    apart = program.columns // one.split
-                    for tap, part in np.ndindex(step.taps, one.split):
-                        sums[row] += word[part * apart + tap] * weights[tap * one.split + part]
+                weights = layer.weights[index, used : used + step.taps * layer.split]
+                at = layer.origin[0] + y * layer.stride[0], layer.origin[1] + x * layer.stride[1]
+                if layer.mode != "depthwise":
+                    word = _word(program, layer, memory, step, at, index * layer.plane)
+                    apart = program.columns // layer.split
+                    for tap, part in np.ndindex(step.taps, layer.split):
+                        sums[row] += word[part * apart + tap] * weights[tap * layer.split + part]
                     continue
                 for tap in range(step.taps):
                     # Words of neighbouring rows are shared, which their places must allow.
-                    place = at[0], at[1] + tap * one.gap
-                    word = _word(program, one, memory, step, place, index * one.plane)
+                    place = at[0], at[1] + tap * layer.gap
+                    word = _word(program, layer, memory, step, place, index * layer.plane)
                     sums[row] += np.where(weights[tap] != 0, word, 0) * weights[tap]
-            used += step.taps * one.split
+            used += step.taps * layer.split
             length = step.taps + len(tile) - 1
-            spent += max(2, length if one.mode == "depthwise" else max(step.taps, len(tile)))
+            spent += max(2, length if layer.mode == "depthwise" else max(step.taps, len(tile)))
         cycles += max(spent, before)
         before = len(tile)
         for (index, _, _), row in zip(tile, sums, strict=True):
-            totals = ((row << one.fraction) + one.bias[index]) * one.scale[index]
-            codes = [round(Fraction(n, 1 << one.shift) + one.zero) for n in totals.tolist()]
-            written.append(np.clip(codes, one.low, one.high))
-    return cycles, np.array(written, np.int64).reshape(one.words, -1, program.columns)
+            totals = ((row << layer.fraction) + layer.bias[index]) * layer.scale[index]
+            codes = [round(Fraction(n, 1 << layer.shift) + layer.zero) for n in totals.tolist()]
+            written.append(np.clip(codes, layer.low, layer.high))
+    return cycles, np.array(written, np.int64).reshape(layer.words, -1, program.columns)
 
 
-def _largest(program: Program, one: LayerPass, memory: _Ints) -> tuple[int, _Ints]:
+def _largest(program: Program, layer: LayerPass, memory: _Ints) -> tuple[int, _Ints]:
     """Cycles and codes of a pass of the maxima."""
     cycles, written = 0, []
-    for ((index, y, x),) in _tiles(program, one):
-        at = one.origin[0] + y * one.stride[0], one.origin[1] + x * one.stride[1]
+    for ((index, y, x),) in _tiles(program, layer):
+        at = layer.origin[0] + y * layer.stride[0], layer.origin[1] + x * layer.stride[1]
         words = [
-            _word(program, one, memory, step, (at[0], at[1] + tap * one.gap), index * one.plane)
-            for step in one.steps
+            _word(
+                program, layer, memory, step, (at[0], at[1] + tap * layer.gap), index * layer.plane
+            )
+            for step in layer.steps
             for tap in range(step.taps)
         ]
         written.append(np.max(words, axis=0))
-        cycles += sum(max(2, step.taps) for step in one.steps)
-    return cycles, np.array(written, np.int64).reshape(one.words, -1, program.columns)
+        cycles += sum(max(2, step.taps) for step in layer.steps)
+    return cycles, np.array(written, np.int64).reshape(layer.words, -1, program.columns)

@@ -106,19 +106,19 @@ def architecture(args: argparse.Namespace) -> Any:
 
 def clock_settings(args: argparse.Namespace) -> dict[str, Any]:
     """Settings of the clock, checked before anything takes long."""
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     if args.types is not None and args.architecture is None:
-        found["types"] = args.types
+        fields["types"] = args.types
     if args.clock_mhz is not None:
         try:
-            found["clocks_mhz"] = tuple(float(part) for part in args.clock_mhz.split(","))
+            fields["clocks_mhz"] = tuple(float(part) for part in args.clock_mhz.split(","))
         except ValueError:
             raise RefusedInput(
                 f"Option --clock-mhz must be F,F,..., not {args.clock_mhz!r}"
             ) from None
     if args.clock_margin is not None:
-        found["margin"] = args.clock_margin
-    return found
+        fields["margin"] = args.clock_margin
+    return fields
 
 
 def objectives(args: argparse.Namespace) -> dict[str, str]:

@@ -9,7 +9,7 @@ from macwright.dse.accuracy.evaluate import evaluate
 from macwright.dse.bitexact import evaluate_exact
 from macwright.dse.data.recipe import load_recipe
 from macwright.dse.quantizer.quantise import Allocation
-from macwright.dse.search.front import Found
+from macwright.dse.search.front import SearchResult
 from macwright.dse.search.points import Point
 from macwright.dse.settings import Settings
 from macwright.dse.validation.exact import measure_exact
@@ -27,8 +27,8 @@ def test_measured_points_are_measured_as_integers_or_say_why_not(tmp_path, monke
         "2": {layer.name: "int8/int8" for layer in workload.layers},
     }
     points = [Point(name=name, pairs=pair, totals={}, accuracy=1.0) for name, pair in pairs.items()]
-    empty = {field.name: None for field in dataclasses.fields(Found)}
-    found = Found(**{**empty, "front": points, "measured": {"0", "1"}})
+    empty = {field.name: None for field in dataclasses.fields(SearchResult)}
+    found = SearchResult(**{**empty, "front": points, "measured": {"0", "1"}})
     calls = []
     found, reasons = measure_exact(
         workload, dataset, found, Settings(jobs=2), lambda *done: calls.append(done)

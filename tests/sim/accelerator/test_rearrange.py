@@ -83,7 +83,7 @@ def test_specs_that_do_not_fit_are_refused():
     spec = compose(network(SLICES["cut"], PADS["all"]), interval=2000)
     cut, pad = (stage.spec for stage in spec.stages)
     with pytest.raises(RefusedInput, match=r"Words that are kept must be some of 2, not \(2,\)"):
-        SliceSpec(fifos=cut.fifos, words=60, counts=(2, 5, 6), kept=((2,), (0,), (0,)))
+        SliceSpec(fifos=cut.fifos, words=60, counts=(2, 5, 6), chosen=((2,), (0,), (0,)))
     with pytest.raises(RefusedInput, match="Words of the input must be some of 3, not 3 after 1"):
         PadSpec(
             fifos=pad.fifos, words=3, counts=(3, 1, 1), before=(1, 0, 0), taken=(3, 1, 1), code=0

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from macwright.dse.search.points import Point
 from macwright.dse.solver.front import Front
 
-__all__ = ["Found"]
+__all__ = ["SearchResult"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class SearchResult:
     """Points to report.
 
     Attributes
