@@ -138,17 +138,17 @@ class TemporalArray(wiring.Component):
             if 1 <= row <= spec.own:
                 own = self.own_weights.word_select(row - 1, spec.weights.width)
                 weights = Mux(self.connected, own, weights)
-            kept = Signal(spec.acts.width, name=f"kept{row}", reset_less=True)
+            held = Signal(spec.acts.width, name=f"kept{row}", reset_less=True)
             below = Signal(spec.weights.width, name=f"weights{row}", reset_less=True)
             begins = Signal(name=f"first{row}", reset_less=True)
             clears = Signal(name=f"clear{row}", reset_less=True)
             m.d.sync += [
-                kept.eq(Mux(first, self.word, kept >> spec.acts.bits)),
+                held.eq(Mux(first, self.word, held >> spec.acts.bits)),
                 below.eq(weights),
                 begins.eq(first),
                 clears.eq(clear),
             ]
-            sums = self._row(m, row, kept, word, below, clears)
+            sums = self._row(m, row, held, word, below, clears)
             rows.append(Mux(enables[row], Cat(*sums), 0))
             weights, first, clear = below, begins, clears
         m.d.comb += self.leaves.eq(Cat(*enables).any())
@@ -158,17 +158,17 @@ class TemporalArray(wiring.Component):
         return m
 
     def _row(
-        self, m: Module, row: int, kept: Value, word: Value, weights: Value, clear: Value
+        self, m: Module, row: int, held: Value, word: Value, weights: Value, clear: Value
     ) -> list[Value]:
         """Units of a row: their sums."""
         spec, sums = self.spec, []
-        own, dense = spec.acts.split(word), self._dense(m, row, spec.acts.split(kept))
+        own, dense = spec.acts.split(word), self._dense(m, row, spec.acts.split(held))
         for column, weight in enumerate(spec.weights.split(weights)):
             unit = Unit(spec.unit)
             m.submodules[f"pe{row}_{column}"] = unit
             port = unit.component
             m.d.comb += [
-                port.a.eq(Cat(Mux(self.broadcast, own[column], one) for one in dense)),
+                port.a.eq(Cat(Mux(self.broadcast, own[column], act) for act in dense)),
                 port.w.eq(weight),
                 port.clear.eq(clear),
             ]

@@ -165,11 +165,11 @@ class _Compiler:
         source = self.tensors[node.input]
         shape = self.network.edge(node.output).shape
         before = self.network.edge(node.input).shape
-        kept = without_ones(shape) == without_ones(before)
+        same_shape = without_ones(shape) == without_ones(before)
         flat = len(shape) == 1 and all(
             isinstance(reader, Gemm) for reader in self.network.readers[node.output]
         )
-        if not kept and (not flat or node.output == self.network.output):
+        if not same_shape and (not flat or node.output == self.network.output):
             raise RefusedInput(
                 f"Node {node.name} must keep its shape, or be read by matrix products only, in a "
                 f"temporal machine, not make {shape} of {before}"
@@ -319,7 +319,7 @@ class _Compiler:
 
     def _result(self, tensor: Tensor) -> ResultLayout:
         edge = self.network.edge(self.network.output)
-        if not any(one.edge == tensor.name for one in self.passes):
+        if not any(part.edge == tensor.name for part in self.passes):
             raise RefusedInput(
                 f"Output {edge.name} must be computed by a layer in a temporal machine"
             )

@@ -130,13 +130,13 @@ class Intake(wiring.Component):
         above = self._above(m, taken, was, column, pad) if rows > 1 else Const(0, 0)
         m.d.comb += now.eq(Mux(was["after"], pad.replicate(rows), Cat(taken, above)))
         before = Signal((source.joined - 1) * rows * size, name="before_codes", reset_less=True)
-        kept = Mux(was["first"], pad.replicate(rows * (source.joined - 1)), before)
-        window = Cat(kept, now)
+        rest = Mux(was["first"], pad.replicate(rows * (source.joined - 1)), before)
+        window = Cat(rest, now)
         with m.If(was["step"]):
             m.d.sync += before.eq(window[rows * size :])
         # Columns of the lowest row come first, then those of the row above.
         columns = [window[k * rows * size :][: rows * size] for k in range(source.joined)]
-        return Cat(one[r * size :][:size] for r in range(rows) for one in columns)
+        return Cat(each[r * size :][:size] for r in range(rows) for each in columns)
 
     def _above(
         self, m: Module, taken: Value, was: dict[str, Signal], column: Value, pad: Value

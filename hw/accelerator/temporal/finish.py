@@ -18,17 +18,17 @@ def with_one_fraction(passes: Sequence[LayerPass]) -> list[LayerPass]:
 
     ``(2**f t + b) / 2**s`` is ``(2**(f + k) t + 2**k b) / 2**(s + k)``.
     """
-    most = max((one.fraction for one in passes), default=0)
+    most = max((layer.fraction for layer in passes), default=0)
     return [
-        one
-        if one.mode == "largest"
+        layer
+        if layer.mode == "largest"
         else replace(
-            one,
-            bias=one.bias << most - one.fraction,
-            shift=one.shift + most - one.fraction,
+            layer,
+            bias=layer.bias << most - layer.fraction,
+            shift=layer.shift + most - layer.fraction,
             fraction=most,
         )
-        for one in passes
+        for layer in passes
     ]
 
 
@@ -39,18 +39,18 @@ def with_few_shifts(passes: Sequence[LayerPass]) -> list[LayerPass]:
     fewest numbers that meet all ranges are found from the lowest upper end.
     """
     result = list(passes)
-    summed = [i for i, one in enumerate(passes) if one.mode != "largest"]
+    summed = [i for i, layer in enumerate(passes) if layer.mode != "largest"]
 
-    def room(one: LayerPass) -> int:
-        return MULTIPLIER_BITS - max(1, int(one.scale.max()).bit_length())
+    def room(layer: LayerPass) -> int:
+        return MULTIPLIER_BITS - max(1, int(layer.scale.max()).bit_length())
 
     chosen = -1
     for i in sorted(summed, key=lambda i: passes[i].shift + room(passes[i])):
-        one = passes[i]
-        if one.shift > chosen:
-            chosen = one.shift + room(one)
-        more = chosen - one.shift
-        result[i] = replace(one, shift=chosen, scale=one.scale << more)
+        layer = passes[i]
+        if layer.shift > chosen:
+            chosen = layer.shift + room(layer)
+        more = chosen - layer.shift
+        result[i] = replace(layer, shift=chosen, scale=layer.scale << more)
     return result
 
 
@@ -59,11 +59,11 @@ def allocated(
 ) -> tuple[dict[str, int], int]:
     """Addresses of all tensors but the output, and words of the activation memory."""
     born, last = {source: -1}, {source: -1}
-    for i, one in enumerate(passes):
-        for step in one.steps:
+    for i, layer in enumerate(passes):
+        for step in layer.steps:
             last[step.tensor] = i
-        if one.edge != output:
-            born.setdefault(one.edge, i)
-            last[one.edge] = i
+        if layer.edge != output:
+            born.setdefault(layer.edge, i)
+            last[layer.edge] = i
     sizes = {name: tensors[name].size for name in born}
     return allocate(sizes, born, last)

@@ -175,7 +175,7 @@ class Issue(wiring.Component):
             "place": self.code.address_bits,
             "at": len(word.width),
         }
-        tile, now, kept = (
+        tile, now, saved = (
             {name: self._register(f"{what}_{name}", shape) for name, shape in shapes.items()}
             for what in ("tile", "word", "kept")
         )
@@ -208,10 +208,10 @@ class Issue(wiring.Component):
             begins = Signal(shape, name=f"begins_{name}")
             m.d.comb += [
                 after.eq(position[name]),
-                begins.eq(Mux(is_last, after, kept[name])),
+                begins.eq(Mux(is_last, after, saved[name])),
             ]
             with m.If(is_last):
-                m.d.sync += kept[name].eq(after)
+                m.d.sync += saved[name].eq(after)
             with m.If(self.begin | self.word_ends):
                 m.d.sync += [tile[name].eq(origin[name]), now[name].eq(origin[name])]
             with m.Elif(self.tile_ends):

@@ -229,7 +229,7 @@ class TemporalMachine(wiring.Component):
         with m.Elif(done):
             m.d.sync += [place.eq(place + 1), left.eq(left - 1)]
         m.d.comb += self.pass_written.eq(done & (left == 0))
-        kept = [
+        lanes = [
             data.word_select(lane, spec.result_bits)[: program.lane_bits]
             for lane in range(program.columns)
         ]
@@ -237,7 +237,7 @@ class TemporalMachine(wiring.Component):
         m.d.comb += [
             write.en.eq(intake.write | (done & ~self.word.result)),
             write.addr.eq(Mux(intake.write, intake.address, place)),
-            write.data.eq(Mux(intake.write, intake.codes, Cat(kept))),
+            write.data.eq(Mux(intake.write, intake.codes, Cat(lanes))),
             outlet.write.eq(done & self.word.result),
             outlet.address.eq(place),
             outlet.codes.eq(data),
@@ -291,17 +291,17 @@ class TemporalMachine(wiring.Component):
         """Largest code of each lane since the last clear."""
         m, bits = self._m, self.spec.program.lane_bits
         result = []
-        if not any(one.mode == "largest" for one in self.spec.program.passes):
+        if not any(part.mode == "largest" for part in self.spec.program.passes):
             return [Const(0, bits) for _ in range(self.spec.program.columns)]
         code = Signal(len(self.codes), name="largest_word", reset_less=True)
         tap = Signal(name="largest_tap")
         m.d.sync += [code.eq(self.codes), tap.eq(self.issue.tap)]
         for lane in range(self.spec.program.columns):
-            kept = Signal(bits, name=f"largest{lane}", reset_less=True)
+            largest = Signal(bits, name=f"largest{lane}", reset_less=True)
             now = code.word_select(lane, bits)
-            with m.If(tap & (self.issue.clear | (now > kept))):
-                m.d.sync += kept.eq(now)
-            result.append(kept)
+            with m.If(tap & (self.issue.clear | (now > largest))):
+                m.d.sync += largest.eq(now)
+            result.append(largest)
         return result
 
 

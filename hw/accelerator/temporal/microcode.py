@@ -39,23 +39,23 @@ class Microcode:
     def place_bits(self) -> int:
         """Bits of a row or column of the input, signed, also beside it."""
         least, most = 0, 0
-        for one in self.program.passes:
-            for axis, count in ((0, one.height), (1, one.width)):
-                span = max(step.down if axis == 0 else step.right for step in one.steps)
-                taps = 0 if axis == 0 else max(step.taps for step in one.steps) * one.gap
-                end = one.origin[axis] + (count - 1) * one.stride[axis] + span + taps
-                least, most = min(least, one.origin[axis]), max(most, one.size[axis], end)
+        for layer in self.program.passes:
+            for axis, count in ((0, layer.height), (1, layer.width)):
+                span = max(step.down if axis == 0 else step.right for step in layer.steps)
+                taps = 0 if axis == 0 else max(step.taps for step in layer.steps) * layer.gap
+                end = layer.origin[axis] + (count - 1) * layer.stride[axis] + span + taps
+                least, most = min(least, layer.origin[axis]), max(most, layer.size[axis], end)
         return range_width(least, most) + 1
 
     @cached_property
     def passes(self) -> list[dict[str, int]]:
         """Fields of each pass; counts are one less, as counters end at 0."""
-        return [self._pass(one) for one in self.program.passes]
+        return [self._pass(layer) for layer in self.program.passes]
 
     @cached_property
     def steps(self) -> list[dict[str, int]]:
         """Fields of all steps, those of a pass after those of the pass before."""
-        return [step for one in self.program.passes for step in self._steps(one)]
+        return [step for layer in self.program.passes for step in self._steps(layer)]
 
     @cached_property
     def pass_layout(self) -> data.StructLayout:
@@ -83,8 +83,10 @@ class Microcode:
         rows = self.program.rows
         return [
             word
-            for one in self.program.passes
-            for word in self._weights(one, one.weights[:: rows if one.mode == "connected" else 1])
+            for layer in self.program.passes
+            for word in self._weights(
+                layer, layer.weights[:: rows if layer.mode == "connected" else 1]
+            )
         ] or [0]
 
     @cached_property
@@ -92,13 +94,13 @@ class Microcode:
         """Content of the weight memories of rows 1, 2 and so on: of connected layers."""
         rows, used = self.program.rows, len(self.program.weight_depths[1])
         result: list[list[int]] = [[] for _ in range(used)]
-        for one in self.program.passes:
-            if one.mode != "connected":
+        for layer in self.program.passes:
+            if layer.mode != "connected":
                 continue
-            lacking = -len(one.weights) % rows
-            every = np.pad(one.weights, ((0, lacking), (0, 0), (0, 0)))
+            lacking = -len(layer.weights) % rows
+            every = np.pad(layer.weights, ((0, lacking), (0, 0), (0, 0)))
             for row, words in enumerate(result, 1):
-                words += self._weights(one, every[row::rows])
+                words += self._weights(layer, every[row::rows])
         return result
 
     @property
@@ -109,24 +111,24 @@ class Microcode:
     @cached_property
     def bias_bits(self) -> int:
         """Bits of a bias, signed."""
-        summed = [one.bias for one in self.program.passes if one.mode != "largest"]
+        summed = [layer.bias for layer in self.program.passes if layer.mode != "largest"]
         ends = [(int(b.min()), int(b.max())) for b in summed] or [(0, 0)]
         return range_width(min(low for low, _ in ends), max(high for _, high in ends))
 
     @cached_property
     def scale_bits(self) -> int:
         """Bits of a multiplier."""
-        summed = [one.scale for one in self.program.passes if one.mode != "largest"]
+        summed = [layer.scale for layer in self.program.passes if layer.mode != "largest"]
         return max([1, *(int(s.max()).bit_length() for s in summed)])
 
     @cached_property
     def parameter_words(self) -> list[int]:
         """Content of the memory of parameters: for each channel bias, then multiplier above it."""
         words = []
-        for one in self.program.passes:
-            if one.mode == "largest":
+        for layer in self.program.passes:
+            if layer.mode == "largest":
                 continue
-            for bias, scale in zip(one.bias.tolist(), one.scale.tolist(), strict=True):
+            for bias, scale in zip(layer.bias.tolist(), layer.scale.tolist(), strict=True):
                 pairs = [
                     (b & (1 << self.bias_bits) - 1) | s << self.bias_bits
                     for b, s in zip(bias, scale, strict=True)
@@ -146,53 +148,53 @@ class Microcode:
         each = self.bias_bits + self.scale_bits
         return len(self.parameter_words) * self.program.columns * each
 
-    def _weights(self, one: LayerPass, weights: NDArray[np.int64]) -> list[int]:
+    def _weights(self, layer: LayerPass, weights: NDArray[np.int64]) -> list[int]:
         # Those of a column that are used together, the first in the lowest bits.
-        columns, bits = weights.shape[-1], self.program.weight_bits // one.split
-        together = weights.reshape(-1, one.split, columns).transpose(0, 2, 1)
-        return [_joined(row, bits) for row in together.reshape(-1, columns * one.split).tolist()]
+        columns, bits = weights.shape[-1], self.program.weight_bits // layer.split
+        together = weights.reshape(-1, layer.split, columns).transpose(0, 2, 1)
+        return [_joined(row, bits) for row in together.reshape(-1, columns * layer.split).tolist()]
 
-    def _pass(self, one: LayerPass) -> dict[str, int]:
-        program, tiling = self.program, one.tiling(self.program.rows)
+    def _pass(self, layer: LayerPass) -> dict[str, int]:
+        program, tiling = self.program, layer.tiling(self.program.rows)
         # Words of a connected layer are its positions, which all read the same.
-        connected = one.mode == "connected"
-        line, (down, right) = one.size[1], (0, 0) if connected else one.stride
+        connected = layer.mode == "connected"
+        line, (down, right) = layer.size[1], (0, 0) if connected else layer.stride
         wrap = (1 << self.address_bits) - 1
-        result = one.edge not in program.address
-        out = one.first_word * one.positions + (0 if result else program.address[one.edge])
-        first = one.origin[0] * line + one.origin[1] + one.first_word * one.plane
+        result = layer.edge not in program.address
+        out = layer.first_word * layer.positions + (0 if result else program.address[layer.edge])
+        first = layer.origin[0] * line + layer.origin[1] + layer.first_word * layer.plane
         return {
-            "depthwise": int(one.mode == "depthwise"),
-            "largest": int(one.mode == "largest"),
+            "depthwise": int(layer.mode == "depthwise"),
+            "largest": int(layer.mode == "largest"),
             "connected": int(connected),
-            "mode": one.split.bit_length() - 1,
+            "mode": layer.split.bit_length() - 1,
             "result": int(result),
             "words": tiling.words - 1,
             "groups": tiling.groups - 1,
             "tiles": tiling.tiles - 1,
             "last": tiling.last,
-            "row": one.origin[0],
-            "column": one.origin[1],
+            "row": layer.origin[0],
+            "column": layer.origin[1],
             "first": first & wrap,
             "down": down,
             "right": right,
-            "next_line": (down * line - (one.width - 1) * right) & wrap,
-            "width": one.width - 1,
-            "plane": one.plane & wrap,
-            "gap": one.gap,
-            "height_in": one.size[0],
-            "width_in": one.size[1],
-            "pad": one.pad,
-            "shift": 0 if one.mode == "largest" else program.shifts.index(one.shift),
-            "zero": one.zero,
-            "low": one.low,
-            "high": one.high,
+            "next_line": (down * line - (layer.width - 1) * right) & wrap,
+            "width": layer.width - 1,
+            "plane": layer.plane & wrap,
+            "gap": layer.gap,
+            "height_in": layer.size[0],
+            "width_in": layer.size[1],
+            "pad": layer.pad,
+            "shift": 0 if layer.mode == "largest" else program.shifts.index(layer.shift),
+            "zero": layer.zero,
+            "low": layer.low,
+            "high": layer.high,
             "out": out,
-            "positions": one.positions - 1,
-            "results": one.words * one.positions - 1,
+            "positions": layer.positions - 1,
+            "results": layer.words * layer.positions - 1,
         }
 
-    def _steps(self, one: LayerPass) -> list[dict[str, int]]:
+    def _steps(self, layer: LayerPass) -> list[dict[str, int]]:
         wrap = (1 << self.address_bits) - 1
         return [
             {
@@ -203,9 +205,11 @@ class Microcode:
                 "part": _PARTS[step.part],
                 "whole": whole - 1,
                 "last": last - 1,
-                "ends": int(step is one.steps[-1]),
+                "ends": int(step is layer.steps[-1]),
             }
-            for step, (whole, last) in zip(one.steps, one.lengths(self.program.rows), strict=True)
+            for step, (whole, last) in zip(
+                layer.steps, layer.lengths(self.program.rows), strict=True
+            )
         ]
 
 

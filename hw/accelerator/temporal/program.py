@@ -247,13 +247,13 @@ class Program:
     @cached_property
     def shifts(self) -> tuple[int, ...]:
         """Shifts of the requantisers, rising."""
-        used = {one.shift for one in self.passes if one.mode != "largest"}
+        used = {layer.shift for layer in self.passes if layer.mode != "largest"}
         return tuple(sorted(used)) or (0,)
 
     @property
     def fraction(self) -> int:
         """Bits of all biases below a unit of the sums."""
-        return max((one.fraction for one in self.passes), default=0)
+        return max((layer.fraction for layer in self.passes), default=0)
 
     @property
     def weight_words(self) -> int:
@@ -265,19 +265,19 @@ class Program:
     def weight_depths(self) -> tuple[int, tuple[int, ...]]:
         """Words of the weight memory, and of those of rows 1, 2 and so on for connected layers."""
         depth, connected, used = 0, 0, 1
-        for one in self.passes:
-            tiling, taps = one.tiling(self.rows), one.weights.shape[1] // one.split
-            if one.mode == "connected":
+        for layer in self.passes:
+            tiling, taps = layer.tiling(self.rows), layer.weights.shape[1] // layer.split
+            if layer.mode == "connected":
                 connected += tiling.tiles * taps
-                used = max(used, min(self.rows, one.words))
+                used = max(used, min(self.rows, layer.words))
                 depth += tiling.tiles * taps
             else:
-                depth += one.words * taps
+                depth += layer.words * taps
         return depth, (connected,) * (used - 1)
 
     def frame_cycles(self, stages: int) -> int:
         """Cycles of a frame, with so many stages of a unit, if nothing stalls."""
-        passes = sum(one.cycles(self.rows, stages) for one in self.passes)
+        passes = sum(layer.cycles(self.rows, stages) for layer in self.passes)
         return (
             self.source.cycles
             + passes

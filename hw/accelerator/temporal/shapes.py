@@ -51,10 +51,10 @@ def window_of(node: Conv | AveragePool | MaxPool) -> Window:
 
 def without_ones(shape: Sequence[int]) -> tuple[int, ...]:
     """A shape without axes of one element at its end."""
-    kept = tuple(shape)
-    while len(kept) > 1 and kept[-1] == 1:
-        kept = kept[:-1]
-    return kept
+    sizes = tuple(shape)
+    while len(sizes) > 1 and sizes[-1] == 1:
+        sizes = sizes[:-1]
+    return sizes
 
 
 def _two(values: Sequence[Any], fill: Any) -> Any:

@@ -67,7 +67,9 @@ def source_layout(
     )
     layout = min(
         _stackings(layout, window, target, columns // channels),
-        key=lambda one: one.cycles + _stem_cycles(conv, window, target, one.stacked, rows, columns),
+        key=lambda stem: (
+            stem.cycles + _stem_cycles(conv, window, target, stem.stacked, rows, columns)
+        ),
     )
     joined, height = channels * layout.joined * layout.stacked, layout.height + layout.below
     tensor = replace(tensor, channels=joined, lanes=joined, height=height, width=width)

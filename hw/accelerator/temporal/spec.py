@@ -61,7 +61,7 @@ class TemporalSpec:
     @cached_property
     def lane(self) -> LaneSpec:
         """Requantiser of a column."""
-        zeros = [one.zero for one in self.program.passes]
+        zeros = [layer.zero for layer in self.program.passes]
         return LaneSpec(
             sums=self.program.sum_bits,
             bias=self.code.bias_bits,
@@ -80,7 +80,9 @@ class TemporalSpec:
     @property
     def result_bits(self) -> int:
         """Bits of what a requantiser gives: of a code in memory or of a result."""
-        return max(self.program.lane_bits, *(one.high.bit_length() for one in self.program.passes))
+        return max(
+            self.program.lane_bits, *(layer.high.bit_length() for layer in self.program.passes)
+        )
 
     @property
     def source(self) -> Words:

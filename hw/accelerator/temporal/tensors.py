@@ -115,7 +115,7 @@ def allocate(
     ({'a': 0, 'b': 3, 'c': 0}, 5)
     """
     placed: dict[str, int] = {}
-    for name in sorted(sizes, key=lambda one: (born[one], -sizes[one], one)):
+    for name in sorted(sizes, key=lambda tensor: (born[tensor], -sizes[tensor], tensor)):
         taken: Sequence[tuple[int, int]] = sorted(
             (placed[other], placed[other] + sizes[other])
             for other in placed
