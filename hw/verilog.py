@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from amaranth._toolchain.yosys import _BuiltinYosys
 from amaranth.back import rtlil, verilog
@@ -21,6 +21,9 @@ from amaranth.lib import wiring
 
 from macwright.hw.errors import ToolError
 from macwright.hw.wasm import SmallConfig, is_address_space_small
+
+if TYPE_CHECKING:
+    from macwright.hw.pe.spec import UnitSpec
 
 __all__ = [
     "generator_sha256",
@@ -75,7 +78,7 @@ def to_verilog(component: wiring.Component, *, name: str, rst: bool = True) -> s
     return _plain(text)
 
 
-def part_rtlil(component: wiring.Component, *, name: str, platform: Any) -> str:
+def part_rtlil(component: wiring.Component, *, name: str, platform: object) -> str:
     """RTLIL of a component and what is in it, which `platform` is given to elaborate."""
     return rtlil.convert(component, name=name, platform=platform, emit_src=False)
 
@@ -177,7 +180,7 @@ def _is_writable(folder: Path) -> bool:
 
 
 @lru_cache(maxsize=512)
-def unit_verilog(spec: Any) -> str:
+def unit_verilog(spec: "UnitSpec") -> str:
     """Verilog of a unit, its top module named ``spec.name``; the same text in every run.
 
     Parameters
@@ -195,13 +198,13 @@ def unit_verilog(spec: Any) -> str:
     return to_verilog(spec.create(), name=spec.name, rst=spec.rst)
 
 
-def verilog_sha256(spec: Any) -> str:
+def verilog_sha256(spec: "UnitSpec") -> str:
     """SHA-256 of :func:`unit_verilog`, in hexadecimal."""
     return hashlib.sha256(unit_verilog(spec).encode()).hexdigest()
 
 
 @lru_cache(maxsize=4096)
-def rtlil_sha256(spec: Any) -> str:
+def rtlil_sha256(spec: "UnitSpec") -> str:
     """SHA-256 of the intermediate text (RTLIL) that the Verilog of a unit is made from.
 
     It takes milliseconds where the Verilog takes a third of a second. With the same versions of

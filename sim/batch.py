@@ -4,9 +4,9 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from macwright.hw.files import write_atomic
+from macwright.hw.pe.spec import UnitSpec
 from macwright.hw.verilog import unit_verilog
 from macwright.sim.generate import (
     MANIFEST,
@@ -31,7 +31,7 @@ from macwright.sim.bench import {modules}
 '''
 
 
-def write_batch(specs: Sequence[Any], folder: Path, *, tests: Iterable[str]) -> None:
+def write_batch(specs: Sequence[UnitSpec], folder: Path, *, tests: Iterable[str]) -> None:
     """Write a folder for :func:`macwright.sim.runner.simulate` that tests several units.
 
     Each unit is an instance with registers at its inputs, below one top module. A test is named
@@ -71,7 +71,7 @@ def write_batch(specs: Sequence[Any], folder: Path, *, tests: Iterable[str]) -> 
     write_atomic(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
 
 
-def _harness(spec: Any, index: int) -> str:
+def _harness(spec: UnitSpec, index: int) -> str:
     """Module without ports that holds a unit; it has a register or wire for each of its ports."""
     signals, pins = "", []
     for port in describe(spec)["ports"]:

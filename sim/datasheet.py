@@ -19,6 +19,7 @@ from amaranth.hdl import Shape
 from amaranth.lib import wiring
 
 from macwright.hw.formats import FloatFormat
+from macwright.hw.pe.spec import UnitSpec
 
 __all__ = ["Datasheet", "Port", "datasheet", "verilog_header"]
 
@@ -108,7 +109,7 @@ def datasheet(spec: Any) -> Datasheet:
     )
 
 
-def verilog_header(spec: Any) -> str:
+def verilog_header(spec: UnitSpec) -> str:
     """Comment that stands above the Verilog of a unit: lines that begin with ``//``."""
     sheet = datasheet(spec)
     lines = [spec.name, "", *_wrapped(sheet.function)]
@@ -151,7 +152,7 @@ def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
-def _ports(spec: Any, component: Any, members: Mapping[str, str]) -> Iterator[Port]:
+def _ports(spec: UnitSpec, component: Any, members: Mapping[str, str]) -> Iterator[Port]:
     for name in ("clk", "rst") if spec.rst else ("clk",):
         yield Port(name, "input", 1, False, _DOMAIN[name])
     for name, member in component.signature.members.items():

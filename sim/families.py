@@ -7,6 +7,7 @@ from typing import Any
 from macwright.hw.errors import RefusedType
 from macwright.hw.formats import FloatFormat
 from macwright.hw.pe.operand import has_specials
+from macwright.hw.pe.spec import UnitSpec
 from macwright.sim.golden.bitplane_dot import BitplaneDotModel
 from macwright.sim.golden.composable_mac import ComposableMacModel
 from macwright.sim.golden.dot import DotModel
@@ -41,7 +42,7 @@ class Verification:
     tests: tuple[str, ...]
     more: Callable[[Any], tuple[str, ...]] | None = None
 
-    def tests_of(self, spec: Any) -> tuple[str, ...]:
+    def tests_of(self, spec: UnitSpec) -> tuple[str, ...]:
         """Tests of one unit."""
         return self.tests + (self.more(spec) if self.more else ())
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from macwright.hw.arith.chain import CHAINS
 from macwright.hw.files import write_atomic
+from macwright.hw.pe.spec import UnitSpec
 from macwright.hw.verilog import unit_verilog, verilog_sha256
 from macwright.sim.datasheet import datasheet, verilog_header
 from macwright.sim.families import verification
@@ -42,13 +43,13 @@ LINT_WAIVERS = (
 MANIFEST = "manifest.json"
 
 
-def unit_bench(spec: Any) -> tuple[str, tuple[str, ...]]:
+def unit_bench(spec: UnitSpec) -> tuple[str, tuple[str, ...]]:
     """Module of a unit's bench, and its tests."""
     row = verification(spec)
     return row.bench, row.tests_of(spec)
 
 
-def write_unit(spec: Any, folder: Path) -> dict[str, Any]:
+def write_unit(spec: UnitSpec, folder: Path) -> dict[str, Any]:
     """Write `<name>.v`, bench, manifest and FuseSoC's `<name>.core`, each whole or not at all.
 
     Parameters
@@ -88,7 +89,7 @@ def cells_text(target: str) -> str:
     return (files("macwright.sim") / "cells" / f"{name}.v").read_text()
 
 
-def core_text(spec: Any) -> str:
+def core_text(spec: UnitSpec) -> str:
     """Core description of a unit (CAPI2), with which FuseSoC finds, lints and depends on it.
 
     The behaviour of an FPGA's primitives is for simulation and lint alone: synthesis has its own.
@@ -156,7 +157,7 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def verilog_text(spec: Any) -> str:
+def verilog_text(spec: UnitSpec) -> str:
     """Verilog of a unit for people: its datasheet as a comment, ports in the datasheet's order."""
     order = ", ".join(port.name for port in datasheet(spec).ports)
     head = re.compile(rf"^module {re.escape(spec.name)}\(([^)]*)\);$", re.MULTILINE)
@@ -165,7 +166,7 @@ def verilog_text(spec: Any) -> str:
     return f"{verilog_header(spec)}\n{text.lstrip()}"
 
 
-def bench_text(spec: Any) -> str:
+def bench_text(spec: UnitSpec) -> str:
     """Text of the unit's bench: a cocotb module that runs under any cocotb flow."""
     module, tests = unit_bench(spec)
     return f'''"""cocotb bench of {spec.name}: the Verilog against the golden model, cycle by cycle.
@@ -182,7 +183,7 @@ from macwright.sim.bench import {module}
 {bench_spec(spec)}{bench_calls(spec, tests)}'''
 
 
-def bench_spec(spec: Any, constant: str = "SPEC") -> str:
+def bench_spec(spec: UnitSpec, constant: str = "SPEC") -> str:
     """Statement of a bench that makes the spec of its unit."""
     fields = "".join(f"\n        {k!r}: {v!r}," for k, v in spec.to_fields().items())
     text = f"""{constant} = spec_from_fields(
@@ -195,7 +196,7 @@ def bench_spec(spec: Any, constant: str = "SPEC") -> str:
 
 
 def bench_calls(
-    spec: Any,
+    spec: UnitSpec,
     tests: Iterable[str],
     *,
     prefix: str = "",

@@ -18,6 +18,7 @@ from macwright.costmodel.stimulus import layer as layer_operands
 from macwright.costmodel.stimulus.layer import LayerOperands
 from macwright.costmodel.technology.technology import Technology
 from macwright.hw.errors import RefusedInput
+from macwright.hw.pe.spec import Unit
 
 __all__ = ["layer_energies", "read_operands"]
 
@@ -27,7 +28,7 @@ _COLUMNS = ("energy_fj_per_mac", "glitch_factor", "ci95_fj_per_mac")
 
 
 def layer_energies(
-    specs: Iterable[Any],
+    specs: Iterable[Unit],
     layers: Sequence[str],
     operands: Operands,
     technology: Technology,
@@ -93,7 +94,7 @@ def layer_energies(
 
 
 def _unit(
-    spec: Any, layers: Sequence[str], operands: Operands, technology: Technology
+    spec: Unit, layers: Sequence[str], operands: Operands, technology: Technology
 ) -> list[dict[str, Any]]:
     """Rows of one unit."""
     key, netlist = unit_netlist(spec, technology)
@@ -137,7 +138,7 @@ def read_operands(path: Path) -> Callable[[Any], LayerOperands]:
     if any(array.dtype.kind not in "iuf" or array.ndim != 2 for array in arrays):
         raise RefusedInput(f"Arrays of {path} must be matrices of numbers")
 
-    def made(spec: Any) -> LayerOperands:
+    def made(spec: Unit) -> LayerOperands:
         acts, weights = (
             fmt.encode(array.astype(np.float64))
             if array.dtype.kind == "f"

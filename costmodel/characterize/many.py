@@ -14,6 +14,7 @@ from macwright.costmodel.stimulus.named import STIMULI
 from macwright.costmodel.technology.catalogue import find_technology
 from macwright.costmodel.technology.technology import Technology
 from macwright.hw.errors import RefusedInput, ToolError
+from macwright.hw.pe.spec import Unit
 
 __all__ = ["COLUMNS", "characterize", "cost_frame"]
 
@@ -49,7 +50,7 @@ COLUMNS = {
 
 
 def characterize(
-    specs: Sequence[Any],
+    specs: Sequence[Unit],
     technology: str | Technology,
     *,
     dsp: bool = False,

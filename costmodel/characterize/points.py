@@ -29,6 +29,7 @@ from macwright.costmodel.technology.fpga import smallest_mapping
 from macwright.costmodel.technology.technology import Technology
 from macwright.hw.errors import ToolError
 from macwright.hw.pe.operating_mode import OperatingMode
+from macwright.hw.pe.spec import Unit
 
 __all__ = [
     "POINT_COLUMNS",
@@ -75,7 +76,7 @@ Point = dict[str, Any]
 
 
 def characterize_points(
-    specs: Sequence[Any],
+    specs: Sequence[Unit],
     technology: Technology,
     *,
     dsp: bool = False,
@@ -147,7 +148,7 @@ def with_mappings(technology: Technology, *, dsp: bool) -> Technology:
 
 
 def unit_points(
-    spec: Any,
+    spec: Unit,
     technology: Technology,
     *,
     dsp: bool = False,
@@ -215,7 +216,7 @@ def unit_points(
 
 
 def _structure_points(
-    label: str, spec: Any, technology: Technology, *, dsp: bool, curve: bool = True
+    label: str, spec: Unit, technology: Technology, *, dsp: bool, curve: bool = True
 ) -> list[dict[str, Any]]:
     """Each mapping of one structure, timed (and placed, where there is a placer) and checked."""
     every = None if not label or not technology.curve else _FOR_SPEED
@@ -253,7 +254,7 @@ def _structure_points(
 
 
 def _mapped(
-    spec: Any,
+    spec: Unit,
     technology: Technology,
     *,
     dsp: bool,
@@ -281,7 +282,7 @@ def _mapped(
 
 def _measure_energy(
     point: dict[str, Any],
-    spec: Any,
+    spec: Unit,
     family: Mapping[str, Any],
     technology: Technology,
     stimulus: str,
@@ -299,7 +300,7 @@ def _measure_energy(
 
 
 def _row(
-    point: Mapping[str, Any], spec: Any, family: Mapping[str, Any], technology: Technology
+    point: Mapping[str, Any], spec: Unit, family: Mapping[str, Any], technology: Technology
 ) -> Point:
     """A point as a row of the table."""
     unit = family[point["structure"]]

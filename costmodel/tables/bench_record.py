@@ -5,11 +5,11 @@ import re
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from macwright.costmodel.cache import Cache, content_key
 from macwright.costmodel.characterize.unit import GENERATING
 from macwright.hw.errors import ToolError
+from macwright.hw.pe.spec import UnitSpec
 from macwright.hw.verilog import verilog_sha256
 from macwright.sim.generate import write_unit
 from macwright.sim.owned import run_program
@@ -19,7 +19,7 @@ from macwright.sim.simulators import find_simulator
 __all__ = ["bench_record"]
 
 
-def bench_record(spec: Any, folder: Path) -> str:
+def bench_record(spec: UnitSpec, folder: Path) -> str:
     """Run the bench of a unit, unless this very unit passed it before, and say what was run.
 
     Parameters

@@ -20,6 +20,7 @@ from macwright.costmodel.stimulus.layer import LayerOperands
 from macwright.costmodel.technology.catalogue import find_technology
 from macwright.costmodel.technology.technology import Technology
 from macwright.hw.errors import RefusedInput
+from macwright.hw.pe.spec import Unit
 from macwright.hw.verilog import generator_sha256, rtlil_sha256, verilog_sha256
 
 __all__ = [
@@ -132,7 +133,7 @@ def parse_csv(text: str, columns: Mapping[str, str], shared: Sequence[str]) -> p
 
 
 def costs(
-    specs: Sequence[Any],
+    specs: Sequence[Unit],
     technology: str | Technology,
     *,
     dsp: bool = False,
@@ -185,7 +186,7 @@ def costs(
 
 
 def current_rows(
-    specs: Sequence[Any],
+    specs: Sequence[Unit],
     technology: Technology,
     *,
     dsp: bool = False,

@@ -24,6 +24,7 @@ from macwright.costmodel.tables.lookup import format_csv, is_current, parse_csv,
 from macwright.costmodel.technology.catalogue import LIBERTY_NAMES
 from macwright.costmodel.technology.technology import Technology
 from macwright.hw.errors import RefusedInput
+from macwright.hw.pe.spec import Unit
 from macwright.hw.verilog import generator_sha256
 
 __all__ = [
@@ -78,7 +79,7 @@ def format_points(rows: pd.DataFrame) -> str:
     return format_csv(rows.sort_values(["unit", "area", "point"]), tuple(_COLUMNS), _SHARED)
 
 
-def pointed_units(technology: str) -> list[Any]:
+def pointed_units(technology: str) -> list[Unit]:
     """Units whose points ship: those of the default search, and the units with several modes.
 
     Where there are energies, these come in each of their modes.
@@ -91,7 +92,7 @@ def pointed_units(technology: str) -> list[Any]:
 
 
 def points(
-    specs: Sequence[Any],
+    specs: Sequence[Unit],
     technology: Technology,
     *,
     dsp: bool = False,
@@ -129,7 +130,7 @@ def points(
 
 
 def current_points(
-    specs: Sequence[Any], technology: Technology, *, dsp: bool = False
+    specs: Sequence[Unit], technology: Technology, *, dsp: bool = False
 ) -> dict[str, list[dict[str, Any]]]:
     """Shipped points by unit, of the units whose points are current.
 
@@ -191,7 +192,7 @@ def _figures(row: Mapping[str, Any]) -> NDArray[np.float64]:
     return np.array([row[c] for c in ("area", "period_ns", "energy_fj_per_mac")], np.float64)
 
 
-def _is_current(rows: Sequence[dict[str, Any]], spec: Any, technology: str) -> bool:
+def _is_current(rows: Sequence[dict[str, Any]], spec: Unit, technology: str) -> bool:
     """Whether each point was made from the Verilog that its structure of the unit gives now."""
     family = {each.name: each for each in structures(spec, technology).values()}
     return all(r["module"] in family and is_current(r, family[r["module"]]) for r in rows)
@@ -200,7 +201,7 @@ def _is_current(rows: Sequence[dict[str, Any]], spec: Any, technology: str) -> b
 def shipped_points(
     technology: Technology,
     *,
-    specs: Sequence[Any] | None = None,
+    specs: Sequence[Unit] | None = None,
     jobs: int | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,

@@ -53,6 +53,7 @@ from macwright.costmodel.technology.levels import count_cells, mapped_module
 from macwright.costmodel.technology.record import TechnologyRecord
 from macwright.costmodel.technology.technology import Technology
 from macwright.hw.errors import RefusedInput, ToolError
+from macwright.hw.pe.spec import Unit
 
 __all__ = ["liberty_technology"]
 
@@ -311,7 +312,7 @@ def _simulable(key: _Key, netlist: Mapping[str, Any], top: str) -> Netlist:
 
 
 def _energy(
-    key: _Key, wire_ff: float | None, netlist: Mapping[str, Any], spec: Any, name: str
+    key: _Key, wire_ff: float | None, netlist: Mapping[str, Any], spec: Unit, name: str
 ) -> dict[str, float | str]:
     mapped = from_yosys_json(netlist, _library(key), top=spec.name)
     return unit_energy(mapped, spec, name, wire_ff=_wires(mapped, wire_ff))

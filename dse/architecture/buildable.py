@@ -5,7 +5,7 @@ from typing import Any
 
 from macwright.hw.accelerator.network import level_unit
 from macwright.hw.errors import NotSupported, RefusedInput
-from macwright.hw.formats import FloatFormat, IntFormat, TernaryFormat, parse_format
+from macwright.hw.formats import FloatFormat, Format, IntFormat, TernaryFormat, parse_format
 from macwright.hw.formats.scaled import FixedFormat
 
 __all__ = ["array_formats", "buildable"]
@@ -49,7 +49,7 @@ def _split(
     return built, (note,) if others else ()
 
 
-def _is_built(fmt: Any) -> bool:
+def _is_built(fmt: Format) -> bool:
     try:
         level_unit(fmt)
     except RefusedInput:

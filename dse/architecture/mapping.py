@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from macwright.hw.formats import IntFormat, parse_format
+from macwright.hw.formats import Format, IntFormat, parse_format
 from macwright.hw.pe.operating_mode import OperatingMode
 
 __all__ = ["NO_FORMATS", "NO_MODE", "placements", "runs_on", "unsigned"]
@@ -30,7 +30,7 @@ def runs_on(pair: tuple[str, str], unit: tuple[str, str]) -> bool:
     return all(_holds(parse_format(a), parse_format(b)) for a, b in zip(unit, pair, strict=True))
 
 
-def _holds(wide: Any, narrow: Any) -> bool:
+def _holds(wide: Format, narrow: Format) -> bool:
     if wide == narrow:
         return True
     if not (isinstance(wide, IntFormat) and isinstance(narrow, IntFormat)):

@@ -26,6 +26,7 @@ from macwright.dse.settings import Settings, Temporal
 from macwright.dse.workload import Workload
 from macwright.hw.accelerator.network import Network
 from macwright.hw.errors import RefusedInput
+from macwright.hw.pe.spec import Unit, UnitSpec
 
 __all__ = ["Hardware", "hardware_of", "unit_costs", "used_units"]
 
@@ -144,7 +145,7 @@ def used_units(
     hardware: Hardware,
     clocked: Sequence[Clocked],
     technology: Technology,
-) -> list[Any]:
+) -> list[UnitSpec]:
     """Specs of the units of a front, in the structures that are built at its points' clocks."""
     specs = {spec.name: spec for spec in (*hardware.units.values(), *hardware.others)}
     of_pair = {option_name(*pair): spec.name for pair, spec in hardware.units.items()}
@@ -160,7 +161,7 @@ def used_units(
 
 
 def unit_costs(
-    specs: list[Any], technology: Technology, settings: Settings, progress: Progress | None
+    specs: list[Unit], technology: Technology, settings: Settings, progress: Progress | None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Cost rows and points of units; energies are computed in processes of their own."""
     energies = 0 if technology.energy is None else len(specs)

@@ -21,8 +21,9 @@ from macwright.dse.search.points import Point
 from macwright.dse.search.result import SearchResult
 from macwright.dse.settings import Settings
 from macwright.dse.workload import Layer, Workload
-from macwright.hw.formats import parse_format
+from macwright.hw.formats import Format, parse_format
 from macwright.hw.pe.operating_mode import OperatingMode
+from macwright.hw.pe.spec import Unit
 
 __all__ = ["COLUMN", "with_layer_energy"]
 
@@ -163,7 +164,7 @@ def _energies(
         for group in range(len(codes[layer, pair]))
     }
 
-    def operands(entry: str, spec: Any) -> tuple[_Codes, _Codes] | None:
+    def operands(entry: str, spec: Unit) -> tuple[_Codes, _Codes] | None:
         (layer, pair, unit), group = entries[entry]
         if used[unit] != spec:
             return None
@@ -185,7 +186,7 @@ def _energies(
     return {place: float(np.mean(values)) for place, values in energies.items()}
 
 
-def _extended(codes: _Codes, narrow: Any, wide: Any) -> _Codes:
+def _extended(codes: _Codes, narrow: Format, wide: Format) -> _Codes:
     """Codes of the same values in the format of the unit's operand.
 
     An unsigned operand takes signed values as levels above the least one, as machines of one array

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
 import pandas as pd
 
@@ -16,6 +15,7 @@ from macwright.costmodel.cache import Cache, content_key
 from macwright.costmodel.characterize.unit import generator_versions
 from macwright.costmodel.progress import Progress
 from macwright.hw.errors import ToolError
+from macwright.hw.pe.spec import UnitSpec
 from macwright.hw.verilog import rtlil_sha256, verilog_sha256
 from macwright.sim.batch import write_batch
 from macwright.sim.generate import bench_text
@@ -52,7 +52,7 @@ class Verification:
 
 
 def verify_units(
-    specs: Sequence[Any],
+    specs: Sequence[UnitSpec],
     costs: pd.DataFrame,
     *,
     simulating: bool = True,
@@ -123,7 +123,7 @@ def verify_units(
     return Verification(hashed=len(specs), simulated=len(specs) if simulator else 0, note=note)
 
 
-def _check_hash(spec: Any, recorded: str) -> None:
+def _check_hash(spec: UnitSpec, recorded: str) -> None:
     """Compare the Verilog that a spec gives now with its cost row."""
     store = Cache("verilog")
     # RTLIL is quick to make; what Verilog the same RTLIL gave before need not be written again.
@@ -139,7 +139,7 @@ def _check_hash(spec: Any, recorded: str) -> None:
         )
 
 
-def _simulation_key(spec: Any, verilog: str, simulator: str | None) -> str:
+def _simulation_key(spec: UnitSpec, verilog: str, simulator: str | None) -> str:
     return content_key(
         verilog=verilog,
         bench=bench_text(spec),

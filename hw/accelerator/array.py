@@ -122,7 +122,7 @@ class MacArray(wiring.Component):
             }
         )
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         spec = self.spec
         clear = delayed(m, self.start, 2, "clear")
@@ -240,7 +240,7 @@ class Reducer(wiring.Component):
             }
         )
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         spec = self.spec
         clear = delayed(m, self.start, 2, "clear")

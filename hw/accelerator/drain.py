@@ -136,7 +136,7 @@ class Drain(wiring.Component):
             ports | {f"data{k}": Out(spec.lanes * bits) for k, bits in enumerate(widths)}
         )
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         spec = self.spec
         valid, word = self._serialised(m)

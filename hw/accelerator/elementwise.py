@@ -147,7 +147,7 @@ class Lookup(WordStage):
         self.tables = constants["tables"]
         super().__init__(spec, name=name, outputs=[spec.lanes * bits for bits in spec.outputs])
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         spec = self.spec
         ((source),) = sources = self.sources(m)
@@ -196,7 +196,7 @@ class Copy(WordStage):
     def __init__(self, spec: CopySpec, *, name: str, constants: Any) -> None:
         super().__init__(spec, name=name, outputs=[spec.fifos[0].read.width])
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         ((source),) = sources = self.sources(m)
         fire = self.fired(m, sources, source.valid & self.allow)
@@ -246,7 +246,7 @@ class Concat(WordStage):
     def __init__(self, spec: ConcatSpec, *, name: str, constants: Any) -> None:
         super().__init__(spec, name=name, outputs=[spec.fifos[0].read.width])
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         sources, shares = self.sources(m), self.spec.shares
         fire = Signal(name="fire")

@@ -124,7 +124,7 @@ class Engine(wiring.Component):
         widths = widths or [spec.drain.lanes * spec.drain.sums]
         super().__init__(stage_ports([spec.window.written], widths))
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         spec, array, drain = self.spec, self.array, self.drain
         window: Any = Window(spec.window)

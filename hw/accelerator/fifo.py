@@ -52,7 +52,7 @@ class Fifo(wiring.Component):
         self.spec: Any = spec
         super().__init__(sink_ports(spec.written) | {"source": Out(Source(spec.read))})
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         spec, source = self.spec, self.source
         there = Signal(name="there")

@@ -1,24 +1,22 @@
 """Codes of activations as numbers: their levels, and numbers in the order of the levels."""
 
-from typing import Any
-
 import numpy as np
 from amaranth.hdl import Const, Module, Mux, Shape, Signal, Value, signed
 
 from macwright.hw.accelerator.network import level_unit
-from macwright.hw.formats import FloatFormat
+from macwright.hw.formats import FloatFormat, Format
 
 __all__ = ["code_of_order", "constant_code", "level_of", "level_shape", "order_of"]
 
 
-def level_shape(fmt: Any) -> Shape:
+def level_shape(fmt: Format) -> Shape:
     """Shape of the levels of an operand's format."""
     if isinstance(fmt, FloatFormat):
         return signed(int(fmt.max / level_unit(fmt)).bit_length() + 1)
     return Shape(fmt.width, fmt.min < 0)
 
 
-def level_of(m: Module, code: Value, fmt: Any, name: str) -> Signal:
+def level_of(m: Module, code: Value, fmt: Format, name: str) -> Signal:
     """Level of a code: of integers the code itself, of minifloats its significand, moved."""
     level = Signal(level_shape(fmt), name=name)
     if not isinstance(fmt, FloatFormat):
@@ -37,7 +35,7 @@ def level_of(m: Module, code: Value, fmt: Any, name: str) -> Signal:
     return level
 
 
-def order_of(code: Value, fmt: Any) -> Value:
+def order_of(code: Value, fmt: Format) -> Value:
     """Number of as many bits, greater for a greater level; the one of a minifloat is signed."""
     if not isinstance(fmt, FloatFormat):
         return code.as_signed() if fmt.min < 0 else code
@@ -45,7 +43,7 @@ def order_of(code: Value, fmt: Any) -> Value:
     return Mux(code[-1], -size, size)[: fmt.width].as_signed()
 
 
-def code_of_order(order: Value, fmt: Any) -> Value:
+def code_of_order(order: Value, fmt: Format) -> Value:
     """Code of such a number; zero is positive."""
     if not isinstance(fmt, FloatFormat):
         return order

@@ -96,7 +96,7 @@ class Part(Elaboratable):
             )
         self.component, self.name, self.header = component, name, header
 
-    def elaborate(self, platform: Any) -> Any:
+    def elaborate(self, platform: object) -> Any:
         if not isinstance(platform, Library):
             return self.component
         platform.add(self.name, self.component, self.header)
@@ -115,7 +115,7 @@ class Unit(Elaboratable):
     def __init__(self, spec: Any) -> None:
         self.spec, self.component = spec, spec.create()
 
-    def elaborate(self, platform: Any) -> Any:
+    def elaborate(self, platform: object) -> Any:
         if not isinstance(platform, Library):
             return self.component
         # Amaranth warns of components that nobody elaborates; this one lends its ports.

@@ -170,7 +170,7 @@ class Machine(wiring.Component):
             }
         )
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         spec = self.spec
         parts = {stage.name: stage.create(f"{spec.name}_") for stage in spec.stages}

@@ -68,7 +68,7 @@ class Slice(WordStage):
     def __init__(self, spec: SliceSpec, *, name: str, constants: Any) -> None:
         super().__init__(spec, name=name, outputs=[spec.fifos[0].read.width])
 
-    def elaborate(self, platform: Any) -> wiring.Component | Module:
+    def elaborate(self, platform: object) -> wiring.Component | Module:
         m = Module()
         ((source),) = sources = self.sources(m)
         step = Signal(name="step")
@@ -143,7 +143,7 @@ class Pad(WordStage):
     def __init__(self, spec: PadSpec, *, name: str, constants: Any) -> None:
         super().__init__(spec, name=name, outputs=[spec.fifos[0].read.width])
 
-    def elaborate(self, platform: Any) -> wiring.Component | Module:
+    def elaborate(self, platform: object) -> wiring.Component | Module:
         m = Module()
         spec = self.spec
         ((source),) = self.sources(m)

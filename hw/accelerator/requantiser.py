@@ -154,7 +154,7 @@ class Requantiser(wiring.Component):
         ports |= {"scale": In(spec.multiplier)} if spec.constant is None else {}
         super().__init__(ports | {"y": Out(spec.bits)})
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         spec = self.spec
         x = self._registered(m, self.x, "x_reg") << spec.fraction

@@ -62,7 +62,7 @@ class Rom(wiring.Component):
         address_bits = max(1, (len(self.words) - 1).bit_length())
         super().__init__({"addr": In(address_bits), "data": Out(width)})
 
-    def elaborate(self, platform: Any) -> Any:
+    def elaborate(self, platform: object) -> Any:
         if isinstance(platform, Library):
             platform.modules[self.name] = _TEXT.format(
                 name=self.name,

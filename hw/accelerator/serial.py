@@ -41,7 +41,7 @@ class SerialReceiver(wiring.Component):
         self.divisor = divisor
         super().__init__({"line": In(1), "valid": Out(1), "data": Out(8), "held": Out(1)})
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         first, line = Signal(init=1, name="line_first"), Signal(init=1, name="line_reg")
         m.d.sync += [first.eq(self.line), line.eq(first)]
@@ -95,7 +95,7 @@ class SerialTransmitter(wiring.Component):
         self.divisor = divisor
         super().__init__({"valid": In(1), "data": In(8), "ready": Out(1), "line": Out(1, init=1)})
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         shift = Signal(FRAME_BITS, init=(1 << FRAME_BITS) - 1, name="shift")
         bits = Signal(range(FRAME_BITS + 1), name="bits_left")
@@ -174,7 +174,7 @@ class SerialShell(wiring.Component):
         self.spec = spec
         super().__init__({"rx": In(1), "tx": Out(1, init=1)})
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         spec = self.spec
         receiver: Any = SerialReceiver(spec.divisor)

@@ -68,7 +68,7 @@ class Add(WordStage):
         widths = [spec.lanes * output.bits for output in spec.drain.outputs]
         super().__init__(spec, name=name, outputs=widths)
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         first, second = sources = self.sources(m)
         fire = self.fired(m, sources, first.valid & second.valid & self.allow)
@@ -143,7 +143,7 @@ class GlobalPool(WordStage):
         widths = [spec.lanes * output.bits for output in spec.drain.outputs]
         super().__init__(spec, name=name, outputs=widths)
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         spec = self.spec
         ((source),) = sources = self.sources(m)

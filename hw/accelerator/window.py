@@ -49,7 +49,7 @@ class Window(wiring.Component):
         ports |= {"allow": In(1), "start": Out(1), "step": Out(1), "finish": Out(1)}
         super().__init__(ports | {"beat": Out(spec.read.width)})
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         spec = self.spec
         running, ready = Signal(name="running"), Signal(name="ready")

@@ -152,7 +152,7 @@ class BitplaneDot(Mac):
         }
         super().__init__(spec, acc=Shape(spec.acc.width, True), invalid=False, more=more)  # type: ignore[union-attr]
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         spec = self.spec
         ports = (self.a, self.w, self.mode, self.clear)

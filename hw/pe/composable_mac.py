@@ -1,7 +1,7 @@
 """Multiply-accumulate unit whose one array of multipliers runs several widths."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from amaranth.hdl import Module, Signal, signed, unsigned
 from amaranth.lib.wiring import In
@@ -184,7 +184,7 @@ class ComposableMac(Mac):
         more["mode"] = In(range(len(spec.widths)))
         super().__init__(spec, acc=signed(spec.acc.width), invalid=False, more=more)  # type: ignore[union-attr]
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         spec, target = self.spec, target_of(self.spec.target)
         ports = (self.a, self.w, self.mode, self.clear)

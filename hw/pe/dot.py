@@ -88,7 +88,7 @@ class Dot(Mac):
         ports |= {"acc_carry": Out(acc)} if spec.adder == "carry_save" else {}
         Component.__init__(self, ports)
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         spec = self.spec
         scales = [getattr(self, n) for n in ("a_scale", "w_scale") if hasattr(self, n)]

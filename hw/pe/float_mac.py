@@ -65,7 +65,7 @@ class FloatMac(Mac):
         flag = special and not has_specials(spec.acc)
         super().__init__(spec, acc=unsigned(spec.acc.width), invalid=flag)
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         spec = self.spec
         a, w, clear = self.delayed(m, self.a, self.w, self.clear, stage=1)

@@ -169,7 +169,7 @@ class IntMac(Mac):
         acc = Shape(spec.acc.width, spec.acc.signed)
         super().__init__(spec, acc=acc, invalid=False)
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         spec = self.spec
         a, w, clear = self.delayed(m, self.a, self.w, self.clear, stage=1)

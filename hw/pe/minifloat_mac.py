@@ -230,7 +230,7 @@ class MinifloatMac(Mac):
         flag = has_specials(spec.act) or has_specials(spec.weight)
         super().__init__(spec, acc=signed(spec.acc.width), invalid=flag)
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         a, w, clear = self.delayed(m, self.a, self.w, self.clear, stage=1)
         spec = self.spec

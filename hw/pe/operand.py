@@ -6,7 +6,7 @@ from amaranth.hdl import Shape, signed, unsigned
 
 from macwright.hw.arith.widths import range_width
 from macwright.hw.errors import RefusedInput, RefusedType
-from macwright.hw.formats import BinaryFormat, FloatFormat, IntFormat, TernaryFormat
+from macwright.hw.formats import BinaryFormat, FloatFormat, Format, IntFormat, TernaryFormat
 
 __all__ = [
     "check_operand",
@@ -31,7 +31,7 @@ def has_specials(fmt: object) -> bool:
     return isinstance(fmt, FloatFormat) and fmt.specials != "none"
 
 
-def check_operand(fmt: Any, *, role: str, unit: str, floats: bool) -> None:
+def check_operand(fmt: Format, *, role: str, unit: str, floats: bool) -> None:
     """Refuse formats that the operand of a MAC cannot have.
 
     Parameters
@@ -50,25 +50,25 @@ def check_operand(fmt: Any, *, role: str, unit: str, floats: bool) -> None:
         raise RefusedInput(f"{unit} {role} format must have 1 to 16 bits, not {fmt}")
 
 
-def operand_shape(fmt: Any) -> Shape:
+def operand_shape(fmt: Format) -> Shape:
     """Shape of an operand port: integers as numbers, binary and minifloats as raw codes."""
     if isinstance(fmt, IntFormat):
         return Shape(fmt.width, fmt.signed)
     return signed(2) if isinstance(fmt, TernaryFormat) else unsigned(fmt.width)
 
 
-def lsb_exponent(fmt: Any) -> int:
+def lsb_exponent(fmt: Format) -> int:
     """Exponent `k` such that every finite value of a format is an integer times ``2**k``."""
     return 1 - fmt.bias - fmt.man_bits if isinstance(fmt, FloatFormat) else 0
 
 
-def product_range(act: Any, weight: Any) -> tuple[int, int]:
+def product_range(act: Format, weight: Format) -> tuple[int, int]:
     """Smallest and largest product, as multiples of ``2**(lsb_exponent of both)``."""
     products = [a * w for a in grid_ends(act) for w in grid_ends(weight)]
     return min(products), max(products)
 
 
-def grid_ends(fmt: Any) -> tuple[int, int]:
+def grid_ends(fmt: Format) -> tuple[int, int]:
     """Smallest and largest finite value, as multiples of ``2**lsb_exponent(fmt)``."""
     if not isinstance(fmt, FloatFormat):
         return int(fmt.min), int(fmt.max)

@@ -169,7 +169,7 @@ class PackedMac(Mac):
         acc = unsigned(spec.products * spec.acc.width)  # type: ignore[union-attr]
         super().__init__(spec, acc=acc, invalid=False, more=more)
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         spec, packing = self.spec, self.spec.packing
         weights = [self.w.word_select(i, spec.weight.width) for i in range(spec.products)]

@@ -165,7 +165,7 @@ class Requant(wiring.Component):
         ports |= {"en": In(1)} if spec.en else {}
         super().__init__(ports | {"y": Out(operand_shape(spec.acc))})
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         spec = self.spec
         enable = self.en if spec.en else Const(1, 1)

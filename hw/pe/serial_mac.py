@@ -156,7 +156,7 @@ class SerialMac(Mac):
         }
         super().__init__(spec, acc=signed(spec.acc.width), invalid=False, more=more)  # type: ignore[union-attr]
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         spec, target = self.spec, target_of(self.spec.target)
         ports = (self.a, self.w, self.sign, self.shift, self.clear)

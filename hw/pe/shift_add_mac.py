@@ -76,7 +76,7 @@ class ShiftAddMac(Mac):
             more["zero"] = In(Shape(spec.zero.width, spec.zero.signed))
         super().__init__(spec, acc=signed(spec.acc.width), invalid=flag, more=more)  # type: ignore[union-attr]
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         spec, target = self.spec, target_of(self.spec.target)
         a, w, clear = self.delayed(m, self.a, self.w, self.clear, stage=1)

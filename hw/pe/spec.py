@@ -3,13 +3,13 @@
 import dataclasses
 import re
 from collections.abc import Callable
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeAlias, TypeVar
 
 from macwright.hw.arith.target import TARGETS, check_target
 from macwright.hw.errors import RefusedInput
 from macwright.hw.pe.operating_mode import OperatingMode
 
-__all__ = ["FINAL_ADDERS", "UnitSpec", "builds", "parse_bool", "parse_int"]
+__all__ = ["FINAL_ADDERS", "Unit", "UnitSpec", "builds", "parse_bool", "parse_int"]
 
 _Hardware = TypeVar("_Hardware")
 
@@ -245,3 +245,7 @@ class UnitSpec:
         if self.target != "generic":
             words.append(self.target)
         return re.sub(r"[^A-Za-z0-9_]", "_", "_".join(words))
+
+
+#: What cost models price: a unit, or one of its modes.
+Unit: TypeAlias = UnitSpec | OperatingMode

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
 from macwright.hw.formats import FloatFormat
 from macwright.hw.formats.block import BlockFormat
+from macwright.hw.pe.spec import UnitSpec
 from macwright.testing.vectors import CONTROLS, input_widths
 
 __all__ = ["exact_products"]
@@ -16,7 +16,7 @@ __all__ = ["exact_products"]
 _OTHERWISE = {"drop": 0, "window": None, "scale": None, "modes": None, "products": None}
 
 
-def exact_products(spec: Any) -> Callable[..., Fraction | None] | None:
+def exact_products(spec: UnitSpec) -> Callable[..., Fraction | None] | None:
     """Number that one cycle adds, in units of the accumulator's last place, by port codes.
 
     Returns
@@ -51,7 +51,7 @@ def exact_products(spec: Any) -> Callable[..., Fraction | None] | None:
     return added
 
 
-def _ports(spec: Any) -> set[str]:
+def _ports(spec: UnitSpec) -> set[str]:
     component = spec.create()
     component._MustUse__used = True  # it was made for its ports
     return set(input_widths(component)) - set(CONTROLS)

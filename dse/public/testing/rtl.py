@@ -5,13 +5,14 @@ from typing import Any
 from amaranth.hdl import ClockDomain, Module, Value
 from amaranth.sim import Simulator
 
+from macwright.hw.pe.spec import UnitSpec
 from macwright.testing.report import require
 from macwright.testing.vectors import Vectors
 
 __all__ = ["compare_cycles"]
 
 
-def compare_cycles(spec: Any, model: Any, vectors: Vectors, cycles: int) -> int:
+def compare_cycles(spec: UnitSpec, model: Any, vectors: Vectors, cycles: int) -> int:
     """Random cycles, all outputs compared in each; gives the number of cycles.
 
     Raises

@@ -131,7 +131,7 @@ def _spec_laws(spec: Any) -> int:
     return 8
 
 
-def _port_laws(spec: Any) -> int:
+def _port_laws(spec: UnitSpec) -> int:
     """Ports of the Verilog are those of the component, and controls those of the fields."""
     text = unit_verilog(spec)
     again = to_verilog(spec.create(), name=spec.name, rst=spec.rst)
@@ -185,7 +185,7 @@ def _compare_reference(
     return cycles
 
 
-def _bench(spec: Any, wanted: bool, checked: dict[str, int], left_out: dict[str, str]) -> None:
+def _bench(spec: UnitSpec, wanted: bool, checked: dict[str, int], left_out: dict[str, str]) -> None:
     """Simulate the Verilog with the bench that comes with it."""
     if not wanted:
         left_out["bench"] = "not asked for"

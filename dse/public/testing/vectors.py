@@ -6,6 +6,7 @@ from typing import Any
 from amaranth.hdl import Value
 from amaranth.lib import wiring
 
+from macwright.hw.pe.spec import UnitSpec
 from macwright.sim.golden.decode import legal_codes
 
 __all__ = ["CONTROLS", "Vectors", "input_widths"]
@@ -36,7 +37,7 @@ class Vectors:
         Of the random numbers.
     """
 
-    def __init__(self, spec: Any, model: Any, seed: int) -> None:
+    def __init__(self, spec: UnitSpec, model: Any, seed: int) -> None:
         component = spec.create()
         component._MustUse__used = True  # it was made for its ports
         self.spec, self.random = spec, random.Random(seed)

@@ -126,7 +126,7 @@ class TemporalArray(wiring.Component):
             | ({"mode": In(range(len(spec.splits)))} if len(spec.splits) > 1 else {})
         )
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         spec = self.spec
         word = Signal(spec.acts.width, name="word_reg", reset_less=True)

@@ -1,7 +1,5 @@
 """Ends of the temporal machine: frames into the activation memory, results out of theirs."""
 
-from typing import Any
-
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
@@ -60,7 +58,7 @@ class Intake(wiring.Component):
             }
         )
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         source = self.program.source
         step, beside = Signal(name="step"), Signal(name="beside")
@@ -201,7 +199,7 @@ class Outlet(wiring.Component):
             }
         )
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         layout = self.layout
         m.submodules.memory = memory = Memory(

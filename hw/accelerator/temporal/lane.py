@@ -108,7 +108,7 @@ class Lane(wiring.Component):
             }
         )
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         spec = self.spec
         bits = max(spec.sums + spec.fraction, spec.bias) + 1

@@ -129,7 +129,7 @@ class SplitMac(wiring.Component):
             }
         )
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         m, spec = Module(), self.spec
         a, w, clear = (
             self._registered(m, value, spec.pipeline >= 1) for value in (self.a, self.w, self.clear)

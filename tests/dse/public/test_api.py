@@ -122,7 +122,7 @@ def test_specs_show_the_call_that_makes_them(spec):
 
 
 def test_a_spec_shows_what_differs_from_the_defaults():
-    spec = macwright.IntMacSpec(weight=macwright.parse_format("int4"), pipeline=1)
+    spec = macwright.IntMacSpec(weight=macwright.IntFormat(4), pipeline=1)
     assert repr(spec) == "IntMacSpec(weight=parse_format('int4'), pipeline=1)"
 
 
