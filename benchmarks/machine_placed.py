@@ -48,6 +48,8 @@ class Case:
 CASES = [
     Case("autoencoder_toycar", "int8", "int8", 0.026, 30_686),
     Case("mobilenetv1_025_vww", "int8", "int8", 4, 105),
+    Case("dscnn_kws", "int8", "int8", 0.323, 3_087),
+    Case("resnet8_cifar10", "int8", "int8", 0.411, 2_432),
     *(
         Case(network, *formats, frame_ms)
         for network, slow, fast in (
@@ -137,11 +139,14 @@ def main() -> None:
     """Place what is not placed, and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--folder", type=Path, default=Path("out/machine_placed"), metavar="DIR")
-    parser.add_argument("--cases", nargs="*", metavar="NAME", help="networks (default: all)")
+    parser.add_argument(
+        "--cases", nargs="*", metavar="NAME", help="networks or machines (default: all)"
+    )
     parser.add_argument("--known", action="store_true", help="only what is placed already")
     parser.add_argument("--write", action="store_true", help="write the file of results")
     args = parser.parse_args()
-    cases = [case for case in CASES if not args.cases or case.network in args.cases]
+    names = set(args.cases or (case.name for case in CASES))
+    cases = [case for case in CASES if {case.network, case.name} & names]
     if not args.known:
         for case in cases:
             placed(case, args.folder)
