@@ -155,6 +155,9 @@ def test_resnet20_loses_no_more_than_published_methods(
     if ends:
         for layer in (workload.layers[0], workload.layers[-1]):
             allocation[layer.name] = (ends, act_format(layer, ends))
-    exact = evaluate(workload, dataset, None).metric
-    assert exact == pytest.approx(92.24)
-    assert exact - evaluate(workload, dataset, allocation).metric <= lost
+    exact = evaluate(workload, dataset, None)
+    assert exact.metric == pytest.approx(92.24)
+    # Less than a standard error of these images tells nothing; benchmarks/accuracy.py prints what
+    # is lost beside what was published.
+    reached = evaluate(workload, dataset, allocation).metric
+    assert exact.metric - reached <= lost + exact.standard_error
