@@ -82,13 +82,17 @@ def build(
             f"whose interval its size decides: leave out {interval}"
         )
     device, clock_mhz = site.device or chosen.device, site.clock_mhz
+    if site.weights_bus is not None:
+        _check_streamed(chosen.architecture, site)
     if site.board is not None:
         device = check_board(site.board, device, clock_mhz=clock_mhz, baud=site.baud)
     model, folder = Path(model or embedded_model()), Path(folder)
     check_writable(folder)
     workload, dataset = source.load(model)
     if chosen.architecture == "temporal":
-        machine = lower_temporal(workload, dataset, chosen, progress=progress)
+        machine = lower_temporal(
+            workload, dataset, chosen, bus_bits=site.weights_bus, progress=progress
+        )
         write = partial(write_temporal, machine)
     else:
         lowered = lower(workload, dataset, chosen, interval=interval, progress=progress)
@@ -118,3 +122,17 @@ def build(
         )
     finally:
         write_machine_report(folder)
+
+
+def _check_streamed(architecture: str, site: Site) -> None:
+    """Refuse a bus for weights where there cannot be one."""
+    if architecture != "temporal":
+        raise RefusedInput(
+            "Weights must be in the machine where each layer has an engine; leave out the bus of "
+            f"{site.weights_bus} bits, or search with --architecture temporal"
+        )
+    if site.board is not None:
+        raise RefusedInput(
+            f"Weights must be in the machine on board {site.board}, whose memory it does not "
+            f"control; leave out the bus of {site.weights_bus} bits"
+        )

@@ -13,6 +13,7 @@ import numpy as np
 
 from macwright.costmodel.npz import Archive
 from macwright.costmodel.system.machine_resources import machine_model
+from macwright.costmodel.system.weight_streaming import LATENCY, streamed_frames
 from macwright.dse.architecture.engine_units import engine_unit
 from macwright.dse.build.machine import Lowered
 from macwright.dse.build.temporal import LoweredTemporal
@@ -76,12 +77,17 @@ def write_temporal(
     """Write a temporal machine into a folder; returns as :func:`write_machine`."""
     spec, program = lowered.spec, lowered.spec.program
 
-    def record(verilog: list[str]) -> MachineRecord:
-        return temporal_record(spec, verilog=verilog)
+    stream, frames = program.weight_stream, None
+    if stream:
+        frames = streamed_frames(program, spec.unit.pipeline, latency=LATENCY)
 
+    def record(verilog: list[str]) -> MachineRecord:
+        return temporal_record(spec, verilog=verilog, frames=frames, latency=LATENCY)
+
+    words = stream.depth if stream else program.weight_words
     memories = {
         "activation": program.depth * program.columns * program.lane_bits,
-        "weight": program.weight_words * program.columns * program.weight_bits,
+        "weight": words * program.columns * program.weight_bits,
         "program": spec.code.program_bits,
         "parameter": spec.code.parameter_bits,
     }

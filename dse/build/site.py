@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from macwright.dse.build.place import FLOWS
+from macwright.hw.accelerator.temporal.weight_stream import check_bus
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["ANY_SITE", "Site"]
@@ -28,11 +29,14 @@ class Site:
         the PLL of its FPGA; that of the board's oscillator if absent.
     seed : int, default=1
         Of the placement.
+    weights_bus : int, optional
+        Bits of an AXI4 bus over which a machine of one array reads its weights: 32, 64, 128, 256
+        or 512. Without it they are in the machine.
 
     Raises
     ------
     RefusedInput
-        If there is no such FPGA, or the clock is not above 0 MHz.
+        If there is no such FPGA or bus, or the clock is not above 0 MHz.
 
     Examples
     --------
@@ -45,12 +49,15 @@ class Site:
     baud: int = 115200
     clock_mhz: float | None = None
     seed: int = 1
+    weights_bus: int | None = None
 
     def __post_init__(self) -> None:
         if self.device is not None and self.device not in FLOWS:
             raise RefusedInput(f"Device must be one of {', '.join(FLOWS)}, not {self.device!r}")
         if self.clock_mhz is not None and not 0 < self.clock_mhz < float("inf"):
             raise RefusedInput(f"Clock must be above 0 MHz, not {self.clock_mhz}")
+        if self.weights_bus is not None:
+            check_bus(self.weights_bus)
 
 
 #: The FPGA that the allocation was searched for.

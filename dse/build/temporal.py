@@ -51,6 +51,7 @@ def lower_temporal(
     dataset: Dataset,
     allocation: Allocation,
     *,
+    bus_bits: int | None = None,
     progress: Progress | None = None,
 ) -> LoweredTemporal:
     """Quantise a model as an allocation says, and make a program and an array of it.
@@ -61,6 +62,8 @@ def lower_temporal(
         Model and data.
     allocation : Allocation
         Formats of the layers, the quantiser's options, rows, columns and the unit.
+    bus_bits : int, optional
+        Of an AXI4 bus over which weights come; without it they are in the machine.
     progress : callable, optional
         Called with stage, done and total.
 
@@ -72,7 +75,11 @@ def lower_temporal(
     array, unit = _chosen(allocation)
     quantised = quantised_network(workload, dataset, allocation, progress=progress)
     program = compile_network(
-        quantised.network, rows=array.rows, columns=array.columns, split=array.split
+        quantised.network,
+        rows=array.rows,
+        columns=array.columns,
+        split=array.split,
+        bus_bits=bus_bits,
     )
     name = f"{quantised.network.name}_machine"
     spec = TemporalSpec(name=module_names([name], taken="")[name], program=program, unit=unit)

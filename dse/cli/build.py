@@ -36,6 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CYCLES",
         help="between frames, not of one array (default: those of the allocation's foldings)",
     )
+    add(
+        "--weights-bus",
+        type=int,
+        metavar="BITS",
+        help="weights of one array come over AXI4 from memory outside: 32, 64, 128, 256 or 512 "
+        "bits a beat (default: they are in the machine)",
+    )
     add = parser.add_argument_group("place and route").add_argument
     add(
         "--place",
@@ -90,6 +97,7 @@ def run(args: argparse.Namespace) -> int:
                 baud=args.baud,
                 clock_mhz=args.clock_mhz,
                 seed=args.seed,
+                weights_bus=args.weights_bus,
             ),
             place=args.place,
             progress=progress,
@@ -118,6 +126,11 @@ def _as_text(fields: dict[str, Any], out: Path) -> str:
         f"fake-quantised {accuracy['fake_quantised']:.2f}, FP32 "
         f"{accuracy['float_network']:.2f}",
     ]
+    if bus := fields["machine"]["bus"]:
+        lines.append(
+            f"weights over AXI4: {bus['beats']} beats of {bus['bits']} bits a frame "
+            f"({bus['image']}), the first {bus['latency']} cycles after its address"
+        )
     counted = fields.get("modelled_ecp5", {})
     if "luts" in counted:
         lines.append(

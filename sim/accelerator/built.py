@@ -16,7 +16,7 @@ from macwright.hw.errors import RefusedInput, ToolError
 from macwright.hw.files import write_atomic
 from macwright.sim.accelerator.difference import levels_from_words
 from macwright.sim.accelerator.golden import to_words
-from macwright.sim.accelerator.record import MachineRecord, WordRecord, read_build
+from macwright.sim.accelerator.record import BusRecord, MachineRecord, WordRecord, read_build
 from macwright.sim.owned import run_program, scratch_folder
 from macwright.sim.simulators import Simulator, find_simulator
 
@@ -107,6 +107,8 @@ class BuiltMachine:
         text = (files("macwright.sim.accelerator") / "bench.v").read_text()
         for name, words in (("IN_BITS", self.record.source), ("OUT_BITS", self.record.result)):
             text = text.replace(name, str(-(-words.lanes * words.bits // 8) * 8))
+        if self.record.bus is not None:
+            text = _with_memory(text, self.record.bus)
         text = text.replace("TOP", self.record.top)
         if not self.probed:
             return text
@@ -168,7 +170,13 @@ class BuiltMachine:
             raise ToolError(f"Simulator {self.tool.name} failed; see {log}")
 
     def run(
-        self, levels: _Levels, *, offer: float = 1.0, accept: float = 1.0, seed: int = 1
+        self,
+        levels: _Levels,
+        *,
+        offer: float = 1.0,
+        accept: float = 1.0,
+        memory: float = 1.0,
+        seed: int = 1,
     ) -> tuple[Run, dict[str, list[list[int]]]]:
         """Give the machine frames one after the other.
 
@@ -178,6 +186,8 @@ class BuiltMachine:
             Levels of the input.
         offer, accept : float
             Share of the cycles in which a word is offered, and taken.
+        memory : float
+            Share of the cycles in which a memory of weights takes an address, and gives a beat.
         seed : int
             Of the chances, at least 1.
 
@@ -207,6 +217,8 @@ class BuiltMachine:
                 # One array may take a million cycles between its input and its results.
                 "patience": max(PATIENCE, 4 * record.interval),
             }  # fmt: skip
+            if record.bus is not None:
+                numbers |= {"latency": record.bus.latency, "memory": round(memory * 65536)}
             self.execute(numbers, place)
             lines = (place / "output.txt").read_text().split("\n")
             probes = self._probes(place / "probe.txt") if self.probed else {}
@@ -244,6 +256,31 @@ class BuiltMachine:
             ):
                 words.append(int(code, 16) if set(code) <= set("0123456789abcdef") else -1)
         return result
+
+
+def _with_memory(bench: str, bus: BusRecord) -> str:
+    """A bench with a memory that the machine reads its weights from."""
+    ports = {
+        **{f"m_axi_{name}": name for name in ("araddr", "arlen", "arvalid", "arready")},
+        **{f"m_axi_{name}": name for name in ("rdata", "rlast", "rvalid", "rready")},
+        **{f"s_axil_{name}": name for name in ("awaddr", "wdata", "awvalid", "awready")},
+        "s_axil_wvalid": "awvalid", "s_axil_wstrb": "4'd15", "s_axil_bready": "1'b1",
+        "s_axil_arvalid": "1'b0", "s_axil_araddr": "5'd0", "s_axil_rready": "1'b1",
+        "m_axi_rresp": "2'd0",
+    }  # fmt: skip
+    wide = {"araddr": 32, "arlen": 8, "rdata": bus.bits, "awaddr": 5, "wdata": 32}
+    wires = dict.fromkeys(name for name in ports.values() if name.isidentifier())
+    lines = [f"  wire [{wide.get(name, 1) - 1}:0] {name};\n" for name in wires]
+    joined = ", ".join(f".{name}({name})" for name in wires)
+    lines.append(f"  bench_memory memory (.clk(clk), .rst(rst), {joined});\n")
+    last = ".m_axis_tready(m_axis_tready)"
+    more = ", ".join(f".{port}({wire})" for port, wire in ports.items())
+    bench = bench.replace(last, f"{last},\n    {more}")
+    bench = bench.replace("  TOP machine", "".join(lines) + "  TOP machine")
+    text = (files("macwright.sim.accelerator") / "memory.v").read_text()
+    for name, value in (("BITS", bus.bits), ("COUNT", bus.beats), ("IMAGE", bus.image)):
+        text = text.replace(name, str(value))
+    return bench + text
 
 
 def to_stream(levels: _Levels, words: WordRecord, network: Network) -> list[int]:

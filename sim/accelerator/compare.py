@@ -90,7 +90,8 @@ def compare_images(
 
     def part(start: int) -> Run:
         frames = levels[start : start + size]
-        return machine.run(frames, offer=share, accept=share, seed=seed + start)[0]
+        chances = {"offer": share, "accept": share, "memory": share}
+        return machine.run(frames, **chances, seed=seed + start)[0]
 
     runs: dict[int, Run] = {}
     wrong: int | None = None

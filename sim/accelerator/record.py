@@ -15,6 +15,7 @@ from macwright.sim.fields import from_document, shown
 
 __all__ = [
     "BUILD_FILE",
+    "BusRecord",
     "MachineRecord",
     "StageRecord",
     "WordRecord",
@@ -77,6 +78,36 @@ class StageRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BusRecord:
+    """AXI4 bus over which a machine reads its weights.
+
+    Parameters
+    ----------
+    bits : int
+        Of a beat.
+    beats : int
+        Beats of a frame.
+    image : str
+        File of them, one in hexadecimal digits on a line.
+    latency : int
+        Cycles from an address to the first beat, of the memory that cycles are predicted for.
+    """
+
+    bits: int
+    beats: int
+    image: str
+    latency: int
+
+    def __post_init__(self) -> None:
+        for name in ("bits", "beats", "latency"):
+            _check_positive(self, name)
+        if not re.fullmatch(r"[A-Za-z_]\w*\.hex", self.image, re.ASCII):
+            raise RefusedInput(
+                f"Image of weights must be a plain name in .hex, not {shown(self.image)}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class MachineRecord:
     """A machine, as its bench needs to know it.
 
@@ -94,6 +125,8 @@ class MachineRecord:
         In an order of execution; those of a temporal machine are its passes.
     array : (int, int), optional
         Rows and columns of the array of a temporal machine.
+    bus : BusRecord, optional
+        How its weights come, if from outside.
     """
 
     top: str
@@ -104,6 +137,7 @@ class MachineRecord:
     latency: int
     stages: tuple[StageRecord, ...]
     array: tuple[int, int] | None = None
+    bus: BusRecord | None = None
 
     def __post_init__(self) -> None:
         _check_name(self.top)
@@ -181,8 +215,26 @@ def machine_record(
     )
 
 
-def temporal_record(spec: TemporalSpec, *, verilog: list[str]) -> MachineRecord:
-    """Record of a temporal machine."""
+def temporal_record(
+    spec: TemporalSpec,
+    *,
+    verilog: list[str],
+    frames: tuple[int, int] | None = None,
+    latency: int = 1,
+) -> MachineRecord:
+    """Record of a temporal machine.
+
+    Parameters
+    ----------
+    spec : TemporalSpec
+        The machine.
+    verilog : list of str
+        Its files.
+    frames : (int, int), optional
+        Cycles of the first frame, and of those that follow, where weights come from outside.
+    latency : int
+        Of the memory there, for which they hold.
+    """
     program, stages = spec.program, []
     for number, layer_pass in enumerate(program.passes):
         words = WordRecord(
@@ -195,7 +247,14 @@ def temporal_record(spec: TemporalSpec, *, verilog: list[str]) -> MachineRecord:
         stages.append(
             StageRecord(name=f"pass{number}", node=layer_pass.node, cycles=cycles, outputs=(words,))
         )
-    source, result, interval = program.source, program.result, spec.frame_cycles
+    source, result = program.source, program.result
+    first, interval = frames or (spec.frame_cycles, spec.frame_cycles)
+    stream, bus = program.weight_stream, None
+    if stream:
+        bus = BusRecord(
+            bits=stream.bus_bits, beats=stream.frame_words * stream.word_beats,
+            image=f"{spec.name}_weights.hex", latency=latency,
+        )  # fmt: skip
     return MachineRecord(
         top=spec.name,
         verilog=tuple(verilog),
@@ -208,9 +267,10 @@ def temporal_record(spec: TemporalSpec, *, verilog: list[str]) -> MachineRecord:
         ),
         interval=interval,
         # From the first word in to the last result out, both in cycles that count.
-        latency=interval - 1,
+        latency=first - 1,
         stages=tuple(stages),
         array=(program.rows, program.columns),
+        bus=bus,
     )  # fmt: skip
 
 

@@ -166,3 +166,40 @@ def small_network(seed: int = 0, *, weights: str | None = None, output: str = "y
         name="small", model_sha256="00", input="x", output=output,
         edges=tuple(e for e in edges if e.name in known), nodes=tuple(nodes[:made]),
     )  # fmt: skip
+
+
+def stem_network(kernel, strides, pads, weights=("int4", "int4", "int4")) -> Network:
+    """A convolution of one channel, and two fully connected layers, with formats of weights."""
+    formats = dict(zip(("stem", "first", "second"), map(parse_format, weights), strict=True))
+    rng, (down, right) = np.random.default_rng(sum(kernel)), strides
+    size = [
+        (n + sum(pad) - k) // s + 1
+        for n, k, s, pad in zip((9, 6), kernel, strides, pads, strict=True)
+    ]
+    edges = [
+        Edge(name=name, format=parse_format(fmt), scale=1.0, zero=zero, shape=shape)
+        for name, fmt, zero, shape in [
+            ("x", "int4", 3, (1, 9, 6)), ("a", "uint4", 0, (3, *size)),
+            ("b", "uint4", 0, (3 * size[0] * size[1],)), ("c", "uint4", 0, (11,)),
+            ("y", "int8", 0, (7,)),
+        ]
+    ]  # fmt: skip
+
+    def layer(kind, name, source, target, shape, **fields):
+        fmt = formats[name]
+        weights = rng.integers(0, 1 << fmt.width, shape)
+        low, high = (-128, 127) if target == "y" else (0, 15)
+        scale = rng.integers(300, 600, shape[0])
+        shift = 7 + fmt.width
+        result = Requant(edge=target, multiplier=scale, shift=shift, low=low, high=high)
+        return kind(name=name, input=source, weight_format=fmt, weights=weights,
+                    bias=rng.integers(-40, 80, shape[0]), outputs=(result,), **fields)  # fmt: skip
+
+    stem = layer(Conv, "stem", "x", "a", (3, 1, *kernel), groups=1, strides=(down, right),
+                 pads=pads, dilations=(1, 1))  # fmt: skip
+    first = layer(Gemm, "first", "b", "c", (11, edges[2].shape[0]))
+    nodes = (stem, Reshape(name="flat", input="a", output="b"), first)
+    nodes += (layer(Gemm, "second", "c", "y", (7, 11)),)
+    return Network(
+        name="stem", model_sha256="00", input="x", output="y", edges=tuple(edges), nodes=nodes
+    )

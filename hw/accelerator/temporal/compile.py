@@ -42,6 +42,7 @@ from macwright.hw.accelerator.temporal.terms import (
     steps_of,
     with_split,
 )
+from macwright.hw.accelerator.temporal.weight_stream import check_bus
 from macwright.hw.accelerator.temporal.widths import Widths, machine_widths
 from macwright.hw.arith.widths import range_width
 from macwright.hw.errors import RefusedInput
@@ -50,7 +51,13 @@ __all__ = ["compile_network"]
 
 
 def compile_network(
-    network: Network, *, rows: int, columns: int, split: int = 1, widths: Widths | None = None
+    network: Network,
+    *,
+    rows: int,
+    columns: int,
+    split: int = 1,
+    bus_bits: int | None = None,
+    widths: Widths | None = None,
 ) -> Program:
     """Program of a network for an array.
 
@@ -63,6 +70,9 @@ def compile_network(
     split : int
         Most weights that a unit uses in a cycle: 1, 2 or 4 of the widest weight's part of the bits.
         Layers whose weights fit such parts, and whose steps are shorter then, are done so.
+    bus_bits : int, optional
+        Of a bus over which weights come from outside: one of those of AXI4. All rows then use the
+        same weights.
     widths : Widths, optional
         Those of another network of the same shape, whose cycles and memories are asked for; the
         network's own if absent.
@@ -76,16 +86,26 @@ def compile_network(
     check_count("Array columns", columns)
     if split not in (1, 2, 4):
         raise RefusedInput(f"Weights that a unit uses in a cycle must be 1, 2 or 4, not {split!r}")
-    return _Compiler(network, rows, columns, split, widths or machine_widths(network)).program()
+    if bus_bits is not None:
+        check_bus(bus_bits)
+    widths = widths or machine_widths(network)
+    return _Compiler(network, rows, columns, split, bus_bits, widths).program()
 
 
 class _Compiler:
     """One pass over the network."""
 
     def __init__(
-        self, network: Network, rows: int, columns: int, split: int, widths: Widths
+        self,
+        network: Network,
+        rows: int,
+        columns: int,
+        split: int,
+        bus_bits: int | None,
+        widths: Widths,
     ) -> None:
         self.network, self.rows, self.columns, self.split = network, rows, columns, split
+        self.bus_bits = bus_bits
         self.tensors: dict[str, Tensor] = {}
         self.passes: list[LayerPass] = []
         self.joined: str | None = None
@@ -129,6 +149,7 @@ class _Compiler:
             source=source,
             result=result,
             passes=tuple(passes),
+            bus_bits=self.bus_bits,
         )
 
     def _add(self, name: str, lanes: int) -> Tensor:
@@ -254,6 +275,7 @@ class _Compiler:
             for chunk in chunks:
                 words = len(chunk.weights)
                 several = min(words, self.rows) > 1 and shape == (1, 1)
+                several &= self.bus_bits is None
                 mode = "depthwise" if depthwise else "connected" if several else "dense"
                 split = 1
                 if not depthwise:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Shape, Signal, Value, signed
+from amaranth.hdl import Const, Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -44,10 +44,15 @@ class Issue(wiring.Component):
         codes, and whether there are weights.
     first, clear, drain, valid : Out
         Control of the array, two cycles after the address.
+    following : :py:`In(1)`, free : :py:`Out(1)`
+        Where weights come from outside: whether those of two words of output channels are there,
+        and whether those of one are used up.
     """
 
     def __init__(self, code: Microcode, *, rows: int, name: str) -> None:
         self.code, self.rows, self.name = code, rows, name
+        self.stream = code.program.weight_stream
+        self.depth = self.stream.depth if self.stream else len(code.weight_words)
         self.step_rom = Rom(
             code.step_words,
             width=Shape.cast(code.step_layout).width,
@@ -60,7 +65,7 @@ class Issue(wiring.Component):
                 "program": In(code.pass_layout),
                 "final": In(1),
                 "read": Out(code.address_bits),
-                "weight": Out(max(1, (len(code.weight_words) - 1).bit_length())),
+                "weight": Out(range(max(2, self.depth))),
                 "row_weight": Out(max(1, (code.row_depth - 1).bit_length())),
                 "outside": Out(1),
                 "part": Out(2),
@@ -69,6 +74,7 @@ class Issue(wiring.Component):
                 "clear": Out(1),
                 "drain": Out(1),
                 "valid": Out(rows.bit_length()),
+                **({"following": In(1), "free": Out(1)} if self.stream else {}),
             }
         )
 
@@ -90,6 +96,7 @@ class Issue(wiring.Component):
         m, word = self._m, self.program
         layout: Any = self.code.pass_layout
         self.running = self._register("running", 1, reset=True)
+        self.waited: Value = Const(0, 1)
         self.cycles_left = self._register("cycles_left", max(
             self.code.step_layout["whole"].width, self.code.step_layout["last"].width
         ))  # fmt: skip
@@ -101,8 +108,16 @@ class Issue(wiring.Component):
             for name in ("tiles", "groups", "words")
         }
         group_ends = Signal(name="group_ends")
+        done: Value = self.running & (self.cycles_left == 0)
+        if self.stream:
+            # The last step of a word of output channels goes on until weights of the next come.
+            last_tile = self.ends & (left["tiles"] == 0) & (left["groups"] == 0)
+            waits = last_tile & (left["words"] != 0) & ~self.following
+            self.waited = self._register("waited", 1, reset=True)
+            m.d.sync += self.waited.eq(done & waits)
+            done = done & ~waits
         m.d.comb += [
-            self.step_ends.eq(self.running & (self.cycles_left == 0)),
+            self.step_ends.eq(done),
             self.tile_ends.eq(self.step_ends & self.ends),
             group_ends.eq(self.tile_ends & (left["tiles"] == 0)),
             self.word_ends.eq(group_ends & (left["groups"] == 0)),
@@ -156,7 +171,7 @@ class Issue(wiring.Component):
             ]
             with m.If(record.ends & self.final_next):
                 m.d.sync += base.eq(after)
-        with m.Else():
+        with m.Elif((self.cycles_left != 0) if self.stream else Const(1)):
             m.d.sync += [
                 self.cycle.eq(self.cycle + 1),
                 self.cycles_left.eq(self.cycles_left - 1),
@@ -201,7 +216,7 @@ class Issue(wiring.Component):
         }
         origin = {"row": word.row, "column": word.column, "place": place_next, "at": 0}
         is_last = Signal(name="is_last_row")
-        m.d.comb += is_last.eq(self.cycle == self.rows_now - 1)
+        m.d.comb += is_last.eq((self.cycle == self.rows_now - 1) & ~self.waited)
         dense = ~(word.depthwise | word.largest)
         for name, shape in shapes.items():
             after = Signal(shape, name=f"after_{name}")
@@ -257,7 +272,7 @@ class Issue(wiring.Component):
             first.eq(self.running & (self.cycle == 0)),
             clear.eq((first & begins_tile) | flush),
             drain.eq(clear & has_sums),
-            tap.eq(self.running & (self.cycle < self.step.taps)),
+            tap.eq(self.running & (self.cycle < self.step.taps) & ~self.waited),
         ]
         read = self._register("read_reg", self.code.address_bits)
         m.d.sync += read.eq(self.address)
@@ -271,17 +286,19 @@ class Issue(wiring.Component):
             for name in ("weight_at", "weight_base")
         )
         following = Signal(len(self.weight), name="weight_after")
-        m.d.comb += [
-            following.eq(weight + (tap_read & ~self.program.largest)),
-            self.weight.eq(weight),
-        ]
+        used = tap_read & ~self.program.largest
+        after = Mux(weight == self.depth - 1, 0, weight + 1) if self.stream else weight + 1
+        m.d.comb += [following.eq(Mux(used, after, weight)), self.weight.eq(weight)]
         again = ends[0] & ~ends[1] & ~self.program.connected
         m.d.sync += weight.eq(Mux(again, base, following))
         with m.If(ends[1]):
             m.d.sync += base.eq(following)
         restart = self._later(self.pass_ends & self.final, 2, "restart")
-        with m.If(restart):
-            m.d.sync += [weight.eq(0), base.eq(0)]
+        if self.stream:  # a ring has no beginning
+            m.d.comb += self.free.eq(ends[1])
+        else:
+            with m.If(restart):
+                m.d.sync += [weight.eq(0), base.eq(0)]
         row_weight = self._register("row_weight_at", len(self.row_weight), reset=True)
         step_row = self._later(tap_read & self.program.connected, 1, "tap_row")
         with m.If(step_row):

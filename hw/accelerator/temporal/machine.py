@@ -14,7 +14,9 @@ from macwright.hw.accelerator.rom import Rom
 from macwright.hw.accelerator.temporal.array import TemporalArray
 from macwright.hw.accelerator.temporal.ends import Intake, Outlet
 from macwright.hw.accelerator.temporal.issue import Issue
+from macwright.hw.accelerator.temporal.registers import Registers, register_ports
 from macwright.hw.accelerator.temporal.spec import TemporalSpec
+from macwright.hw.accelerator.temporal.weight_stream import WeightStream, bus_ports
 
 __all__ = ["TemporalMachine", "temporal_library"]
 
@@ -36,10 +38,17 @@ class TemporalMachine(wiring.Component):
         Frames.
     m_axis_tdata, m_axis_tvalid, m_axis_tlast : Out; m_axis_tready : In
         Results; `tlast` marks the last word of a frame.
+    m_axi_... : Out and In
+        Where weights come from outside, over AXI4: see
+        :func:`macwright.hw.accelerator.temporal.weight_stream.bus_ports`.
+    s_axil_... : In and Out
+        There too, registers over AXI4-Lite: see
+        :class:`macwright.hw.accelerator.temporal.registers.Registers`.
     """
 
     def __init__(self, spec: TemporalSpec) -> None:
         self.spec: Any = spec
+        stream = spec.program.weight_stream
         super().__init__(
             {
                 "s_axis_tdata": In(whole_bytes(spec.source.width)),
@@ -50,6 +59,7 @@ class TemporalMachine(wiring.Component):
                 "m_axis_tvalid": Out(1),
                 "m_axis_tlast": Out(1),
                 "m_axis_tready": In(1),
+                **(bus_ports(stream.bus_bits) | register_ports() if stream else {}),
             }
         )
 
@@ -88,12 +98,7 @@ class TemporalMachine(wiring.Component):
         )
         write, read = memory.write_port(), memory.read_port()
         m.d.comb += [read.addr.eq(self.issue.read), read.en.eq(1)]
-        weights = Rom(
-            spec.code.weight_words, width=program.columns * program.weight_bits,
-            name=f"{spec.name}_weights",
-        )  # fmt: skip
-        m.submodules.weights = weights
-        m.d.comb += weights.addr.eq(self.issue.weight)
+        weights = self._weights()
         issue, bits = self.issue, program.lane_bits
         lanes = []
         for lane in range(program.columns):
@@ -111,7 +116,7 @@ class TemporalMachine(wiring.Component):
         summed = ~self.word.largest
         m.d.sync += [
             taken.eq(Cat(self._taken(code) for code in lanes)),
-            used.eq(Mux(issue.tap & summed, weights.data, 0)),
+            used.eq(Mux(issue.tap & summed, weights, 0)),
         ]
         m.d.comb += [
             array.word.eq(taken),
@@ -130,6 +135,43 @@ class TemporalMachine(wiring.Component):
                 array.own_weights.eq(Cat(self._row_weights())),
             ]
         return write
+
+    def _weights(self) -> Value:
+        """Word of weights, one clock edge after its address."""
+        m, spec, program = self._m, self.spec, self.spec.program
+        self.may_begin: Value = Const(1)
+        self.runs: Value = Const(1)
+        if program.weight_stream is None:
+            rom = Rom(
+                spec.code.weight_words, width=program.columns * program.weight_bits,
+                name=f"{spec.name}_weights",
+            )  # fmt: skip
+            m.submodules.weights = rom
+            m.d.comb += rom.addr.eq(self.issue.weight)
+            return rom.data
+        stream: Any = WeightStream(program.weight_stream)
+        self._part("weight_stream", stream, "weights from outside, over AXI4")
+        self.registers: Any = Registers()
+        self._part("registers", self.registers, "registers, over AXI4-Lite")
+        for part, ports in (
+            (stream, bus_ports(program.bus_bits)), (self.registers, register_ports()),
+        ):  # fmt: skip
+            for name, port in ports.items():
+                outer, inner = getattr(self, name), getattr(part, name)
+                m.d.comb += outer.eq(inner) if port.flow == Out else inner.eq(outer)
+        m.d.comb += [
+            stream.run.eq(self.registers.run),
+            stream.base.eq(self.registers.base),
+            stream.address.eq(self.issue.weight),
+            stream.needed.eq(self.word.needed),
+            stream.free.eq(self.issue.free),
+            self.issue.following.eq(stream.following),
+            self.registers.failed.eq(stream.failed),
+            self.registers.takes.eq(self.s_axis_tvalid & self.s_axis_tready),
+            self.registers.ends.eq(self.m_axis_tvalid & self.m_axis_tready & self.m_axis_tlast),
+        ]
+        self.may_begin, self.runs = stream.present, self.registers.run
+        return stream.data
 
     def _row_weights(self) -> list[Value]:
         """Weights of rows 1, 2 and so on of connected layers, each a cycle after the row above."""
@@ -180,10 +222,14 @@ class TemporalMachine(wiring.Component):
             self.word.as_value().eq(rom.data),
             self.final.eq(number == len(program.passes) - 1),
         ]
+        fetched = "WEIGHTS" if program.weight_stream else "BEGIN"
         with m.FSM(name="state"):
             with m.State("INTAKE"):
-                m.d.comb += intake.active.eq(1)
+                m.d.comb += intake.active.eq(self.runs)
                 with m.If(intake.done):
+                    m.next = fetched
+            if program.weight_stream:
+                with m.State("WEIGHTS"), m.If(self.may_begin):
                     m.next = "BEGIN"
             with m.State("BEGIN"):
                 m.d.comb += self.begin.eq(1)
@@ -195,7 +241,7 @@ class TemporalMachine(wiring.Component):
                     m.d.comb += outlet.begin.eq(1)
                     m.next = "OUTLET"
             with m.State("FETCH"):
-                m.next = "BEGIN"
+                m.next = fetched
             with m.State("OUTLET"), m.If(outlet.done):
                 m.next = "INTAKE"
         m.d.comb += [
@@ -314,4 +360,8 @@ def temporal_library(spec: TemporalSpec) -> Library:
     )
     library.add(spec.name, TemporalMachine(spec), header)
     library.finish()
+    if program.weight_stream:
+        digits = program.weight_stream.bus_bits // 4
+        beats = program.weight_stream.beats(spec.code.weight_words)
+        library.images[f"{spec.name}_weights.hex"] = "".join(f"{b:0{digits}x}\n" for b in beats)
     return library

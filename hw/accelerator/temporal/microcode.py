@@ -163,7 +163,8 @@ class Microcode:
         result = layer.edge not in program.address
         out = layer.first_word * layer.positions + (0 if result else program.address[layer.edge])
         first = layer.origin[0] * line + layer.origin[1] + layer.first_word * layer.plane
-        return {
+        streamed = {} if program.bus_bits is None else {"needed": layer.word_weights}
+        return streamed | {
             "depthwise": int(layer.mode == "depthwise"),
             "largest": int(layer.mode == "largest"),
             "connected": int(connected),

@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from macwright.hw.accelerator.temporal.layouts import ResultLayout, SourceLayout
+from macwright.hw.accelerator.temporal.weight_stream import WeightStreamSpec
 
 __all__ = [
     "FRAME_OVERHEAD",
     "LARGEST_OVERHEAD",
     "LEAST_STEP",
     "OVERHEAD",
+    "STREAM_OVERHEAD",
     "LayerPass",
     "Program",
     "Step",
@@ -31,6 +33,8 @@ LEAST_STEP = 2
 OVERHEAD, LARGEST_OVERHEAD = 11, 6
 #: Cycles of a frame besides its input, its passes and its results.
 FRAME_OVERHEAD = 1
+#: Cycles of each pass in which weights from outside are waited for, at least.
+STREAM_OVERHEAD = 1
 _Ints = NDArray[np.int64]
 
 
@@ -156,6 +160,11 @@ class LayerPass:
         """Positions of the output."""
         return self.height * self.width
 
+    @property
+    def word_weights(self) -> int:
+        """Words of weights that a word of output channels takes."""
+        return int(self.weights.shape[1]) // self.split
+
     def tiling(self, rows: int) -> Tiling:
         """Tiles on an array of so many rows."""
         if self.mode == "largest":
@@ -227,6 +236,8 @@ class Program:
         What comes in and goes out.
     passes : tuple of LayerPass
         In order.
+    bus_bits : int, optional
+        Of a bus over which weights come from outside; without it they are in the machine.
     """
 
     name: str
@@ -243,6 +254,19 @@ class Program:
     source: SourceLayout
     result: ResultLayout
     passes: tuple[LayerPass, ...]
+    bus_bits: int | None = None
+
+    @cached_property
+    def weight_stream(self) -> WeightStreamSpec | None:
+        """Where weights come from outside: how."""
+        if self.bus_bits is None:
+            return None
+        return WeightStreamSpec(
+            bus_bits=self.bus_bits,
+            word_bits=self.columns * self.weight_bits,
+            frame_words=self.weight_words,
+            most=max(layer.word_weights for layer in self.passes),
+        )
 
     @cached_property
     def shifts(self) -> tuple[int, ...]:
@@ -266,7 +290,7 @@ class Program:
         """Words of the weight memory, and of those of rows 1, 2 and so on for connected layers."""
         depth, connected, used = 0, 0, 1
         for layer in self.passes:
-            tiling, taps = layer.tiling(self.rows), layer.weights.shape[1] // layer.split
+            tiling, taps = layer.tiling(self.rows), layer.word_weights
             if layer.mode == "connected":
                 connected += tiling.tiles * taps
                 used = max(used, min(self.rows, layer.words))
@@ -276,8 +300,13 @@ class Program:
         return depth, (connected,) * (used - 1)
 
     def frame_cycles(self, stages: int) -> int:
-        """Cycles of a frame, with so many stages of a unit, if nothing stalls."""
+        """Cycles of a frame, with so many stages of a unit, if nothing stalls.
+
+        Where weights come from outside they are there in time; see
+        :mod:`macwright.costmodel.system.weight_streaming` for when they are not.
+        """
         passes = sum(layer.cycles(self.rows, stages) for layer in self.passes)
+        passes += STREAM_OVERHEAD * len(self.passes) * (self.bus_bits is not None)
         return (
             self.source.cycles
             + passes

@@ -71,6 +71,37 @@ def test_results_equal_the_network_bit_for_bit(built, stalls):
         assert result.latency == result.predicted_latency
 
 
+@pytest.mark.parametrize("stalls", [False, True])
+def test_weights_from_outside(pixels, tmp_path, stalls):
+    find_simulator("icarus")
+    allocation, folder = write(allocation_of(pixels), tmp_path / "0.json"), tmp_path / "chip"
+    fields = build(allocation, folder, model=pixels, site=Site(weights_bus=32))
+    bus = fields["machine"]["bus"]
+    image = (folder / bus["image"]).read_text().split()
+    assert len(image) == bus["beats"]
+    assert {len(beat) for beat in image} == {8}
+    result = compare_images(folder, read_images(folder, 5), simulator="icarus", stalls=stalls)
+    assert (result.difference, result.images) == (None, 5)
+    if not stalls:
+        assert result.latency == result.predicted_latency
+        assert result.interval == result.predicted_interval
+    # A weight that is another one is noticed.
+    image[1] = f"{int(image[1], 16) ^ 0x7F:08x}"
+    (folder / bus["image"]).write_text("\n".join(image) + "\n")
+    result = compare_images(folder, read_images(folder, 3), simulator="icarus")
+    assert result.difference is not None
+
+
+def test_a_bus_where_none_can_be_is_refused(pixels, tmp_path, capsys):
+    path = write(allocation_of(pixels), tmp_path / "0.json")
+    words = ["build", str(path), "--model", str(pixels), "-o", str(tmp_path / "chip")]
+    assert main([*words, "--weights-bus", "48"]) == 1
+    assert "must be one of 32, 64, 128, 256, 512, not 48" in capsys.readouterr().err
+    assert main([*words, "--weights-bus", "64", "--board", "ulx3s"]) == 1
+    assert "must be in the machine on board ulx3s" in capsys.readouterr().err
+    assert not (tmp_path / "chip").exists()
+
+
 def test_units_of_carry_chains_with_many_stages(pixels, tmp_path):
     find_simulator("icarus")
     unit = IntMacSpec(multiplier="rows", target="ecp5", pipeline=4)
