@@ -32,7 +32,8 @@ from macwright.hw.accelerator.temporal.spec import TemporalSpec
 from macwright.hw.files import write_atomic
 from macwright.hw.pe import IntMacSpec
 
-#: Network, weights, activations, rows, columns, and what its products are made of.
+#: Network, weights, activations, rows, columns, and what its products are made of: `streamed` ones
+#: of hard multipliers, with weights over a bus of :data:`BUS_BITS`.
 MACHINES = (
     ("digits_cnn", "int8", "int8", 4, 8, "hard"),
     ("digits_cnn", "int4", "int4", 4, 4, "hard"),
@@ -48,7 +49,11 @@ MACHINES = (
     ("resnet8_cifar10", "int8", "int8", 8, 16, "hard"),
     ("resnet8_cifar10", "int4", "int8", 8, 8, "logic"),
     ("resnet8_cifar10", "int6", "int6", 4, 8, "hard"),
+    ("digits_cnn", "int8", "int8", 4, 8, "streamed"),
+    ("fashion_cnn", "int4", "int8", 4, 16, "streamed"),
+    ("dscnn_kws", "int8", "int8", 8, 8, "streamed"),
 )
+BUS_BITS = 64
 Case = tuple[str, str, str, int, int, str]
 
 
@@ -61,7 +66,8 @@ def machine(case: Case) -> TemporalSpec:
     """The machine of a network on an array."""
     name, weights, acts, rows, columns, kind = case
     network = quick_network(name, weights, acts, rows * columns)
-    program = compile_network(network, rows=rows, columns=columns)
+    bus_bits = BUS_BITS if kind == "streamed" else None
+    program = compile_network(network, rows=rows, columns=columns, bus_bits=bus_bits)
     unit = IntMacSpec(pipeline=1)
     if kind == "logic":
         unit = replace(logic_unit(program.act_bits, program.weight_bits), rst=False, en=False)

@@ -28,6 +28,7 @@ def temporal_parts(spec: TemporalSpec) -> Iterator[Part]:
     registered = hard and array.unit.pipeline > 0
     moved = 0 if registered else (array.rows - 1) * columns * weights
     shared, of_rows = program.weight_depths
+    stream = program.weight_stream
     counters = 4 * (code.address_bits + code.place_bits)
     features = {
         "one": 1,
@@ -39,6 +40,7 @@ def temporal_parts(spec: TemporalSpec) -> Iterator[Part]:
         "shifted": columns * (len(lane.shifts) - 1) * _cut_bits(lane),
         "results": columns * spec.result_bits,
         "own": array.own * columns * weights,
+        "streamed": int(stream is not None),
         "control": counters,
         "registers": units * acts
         + moved
@@ -51,7 +53,7 @@ def temporal_parts(spec: TemporalSpec) -> Iterator[Part]:
         + 2 * bits_of(shared),
     }
     constants = (
-        *((words, columns * weights) for words in (shared, *of_rows)),
+        *((words, columns * weights) for words in (*(() if stream else (shared,)), *of_rows)),
         (len(code.parameter_words), columns * (code.bias_bits + code.scale_bits)),
         (len(program.passes), layout),
         (len(code.steps), step),
@@ -60,6 +62,7 @@ def temporal_parts(spec: TemporalSpec) -> Iterator[Part]:
     memories = (
         (program.depth, columns * program.lane_bits, False),
         (result.words * result.positions, result.lanes * spec.result_bits, False),
+        *(((stream.depth, columns * weights, False),) if stream else ()),
         *((words, bits, True) for words, bits in constants),
     )
     products = ((_total_bits(lane), lane.multiplier + 1),) * columns
