@@ -26,11 +26,11 @@ from macwright.hw.accelerator.network import (
 from macwright.hw.accelerator.stream import check_count
 from macwright.hw.accelerator.temporal.copies import copies
 from macwright.hw.accelerator.temporal.finish import allocated, with_few_shifts, with_one_fraction
+from macwright.hw.accelerator.temporal.largest import largest_pass
 from macwright.hw.accelerator.temporal.layouts import ResultLayout
 from macwright.hw.accelerator.temporal.program import (
     LayerPass,
     Program,
-    Step,
 )
 from macwright.hw.accelerator.temporal.shapes import Window, window_of, without_ones
 from macwright.hw.accelerator.temporal.source import joined_term, source_layout
@@ -41,6 +41,7 @@ from macwright.hw.accelerator.temporal.terms import (
     is_depthwise,
     steps_of,
     with_split,
+    words_of,
 )
 from macwright.hw.accelerator.temporal.weight_stream import check_bus
 from macwright.hw.accelerator.temporal.widths import Widths, machine_widths
@@ -300,8 +301,8 @@ class _Compiler:
                         steps=chunk.steps,
                         weights=chunk.weights,
                         split=split,
-                        bias=_words(full, chunk.first_word, words, self.columns),
-                        scale=_words(
+                        bias=words_of(full, chunk.first_word, words, self.columns),
+                        scale=words_of(
                             np.broadcast_to(output.multiplier, channels),
                             chunk.first_word, words, self.columns,
                         ),
@@ -314,30 +315,13 @@ class _Compiler:
                 )  # fmt: skip
 
     def _largest(self, node: MaxPool) -> None:
-        source, window = self.tensors[node.input], window_of(node)
-        target = self._add(node.output, source.lanes)
+        source, target = (
+            self.tensors[node.input],
+            self._add(node.output, self.tensors[node.input].lanes),
+        )
         if (target.base, target.bits) != (source.base, source.bits):
             self.tensors[node.output] = target = replace(target, base=source.base, bits=source.bits)
-        down, right = window.dilation
-        steps = tuple(
-            Step(
-                tensor=source.name, offset=y * down * source.width, down=y * down, right=0,
-                taps=window.kernel[1],
-            )
-            for y in range(window.kernel[0])
-        )  # fmt: skip
-        none = np.zeros((target.words, 0, self.columns), np.int64)
-        self.passes.append(
-            LayerPass(
-                node=node.name, edge=node.output, base=target.base, lanes=target.lanes,
-                mode="largest",
-                first_word=0, words=target.words, height=target.height, width=target.width,
-                stride=window.stride, origin=window.origin, size=(source.height, source.width),
-                plane=source.plane, gap=right, pad=0, steps=steps, weights=none,
-                bias=none.sum(axis=1), scale=none.sum(axis=1), fraction=0, shift=0, zero=0, low=0,
-                high=(1 << target.bits) - 1,
-            )
-        )  # fmt: skip
+        self.passes.append(largest_pass(node, source, target, self.columns))
 
     def _result(self, tensor: Tensor) -> ResultLayout:
         edge = self.network.edge(self.network.output)
@@ -359,11 +343,3 @@ class _Compiler:
             lanes=tensor.lanes,
             positions=tensor.plane,
         )
-
-
-def _words(values: Any, first: int, words: int, columns: int) -> Any:
-    """Numbers of channels as words, 0 where there is no channel."""
-    result = np.zeros((first + words) * columns, np.int64)
-    count = min(len(values), len(result))
-    result[:count] = values[:count]
-    return result.reshape(-1, columns)[first:]

@@ -14,7 +14,12 @@ from macwright.hw.accelerator.rom import Rom
 from macwright.hw.accelerator.temporal.array import TemporalArray
 from macwright.hw.accelerator.temporal.ends import Intake, Outlet
 from macwright.hw.accelerator.temporal.issue import Issue
-from macwright.hw.accelerator.temporal.registers import Registers, register_ports
+from macwright.hw.accelerator.temporal.registers import (
+    Registers,
+    connect_outside,
+    register_ports,
+)
+from macwright.hw.accelerator.temporal.row_weights import row_weights
 from macwright.hw.accelerator.temporal.spec import TemporalSpec
 from macwright.hw.accelerator.temporal.weight_stream import WeightStream, bus_ports
 
@@ -132,7 +137,7 @@ class TemporalMachine(wiring.Component):
         if spec.array.own:
             m.d.comb += [
                 array.connected.eq(self.word.connected),
-                array.own_weights.eq(Cat(self._row_weights())),
+                array.own_weights.eq(Cat(row_weights(m, spec, issue))),
             ]
         return write
 
@@ -151,46 +156,17 @@ class TemporalMachine(wiring.Component):
             return rom.data
         stream: Any = WeightStream(program.weight_stream)
         self._part("weight_stream", stream, "weights from outside, over AXI4")
-        self.registers: Any = Registers()
-        self._part("registers", self.registers, "registers, over AXI4-Lite")
-        for part, ports in (
-            (stream, bus_ports(program.bus_bits)), (self.registers, register_ports()),
-        ):  # fmt: skip
-            for name, port in ports.items():
-                outer, inner = getattr(self, name), getattr(part, name)
-                m.d.comb += outer.eq(inner) if port.flow == Out else inner.eq(outer)
+        registers: Any = Registers()
+        self._part("registers", registers, "registers, over AXI4-Lite")
+        connect_outside(m, self, stream, registers)
         m.d.comb += [
-            stream.run.eq(self.registers.run),
-            stream.base.eq(self.registers.base),
             stream.address.eq(self.issue.weight),
             stream.needed.eq(self.word.needed),
             stream.free.eq(self.issue.free),
             self.issue.following.eq(stream.following),
-            self.registers.failed.eq(stream.failed),
-            self.registers.takes.eq(self.s_axis_tvalid & self.s_axis_tready),
-            self.registers.ends.eq(self.m_axis_tvalid & self.m_axis_tready & self.m_axis_tlast),
         ]
-        self.may_begin, self.runs = stream.present, self.registers.run
+        self.may_begin, self.runs = stream.present, registers.run
         return stream.data
-
-    def _row_weights(self) -> list[Value]:
-        """Weights of rows 1, 2 and so on of connected layers, each a cycle after the row above."""
-        m, code, result = self._m, self.spec.code, []
-        at, tap = self.issue.row_weight, Signal(name="tap_row0")
-        m.d.sync += tap.eq(self.issue.tap)
-        for row, words in enumerate(code.row_words, 1):
-            rom = Rom(
-                words,
-                width=self.spec.array.weights.width,
-                name=f"{self.spec.name}_weights_row{row}",
-            )
-            m.submodules[f"weights_row{row}"] = rom
-            below, tapped = Signal(len(at), name=f"at_row{row}"), Signal(name=f"tap_row{row}")
-            m.d.sync += [below.eq(at), tapped.eq(tap)]
-            m.d.comb += rom.addr.eq(below)
-            result.append(Mux(tapped, rom.data, 0))
-            at, tap = below, tapped
-        return result
 
     def _taken(self, code: Value) -> Value:
         """What the array takes of a code."""

@@ -6,7 +6,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["REGISTERS", "Registers", "register_ports"]
+from macwright.hw.accelerator.temporal.weight_stream import bus_ports
+
+__all__ = ["REGISTERS", "Registers", "connect_outside", "register_ports"]
 
 #: Addresses of the registers.
 REGISTERS = {"control": 0, "status": 4, "base": 8, "frames": 12, "cycles": 16}
@@ -139,3 +141,19 @@ class Registers(wiring.Component):
                     m.d.sync += [word.eq(value), wrong.eq(0)]
         with m.Elif(self.s_axil_rready):
             m.d.sync += valid.eq(0)
+
+
+def connect_outside(m: Module, machine: Any, stream: Any, registers: Any) -> None:
+    """Connect the ports of a machine to its reader of weights and its registers, and both."""
+    parts = (stream, bus_ports(stream.spec.bus_bits)), (registers, register_ports())
+    for part, ports in parts:
+        for name, port in ports.items():
+            outer, inner = getattr(machine, name), getattr(part, name)
+            m.d.comb += outer.eq(inner) if port.flow == Out else inner.eq(outer)
+    m.d.comb += [
+        stream.run.eq(registers.run),
+        stream.base.eq(registers.base),
+        registers.failed.eq(stream.failed),
+        registers.takes.eq(machine.s_axis_tvalid & machine.s_axis_tready),
+        registers.ends.eq(machine.m_axis_tvalid & machine.m_axis_tready & machine.m_axis_tlast),
+    ]

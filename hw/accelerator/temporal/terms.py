@@ -11,7 +11,16 @@ from macwright.hw.accelerator.temporal.program import Step
 from macwright.hw.accelerator.temporal.tensors import Tensor
 from macwright.hw.arith.widths import range_width
 
-__all__ = ["Parts", "Steps", "Term", "grouped", "is_depthwise", "steps_of", "with_split"]
+__all__ = [
+    "Parts",
+    "Steps",
+    "Term",
+    "grouped",
+    "is_depthwise",
+    "steps_of",
+    "with_split",
+    "words_of",
+]
 
 _Ints = NDArray[np.int64]
 
@@ -284,3 +293,11 @@ def _depthwise(term: Term, columns: int, stride: int, parts: Parts) -> Iterator[
 
 def _stack(weights: Sequence[Any]) -> _Ints:
     return np.concatenate(list(weights), axis=1)
+
+
+def words_of(values: Any, first: int, words: int, columns: int) -> Any:
+    """Numbers of channels as words of so many columns, 0 where there is no channel."""
+    result = np.zeros((first + words) * columns, np.int64)
+    count = min(len(values), len(result))
+    result[:count] = values[:count]
+    return result.reshape(-1, columns)[first:]
