@@ -282,8 +282,10 @@ def _clock_text(row: dict[str, str]) -> str:
 def _choices(run_dir: Path, file: str, names: list[str]) -> tuple[tuple[Choice, ...], str]:
     """Choices of an allocation file in network order, and the array, if one was chosen."""
     folder = run_dir.resolve()
-    paths = [(folder / file).resolve(), (folder / "allocations" / file).resolve()]
-    path = next((p for p in paths if p.is_file() and p.is_relative_to(folder)), None)
+    paths = [] if "\0" in file else [folder / file, folder / "allocations" / file]
+    path = next(
+        (p for p in map(Path.resolve, paths) if p.is_file() and p.is_relative_to(folder)), None
+    )
     if path is None:
         raise RefusedInput(f"front.csv must name allocation files of the run folder, not {file!r}")
     allocation = read_allocation(path)

@@ -6,6 +6,7 @@ from onnx import numpy_helper
 
 from macwright.dse.workload.nodes import rename_tensors
 from macwright.dse.workload.samples import Samples
+from macwright.hw.errors import RefusedInput
 
 __all__ = ["with_batch_axis"]
 
@@ -13,7 +14,13 @@ __all__ = ["with_batch_axis"]
 def with_batch_axis(model: onnx.ModelProto, dataset: Samples | None) -> None:
     """Give inputs whose data have one axis more than the model a first axis, of size 1.
 
-    Sizes of 0 and less, with which some exporters mean any, become open.
+    Sizes of 0 and less, with which some exporters mean any, become open, and inputs of no shape
+    take the number of axes of their data.
+
+    Raises
+    ------
+    ValueError
+        If an input has neither a shape nor data.
     """
     for value in [*model.graph.input, *model.graph.output]:
         for dim in value.type.tensor_type.shape.dim:
@@ -22,6 +29,13 @@ def with_batch_axis(model: onnx.ModelProto, dataset: Samples | None) -> None:
     for value in model.graph.input:
         data = None if dataset is None else dataset.x_calib.get(value.name)
         dims = value.type.tensor_type.shape.dim
+        if value.type.HasField("tensor_type") and not value.type.tensor_type.HasField("shape"):
+            if data is None:
+                raise RefusedInput(
+                    f"Input {value.name!r} must have a shape, or data that show it; give data (a "
+                    "recipe or --data), or export the model with shapes of its inputs"
+                )
+            dims.extend(onnx.TensorShapeProto.Dimension() for _ in range(data.ndim))
         if data is None or data.ndim != len(dims) + 1:
             continue
         sizes = [1, *(dim.dim_value or dim.dim_param or None for dim in dims)]

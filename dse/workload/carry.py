@@ -75,7 +75,24 @@ def on_codes(low: Lowering, node: onnx.NodeProto) -> list[onnx.NodeProto]:
             copy.input[i] = low.as_float(node.input[i])
     if op not in _ORDER:
         low.codes.update(node.output[:1] if op == "MaxPool" else node.output)
-    return [copy]
+    mode = attribute(node, "mode", b"nearest")
+    if op == "Resize" and mode == b"cubic":
+        raise low.refusal(
+            node, "must not interpolate codes cubically, which no runtime does; dequantise before"
+        )
+    return _truncated(copy) if op == "Resize" and mode == b"linear" else [copy]
+
+
+def _truncated(node: onnx.NodeProto) -> list[onnx.NodeProto]:
+    """A node that interpolates codes, which onnxruntime then makes whole towards 0."""
+    result = node.output[0]
+    real, whole = f"{result}::real", f"{result}::whole"
+    node.output[0] = real
+    return [
+        node,
+        helper.make_node("Cast", [real], [whole], name=whole, to=onnx.TensorProto.INT32),
+        helper.make_node("Cast", [whole], [result], name=result, to=onnx.TensorProto.FLOAT),
+    ]
 
 
 def _moved(low: Lowering, node: onnx.NodeProto, grid: str, zero: NDArray) -> list[onnx.NodeProto]:

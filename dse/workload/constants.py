@@ -87,6 +87,12 @@ class Constants:
         self._carry(node)
         return True
 
+    def follow(self, node: onnx.NodeProto) -> None:
+        """Give computed results the format of the operand whose elements they are."""
+        tensor = self.formats.get(node.input[0])
+        if tensor is not None and OPERATORS.get(node.op_type, _NOTHING).moves:
+            self.formats.update(dict.fromkeys(node.output, tensor))
+
     def copy(self, name: str, other: str) -> None:
         """Give a constant a second name."""
         self.values[other] = self.values[name]

@@ -15,6 +15,7 @@ from macwright.dse.workload.fixed import Fixed, prescribed, strip_quantisers
 from macwright.dse.workload.functions import written_out
 from macwright.dse.workload.layer import Workload
 from macwright.dse.workload.mac_operators import MAC_OPERATORS
+from macwright.dse.workload.names import with_plain_names
 from macwright.dse.workload.normalise import normalise
 from macwright.dse.workload.onnx_file import digest, read_model
 from macwright.dse.workload.outputs import with_output
@@ -29,6 +30,8 @@ from macwright.dse.workload.support import check_support
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["load_workload"]
+
+_Dimension = onnx.TensorShapeProto.Dimension
 
 
 def load_workload(
@@ -71,6 +74,7 @@ def load_workload(
     # Before version 4, all initializers had to be inputs, too.
     model.ir_version = max(model.ir_version, 4)
     model, notes = in_float32(written_out(model, path))
+    with_plain_names(model)
     with_batch_axis(model, dataset)
     model = without_branches(model, path, dataset)
     model, constants = strip_quantisers(model, path)
@@ -82,12 +86,16 @@ def load_workload(
             )
     check_support(model, constants, path)
     _check_weights(constants, path)
-    model = normalise(model, constants, path)
+    model = normalise(model, constants)
     _check(model, path)
     check_size(model, path)
     seen = probe(model, path, dataset)
-    if (plain := decomposed(model, constants, seen.shapes)) is not None:
-        model = normalise(plain, constants, path)
+    for value in model.graph.output:
+        kind = value.type.tensor_type
+        if not kind.HasField("shape"):
+            kind.shape.dim.extend(_Dimension() for _ in seen.shapes[value.name])
+    while (plain := decomposed(model, constants, seen.shapes)) is not None:
+        model = normalise(plain, constants)
         seen = probe(model, path, dataset)
     layers = find_layers(model, seen, constants, non_negative(model, dataset))
     if not layers:
@@ -157,7 +165,7 @@ def _check(model: onnx.ModelProto, path: Path) -> None:
             *model.graph.input,
             *(onnx.helper.make_tensor_value_info(x.name, x.data_type, x.dims) for x in large),
         ],
-        model.graph.output,
+        [_of_some_shape(value) for value in model.graph.output],
         [item for item in model.graph.initializer if item.name not in names],
     )
     try:
@@ -169,6 +177,14 @@ def _check(model: onnx.ModelProto, path: Path) -> None:
     except onnx.checker.ValidationError as error:
         reason = " ".join(str(error).split())[:200]
         raise RefusedInput(f"{path} must be a valid ONNX model, not one where {reason}") from error
+
+
+def _of_some_shape(value: onnx.ValueInfoProto) -> onnx.ValueInfoProto:
+    """An output as the checker wants it, which exporters leave without a shape."""
+    copy = onnx.ValueInfoProto()
+    copy.CopyFrom(value)
+    copy.type.tensor_type.shape.SetInParent()
+    return copy
 
 
 def _check_weights(constants: Constants, path: Path) -> None:

@@ -1,27 +1,25 @@
 """A model brought into one form: constants as initializers, batch normalisation folded."""
 
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import helper
 
+from macwright.dse.csv_file import trimmed
 from macwright.dse.workload.constants import Constants
 from macwright.dse.workload.mac_operators import MAC_OPERATORS
 from macwright.dse.workload.nodes import attribute
-from macwright.hw.errors import RefusedInput
 
 __all__ = ["normalise"]
 
 
-def normalise(model: onnx.ModelProto, constants: Constants, path: Path) -> onnx.ModelProto:
+def normalise(model: onnx.ModelProto, constants: Constants) -> onnx.ModelProto:
     """Return a model that computes the same with fewer kinds of nodes.
 
     Identity and inference-mode Dropout go; batch normalisation is folded into the convolution or
     Gemm before it, if the model does not prescribe a format of the weights; Gemm has neither
-    ``alpha`` nor ``beta``; nodes have unique names; weights are second operands, and each layer has
-    its own.
+    ``alpha`` nor ``beta``; nodes have unique names; each layer has weights of its own.
 
     Parameters
     ----------
@@ -29,13 +27,6 @@ def normalise(model: onnx.ModelProto, constants: Constants, path: Path) -> onnx.
         Model without initializers; its nodes are changed.
     constants : Constants
         Values of its constants; changed, too.
-    path : Path
-        Its file, for messages.
-
-    Raises
-    ------
-    ValueError
-        If a convolution's weights are its first operand.
     """
     nodes: list[onnx.NodeProto] = []
     renamed: dict[str, str] = {}
@@ -48,7 +39,6 @@ def normalise(model: onnx.ModelProto, constants: Constants, path: Path) -> onnx.
         else:
             nodes.append(node)
     _name(nodes)
-    nodes = [item for node in nodes for item in _weights_second(node, constants, path)]
     _own_weights(nodes, constants)
     nodes = _fold_batch_norm(nodes, constants, results)
     for node in nodes:
@@ -68,33 +58,12 @@ def normalise(model: onnx.ModelProto, constants: Constants, path: Path) -> onnx.
 def _name(nodes: list[onnx.NodeProto]) -> None:
     taken: set[str] = set()
     for index, node in enumerate(nodes):
-        base = node.name or f"{node.op_type}_{index}"
+        base = trimmed(node.name) or f"{node.op_type}_{index}"
         name, extra = base, 1
         while name in taken:
             name, extra = f"{base}_{extra}", extra + 1
         taken.add(name)
         node.name = name
-
-
-def _weights_second(node: onnx.NodeProto, constants: Constants, path: Path) -> list[onnx.NodeProto]:
-    """A product of weights by activations as the transpose of one of activations by weights."""
-    if node.op_type not in MAC_OPERATORS or node.input[0] not in constants.values:
-        return [node]
-    if node.op_type != "MatMul" or constants.values[node.input[0]].ndim != 2:
-        raise RefusedInput(
-            f"Node {node.name} of {path.name} must have its weights as the second operand, "
-            "not the first; transpose the product when exporting"
-        )
-    weight, act, result = node.input[0], node.input[1], node.output[0]
-    across, turned, product = (f"{node.name}::{part}" for part in ("in", "weights", "out"))
-    constants.fold(helper.make_node("Transpose", [weight], [turned], perm=[1, 0]))
-    # The last two axes change places, whatever the rank: an Einsum without a sum.
-    swap = "...ij->...ji"
-    return [
-        helper.make_node("Einsum", [act], [across], name=across, equation=swap),
-        helper.make_node("MatMul", [across, turned], [product], name=node.name),
-        helper.make_node("Einsum", [product], [result], name=product, equation=swap),
-    ]
 
 
 def _own_weights(nodes: list[onnx.NodeProto], constants: Constants) -> None:
@@ -105,7 +74,7 @@ def _own_weights(nodes: list[onnx.NodeProto], constants: Constants) -> None:
         for i in range(1, len(node.input)):
             name = node.input[i]
             if name in constants.values and uses[name] > 1:
-                node.input[i] = f"{node.name}::{name}"
+                node.input[i] = f"{node.name}::own::{name}"
                 constants.copy(name, node.input[i])
                 if i == 1:
                     constants.shared[name] = constants.shared.get(name, 0) + 1

@@ -92,7 +92,7 @@ def _graphs(model: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
     yield model.graph
     for node in _nodes(model):
         for item in node.attribute:
-            yield from (graph for graph in (item.g, *item.graphs) if graph.node)
+            yield from (*([item.g] if item.HasField("g") else []), *item.graphs)
 
 
 def _nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:

@@ -7,6 +7,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from macwright.dse.workload.onnx_checks import check_structure, check_values
+from macwright.dse.workload.sparse import with_dense_constants
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["digest", "read_model"]
@@ -51,6 +52,7 @@ def read_model(path: Path, *, weights: bool = True) -> onnx.ModelProto:
             f"{path} keeps its weights in {name!r}, which must be beside it and is missing"
         ) from error
     check_values(model, path)
+    with_dense_constants(model, path)
     return model
 
 

@@ -3,9 +3,11 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import onnx
-from onnx import helper, version_converter
+from onnx import helper, numpy_helper, version_converter
 
+from macwright.dse.workload.nodes import attribute
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["LEAST", "upgraded"]
@@ -32,6 +34,8 @@ def upgraded(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
         raise RefusedInput(f"{path} must say an opset of at least 1, not {version}")
     if version >= LEAST:
         return model
+    if version < 7:
+        _check_slopes(model, path)
     plain = onnx.ModelProto()
     plain.CopyFrom(model)
     others: dict[str, onnx.NodeProto] = {}
@@ -56,7 +60,78 @@ def upgraded(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     for node in plain.graph.node:
         if node.output and node.output[0] in others:
             node.CopyFrom(others[node.output[0]])
+    _spell_out(plain, version, path)
     names = {item.name for item in plain.graph.initializer}
     plain.graph.initializer.extend(x for x in model.graph.initializer if x.name not in names)
     plain.opset_import.extend(foreign)
     return plain
+
+
+def _spell_out(model: onnx.ModelProto, version: int, path: Path) -> None:
+    """Say in attributes and nodes what defaults of old opsets meant, which the converter forgets.
+
+    Until opset 10, places were divided by the scale (`asymmetric`), and the nearest was the one
+    below, or above where a tensor shrinks, as in onnxruntime; until opset 12, Hardmax took all
+    axes from its own on as one.
+    """
+    nodes: list[onnx.NodeProto] = []
+    for node in model.graph.node:
+        if node.op_type == "Resize" and version < 11:
+            _place(node, model, path)
+        if node.op_type == "Hardmax":
+            nodes += _flat(node)
+        else:
+            nodes.append(node)
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del model.graph.node[:]
+    model.graph.node.extend(copies)
+
+
+def _check_slopes(model: onnx.ModelProto, path: Path) -> None:
+    """Refuse slopes that lie along channels, which later opsets put along the last axis."""
+    values = _constants(model)
+    for node in model.graph.node:
+        slope = values.get(node.input[1]) if node.op_type == "PRelu" else None
+        if node.op_type == "PRelu" and (slope is None or slope.size > 1):
+            raise RefusedInput(
+                f"Node {node.name or node.output[0]} of {path.name} must be a PRelu of opset 7 or "
+                "later, where its slopes have a shape that broadcasts; export it with opset 7"
+            )
+
+
+def _place(node: onnx.NodeProto, model: onnx.ModelProto, path: Path) -> None:
+    """Give a Resize the places of opset 10."""
+    places = {"coordinate_transformation_mode": "asymmetric"}
+    if attribute(node, "mode", "nearest") == "nearest":
+        scales = _constants(model).get(node.input[-1])
+        if scales is None or (scales.min() < 1 < scales.max()):
+            raise RefusedInput(
+                f"Node {node.name or node.output[0]} of {path.name} must have constant scales, all "
+                "at least 1 or none above 1, as it takes the nearest by the rules of opset 10; "
+                "export it with opset 11 or later"
+            )
+        places["nearest_mode"] = "ceil" if scales.min() < 1 else "floor"
+    others = [item for item in node.attribute if item.name not in places]
+    del node.attribute[:]
+    node.attribute.extend([*others, *(helper.make_attribute(*item) for item in places.items())])
+
+
+def _constants(model: onnx.ModelProto) -> dict[str, np.ndarray]:
+    """Values of initializers and Constant nodes."""
+    tensors = {item.name: item for item in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            tensors[node.output[0]] = node.attribute[0].t
+    return {name: numpy_helper.to_array(item) for name, item in tensors.items()}
+
+
+def _flat(node: onnx.NodeProto) -> list[onnx.NodeProto]:
+    """Hardmax of the axes from its own on."""
+    source, result = node.input[0], node.output[0]
+    shape, rows, best = (f"{result}::{part}" for part in ("shape", "rows", "best"))
+    return [
+        helper.make_node("Shape", [source], [shape]),
+        helper.make_node("Flatten", [source], [rows], axis=attribute(node, "axis", 1)),
+        helper.make_node("Hardmax", [rows], [best], axis=-1),
+        helper.make_node("Reshape", [best, shape], [result], name=node.name),
+    ]

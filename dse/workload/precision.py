@@ -84,5 +84,5 @@ def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
     yield graph
     for node in graph.node:
         for item in node.attribute:
-            for inner in (*item.graphs, *([item.g] if item.g.node else [])):
+            for inner in (*item.graphs, *([item.g] if item.HasField("g") else [])):
                 yield from _graphs(inner)

@@ -18,10 +18,11 @@ MOST_PARTS = 256
 
 
 def matmul(new: Rewriter, node: onnx.NodeProto, shapes: _Shapes) -> bool:
-    """MatMul of vectors, or by stacks of weights; False if it is a plain one."""
+    """MatMul of vectors, by stacks of weights, or of weights by activations; False if plain."""
     left, right, result = node.input[0], node.input[1], node.output[0]
     ranks = len(shapes[left]), len(shapes[right])
-    if min(ranks) > 1 and not (new.is_constant(right) and ranks[1] > 2):
+    first = new.is_constant(left)
+    if min(ranks) > 1 and not first and not (new.is_constant(right) and ranks[1] > 2):
         return False
     axes = []
     if ranks[0] == 1:
@@ -31,30 +32,30 @@ def matmul(new: Rewriter, node: onnx.NodeProto, shapes: _Shapes) -> bool:
     if axes:
         product = new.add("MatMul", [left, right])
         new.add("Squeeze", [product, new.constant(axes)], result)
+    elif first:
+        # (A B)^T = B^T A^T, so that the weights come second.
+        act, weights = new.transposed(right, ranks[1]), new.transposed(left, ranks[0])
+        if ranks[0] == 2:
+            product = new.add("MatMul", [act, weights], name=node.name)
+        else:
+            product = _stack(new, act, weights, shapes[right])
+        new.transposed(product, max(ranks), result)
     else:
-        _stack(new, left, right, ranks, result, shapes)
+        _stack(new, left, right, shapes[left], result)
     return True
 
 
-def _stack(
-    new: Rewriter,
-    left: str,
-    right: str,
-    ranks: tuple[int, int],
-    result: str,
-    shapes: _Shapes,
-) -> None:
-    """Product by weights of shape (..., k, n)."""
+def _stack(new: Rewriter, left: str, right: str, sizes: tuple[int, ...], result: str = "") -> str:
+    """Product by weights of shape (..., k, n); `sizes` of the left, but for its last two axes."""
     weights = new.value(right)
     *stack, k, n = weights.shape
-    missing = max(ranks[1] - ranks[0], 0)
+    missing = max(weights.ndim - len(sizes), 0)
     if missing:
         left = new.add("Unsqueeze", [left, new.constant(list(range(missing)))])
     large = [i - len(stack) - 2 for i, size in enumerate(stack) if size > 1]
     if not large:
         matrix = new.add("Reshape", [right, new.constant([k, n])])
-        new.add("MatMul", [left, matrix], result)
-        return
+        return new.add("MatMul", [left, matrix], result)
     count = math.prod(stack)
     if len(large) > 1 or count > MOST_PARTS:
         raise RefusedInput(
@@ -63,12 +64,12 @@ def _stack(
         )
     (axis,) = large
     parts = [left] * count
-    if ranks[0] >= -axis and shapes[new.node.input[0]][axis] == count:
+    if len(sizes) >= -axis and sizes[axis] == count:
         parts = new.split(left, count, axis)
     matrices = new.split(right, count, axis)
     matrices = [new.add("Reshape", [x, new.constant([k, n])]) for x in matrices]
     products = [new.add("MatMul", pair) for pair in zip(parts, matrices, strict=True)]
-    new.add("Concat", products, result, axis=axis)
+    return new.add("Concat", products, result, axis=axis)
 
 
 def gemm(new: Rewriter, node: onnx.NodeProto, shapes: _Shapes) -> bool:

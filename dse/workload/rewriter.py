@@ -33,15 +33,19 @@ class Rewriter:
         self.nodes: list[onnx.NodeProto] = []
         self._count = 0
 
-    def add(self, op: str, inputs: Sequence[str], output: str = "", **attributes: Any) -> str:
+    def add(
+        self, op: str, inputs: Sequence[str], output: str = "", *, name: str = "", **attributes: Any
+    ) -> str:
         """Append a node, unless its operands are constants; return its result."""
-        name = f"{self.node.name}::{self._count}"
+        fresh = f"{self.node.name}::{self._count}"
         self._count += 1
-        result = output or name
-        node = helper.make_node(op, list(inputs), [result], name=name, **attributes)
-        if not self.constants.fold(node):
-            self.nodes.append(node)
+        result = output or fresh
+        self._put(helper.make_node(op, list(inputs), [result], name=name or fresh, **attributes))
         return result
+
+    def transposed(self, tensor: str, rank: int, output: str = "") -> str:
+        """A tensor whose last two axes have changed places."""
+        return self.add("Transpose", [tensor], output, perm=[*range(rank - 2), rank - 1, rank - 2])
 
     def split(self, tensor: str, count: int, axis: int) -> list[str]:
         """Equal parts of a tensor along an axis."""
@@ -55,10 +59,13 @@ class Rewriter:
         attributes: dict[str, Any] = {"axis": axis}
         if not size and self.constants.opset >= 18:
             attributes["num_outputs"] = count
-        node = helper.make_node("Split", inputs, results, name=name, **attributes)
-        if not self.constants.fold(node):
-            self.nodes.append(node)
+        self._put(helper.make_node("Split", inputs, results, name=name, **attributes))
         return results
+
+    def _put(self, node: onnx.NodeProto) -> None:
+        if not self.constants.fold(node):
+            self.constants.follow(node)
+            self.nodes.append(node)
 
     def constant(self, values: ArrayLike) -> str:
         """Name of a new constant."""

@@ -44,8 +44,8 @@ def check_support(model: onnx.ModelProto, constants: Constants, path: Path) -> N
 
 def _trains(node: onnx.NodeProto, constants: Constants) -> bool:
     """Whether a node does what it does in training, or may."""
-    if node.op_type == "BatchNormalization":
-        return bool(attribute(node, "training_mode", 0))
+    if node.op_type == "BatchNormalization":  # results of statistics are those of training
+        return bool(attribute(node, "training_mode", 0)) or any(node.output[1:])
     if node.op_type != "Dropout" or len(node.input) < 3 or not node.input[2]:
         return False
     mode = constants.values.get(node.input[2])

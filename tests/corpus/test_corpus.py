@@ -225,6 +225,11 @@ MADE = {
         text("864,54", f"{'9' * 5000},54"),
         "must be a finite number",
     ),
+    "run: a name of an unseen end": (
+        "tables of a run",
+        text(r"0\.json", "0.json\0"),
+        "front.csv must name allocation files of the run folder",
+    ),
     "allocation: no layers": (
         "allocation",
         field(["layers"], {}),
@@ -267,6 +272,7 @@ CHOSEN = {
     "run: deep allocation": "allocations/0.json",
     "run: empty number": "layers.csv",
     "run: long number": "layers.csv",
+    "run: a name of an unseen end": "front.csv",
     "allocation: unknown technique": "allocations/0.json",
 }
 
