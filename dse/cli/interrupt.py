@@ -76,6 +76,26 @@ def end_at_once(status: int) -> NoReturn:
 
 
 @contextlib.contextmanager
+def _quiet(*, program: bool) -> Iterator[None]:
+    """Say nothing of an interruption that came where Python ignores errors, as in `__del__`.
+
+    The watcher ends the process then.
+    """
+    before = sys.unraisablehook
+
+    def hook(ignored: "sys.UnraisableHookArgs") -> None:
+        if not (_received and issubclass(ignored.exc_type, KeyboardInterrupt)):
+            before(ignored)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        if not (program and _received):
+            sys.unraisablehook = before
+
+
+@contextlib.contextmanager
 def interruptible(*, program: bool) -> Iterator[None]:
     """While a command runs in the main thread, let signals end it; ignored ones stay ignored.
 
@@ -103,7 +123,8 @@ def interruptible(*, program: bool) -> Iterator[None]:
     for number in handled:
         signal.signal(number, _raise)
     try:
-        yield
+        with _quiet(program=program):
+            yield
     finally:
         if not (program and _received):  # else what is left ends within GRACE
             done.set()

@@ -92,6 +92,11 @@ WORKS = {
         *("try:", f"    {mark('os.getpid()')}", "    forever()"),
         *("except KeyboardInterrupt:", "    raise ImportError('initialization failed') from None"),
     ],
+    # Where Python ignores what is raised, and says so.
+    "destructor": [
+        *("class Late:", "    def __del__(self):", f"        {mark('os.getpid()')}"),
+        *("        forever()", "Late()", "forever()"),
+    ],
     # Code in C that does not hear of signals before it is done.
     "c": ["import ctypes", mark("os.getpid()"), "ctypes.CDLL(None).sleep(600)"],
     "threads": [
