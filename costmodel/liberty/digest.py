@@ -10,6 +10,7 @@ from macwright.costmodel.liberty.logic import inputs_of, parse_expression
 from macwright.costmodel.liberty.syntax import Group, Source, parse_groups, plain
 from macwright.costmodel.liberty.tables import NotUnderstood, TableReader
 from macwright.costmodel.liberty.units import (
+    check_scaling,
     library_temperature,
     library_units,
     library_voltage,
@@ -26,6 +27,8 @@ _KINDS = {
     "setup_rising": "setup",
 }
 _OTHER_STATE = ("latch", "statetable", "ff_bank", "latch_bank", "state_function")
+#: Attributes of cells that no synthesiser picks for logic.
+_NOT_LOGIC = ("dont_use", "is_isolation_cell", "is_level_shifter", "pad_cell")
 _POWER = ("rise_power", "fall_power")
 
 #: Pins that a function or condition may read: its truth table has two to the power of them.
@@ -47,8 +50,9 @@ def digest_library(
     Returns
     -------
     header : dict
-        `name`, `voltage_v`, `temperature_c`, `wire_load_ff`, `time_ns` and `load_ff` (one unit of
-        the file's), `left_out` (cells that say what is not modelled, and what that is).
+        `name`, `voltage_v`, `temperature_c`, `wire_loads` (models with the area below which each
+        holds, the last for all above), `time_ns` and `load_ff` (one unit of the file's),
+        `left_out` (cells that say what is not modelled, and what that is).
     cells : dict of str to dict
         Fields of `macwright.costmodel.liberty.cells.Cell`; a table is `[start, rows, columns]`.
     numbers : ndarray of float64, shape (n,)
@@ -90,33 +94,56 @@ class _Digest:
                 left_out[group.name] = str(error)
         if not cells and not left_out:
             source.fail(library.position, "the library must have cells, not none")
+        check_scaling(source, library)
+        supply = library_voltage(source, library, self.units.volt)
+        if supply <= 0:
+            source.fail(library.position, f"the supply must be above 0 V, not {supply:g} V")
         header = {
             "name": library.name,
-            "voltage_v": library_voltage(source, library, self.units.volt),
+            "voltage_v": supply,
             "temperature_c": library_temperature(source, library),
-            "wire_load_ff": self.wire_load(),
+            "wire_loads": self.wire_loads(),
             "time_ns": self.units.time_ns,
             "load_ff": self.units.load_ff,
             "left_out": left_out,
         }
         return header, cells, self.tables.numbers()
 
-    def wire_load(self) -> dict[str, list[float]]:
-        """Capacitance over fan-out of the default wire-load model."""
-        model: dict[str, list[float]] = {"fanout": [], "cap": [], "slope": [0.0]}
+    def wire_loads(self) -> list[tuple[float, dict[str, list[float]]]]:
+        """Default wire-load models, of growing designs, and the area up to which each holds."""
+        models = {group.name: group for group in self.library.all("wire_load")}
         default = plain(self.library.attributes.get("default_wire_load", ""))
-        for group in self.library.all("wire_load"):
-            if group.name != default:
-                continue
-            per_length = group.number(self.source, "capacitance", 0.0) * self.units.load_ff
-            model["slope"] = [group.number(self.source, "slope", 0.0) * per_length]
-            try:
-                pairs = [tuple(map(float, text.split()[:2])) for _, text in group.repeated]
-                for fanout, length in sorted(pairs):
-                    model["fanout"].append(fanout)
-                    model["cap"].append(length * per_length)
-            except ValueError:
-                self.source.fail(group.position, "fanout_length must be two numbers")
+        if default in models:
+            return [(0.0, self.wire_load(models[default]))]
+        chosen = plain(self.library.attributes.get("default_wire_load_selection", ""))
+        rows = []
+        for group in self.library.all("wire_load_selection"):
+            for _, text in group.repeated if group.name == chosen else ():
+                low, high, name = [*text.split(), "", "", ""][:3]
+                if name not in models:
+                    self.source.fail(
+                        group.position, f"wire_load_from_area must name a wire_load, not {name!r}"
+                    )
+                try:
+                    rows.append((float(low), float(high), name))
+                except ValueError:
+                    self.source.fail(
+                        group.position, "wire_load_from_area must begin with two areas"
+                    )
+        return [(high, self.wire_load(models[name])) for _, high, name in sorted(rows)]
+
+    def wire_load(self, group: Group) -> dict[str, list[float]]:
+        """Capacitance over fan-out of a wire-load model."""
+        model: dict[str, list[float]] = {"fanout": [], "cap": []}
+        per_length = group.number(self.source, "capacitance", 0.0) * self.units.load_ff
+        model["slope"] = [group.number(self.source, "slope", 0.0) * per_length]
+        try:
+            pairs = [tuple(map(float, text.split()[:2])) for _, text in group.repeated]
+            for fanout, length in sorted(pairs):
+                model["fanout"].append(fanout)
+                model["cap"].append(length * per_length)
+        except ValueError:
+            self.source.fail(group.position, "fanout_length must be two numbers")
         return model
 
     def cell(self, group: Group) -> dict[str, Any]:
@@ -128,15 +155,18 @@ class _Digest:
         pins = {}
         for pin in group.all("pin"):
             for name in plain(pin.name).split():
+                if name in pins:
+                    source.fail(pin.position, f"pin {name[:60]} must be defined once, not twice")
                 pins[name] = self.pin(pin)
         flops = group.all("ff")
         other = next((g.kind for g in group.groups if g.kind in _OTHER_STATE), "")
         if any("clocked_on_also" in flop.attributes for flop in flops):
             other = "flip-flop of two clocks"
-        dont_use = group.flag(source, "dont_use")
-        leakage, total = self.leakage(group)
+        dont_use = any(group.flag(source, name) for name in _NOT_LOGIC)
+        area = self.area(group, needed=not dont_use and bool(flops or _has_function(group)))
+        leakage, total = self.leakage(group, area)
         return {
-            "area": self.area(group, needed=not dont_use and bool(flops or _has_function(group))),
+            "area": area,
             "pins": pins,
             "ff": self.flip_flop(flops[0]) if len(flops) == 1 else None,
             "other_state": "several ff groups" if len(flops) > 1 else other,
@@ -156,8 +186,11 @@ class _Digest:
             self.source.fail(group.position, f"area must be at least 0, not {area:g}")
         return area
 
-    def leakage(self, group: Group) -> tuple[list[tuple[float, str]], float | None]:
-        """Leakage in nW by condition, of all but the ground pins; and the cell's own figure."""
+    def leakage(self, group: Group, area: float) -> tuple[list[tuple[float, str]], float | None]:
+        """Leakage in nW by condition, of all but the ground pins; and the cell's own figure.
+
+        That of a cell that states neither is the library's default, for a cell or for its area.
+        """
         source, unit = self.source, self.units.leakage_nw
         grounds = {
             pg.name
@@ -170,10 +203,17 @@ class _Digest:
             if plain(leak.attributes.get("related_pg_pin", "")) not in grounds
         ]
         total = "cell_leakage_power" in group.attributes
+        default = 0.0
+        if not (groups or total):
+            default = self.library.number(source, "default_cell_leakage_power", 0.0)
+            if "default_cell_leakage_power" not in self.library.attributes:
+                default = area * self.library.number(source, "default_leakage_power_density", 0.0)
         if unit is None:
-            if groups or total:
+            if groups or total or default:
                 source.fail(self.library.position, "the library must state leakage_power_unit")
             return [], None
+        if default:
+            return [], default * unit
         leakage = [
             (leak.number(source, "value", 0.0) * unit, self.expression(leak, "when"))
             for leak in groups

@@ -78,7 +78,7 @@ class Library:
     voltage_v: float
     sources: list[tuple[str, str]]
     _records: dict[str, tuple[str, NDArray[np.float64]]]
-    _wire_load_ff: dict[str, list[float]]
+    _wire_loads: list[tuple[float, dict[str, list[float]]]]
     _cells: dict[str, Cell] = field(default_factory=dict)
     temperature_c: float | None = None
     files: list[LibraryFile] = field(default_factory=list)
@@ -87,7 +87,7 @@ class Library:
     @classmethod
     def of(cls, name: str, cells: Mapping[str, Cell]) -> Self:
         """Library of cells that no file describes: no supply voltage, no wires."""
-        return cls(name, 0.0, [], {}, {"fanout": [], "cap": [], "slope": []}, dict(cells))
+        return cls(name, 0.0, [], {}, [], dict(cells))
 
     @property
     def cell_names(self) -> list[str]:
@@ -111,20 +111,28 @@ class Library:
             self._cells[name] = _cell(name, json.loads(text), numbers)
         return self._cells[name]
 
-    def wire_capacitance_ff(self, fanout: NDArray[np.int64]) -> NDArray[np.float64]:
+    def wire_capacitance_ff(
+        self, fanout: NDArray[np.int64], area: float = 0.0
+    ) -> NDArray[np.float64]:
         """Capacitance of a net's wire by the library's default wire-load model.
 
         Parameters
         ----------
         fanout : ndarray of int64, shape (n,)
             Pins that each net drives.
+        area : float
+            Of the design, in the library's unit, by which some libraries choose the model.
 
         Returns
         -------
         ndarray of float64, shape (n,)
             fF; zero where the library states no wire-load model.
         """
-        fanouts, loads, slope = (self._wire_load_ff[k] for k in ("fanout", "cap", "slope"))
+        if not self._wire_loads:
+            return np.zeros(len(fanout))
+        fitting = (model for top, model in self._wire_loads if area < top)
+        model = next(fitting, self._wire_loads[-1][1])
+        fanouts, loads, slope = (model[k] for k in ("fanout", "cap", "slope"))
         if not fanouts:
             return np.zeros(len(fanout))
         last = np.maximum(fanout - fanouts[-1], 0) * slope[0]
@@ -167,7 +175,7 @@ def read_liberty(
         sha = hashlib.sha256(content).hexdigest()
         header, records, numbers = _digest(path, content, sha)
         if library is None:
-            library = Library(header["name"], header["voltage_v"], [], {}, header["wire_load_ff"])
+            library = Library(header["name"], header["voltage_v"], [], {}, header["wire_loads"])
             library.temperature_c = header["temperature_c"]
         _add(library, path.name, sha, header, {n: (text, numbers) for n, text in records.items()})
         if progress:

@@ -125,7 +125,7 @@ class Group:
 
 
 #: Complex attributes that a group repeats.
-_REPEATED = ("fanout_length", "voltage_map")
+_REPEATED = ("fanout_length", "voltage_map", "wire_load_from_area")
 
 
 def plain(text: str) -> str:

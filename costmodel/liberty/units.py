@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from macwright.costmodel.liberty.syntax import Group, Source, plain
 
-__all__ = ["Units", "library_temperature", "library_units", "library_voltage"]
+__all__ = ["Units", "check_scaling", "library_temperature", "library_units", "library_voltage"]
 
 _PREFIX = {"": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "a": 1e-18}
 _NUMBER = r"([\d.]+(?:e[+-]?\d+)?)\s*"
@@ -101,6 +101,36 @@ def library_temperature(source: Source, library: Group) -> float | None:
     if "nom_temperature" not in library.attributes:
         return None
     return library.number(source, "nom_temperature", 0.0)
+
+
+def check_scaling(source: Source, library: Group) -> None:
+    """Refuse figures that factors scale from the nominal to the default operating conditions."""
+    default = plain(library.attributes.get("default_operating_conditions", ""))
+    group = next((x for x in library.all("operating_conditions") if x.name == default), None)
+    if group is None:
+        return
+    for short, name, usual in (("volt", "voltage", None), ("temp", "temperature", None),
+                               ("process", "process", 1.0)):  # fmt: skip
+        nominal = f"nom_{name}"
+        if name not in group.attributes or (usual is None and nominal not in library.attributes):
+            continue
+        given = group.number(source, name, 0.0)
+        first = library.number(source, nominal, usual or 0.0)
+        factor = next(
+            (
+                key
+                for key in library.attributes
+                if key.startswith(f"k_{short}_") and library.number(source, key, 0.0)
+            ),
+            None,
+        )
+        if factor and given != first:
+            source.fail(
+                library.position,
+                f"the figures must be those of the default operating conditions ({name} "
+                f"{given:g}), not of {nominal} {first:g} and scaled by {factor}; take the file of "
+                "that corner",
+            )
 
 
 def _rails(library: Group) -> list[tuple[str, str]]:

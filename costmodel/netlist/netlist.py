@@ -147,7 +147,9 @@ class Netlist:
 
         Nets that no cell drives have none.
         """
-        return np.where(self.driven, self.library.wire_capacitance_ff(self.sinks()), 0.0)
+        area = sum(instance.cell.area for instance in self.instances)
+        wires = self.library.wire_capacitance_ff(self.sinks(), area)
+        return np.where(self.driven, wires, 0.0)
 
     def sinks(self) -> NDArray[np.int64]:
         """Input pins on each net, shape (n_nets,); an output port counts as one."""

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from macwright.costmodel.liberty.digest import digest_library
-from macwright.costmodel.liberty.library import _text
-from macwright.costmodel.liberty.syntax import _PART, _STATEMENT, parse_groups
+from macwright.costmodel.liberty.library import _text, read_liberty
+from macwright.costmodel.liberty.syntax import _PART, _STATEMENT, LibertyError, parse_groups
 
 SMALL = re.sub(r"/\*.*?\*/", "", SMALL_LIBERTY.read_text(), flags=re.DOTALL)
 WANTED = digest_library("small", SMALL)
@@ -166,3 +166,74 @@ def test_groups_repeated_possessively_are_atomic():
                 repeated |= {group} if word != ")" else set()
         assert open_groups == []
         assert repeated == {"(?>"}
+
+
+OTHER_CORNER = (
+    "nom_voltage : 1.0; nom_temperature : 25; k_temp_cell_rise : 0.002; k_volt_cell_rise : 0;"
+    "default_operating_conditions : hot;"
+)
+
+
+def test_figures_that_factors_scale_are_refused():
+    hot = "operating_conditions (hot) { voltage : 1.0; temperature : 125; }"
+    cool = hot.replace("125", "25")
+    digest_library("other", SMALL.replace("nom_voltage : 1.0;", OTHER_CORNER + cool))
+    with pytest.raises(
+        LibertyError, match=r"temperature 125\), not of nom_temperature 25 .* k_temp_"
+    ):
+        digest_library("other", SMALL.replace("nom_voltage : 1.0;", OTHER_CORNER + hot))
+
+
+@pytest.mark.parametrize("flag", ["is_isolation_cell", "is_level_shifter", "pad_cell"])
+def test_cells_of_other_uses_are_no_logic(flag):
+    text = SMALL.replace("cell (XOR2) {", f"cell (XOR2) {{ {flag} : true;")
+    _, cells, _ = digest_library("other", text)
+    assert [name for name, cell in cells.items() if cell["dont_use"]] == ["XOR2"]
+
+
+@pytest.mark.parametrize(
+    ("default", "leakage"),
+    [
+        ("default_cell_leakage_power : 7;", 7),
+        ("default_leakage_power_density : 2;", 6),
+        ("default_cell_leakage_power : 0; default_leakage_power_density : 2;", None),
+        ("", None),
+    ],
+)
+def test_leakage_of_cells_that_state_none_is_the_default(default, leakage):
+    text = SMALL.replace("nom_voltage", f"{default} nom_voltage")
+    _, cells, _ = digest_library("other", text)
+    assert cells["XOR2"]["cell_leakage_nw"] == leakage  # an area of 3
+    assert cells["AND2"]["cell_leakage_nw"] == 5
+    assert cells["INV"]["cell_leakage_nw"] is None  # two values with conditions
+
+
+def test_wire_load_may_be_chosen_by_area(tmp_path):
+    chosen = """default_wire_load_selection : sel;
+      wire_load ("wide") { capacitance : 2.0; slope : 1.0; fanout_length (1, 50); }
+      wire_load_selection (sel) {
+        wire_load_from_area (100, 500, "wide");
+        wire_load_from_area (0, 100, "line");
+      }"""
+    path = tmp_path / "chosen.lib"
+    path.write_text(SMALL.replace('default_wire_load : "line";', chosen))
+    library = read_liberty([path])
+    fanout = np.array([0, 1, 3])
+    assert library.wire_capacitance_ff(fanout, 99.0).tolist() == [0, 2, 8]
+    for area in (100.0, 900.0):
+        assert library.wire_capacitance_ff(fanout, area).tolist() == [0, 100, 104]
+    path.write_text(path.read_text().replace('100, "line"', '100, "lost"'))
+    with pytest.raises(LibertyError, match="wire_load_from_area must name a wire_load, not 'lost'"):
+        read_liberty([path])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("pin (A) {", "pin (B) { direction : output; } pin (B A) {", "pin B must be defined once"),
+        ("nom_voltage : 1.0", "nom_voltage : 0", "supply must be above 0 V, not 0 V"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(old, new, message):
+    with pytest.raises(LibertyError, match=message):
+        digest_library("other", SMALL.replace(old, new, 1))
