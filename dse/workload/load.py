@@ -6,6 +6,7 @@ from pathlib import Path
 import networkx as nx
 import numpy as np
 import onnx
+from onnx.helper import np_dtype_to_tensor_dtype
 
 from macwright.dse.workload.batch_axis import with_batch_axis
 from macwright.dse.workload.branches import without_branches
@@ -94,6 +95,7 @@ def load_workload(
         kind = value.type.tensor_type
         if not kind.HasField("shape"):
             kind.shape.dim.extend(_Dimension() for _ in seen.shapes[value.name])
+        kind.elem_type = kind.elem_type or np_dtype_to_tensor_dtype(seen.dtypes[value.name])
     while (plain := decomposed(model, constants, seen.shapes)) is not None:
         model = normalise(plain, constants)
         seen = probe(model, path, dataset)
@@ -165,7 +167,7 @@ def _check(model: onnx.ModelProto, path: Path) -> None:
             *model.graph.input,
             *(onnx.helper.make_tensor_value_info(x.name, x.data_type, x.dims) for x in large),
         ],
-        [_of_some_shape(value) for value in model.graph.output],
+        [_of_some_type(value) for value in model.graph.output],
         [item for item in model.graph.initializer if item.name not in names],
     )
     try:
@@ -179,11 +181,13 @@ def _check(model: onnx.ModelProto, path: Path) -> None:
         raise RefusedInput(f"{path} must be a valid ONNX model, not one where {reason}") from error
 
 
-def _of_some_shape(value: onnx.ValueInfoProto) -> onnx.ValueInfoProto:
-    """An output as the checker wants it, which exporters leave without a shape."""
+def _of_some_type(value: onnx.ValueInfoProto) -> onnx.ValueInfoProto:
+    """An output as the checker wants it, which exporters leave without a type or a shape."""
     copy = onnx.ValueInfoProto()
     copy.CopyFrom(value)
-    copy.type.tensor_type.shape.SetInParent()
+    kind = copy.type.tensor_type
+    kind.elem_type = kind.elem_type or onnx.TensorProto.FLOAT
+    kind.shape.SetInParent()
     return copy
 
 

@@ -25,6 +25,8 @@ from macwright.hw.formats import BinaryFormat, FloatFormat, IntFormat
 __all__ = ["ROUNDED", "UNROUNDED", "Lowering"]
 
 _Format = IntFormat | FloatFormat | BinaryFormat
+#: Types of inputs that hold codes.
+_CODES = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
 #: Ends of the names of the tensors before and after the rounding of a quantiser.
 UNROUNDED, ROUNDED = "::unrounded", "::rounded"
 
@@ -153,7 +155,13 @@ class Lowering:
         values = self.constants.values.get(tensor)
         if values is not None:
             return tensor if values.dtype == np.float32 else self.number(values.astype(np.float32))
-        return tensor if tensor in self.codes else self.add("Cast", [tensor], to=1)
+        if tensor in self.codes:
+            return tensor
+        result, kind = self.add("Cast", [tensor], to=1), self._types.get(tensor)
+        if kind is not None and kind.elem_type in _CODES:
+            fmt = IntFormat(8, signed=kind.elem_type == onnx.TensorProto.INT8)
+            self.constants.formats[result] = FixedTensor(format=fmt, scale=np.ones((), np.float32))
+        return result
 
     def clip(self, tensor: str, low: ArrayLike, high: ArrayLike, result: str = "") -> str:
         """Add a saturation."""

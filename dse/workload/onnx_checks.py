@@ -1,7 +1,7 @@
 """What must hold of an ONNX model before anything is computed from it."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import onnx
@@ -36,6 +36,15 @@ def check_structure(model: onnx.ModelProto, path: Path) -> None:
         kinds.append((f"Input {value.name!r}", value.type.tensor_type.elem_type, known))
     for what, tensor in _tensors(model):
         kinds.append((what, tensor.data_type, known))
+        if tensor.HasField("segment"):
+            raise RefusedInput(f"{what} of {path} must be whole, not a segment of a tensor")
+    for node in _inside(model.graph.node):
+        for item in node.attribute:
+            if item.ref_attr_name:
+                raise RefusedInput(
+                    f"Attribute {item.name} of node {node.name!r} of {path} must have a value, not "
+                    "that of another attribute, as nodes of functions may"
+                )
     for graph in _graphs(model):
         for value in (*graph.input, *graph.value_info, *graph.output):
             kinds.append((f"Tensor {value.name!r}", value.type.tensor_type.elem_type, open_))
@@ -97,7 +106,12 @@ def _graphs(model: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
 
 def _nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
     """All nodes of a model, also those of functions and of graphs in attributes."""
-    waiting = [*model.graph.node, *(node for item in model.functions for node in item.node)]
+    yield from _inside([*model.graph.node, *(x for item in model.functions for x in item.node)])
+
+
+def _inside(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    """Nodes, and those of graphs in their attributes."""
+    waiting = [*nodes]
     while waiting:
         node = waiting.pop()
         yield node

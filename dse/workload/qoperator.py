@@ -80,10 +80,10 @@ def integer_product(
             if axes
             else values.reshape(len(values), -1).sum(1).reshape(-1, *[1] * (values.ndim - 2))
         )
-        lost = low.add("Mul", [zero, low.number(sums)])
+        lost = low.add("Mul", [low.as_float(zero), low.number(sums)])
         low.add("Sub", [product, lost], result)
     else:
-        left = low.add("Sub", [low.as_float(node.input[act[0]]), zero])
+        left = low.add("Sub", [low.as_float(node.input[act[0]]), low.as_float(zero)])
         low.prescribe(node, left, IntFormat(9), np.ones((), np.float32), 0)
         low.add(op, [left, right], result, **attributes)
     low.codes.add(result)
@@ -108,7 +108,7 @@ def centred(
     source, unit = node.input[index], np.ones((), np.float32)
     name = node.input[zero_index] if len(node.input) > zero_index else ""
     if name and name not in low.constants.values:
-        result = low.add("Sub", [low.as_float(source), name])
+        result = low.add("Sub", [low.as_float(source), low.as_float(name)])
         low.prescribe(node, result, IntFormat(9), unit, 0)
         return result
     fmt = _format(low, node, index, zero_index)
@@ -206,7 +206,7 @@ def _padded(low: Lowering, tensor: str, zero: str, attributes: dict[str, Any]) -
         return tensor
     half = len(pads) // 2
     full = np.array([0, 0, *pads[:half], 0, 0, *pads[half:]], np.int64)
-    result = low.add("Pad", [tensor, low.number(full, np.int64), zero])
+    result = low.add("Pad", [tensor, low.number(full, np.int64), low.as_float(zero)])
     low.constants.formats[result] = low.constants.formats[tensor]
     return result
 

@@ -12,7 +12,7 @@ from helpers.prescribed import (
     run_prescribed,
     run_with_onnxruntime,
 )
-from onnx import helper
+from onnx import TensorProto, helper
 
 rng = np.random.default_rng(5)
 X = (rng.standard_normal((12, 3, 6, 6)) * 2).astype(np.float32)
@@ -79,6 +79,19 @@ def test_integer_products(tmp_path, op, zero):
     nodes.append(("Mul", ["f", "xs" if zero == "fixed" else "ds"], "y", {}))
     proto = network(nodes, V, opset=17)
     checked(tmp_path, X, proto, formats=[("int9", "uint8")], bound=2e-6)
+
+
+@pytest.mark.parametrize("op", ["MatMulInteger", "ConvInteger"])
+def test_codes_and_their_zero_point_may_be_inputs(tmp_path, op):
+    inputs = ["x", "m" if op == "MatMulInteger" else "w", "z"]
+    rest = {"pads": [1, 0, 1, 2]} if op == "ConvInteger" else {}
+    nodes = [(op, inputs, "i", rest), ("Cast", ["i"], "y", {"to": 1})]
+    proto = network(nodes, V, opset=17, kind=TensorProto.UINT8)
+    proto.graph.input.append(helper.make_tensor_value_info("z", TensorProto.UINT8, ["N"]))
+    codes = (X[:1] * 20 + 100).clip(0, 255).astype(np.uint8)
+    checked(
+        tmp_path, {"x": codes, "z": np.array([7], np.uint8)}, proto, formats=[("int8", "uint8")]
+    )
 
 
 @pytest.mark.parametrize("scaled", [True, False])

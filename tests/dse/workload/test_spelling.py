@@ -106,6 +106,16 @@ def test_an_output_without_a_shape(tmp_path):
     assert len(workload.model.graph.output[0].type.tensor_type.shape.dim) == 4
 
 
+@pytest.mark.parametrize("op", ["Relu", "ArgMax"])
+def test_an_output_without_a_type(tmp_path, op):
+    rest = {"axis": 1} if op == "ArgMax" else {}
+    proto = network([("Conv", ["x", "w"], "c", {}), (op, ["c"], "y", rest)], {"w": W}, opset=17)
+    proto.graph.output[0].ClearField("type")
+    workload = same(tmp_path, proto)
+    kind = workload.model.graph.output[0].type.tensor_type.elem_type
+    assert kind == (TensorProto.FLOAT if op == "Relu" else TensorProto.INT64)
+
+
 def test_an_input_without_a_shape(tmp_path):
     proto = network([CONV], {"w": W}, opset=17)
     proto.graph.input[0].type.tensor_type.ClearField("shape")
