@@ -58,7 +58,7 @@ def correct_later_biases(workload: Workload, feeds: dict[str, np.ndarray]) -> Wo
         attributes: dict[str, Any] = {} if by_input else {"axes": over}
         nothing: dict[str, Any] = {}
         model.graph.node.extend(
-            helper.make_node(op, inputs, [output], name=output, **options)
+            helper.make_node(op, inputs, [output], name=f"{name}::{op}", **options)
             for op, inputs, output, options in (
                 ("ReduceMean", reads, now, attributes),
                 ("Sub", [wanted, now], lack, nothing),

@@ -7,7 +7,9 @@ from helpers.fine import data_of, run_finely
 from helpers.prescribed import checked, difference, network, run_with_onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from macwright.dse.sensitivity.bias import correct_later_biases
 from macwright.dse.workload import load_workload
+from macwright.dse.workload.session import session
 
 RNG = np.random.default_rng(12)
 X = RNG.standard_normal((6, 3, 6, 6)).astype(np.float32)
@@ -219,3 +221,20 @@ def test_what_old_opsets_meant_otherwise(tmp_path, opset, node, values, message)
     onnx.save(proto, tmp_path / "net.onnx")
     with pytest.raises(ValueError, match=message):
         load_workload(tmp_path / "net.onnx")
+
+
+def test_nodes_with_the_names_of_their_results(tmp_path):
+    """As MXNet writes them; corrections of means stand behind such nodes."""
+    square = RNG.standard_normal((3, 3, 3, 3)).astype(np.float32) / 5
+    nodes = [
+        ("Conv", ["x", "w"], "c", {"name": "c", "pads": [1, 1, 1, 1]}),
+        ("Add", ["x", "c"], "s", {"name": "s"}),
+        ("Conv", ["s", "w"], "y", {"name": "y"}),
+    ]
+    workload = same(tmp_path, network(nodes, {"w": square}, opset=17))
+    corrected = correct_later_biases(workload, {"x": X})
+    outputs = session(corrected.model, optimise=False).run(None, {"x": X})[0]
+    assert (
+        difference(np.asarray(outputs), run_with_onnxruntime(network(nodes, {"w": square}), X))
+        < 1e-5
+    )
