@@ -16,6 +16,8 @@ _SLEWS = {
 }
 _LOAD = "total_output_net_capacitance"
 _CLOCK_SLEW = "related_pin_transition"
+#: Least step of an axis, in ns or fF, that slopes can be told from.
+_CLOSEST = 1e-12
 
 
 class NotUnderstood(Exception):
@@ -97,7 +99,7 @@ class TableReader:
                 self.source.fail(group.position, f"{kind} must have {index}")
             points = owner.numbers(self.source, index)
             points = points * (self.units.load_ff if variable == _LOAD else self.units.time_ns)
-            if not len(points) or (np.diff(points) <= 0).any():
+            if not len(points) or (np.diff(points) < _CLOSEST).any():
                 self.source.fail(group.position, f"{index} of {kind} must increase")
             axes.append((variable, points))
         variables = [variable for variable, _ in axes]

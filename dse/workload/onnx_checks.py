@@ -3,8 +3,10 @@
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import onnx
+from google.protobuf.message import Message
 from onnx import TensorProto, helper, numpy_helper
 
 from macwright.hw.errors import RefusedInput
@@ -29,6 +31,7 @@ def check_structure(model: onnx.ModelProto, path: Path) -> None:
     RefusedInput
         Names what is wrong.
     """
+    _check_texts(model, path)
     known = set(TensorProto.DataType.values()) - {TensorProto.UNDEFINED}
     open_ = {*known, TensorProto.UNDEFINED}  # to be inferred, or by default
     kinds: list[tuple[str, int, set[int]]] = []
@@ -45,9 +48,6 @@ def check_structure(model: onnx.ModelProto, path: Path) -> None:
                     f"Attribute {item.name} of node {node.name!r} of {path} must have a value, not "
                     "that of another attribute, as nodes of functions may"
                 )
-    for graph in _graphs(model):
-        for value in (*graph.input, *graph.value_info, *graph.output):
-            kinds.append((f"Tensor {value.name!r}", value.type.tensor_type.elem_type, open_))
     for node in _nodes(model):
         if not node.output:
             raise RefusedInput(
@@ -79,6 +79,34 @@ def check_values(model: onnx.ModelProto, path: Path) -> None:
                 f"{what} of {path} must hold the {max(size, 0)} elements of their shape {dims}, "
                 "not more or fewer"
             )
+
+
+def _check_texts(message: Message, path: Path) -> None:
+    """Refuse names and texts that are not in UTF-8, which Protobuf gives as bytes."""
+    for field, value in message.ListFields():
+        name, values = field.name, value if field.is_repeated else [value]
+        if field.message_type is not None:
+            for item in values:
+                if not isinstance(item, TensorProto):
+                    _check_texts(item, path)
+                elif isinstance(item.name, bytes):
+                    _refuse_text("name of a tensor", item.name, path)
+        elif field.type == field.TYPE_STRING or name in ("s", "strings"):
+            for item in values:
+                if isinstance(item, bytes) and not _is_text(item):
+                    _refuse_text(f"field {name}", item, path)
+
+
+def _refuse_text(what: str, text: bytes, path: Path) -> NoReturn:
+    raise RefusedInput(f"Each {what} of {path} must be text in UTF-8, not {text[:40]!r}")
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _holds(tensor: onnx.TensorProto, size: int) -> bool:

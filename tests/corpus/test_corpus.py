@@ -135,11 +135,6 @@ MADE = {
         model(lambda m: setattr(m.opset_import[0], "version", -9)),
         "must say an opset of at least 1",
     ),
-    "network: weights in segments": (
-        "network",
-        model(lambda m: setattr(m.graph.initializer[0].segment, "end", 3)),
-        "Weights 'wc' of tiny.onnx must be whole, not a segment",
-    ),
     "network: an attribute of nowhere": (
         "network",
         model(lambda m: setattr(m.graph.node[0].attribute[0], "ref_attr_name", "a")),
