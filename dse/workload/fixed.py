@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from macwright.dse.workload import contrib, qdq, qonnx, qoperator
+from macwright.dse.workload import contrib, fused, qdq, qonnx, qoperator
 from macwright.dse.workload.carry import carry, on_codes
 from macwright.dse.workload.constants import Constants
 from macwright.dse.workload.fixed_tensor import FixedTensor
@@ -31,7 +31,7 @@ _STANDARD: dict[str, _Rewrite] = {
 _REWRITES: dict[str, dict[str, _Rewrite]] = {
     "": _STANDARD,
     "ai.onnx": _STANDARD,
-    contrib.DOMAIN: contrib.OPERATORS,
+    contrib.DOMAIN: contrib.OPERATORS | fused.OPERATORS,
     **dict.fromkeys(qonnx.DOMAINS, qonnx.OPERATORS),
 }
 

@@ -12,6 +12,11 @@ from macwright.hw.errors import RefusedInput
 __all__ = ["check_support"]
 
 _EXPORT = "export the model in evaluation mode with plain operators"
+#: What would help instead, by domain.
+_REMEDIES = {
+    "com.microsoft": "take the model as it was before onnxruntime optimised it",
+    "com.microsoft.nchwc": "take the model as it was before onnxruntime optimised it",
+}
 
 
 def check_support(model: onnx.ModelProto, constants: Constants, path: Path) -> None:
@@ -27,7 +32,7 @@ def check_support(model: onnx.ModelProto, constants: Constants, path: Path) -> N
         if node.domain not in ("", "ai.onnx"):
             raise RefusedInput(
                 f"Node {name} of {path.name} must be a standard ONNX operator, "
-                f"not {node.domain}.{node.op_type}; {_EXPORT}"
+                f"not {node.domain}.{node.op_type}; {_REMEDIES.get(node.domain, _EXPORT)}"
             )
         operator = OPERATORS.get(node.op_type)
         if operator is not None and operator.remedy:
