@@ -116,7 +116,7 @@ def find_device(name: str | Path) -> Device:
     if not path.is_file():
         raise FileNotFoundError(f"Device must be a TOML file, and {path} is not a file")
     try:
-        fields = tomllib.loads(path.read_text(encoding="utf-8"))
+        fields = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RefusedInput(f"Device {path} must be a TOML file, not one where: {error}") from error
     base = fields.pop("base", None)

@@ -203,7 +203,8 @@ def _affine(recipe: dict[str, Any], channels: int, rank: int) -> tuple[np.ndarra
         except (TypeError, ValueError):
             numbers[key] = np.array(np.nan)
         if not np.isfinite(numbers[key]).all() or (key == "std" and not numbers[key].all()):
-            raise RefusedInput(f"Recipe's {key} must be numbers, not {recipe[key]!r}")
+            what = "numbers other than 0" if key == "std" else "numbers"
+            raise RefusedInput(f"Recipe's {key} must be {what}, not {recipe[key]!r}")
     for key in ("mean", "std"):
         if numbers[key].size not in (1, channels):
             raise RefusedInput(

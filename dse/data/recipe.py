@@ -258,7 +258,7 @@ def _read_recipe(path: Path | str | None) -> tuple[dict[str, Any], Path, list[Pa
             "as an .npz file with x_calib, x_eval and y_eval"
         )
     try:
-        return tomllib.loads(path.read_text()), path.parent, [path]
+        return tomllib.loads(path.read_text(encoding="utf-8-sig")), path.parent, [path]
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RefusedInput(f"{path} must be a TOML file, not one where: {error}") from error
     except RecursionError:

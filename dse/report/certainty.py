@@ -31,7 +31,8 @@ def alike(run: Run, point: ReportedPoint | Uniform) -> list[str]:
     base, names = fp32_accuracy(run), []
     if base is not None and within_error(*mine, base, fp32_error(run)):
         names.append("FP32")
-    if isinstance(point, ReportedPoint):
+    # Where no error is known, nothing is alike, and long fronts need not be looked through.
+    if isinstance(point, ReportedPoint) and point.standard_error is not None:
         cost = point.costs[run.objective]
         before = [other for other in run.measured if other.costs[run.objective] < cost]
         figures = [(other.accuracy, other.standard_error) for other in before]

@@ -104,7 +104,7 @@ def test_pickled_and_damaged_data_is_refused(tmp_path, files):
         ("task = 'detection'", "Recipe's task must be one of classification, similarity, "),
         ("layuot = 'NCHW'", "not 'layuot'"),
         ("layout = 'HWC'", "Recipe's layout must be NCHW, NHWC, NHW or NC, not 'HWC'"),
-        ("std = [0.0]", "Recipe's std must be numbers, not [0.0]"),
+        ("std = [0.0]", "Recipe's std must be numbers other than 0, not [0.0]"),
         ("mean = [1.0, 2.0]", "Recipe's mean must be one number for each of 1 channels, not 2"),
         ("layout = [", "net.toml must be a TOML file, not one where"),
     ],
@@ -114,6 +114,12 @@ def test_recipes_that_are_refused(tmp_path, files, text, message):
         recipe(tmp_path, text, **data)
     with pytest.raises(ValueError, match=re.escape(message)):
         load_recipe(files[0])
+
+
+def test_a_recipe_may_begin_with_a_mark(tmp_path, files):
+    path = tmp_path / "net.toml"
+    path.write_text(f'\ufeffdata = "{files[1].name}"\ntask = "classification"\n', encoding="utf-8")
+    assert load_recipe(files[0]).task == "classification"
 
 
 def test_missing_files_are_named(tmp_path, files):
