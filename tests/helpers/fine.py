@@ -36,5 +36,6 @@ def run_finely(path: Path, x: np.ndarray) -> tuple[Workload, np.ndarray]:
     workload, plans = quantise(workload, dataset, allocation, options=QuantOptions())
     running = session(quantised_model(workload, plans), optimise=False)
     if workload.fixed_batch:
-        return workload, np.concatenate([running.run(None, {"x": row[None]})[0] for row in x])
+        rows = [np.asarray(running.run(None, {"x": row[None]})[0]) for row in x]
+        return workload, np.concatenate(rows)
     return workload, np.asarray(running.run(None, {"x": x})[0])

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import atheris  # type: ignore[import-not-found]
 
-with atheris.instrument_imports(
+with atheris.instrument_imports(  # pyright: ignore[reportAttributeAccessIssue]
     include=["macwright.costmodel.liberty", "macwright.dse.workload"], enable_loader_override=False
 ):
     from macwright.costmodel.liberty.digest import digest_library

@@ -69,7 +69,7 @@ def test_sparse_weights(tmp_path, where, coordinates):
     dense = np.zeros((8, 4), np.float32)
     places = np.array([[0, 1], [2, 3], [5, 0], [7, 2]])
     dense[tuple(places.T)] = [1, -2, 3, 4]
-    flat = np.ravel_multi_index(tuple(places.T), dense.shape)
+    flat = np.asarray(np.ravel_multi_index(tuple(places.T), dense.shape))
     sparse = helper.make_sparse_tensor(
         numpy_helper.from_array(np.array([1, -2, 3, 4], np.float32), "w"),
         numpy_helper.from_array(places if coordinates else flat, "i"),
