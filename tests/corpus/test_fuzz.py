@@ -12,7 +12,7 @@ from helpers.tiny import write_tiny_model
 
 SEEDS = ROOT / "tests" / "corpus" / "files"
 #: Seconds of fuzzing, and most bytes of an input.
-SECONDS, LONGEST = 60, 8192
+SECONDS, LONGEST = 30, 8192
 
 
 @pytest.mark.slow
