@@ -1,14 +1,16 @@
 """Temporal machines of whole networks against their integer networks: bits and cycles.
 
     python benchmarks/temporal_exact.py [--images 200] [--networks NAME ...] [--sizes 8x8 ...]
-                                        [--record]
+                                        [--buses BITS ...] [--record]
 
 Each network of ../shared/data with int8 weights and activations becomes a machine on arrays of
 several sizes, which Verilator runs: so many images at full rate, and a tenth of them again with
 random stalls at both ends. Results must be equal bit for bit, cycles to the model to the cycle.
+With `--buses` each also with its weights in memory outside, behind buses of so many bits.
 """
 
 import argparse
+import itertools
 import json
 import resource
 import subprocess
@@ -65,11 +67,12 @@ def allocation_of(model: Path, size: str, path: Path) -> Path:
     return path
 
 
-def row(name: str, size: str, images: int, folder: Path) -> str:
+def row(name: str, size: str, bus: int | None, images: int, folder: Path) -> str:
     """Build the machine of a network, and simulate it."""
     model, chip = MODELS / f"{name}.onnx", folder / "chip"
     allocation = allocation_of(model, size, folder / "0.json")
-    command("build", allocation, "--model", model, "-o", chip)
+    outside = [] if bus is None else ["--weights-bus", bus]
+    command("build", allocation, "--model", model, "-o", chip, *outside)
     build = json.loads((chip / "build.json").read_text())
     start, cells, off = time.monotonic(), [], ""
     for stalls, count in (([], images), (["--stalls"], max(2, images // 10))):
@@ -89,7 +92,8 @@ def row(name: str, size: str, images: int, folder: Path) -> str:
     scores = "/".join(f"{accuracy[k]:.4g}" for k in ("exact", "fake_quantised", "float_network"))
     seconds = time.monotonic() - start
     return (
-        f"| {name} | {size} | {len(build['machine']['stages'])} | {cells[0]} | {cells[1]} | "
+        f"| {name} | {size}{'' if bus is None else f', bus of {bus}'} | "
+        f"{len(build['machine']['stages'])} | {cells[0]} | {cells[1]} | "
         f"{off} | "
         f"{share:.0%} | {memory['activation'] / 8192:.1f} / {memory['weight'] / 8192:.1f} / "
         f"{(memory['program'] + memory['parameter']) / 8192:.1f} | {scores} | {seconds:.0f} |"
@@ -102,6 +106,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--networks", nargs="*", choices=[*NETWORKS], default=[*NETWORKS])
     parser.add_argument("--sizes", nargs="*", default=SIZES)
+    parser.add_argument("--buses", nargs="*", type=int, default=[], metavar="BITS")
     parser.add_argument("--record", action="store_true", help="write the file of results")
     args = parser.parse_args()
     lines = [
@@ -111,17 +116,18 @@ def main() -> None:
     ]
     print("\n".join(lines), flush=True)
     for name in args.networks:
-        for size in args.sizes:
+        for size, bus in itertools.product(args.sizes, (None, *args.buses)):
             images = max(2, round(args.images * NETWORKS[name]))
             with tempfile.TemporaryDirectory() as folder:
-                lines.append(row(name, size, images, Path(folder)))
+                lines.append(row(name, size, bus, images, Path(folder)))
             print(lines[-1], flush=True)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     lines += [
         "",
         f"{used.ru_utime + used.ru_stime:.0f} s of processor time in children. Stalls: a word is "
-        "offered, and taken, in 60 % of the cycles. Of peak: products of the network in those "
-        "that the array could do in the cycles of a frame, its input and output included.",
+        "offered, and taken, in 60 % of the cycles, as are addresses and beats of a bus. Of peak: "
+        "products of the network in those that the array could do in the cycles of a frame, its "
+        "input and output included.",
     ]
     if args.record:
         write_section(

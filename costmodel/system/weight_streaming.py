@@ -21,8 +21,8 @@ from macwright.hw.errors import RefusedInput
 
 __all__ = ["LATENCY", "streamed_frames"]
 
-#: Cycles from an address to the first beat, where nothing else is said: 400 ns at 100 MHz, of an
-#: SDRAM controller behind a crossbar.
+#: Cycles from an address to the first beat that are assumed where nothing else is said: 0.4 us at
+#: 100 MHz.
 LATENCY = 40
 #: Frames after which those that follow take as long.
 SETTLED = 4
