@@ -48,6 +48,7 @@ def run(network, rows, columns, bus_bits, *, split=1, pipeline=1, **memory):
     codes = np.moveaxis(result.codes(IntegerModel(network).run(levels)), 1, -1)
     wanted = to_words(codes, lanes=1, bits=program.result.bits)
     stream = program.weight_stream
+    assert stream is not None
     outside = BusMemory(stream.beats(spec.code.weight_words), bus_bits, **memory)
     machine = TemporalMachine(spec)
     seen = run_streams(machine, words, len(wanted), look=lambda ctx: outside(ctx, machine))
@@ -86,12 +87,16 @@ def test_bits_where_the_memory_stalls_and_units_split_weights(monkeypatch):
         assert words == wanted
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
 @given(st.data(), st.sampled_from([(1, 4), (2, 3), (4, 4), (3, 5)]), st.integers(0, 60))
 def test_random_networks_to_the_cycle(data, size, latency):
     network = data.draw(networks(acts=("uint4", "int4", "int8"), steps=("conv", "depthwise")))
     try:
-        (words, wanted), (cycles, model), _ = run(network, *size, 32, latency=latency)
+        (words, wanted), (cycles, model), _ = run(network, size[0], size[1], 32, latency=latency)
     except RefusedInput:
         assume(False)
         return
@@ -146,7 +151,9 @@ def test_an_error_of_the_bus_is_kept_in_the_status():
     network = small_network()
     program = compile_network(network, rows=2, columns=2, bus_bits=32)
     spec = TemporalSpec(name="machine", program=program)
-    outside = BusMemory(program.weight_stream.beats(spec.code.weight_words), 32)
+    stream = program.weight_stream
+    assert stream is not None
+    outside = BusMemory(stream.beats(spec.code.weight_words), 32)
     machine, read = TemporalMachine(spec), []
 
     async def bench(ctx):
