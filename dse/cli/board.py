@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from macwright.sim.accelerator.serial import compare_at_line, open_port
 
     levels = read_images(args.folder, args.images)
-    progress = TerminalProgress()
+    progress = TerminalProgress(args)
     machine = open_port(args.folder, args.port)
     try:
         result = compare_at_line(machine, machine.network, levels, progress)

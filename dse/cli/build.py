@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
 
     model = args.model or embedded_model()
     out = args.out or Path("out") / f"{model.stem}-machine-{args.allocation.stem}"
-    progress = TerminalProgress()
+    progress = TerminalProgress(args)
     try:
         fields = build(
             args.allocation,

@@ -132,7 +132,7 @@ def run(args: argparse.Namespace) -> None:
         raise RefusedInput(f"Number of jobs must be at least 1, not {args.jobs}")
     if args.stream is not None and args.stimulus is not None:
         raise RefusedInput("Operands must be given by --stimulus or --stream, not both")
-    progress = TerminalProgress()
+    progress = TerminalProgress(args)
     try:
         if args.shipped is not None:
             _ship(args, progress)

@@ -164,7 +164,7 @@ def run(args: argparse.Namespace) -> None:
         **formats,
     )
     check_writable(out)
-    progress = TerminalProgress()
+    progress = TerminalProgress(args)
     try:
         exploration = explore(
             model,

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
 
     if args.to not in EXPORTERS:
         raise RefusedInput(f"Option --to must be one of {', '.join(EXPORTERS)}, not {args.to!r}")
-    progress = TerminalProgress()
+    progress = TerminalProgress(args)
     try:
         paths = export(
             args.run_dir,

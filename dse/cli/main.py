@@ -20,6 +20,7 @@ from macwright.dse.cli.interrupt import (
     interruptible,
     was_interrupted,
 )
+from macwright.dse.cli.progress import add_progress_arguments
 from macwright.hw.errors import MacwrightError, RefusedInput
 
 __all__ = ["main"]
@@ -41,6 +42,8 @@ COMMANDS = (
 )
 #: Those of them that run WebAssembly.
 LIMITED = ("generate", "characterize", "dse", "build")
+#: Those that may take long, and say how far they are.
+LONG = ("simulate", "characterize", "dse", "solve", "build", "board", "export")
 
 
 class _Version(argparse.Action):
@@ -97,6 +100,8 @@ def _parser(commands: Sequence[str]) -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)
+        if name in LONG:
+            add_progress_arguments(command)
         add_config_argument(command)
         command.set_defaults(run=module.run, parser=command)
     return parser

@@ -1,10 +1,14 @@
 """Progress on a terminal."""
 
+import argparse
 import sys
 import time
 from typing import Protocol
 
-__all__ = ["Progress", "TerminalProgress"]
+__all__ = ["Progress", "TerminalProgress", "add_progress_arguments"]
+
+#: Seconds between lines of a stage, and between states of a line that is rewritten.
+BETWEEN_LINES, BETWEEN_STATES = 5.0, 0.1
 
 
 class Progress(Protocol):
@@ -17,32 +21,52 @@ class Progress(Protocol):
     def __call__(self, stage: str, done: int, total: int) -> None: ...
 
 
+def add_progress_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options that say how much of the progress is shown; results and notes do not depend on them.
+
+    They are ``--quiet`` and ``--verbose``.
+    """
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("-q", "--quiet", action="store_true", help="show no progress")
+    group.add_argument(
+        "-v", "--verbose", action="store_true", help="progress as lines, also where no terminal is"
+    )
+
+
 class TerminalProgress:
     """One line on stderr, rewritten in place; silent where stderr is no terminal.
 
+    Parameters
+    ----------
+    args : argparse.Namespace
+        With `quiet`, it is silent; with `verbose`, it writes a line when a stage begins and ends,
+        and every few seconds between.
+
     Examples
     --------
-    >>> progress = TerminalProgress()
+    >>> progress = TerminalProgress(argparse.Namespace(quiet=True, verbose=False))
     >>> progress("synthesis", 1, 20)
     >>> progress.close()
     """
 
-    def __init__(self) -> None:
-        self._live = sys.stderr.isatty()
+    def __init__(self, args: argparse.Namespace) -> None:
+        self._lines = args.verbose
+        self._live = sys.stderr.isatty() and not (args.quiet or args.verbose)
         self._stage, self._start, self._shown = "", 0.0, 0.0
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        if not self._live:
+        if not (self._live or self._lines):
             return
         now = time.monotonic()
         if stage != self._stage:
-            self._stage, self._start, self._shown = stage, now, 0.0
-        if done < total and now - self._shown < 0.1:
+            self._stage, self._start, self._shown = stage, now, -BETWEEN_LINES
+        if done < total and now - self._shown < (BETWEEN_LINES if self._lines else BETWEEN_STATES):
             return
         self._shown = now
         spent = now - self._start
         left = f", {spent / done * (total - done):.0f} s left" if 0 < done < total else ""
-        sys.stderr.write(f"\r{f'{stage} {done}/{total}{left}':<78}")
+        text = f"{stage} {done}/{total}{left}"
+        sys.stderr.write(f"{text}\n" if self._lines else f"\r{text:<78}")
         sys.stderr.flush()
 
     def close(self) -> None:

@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
                 f"Option --{name} must come with a machine that macwright build wrote, and "
                 f"{args.folder} holds none"
             )
-    progress = TerminalProgress()
+    progress = TerminalProgress(args)
     progress(f"simulating {args.folder}", 0, 1)
     try:
         result = simulate(args.folder, simulator=args.simulator, waves=args.waves, seed=args.seed)
@@ -84,7 +84,7 @@ def _run_machine(args: argparse.Namespace) -> int:
         if args.stalls:
             raise RefusedInput("Option --stalls must come without --serial, where nothing stalls")
         return _run_serial(args, levels)
-    progress = TerminalProgress()
+    progress = TerminalProgress(args)
     try:
         result = compare_images(
             args.folder,
@@ -120,7 +120,7 @@ def _run_serial(args: argparse.Namespace, levels: Any) -> int:
     from macwright.dse.cli.progress import TerminalProgress
     from macwright.sim.accelerator.serial import SerialMachine, compare_at_line
 
-    progress = TerminalProgress()
+    progress = TerminalProgress(args)
     try:
         machine = SerialMachine(args.folder, args.simulator)
         result = compare_at_line(machine, machine.network, levels, progress)

@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if len(args.front) > 2:
         raise RefusedInput(f"Fronts must be over one or two columns, not {len(args.front)}")
-    limits |= {"points": args.points, "progress": TerminalProgress()}
+    limits |= {"points": args.points, "progress": TerminalProgress(args)}
     began = perf_counter()
     try:
         if len(args.front) == 1:
