@@ -267,6 +267,7 @@ def model_of(rows: Sequence[Row], clock_mhz: float) -> MachineModel:
         memory=MEMORY,
         factor=18,
         clock_mhz=clock_mhz,
+        minifloat_mhz=clock_mhz,
         array_mhz=0.0,
     )
 

@@ -71,9 +71,9 @@ class MachineModel:
         constants; `cell_words`, `cell_width` and `cell_luts` of distributed RAM.
     factor : int
         Bits of a multiplier's operands.
-    clock_mhz, array_mhz : float
-        Clocks that placed machines reach, MHz: those with an engine for each layer, and those of
-        one array.
+    clock_mhz, minifloat_mhz, array_mhz : float
+        Clocks that placed machines reach, MHz: those with an engine for each layer, such with
+        minifloat activations, and those of one array.
     """
 
     family: str
@@ -81,6 +81,7 @@ class MachineModel:
     memory: Mapping[str, float]
     factor: int
     clock_mhz: float
+    minifloat_mhz: float
     array_mhz: float
 
     def of(self, spec: Any, units: Mapping[Any, Resources] | None = None) -> Resources:
@@ -195,5 +196,6 @@ def machine_model(family: str) -> MachineModel:
         memory=known["memory"],
         factor=known["factor"],
         clock_mhz=known["clock_mhz"],
+        minifloat_mhz=known["minifloat_clock_mhz"],
         array_mhz=known["temporal_clock_mhz"],
     )

@@ -44,6 +44,7 @@ from macwright.hw.formats import (
     FloatFormat,
     IntFormat,
     TernaryFormat,
+    parse_format,
 )
 from macwright.sim.accelerator.control import Control, Timing, buffer_names
 from macwright.sim.accelerator.sizing import size_buffers, with_depths
@@ -271,7 +272,8 @@ def device_engines(
     units : mapping
         Unit of each pair of formats (weights first), whose sums are wide enough.
     clock_mhz : float, optional
-        Clock of the machine; that which placed ones reach if absent.
+        Clock of the machine; that which placed ones reach if absent, with minifloat activations
+        where some of `units` have them.
     margin : float
         Share of its period that a unit of look-up tables must have left.
     progress : callable, optional
@@ -286,7 +288,9 @@ def device_engines(
         If machines of the device's family were not measured.
     """
     model = machine_model(device.family)
-    clock = machine_clock(clock_mhz, model.clock_mhz, device.family)
+    minifloats = any(isinstance(parse_format(act), FloatFormat) for _, act in units)
+    reached = model.minifloat_mhz if minifloats else model.clock_mhz
+    clock = machine_clock(clock_mhz, reached, device.family)
     network = eight_bit_network(workload, dataset)
     shapes = layer_shapes(network)
     most = max(device.dsps, device.luts // _LUTS_A_UNIT)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from helpers import networks
 
+from macwright.costmodel.system.machine_resources import machine_model
 from macwright.costmodel.technology.devices import find_device
 from macwright.dse.architecture.engine_units import engine_unit
 from macwright.dse.architecture.engines import device_engines
@@ -91,6 +92,10 @@ def test_a_machine_is_built_as_it_was_promised(files, tmp_path, capsys, weights,
     assert len(notes) == ("bf16" in activations)
     front = pd.read_csv(run / "front.csv")
     assert list(front["clock"].unique()) == ["reached by placed machines"]
+    model = machine_model("ecp5")
+    reached = model.minifloat_mhz if activations.startswith("e") else model.clock_mhz
+    assert list(front["clock_mhz"].unique()) == [reached]
+    assert model.minifloat_mhz < model.clock_mhz
     words = ["build", str(run / "allocations" / "0.json"), "--model", net, "--data", data]
     assert main([*words, "-o", str(chip)]) == 0
     built = json.loads((chip / "build.json").read_text())
