@@ -269,6 +269,7 @@ def model_of(rows: Sequence[Row], clock_mhz: float) -> MachineModel:
         clock_mhz=clock_mhz,
         minifloat_mhz=clock_mhz,
         array_mhz=0.0,
+        period_ns=(0.0, 0.0, 1.0),
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
-from math import ceil
+from math import ceil, log
 from typing import Any
 
 from macwright.costmodel.system.machine_parts import parts
@@ -74,6 +74,10 @@ class MachineModel:
     clock_mhz, minifloat_mhz, array_mhz : float
         Clocks that placed machines reach, MHz: those with an engine for each layer, such with
         minifloat activations, and those of one array.
+    period_ns : (float, float, float)
+        Shortest period of a machine with an engine for each layer: a constant, what it grows by
+        with the logarithm of its look-up tables, as wires get longer, and the look-up tables below
+        which it does not fall. Fitted to placed machines (``benchmarks/machine_placed.py``).
     """
 
     family: str
@@ -83,6 +87,12 @@ class MachineModel:
     clock_mhz: float
     minifloat_mhz: float
     array_mhz: float
+    period_ns: tuple[float, float, float]
+
+    def expected_mhz(self, luts: float) -> float:
+        """Clock that a machine of integers with an engine for each layer probably reaches, MHz."""
+        least, slope, smallest = self.period_ns
+        return 1e3 / (least + slope * log(max(luts, smallest)))
 
     def of(self, spec: Any, units: Mapping[Any, Resources] | None = None) -> Resources:
         """Resources of a stage, a buffer, a requantiser or a whole machine.
@@ -198,4 +208,5 @@ def machine_model(family: str) -> MachineModel:
         clock_mhz=known["clock_mhz"],
         minifloat_mhz=known["minifloat_clock_mhz"],
         array_mhz=known["temporal_clock_mhz"],
+        period_ns=tuple(known["period_ns"]),
     )

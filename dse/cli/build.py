@@ -136,6 +136,7 @@ def _as_text(fields: dict[str, Any], out: Path) -> str:
         lines.append(
             f"by the cost model of ECP5: {counted['luts']:.0f} luts, {counted['ffs']:.0f} ffs, "
             f"{counted['block_rams']} block_rams, {counted['dsps']} dsps"
+            + (f", about {counted['clock_mhz']:.0f} MHz" if "clock_mhz" in counted else "")
         )
     if placed := fields.get("placed"):
         sites = ", ".join(

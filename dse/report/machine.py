@@ -132,7 +132,8 @@ def _figures(fields: Mapping[str, Any]) -> str:
     rate, latency = promised.get("throughput_fps"), promised.get("latency_ms")
     assumed = " (assumed)" if _clock_assumed(fields) else ""
     promise = _number(clock, 1) + assumed
-    rows.append(["Clock, MHz", promise, "", "", *_placed(placed.get("clock_mhz"), clock, 1)])
+    expected = _number(counted.get("clock_mhz"), 1)
+    rows.append(["Clock, MHz", promise, expected, "", *_placed(placed.get("clock_mhz"), clock, 1)])
     rows.append(
         ["Frames a second", _number(rate), "", "", *_placed(placed.get("frames_per_s"), rate)]
     )
@@ -152,7 +153,9 @@ def _figures_note(fields: Mapping[str, Any]) -> str:
     note = (
         "Promised: by the front, for this point; resources where it was searched for a device, as "
         "the others are those of units alone. Counted: by the cost model of ECP5, from the "
-        "machine's final widths and depths. Off: placed beside counted, times beside promised."
+        "machine's final widths and depths; its clock is the one that machines of as many look-up "
+        "tables reach, the promised one that which all of them do. Off: placed beside counted, "
+        "times beside promised."
     )
     if _clock_assumed(fields):
         note += (

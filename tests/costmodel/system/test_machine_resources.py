@@ -135,3 +135,10 @@ def test_the_table_says_where_it_is_from():
     known = json.loads(table.read_text())
     assert known["made_by"] == "benchmarks/machine_area.py --fit"
     assert known["clock_mhz"] > 0
+
+
+def test_clocks_of_larger_machines_are_slower_and_within_those_of_placed_ones():
+    clocks = [MODEL.expected_mhz(luts) for luts in (10, 5000, 9000, 20000, 30000)]
+    assert clocks == sorted(clocks, reverse=True)
+    assert clocks[0] == clocks[1] < 125
+    assert clocks[-1] > MODEL.clock_mhz - 1
