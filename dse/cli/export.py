@@ -5,7 +5,7 @@ from pathlib import Path
 
 __all__ = ["EXAMPLE", "HELP", "add_arguments", "run"]
 
-HELP = "Write a point of a run as QONNX, as ONNX that onnxruntime runs, or as integer codes."
+HELP = "Write a point of a run as QONNX, as ONNX that onnxruntime runs, for torch, or as codes."
 EXAMPLE = "macwright export out/run --point 0 --to qonnx -o out/qonnx"
 
 
@@ -19,8 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--to",
         required=True,
         metavar="KIND",
-        help="qonnx, qdq, onnx (fake-quantised), json or csv (codes), or a workload (zigzag, "
-        "accelforge)",
+        help="qonnx, qdq, onnx (fake-quantised), torch (modules and their state), json or csv "
+        "(codes), or a workload (zigzag, accelforge)",
     )
     parser.add_argument(
         "-o", "--out", type=Path, metavar="DIR", help="default: export/ in the run's folder"

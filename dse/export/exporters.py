@@ -11,6 +11,7 @@ from macwright.dse.export import (
     qdq,
     qonnx,
     tables,
+    torch_module,
     zigzag,
 )
 from macwright.dse.export.source import SourceRun
@@ -32,6 +33,7 @@ EXPORTERS: Mapping[str, Exporter] = {
     "qonnx": qonnx.export,
     "qdq": qdq.export,
     "onnx": fake_quantised.export,
+    "torch": torch_module.export,
     "json": layer_codes.export,
     "csv": tables.export,
     "zigzag": zigzag.export,

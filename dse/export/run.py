@@ -30,7 +30,7 @@ def export(
     point : int
         Number of the point.
     to : str
-        ``qonnx``, ``qdq``, ``onnx``, ``json`` or ``csv``.
+        ``qonnx``, ``qdq``, ``onnx``, ``torch``, ``json``, ``csv``, ``zigzag`` or ``accelforge``.
     folder : path
         Where the files go; files of the same names are replaced.
     model, source
