@@ -69,6 +69,26 @@ def _float(build: Chain, fmt: FloatFormat) -> None:
     big = build("Max", 1.5 * 2.0**23 * step)
     build.node("Add", [rounded, big])
     build.node("Sub", [build.tensor, big])
+    if fmt.man_bits == 0:
+        _ties_to_even_codes(build, rounded, step)
+
+
+def _ties_to_even_codes(build: Chain, exact: str, step: float) -> None:
+    """Mend ties of powers of two, of which the larger was taken where its code is odd.
+
+    The middle of 2^k and 2^(k + 1) is 3/4 of the latter. Codes of powers of two count them, from 1
+    for `step`: odd ones are even powers of it, whose square roots are whole.
+    """
+    result = build.tensor
+    larger, size = build("Abs"), build.node("Abs", [exact])
+    middle = build.node("Mul", [larger, build.constant(0.75)])
+    tied = build.node("Equal", [middle, size])
+    root = build.node("Sqrt", [build.node("Mul", [larger, build.constant(1 / step)])])
+    odd = build.node("Equal", [build.node("Floor", [root]), root])
+    beyond = build.node("Greater", [larger, build.constant(step)])
+    down = build.node("And", [build.node("And", [tied, odd]), beyond])
+    half = build.node("Mul", [result, build.constant(0.5)])
+    build.node("Where", [down, half, result])
 
 
 def block_rounding(
