@@ -38,7 +38,7 @@ class TerminalProgress:
 
     Parameters
     ----------
-    args : argparse.Namespace
+    args : argparse.Namespace, optional
         With `quiet`, it is silent; with `verbose`, it writes a line when a stage begins and ends,
         and every few seconds between.
 
@@ -49,9 +49,10 @@ class TerminalProgress:
     >>> progress.close()
     """
 
-    def __init__(self, args: argparse.Namespace) -> None:
-        self._lines = args.verbose
-        self._live = sys.stderr.isatty() and not (args.quiet or args.verbose)
+    def __init__(self, args: argparse.Namespace | None = None) -> None:
+        self._lines = args is not None and args.verbose
+        quiet = args is not None and args.quiet
+        self._live = sys.stderr.isatty() and not (quiet or self._lines)
         self._stage, self._start, self._shown = "", 0.0, 0.0
 
     def __call__(self, stage: str, done: int, total: int) -> None:
