@@ -7,8 +7,7 @@ each feature of a part adds (least squares, none below 0) to costmodel/tables/ec
 errors printed are those of each network with coefficients from the other networks alone. `--place`
 also maps the first N machines as `macwright build` does, all in one, places them (LFE5U-85F), and
 sets what was predicted beside it. `--built` adds machines of `macwright build --place`, with what
-build.json says was counted for them. The slowest clock of all is what fronts count with. Whatever
-is in DIR is not done again.
+build.json says was counted for them. Whatever is in DIR is not done again.
 """
 
 import argparse
@@ -258,18 +257,18 @@ def fitted(rows: Sequence[Row]) -> dict[str, dict[str, dict[str, float]]]:
     return made
 
 
-def model_of(rows: Sequence[Row], clock_mhz: float) -> MachineModel:
-    """Model with coefficients of these rows; of kinds that no machine had, those that ship."""
+def model_of(rows: Sequence[Row]) -> MachineModel:
+    """Resources by coefficients of these rows; of kinds that no machine had, those that ship."""
     known = json.loads(TABLE.read_text())["coefficients"] if TABLE.is_file() else {}
     return MachineModel(
         family="ecp5",
         coefficients={**known, **fitted(rows)},
         memory=MEMORY,
         factor=18,
-        clock_mhz=clock_mhz,
-        minifloat_mhz=clock_mhz,
+        minifloat_mhz=0.0,
         array_mhz=0.0,
-        period_ns=(0.0, 0.0, 1.0),
+        period_ns=(0.0, 0.0, 1.0, 1.0),
+        period_error=0.0,
     )
 
 
@@ -315,8 +314,6 @@ def main() -> None:
         for case in MACHINES[: args.place]
     }
     built = [json.loads((folder / "build.json").read_text()) for folder in args.built]
-    clocks = [s["mhz"] for s in sites.values()] + [b["placed"]["clock_mhz"] for b in built]
-    clock = min(clocks, default=0.0)
     lines = [
         "| machine | cycles | LUTs: predicted / mapped, error | placed, error | FFs | block RAMs | "
         "DSPs | MHz |",
@@ -325,7 +322,7 @@ def main() -> None:
     errors: dict[str, list[float]] = {"mapped": [], "placed": [], "ffs": []}
     for case in MACHINES:
         others = [row for other in MACHINES if other[0] != case[0] for row in rows[other]]
-        made = model_of(others, clock).of(specs[case], _units(specs[case], args.folder, case))
+        made = model_of(others).of(specs[case], _units(specs[case], args.folder, case))
         lines.append(_line(case, made, whole[case], sites.get(case), errors))
     lines += [_built_line(fields, errors) for fields in built]
     means = {name: np.mean(np.abs(e)) for name, e in errors.items() if e}
@@ -333,14 +330,13 @@ def main() -> None:
     text = "\n".join(lines)
     print(text)
     if args.fit:
-        known = json.loads(TABLE.read_text()) if TABLE.is_file() else {"clock_mhz": 0.0}
-        model = model_of([row for case in MACHINES for row in rows[case]], clock)
+        known = json.loads(TABLE.read_text()) if TABLE.is_file() else {}
+        model = model_of([row for case in MACHINES for row in rows[case]])
         fields = {
             **known,
             "made_by": "benchmarks/machine_area.py --fit",
             "tools": str(find_yosys()),
             "machines": len(MACHINES),
-            "clock_mhz": round(clock, 1) if clocks else known["clock_mhz"],
             "factor": model.factor,
             "memory": dict(model.memory),
             "coefficients": model.coefficients,

@@ -214,7 +214,7 @@ def explore(
         clocked = clocked_costs(rows, curves, settings, technology)
     else:
         rows = machines.rows()
-        clocked = [machines.clocked(rows)]
+        clocked = machines.clocked(rows)
     if not any(len(at.costs) for at in clocked):
         raise too_fast(clocked, units)
     clock("characterise")
@@ -232,10 +232,12 @@ def explore(
                 factors=losses.factors,
                 fixed=workload.fixed,
             )
-            for at in (clocked[:1] if clocked[0].assumed else clocked)
+            for at in (clocked[:1] if clocked[0].assumed or machines is not None else clocked)
         ],
         ignore_index=True,
     )
+    if machines is not None:  # they know which units meet each clock
+        single = single.drop(columns="clock_mhz")
     # Losses know no clock.
     distinct = single.drop_duplicates(["layer", "option"])
 
@@ -264,7 +266,7 @@ def explore(
     used = used_units(search_result, hardware, clocked, technology)
     if machines is not None:  # what was counted for the search is mapped for the record
         rows = costs(used, technology, dsp=True, jobs=settings.jobs, progress=progress)
-        clocked = [machines.clocked(rows)]
+        clocked = machines.clocked(rows)
     verification = verify_units(
         used,
         pd.concat([built(at.costs) for at in clocked if len(at.costs)]),

@@ -96,7 +96,7 @@ class Dataflow:
         the only clock of a search whose settings name none.
     device : Device or None
         FPGA that the machine must fit: its LUTs, flip-flops, block RAMs and multipliers are limits,
-        costs are those of the whole machine, and the clock is one that placed machines reach.
+        costs are those of the whole machine, and the clock is counted from its look-up tables.
 
     Examples
     --------
@@ -259,10 +259,10 @@ class Settings(SensitivityStudy, Reporting, Execution):
 
     @property
     def machine_mhz(self) -> float | None:
-        """Clock asked for of a machine on a device; None for that which placed ones reach."""
+        """Clock asked for of one array on a device; None for that which placed ones reach."""
         if len(self.clocks_mhz) > 1:
             raise RefusedInput(
-                "Clock of a machine on a device must be one, not "
+                "Clock of one array on a device must be one, not "
                 f"{', '.join(f'{rate:g}' for rate in self.clocks_mhz)} MHz"
             )
         return self.clocks_mhz[0] if self.clocks_mhz else None

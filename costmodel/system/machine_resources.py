@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
-from math import ceil, log
+from math import ceil, exp, inf, log
 from typing import Any
 
 from macwright.costmodel.system.machine_parts import parts
@@ -71,28 +71,42 @@ class MachineModel:
         constants; `cell_words`, `cell_width` and `cell_luts` of distributed RAM.
     factor : int
         Bits of a multiplier's operands.
-    clock_mhz, minifloat_mhz, array_mhz : float
-        Clocks that placed machines reach, MHz: those with an engine for each layer, such with
-        minifloat activations, and those of one array.
-    period_ns : (float, float, float)
+    minifloat_mhz, array_mhz : float
+        Clocks that placed machines reach, MHz: those with an engine for each layer and minifloat
+        activations, and those of one array.
+    period_ns : (float, float, float, float)
         Shortest period of a machine with an engine for each layer: a constant, what it grows by
         with the logarithm of its look-up tables, as wires get longer, and the look-up tables below
-        which it does not fall. Fitted to placed machines (``benchmarks/machine_placed.py``).
+        which it does not fall, and above which it does not grow. Fitted to placed machines
+        (``benchmarks/machine_placed.py``).
+    period_error : float
+        Mean share by which the clock of such a machine is off, counted from the others.
     """
 
     family: str
     coefficients: Mapping[str, Mapping[str, Mapping[str, float]]]
     memory: Mapping[str, float]
     factor: int
-    clock_mhz: float
     minifloat_mhz: float
     array_mhz: float
-    period_ns: tuple[float, float, float]
+    period_ns: tuple[float, float, float, float]
+    period_error: float
 
     def expected_mhz(self, luts: float) -> float:
         """Clock that a machine of integers with an engine for each layer probably reaches, MHz."""
-        least, slope, smallest = self.period_ns
-        return 1e3 / (least + slope * log(max(luts, smallest)))
+        least, slope, smallest, largest = self.period_ns
+        return 1e3 / (least + slope * log(min(max(luts, smallest), largest)))
+
+    @property
+    def fastest_mhz(self) -> float:
+        """Clock of the smallest of such machines, MHz."""
+        return self.expected_mhz(0.0)
+
+    def most_luts(self, clock_mhz: float) -> float:
+        """Look-up tables of the largest machine of integers expected to reach a clock."""
+        if clock_mhz <= self.expected_mhz(inf):
+            return inf
+        return exp((1e3 / clock_mhz - self.period_ns[0]) / self.period_ns[1])
 
     def of(self, spec: Any, units: Mapping[Any, Resources] | None = None) -> Resources:
         """Resources of a stage, a buffer, a requantiser or a whole machine.
@@ -205,8 +219,8 @@ def machine_model(family: str) -> MachineModel:
         coefficients=known["coefficients"],
         memory=known["memory"],
         factor=known["factor"],
-        clock_mhz=known["clock_mhz"],
         minifloat_mhz=known["minifloat_clock_mhz"],
         array_mhz=known["temporal_clock_mhz"],
         period_ns=tuple(known["period_ns"]),
+        period_error=known["period_error"],
     )

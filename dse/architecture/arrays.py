@@ -82,9 +82,10 @@ class DeviceArrays:
         """Cost rows of all units, as they are counted."""
         return cost_frame(unit_rows(self._distinct.values(), self.device.family))
 
-    def clocked(self, costs: pd.DataFrame) -> Clocked:
+    def clocked(self, costs: pd.DataFrame) -> list[Clocked]:
         """The machine's clock, with cost rows of units."""
-        return Clocked(clock_mhz=self.clock_mhz, costs=costs, basis="reached by placed machines")
+        basis = "reached by placed machines"
+        return [Clocked(clock_mhz=self.clock_mhz, costs=costs, basis=basis)]
 
     def problem(
         self, layers: Sequence[Layer], options: pd.DataFrame, chip: Temporal
@@ -248,7 +249,7 @@ def device_arrays(
         act_bits = widths.parts.act_bits
         spec = mac_spec(act=f"uint{act_bits}", weight=weight, terms=terms, technology=None)
         wanted[weight, act] = spec
-    units = device_units(wanted, model, clock_mhz=clock, margin=margin)
+    (units,) = device_units(wanted, model, clocks_mhz=[clock], margin=margin)
     return DeviceArrays(
         device=device,
         model=model,

@@ -10,6 +10,7 @@ from macwright.costmodel.placement.nextpnr import PLACERS, find_placer
 from macwright.costmodel.tables.clock import points_of_rows, rows_at_clock
 from macwright.costmodel.technology.technology import Technology
 from macwright.dse.settings import Settings
+from macwright.dse.solver import Budget
 from macwright.hw.errors import RefusedInput
 
 __all__ = [
@@ -42,6 +43,8 @@ class Clocked:
         By unit, why it does not.
     basis : str
         Why it is believed.
+    limits : tuple of Budget
+        What a machine must keep to reach it.
     """
 
     clock_mhz: float | None
@@ -49,6 +52,7 @@ class Clocked:
     costs: pd.DataFrame
     refused: Mapping[str, str] = field(default_factory=dict)
     basis: str = "met by every unit"
+    limits: tuple[Budget, ...] = ()
 
     @property
     def label(self) -> str:

@@ -109,9 +109,13 @@ def unit_rows(units: Iterable[EngineUnit], family: str) -> list[dict[str, Any]]:
 
 
 def device_units(
-    units: Mapping[tuple[str, str], Any], model: MachineModel, *, clock_mhz: float, margin: float
-) -> dict[tuple[str, str], tuple[EngineUnit, ...]]:
-    """Units that engines may have for pairs of formats.
+    units: Mapping[tuple[str, str], Any],
+    model: MachineModel,
+    *,
+    clocks_mhz: Sequence[float],
+    margin: float,
+) -> list[dict[tuple[str, str], tuple[EngineUnit, ...]]]:
+    """Units that engines may have for pairs of formats, at each clock.
 
     Products of integers are left to hard multipliers, or made of look-up tables by the unit of the
     shipped points that takes the fewest at the clock; others are mapped by Yosys.
@@ -122,18 +126,21 @@ def device_units(
         Unit of each pair of formats (weights first), whose sums are wide enough.
     model : MachineModel
         Of the family.
-    clock_mhz, margin : float
-        Clock, and the share of its period that a unit must have left.
+    clocks_mhz : sequence of float
+        Clocks, MHz.
+    margin : float
+        Share of its period that a unit must have left.
     """
     technology = find_technology(model.family)
-    variants: dict[tuple[str, str], tuple[EngineUnit, ...]] = {}
+    by_clock: list[dict[tuple[str, str], tuple[EngineUnit, ...]]] = [{} for _ in clocks_mhz]
     for pair, spec in units.items():
         plain = default_unit(spec.act, spec.weight, spec.acc.width, 1)
-        logic = None
-        if isinstance(plain, IntMacSpec):
-            logic = _logic_unit(spec, technology, clock_mhz * (1 + margin))
-        variants[pair] = (engine_unit(plain, model), *([] if logic is None else [logic]))
-    return variants
+        counted = engine_unit(plain, model)
+        points = _logic_points(spec, technology) if isinstance(plain, IntMacSpec) else []
+        for clock, variants in zip(clocks_mhz, by_clock, strict=True):
+            logic = _logic_unit(spec, points, technology, clock * (1 + margin))
+            variants[pair] = (counted, *([] if logic is None else [logic]))
+    return by_clock
 
 
 def engine_unit(spec: Any, model: MachineModel) -> EngineUnit:
@@ -161,12 +168,12 @@ def _of_point(row: Mapping[str, Any]) -> Resources:
     return Resources(luts=float(row["placed_luts"]), ffs=float(row["ffs"]))
 
 
-def _logic_unit(spec: Any, technology: Technology, clock_mhz: float) -> EngineUnit | None:
-    """Smallest unit of look-up tables that ships and meets a clock; None if there is none."""
+def _logic_unit(
+    spec: Any, points: Sequence[Mapping[str, Any]], technology: Technology, clock_mhz: float
+) -> EngineUnit | None:
+    """Smallest of the shipped units of look-up tables that meets a clock; None if none does."""
     able = [
-        row
-        for row in _logic_points(spec, technology)
-        if pd.notna(row["period_ns"]) and row["period_ns"] * clock_mhz <= 1e3
+        row for row in points if pd.notna(row["period_ns"]) and row["period_ns"] * clock_mhz <= 1e3
     ]
     if not able:
         return None

@@ -1,9 +1,8 @@
 """Engines of a device: formats and foldings of each layer, with what the whole machine takes."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import product
 from math import ceil
 from typing import Any
 
@@ -14,15 +13,10 @@ from macwright.costmodel.progress import Progress
 from macwright.costmodel.system.machine_resources import MachineModel, Resources, machine_model
 from macwright.costmodel.tables.clock import MARGIN
 from macwright.costmodel.technology.devices import Device
-from macwright.dse.architecture.clocks import Clocked
-from macwright.dse.architecture.engine_units import (
-    EngineUnit,
-    device_units,
-    hard_alone,
-    machine_clock,
-    unit_rows,
-)
+from macwright.dse.architecture.clocks import Clocked, ClockTooFastError
+from macwright.dse.architecture.engine_units import EngineUnit, unit_rows
 from macwright.dse.architecture.machine import eight_bit_network
+from macwright.dse.architecture.machine_clocks import MachineClock, clock_notes, machine_clocks
 from macwright.dse.architecture.mapping import NO_FORMATS
 from macwright.dse.cost_columns import FRAME
 from macwright.dse.data.recipe import Dataset
@@ -44,7 +38,6 @@ from macwright.hw.formats import (
     FloatFormat,
     IntFormat,
     TernaryFormat,
-    parse_format,
 )
 from macwright.sim.accelerator.control import Control, Timing, buffer_names
 from macwright.sim.accelerator.sizing import size_buffers, with_depths
@@ -64,6 +57,7 @@ _NOTHING: dict[str, Any] = {
     "bops": 0,
     "weight_bytes": 0.0,
 }
+_OPTION = [name for name in _NOTHING if name != "unit"]
 _INTEGERS = IntFormat | BinaryFormat | TernaryFormat
 
 
@@ -79,8 +73,6 @@ class DeviceEngines:
         Resources of parts of machines.
     choices : EngineChoices
         Engines of the network in 8 bits.
-    units : mapping
-        Units of each pair of formats, weights first.
     depths : mapping of str to float
         Words of each layer's window, as a share of the least it can have, in a machine of about
         the device's size.
@@ -88,35 +80,50 @@ class DeviceEngines:
         Of the stages that have nothing to choose, in that machine.
     slowest : int
         Cycles of a frame of the slowest of these stages.
-    clock_mhz : float
-        Clock of the machine.
+    clocks : tuple of MachineClock
+        Those to choose from, rising, with the units of each.
     """
 
     device: Device
     model: MachineModel
     choices: EngineChoices
-    units: Mapping[tuple[str, str], tuple[EngineUnit, ...]]
     depths: Mapping[str, float]
     around: Resources
     slowest: int
-    clock_mhz: float
+    clocks: tuple[MachineClock, ...]
+    _specs: dict[tuple[str, Folding], EngineSpec] = field(default_factory=dict)
+    _counted: dict[tuple[Any, ...], dict[str, float]] = field(default_factory=dict)
+
+    @property
+    def units(self) -> Mapping[tuple[str, str], tuple[EngineUnit, ...]]:
+        """Units of each pair of formats, weights first, at the lowest clock, that all meet."""
+        return self.clocks[0].units
 
     def rows(self) -> pd.DataFrame:
         """Cost rows of all units, as they are counted."""
-        every = [unit for units in self.units.values() for unit in units]
-        return cost_frame(unit_rows(every, self.device.family))
+        return cost_frame(unit_rows(self._every.values(), self.device.family))
 
-    def clocked(self, costs: pd.DataFrame) -> Clocked:
-        """The machine's clock, with cost rows of units."""
-        return Clocked(clock_mhz=self.clock_mhz, costs=costs, basis="reached by placed machines")
+    def clocked(self, costs: pd.DataFrame) -> list[Clocked]:
+        """The clocks, with cost rows of units, and the largest machine of each."""
+        basis = f"counted from look-up tables, {self.model.period_error:.0%} off in the mean"
+        if all(isinstance(unit.spec.act, FloatFormat) for unit in self._every.values()):
+            basis = "reached by placed machines"
+        return [
+            Clocked(clock_mhz=clock.mhz, costs=costs, basis=basis, limits=clock.limits)
+            for clock in self.clocks
+        ]
 
-    def table(self, options: pd.DataFrame, progress: Progress | None = None) -> OptionTable:
+    def table(
+        self, options: pd.DataFrame, clock_mhz: float, progress: Progress | None = None
+    ) -> OptionTable:
         """Options of each layer in every folding, and of pools, with resources and times.
 
         Parameters
         ----------
         options : DataFrame
             Columns ``layer, option, weight, activation, loss, bops, weight_bytes``.
+        clock_mhz : float
+            One of the clocks; pairs of formats without a unit for it are left out.
         progress : callable, optional
             Called with stage, done and total.
 
@@ -124,27 +131,35 @@ class DeviceEngines:
         -------
         OptionTable
             Labels `formats` and `unit`; columns `luts`, `ffs`, `block_rams`, `dsps`, `frame_ms`.
+
+        Raises
+        ------
+        ClockTooFastError
+            If a layer has no unit at this clock.
         """
+        (units,) = (clock.units for clock in self.clocks if clock.mhz == clock_mhz)
         rows: list[dict[str, Any]] = []
-        by_layer = {str(name): part for name, part in options.groupby("layer", sort=False)}
+        by_layer: dict[str, list[dict[Any, Any]]] = {
+            str(name): part.to_dict("records")
+            for name, part in options.groupby("layer", sort=False)
+        }
         names = [*by_layer, *(name for name in self.choices.shapes if name not in by_layer)]
         for done, name in enumerate(names):
             if progress is not None:
                 progress("engines of layers", done, len(names))
-            formats = by_layer[name].to_dict("records") if name in by_layer else [_NOTHING]
-            for folding, option in product(foldings_of(self.choices.shapes[name]), formats):
-                spec = self._placed(name, folding)
-                if option is _NOTHING:
-                    rows.append(self._row(name, folding, option, self.model.of(spec)))
-                    continue
-                for unit in self.units[option["weight"], option["activation"]]:
-                    resources = self._resources(name, spec, unit)
-                    rows.append(
-                        self._row(name, folding, {**option, "unit": unit.spec.name}, resources)
-                    )
-        around = {**self.around.to_fields(), FRAME: self.slowest / self._cycles_a_ms}
+            formats = [{key: row[key] for key in _OPTION} for row in by_layer.get(name, [])]
+            pairs = [(row["weight"], row["activation"]) for row in by_layer.get(name, [])]
+            for folding in foldings_of(self.choices.shapes[name]):
+                if name not in by_layer:
+                    rows.append(self._row(name, folding, _NOTHING, None))
+                for option, pair in zip(formats, pairs, strict=True):
+                    rows += [self._row(name, folding, option, u) for u in units.get(pair, ())]
+            if not rows or rows[-1]["layer"] != name:
+                raise ClockTooFastError(f"Layer {name!r} has no unit for {clock_mhz:g} MHz")
+        around = {**self.around.to_fields(), FRAME: self.slowest}
         rows.append({"layer": _OTHERS, "formats": NO_FORMATS, **_NOTHING, **around})
-        return OptionTable.from_frame(pd.DataFrame(rows))
+        frame = pd.DataFrame(rows)
+        return OptionTable.from_frame(frame.assign(**{FRAME: frame[FRAME] / (clock_mhz * 1e3)}))
 
     def timing(self, foldings: Mapping[str, Folding], units: Mapping[str, str]) -> Timing:
         """Times of the machine with given foldings and units, by name, of the control model.
@@ -156,8 +171,7 @@ class DeviceEngines:
         """
         shapes = self.choices.shapes
         interval = max(folding.cycles(shapes[name]) for name, folding in foldings.items())
-        known = {unit.spec.name: unit.spec for choices in self.units.values() for unit in choices}
-        specs = {name: known[unit] for name, unit in units.items()}
+        specs = {name: self._every[unit].spec for name, unit in units.items()}
         spec = self.choices.with_foldings(
             foldings,
             max(interval, self.slowest),
@@ -169,49 +183,64 @@ class DeviceEngines:
         control.run()
         return control.timing()
 
-    def latency_ms(
-        self, foldings: Mapping[str, Mapping[str, int]], units: Mapping[str, str]
-    ) -> float:
-        """Time from the first word of a frame to the last of its result, ms."""
+    def latency(self, foldings: Mapping[str, Mapping[str, int]], units: Mapping[str, str]) -> float:
+        """Cycles from the first word of a frame to the last of its result."""
         chosen = {name: Folding.of(numbers) for name, numbers in foldings.items()}
-        return self.timing(chosen, units).latency / self._cycles_a_ms
+        return self.timing(chosen, units).latency
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know of the choice."""
-        return hard_alone(self.units, self.clock_mhz)
+        return clock_notes(self.clocks)
 
     @property
     def specs(self) -> list[Any]:
         """All units."""
-        return [unit.spec for units in self.units.values() for unit in units]
+        return [unit.spec for unit in self._every.values()]
 
-    @property
-    def _cycles_a_ms(self) -> float:
-        return self.clock_mhz * 1e3
+    @cached_property
+    def _every(self) -> dict[str, EngineUnit]:
+        """Units of all clocks, by name."""
+        return {
+            unit.spec.name: unit
+            for clock in self.clocks
+            for units in clock.units.values()
+            for unit in units
+        }
 
     def _row(
-        self, name: str, folding: Folding, option: Mapping[str, Any], resources: Resources
+        self, name: str, folding: Folding, option: Mapping[str, Any], unit: EngineUnit | None
     ) -> dict[str, Any]:
-        numbers = "x".join(map(str, (folding.pe, folding.simd, folding.groups)))
-        cycles = folding.cycles(self.choices.shapes[name])
+        """Row of a layer; what it takes, and its cycles, are counted once for all clocks."""
+        unit_name = option["unit"] if unit is None else unit.spec.name
+        key = name, folding.pe, folding.simd, folding.groups, unit_name
+        if key not in self._counted:
+            spec = self._placed(name, folding)
+            took = self.model.of(spec) if unit is None else self._of_engine(name, spec, unit)
+            cycles = folding.cycles(self.choices.shapes[name])
+            self._counted[key] = {**took.to_fields(), FRAME: cycles}
         return {
-            **{key: option[key] for key in _NOTHING},
+            **option,
+            "unit": unit_name,
             "layer": name,
-            "option": f"{option['option']} {numbers} {option['unit']}",
+            "option": f"{option['option']} {'x'.join(map(str, key[1:4]))} {unit_name}",
             "formats": option["option"],
-            **resources.to_fields(),
-            FRAME: cycles / self._cycles_a_ms,
+            **self._counted[key],
         }
 
     def _placed(self, name: str, folding: Folding) -> EngineSpec:
         """Engine in 8 bits, its window as deep as such machines have it."""
-        spec = self.choices.spec(name, folding)
+        if (name, folding) not in self._specs:
+            self._specs[name, folding] = self._deep(self.choices.spec(name, folding), name)
+        return self._specs[name, folding]
+
+    def _deep(self, spec: EngineSpec, name: str) -> EngineSpec:
+        """The same with such a window as layers of this machine have."""
         window = spec.window
         depth = min(window.depth, ceil(window.least_depth * self.depths[name]))
         return replace(spec, window=replace(window, depth=depth))
 
-    def _resources(self, name: str, spec: EngineSpec, unit: EngineUnit) -> Resources:
+    def _of_engine(self, name: str, spec: EngineSpec, unit: EngineUnit) -> Resources:
         """Resources of an engine with other units."""
         sums = self._sums(name, unit.spec.act, unit.spec.weight)
         engine = with_formats(spec, unit.spec, sums)
@@ -254,7 +283,7 @@ def device_engines(
     device: Device,
     units: Mapping[tuple[str, str], Any],
     *,
-    clock_mhz: float | None = None,
+    clocks_mhz: Sequence[float] = (),
     margin: float = MARGIN,
     progress: Progress | None = None,
 ) -> DeviceEngines:
@@ -271,9 +300,8 @@ def device_engines(
         Where it goes.
     units : mapping
         Unit of each pair of formats (weights first), whose sums are wide enough.
-    clock_mhz : float, optional
-        Clock of the machine; that which placed ones reach if absent, with minifloat activations
-        where some of `units` have them.
+    clocks_mhz : sequence of float
+        Clocks to choose from; if there is none, those that machines of the device's sizes reach.
     margin : float
         Share of its period that a unit of look-up tables must have left.
     progress : callable, optional
@@ -282,15 +310,13 @@ def device_engines(
     Raises
     ------
     RefusedInput
-        If the network cannot be built, the message names what cannot; or if the clock is above that
+        If the network cannot be built, the message names what cannot; or if a clock is above that
         of placed machines.
     NotSupported
         If machines of the device's family were not measured.
     """
     model = machine_model(device.family)
-    minifloats = any(isinstance(parse_format(act), FloatFormat) for _, act in units)
-    reached = model.minifloat_mhz if minifloats else model.clock_mhz
-    clock = machine_clock(clock_mhz, reached, device.family)
+    clocks = machine_clocks(model, device, units, clocks_mhz, margin)
     network = eight_bit_network(workload, dataset)
     shapes = layer_shapes(network)
     most = max(device.dsps, device.luts // _LUTS_A_UNIT)
@@ -315,9 +341,8 @@ def device_engines(
         device=device,
         model=model,
         choices=choices,
-        units=device_units(units, model, clock_mhz=clock, margin=margin),
         depths=depths,
         around=around,
         slowest=slowest,
-        clock_mhz=clock,
+        clocks=clocks,
     )

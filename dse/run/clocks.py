@@ -59,6 +59,8 @@ def clock_lines(result: Exploration) -> list[str]:
     """Lines for the terminal, one for each clock."""
     lines = []
     for info, at in zip(clock_info(result), result.clocked, strict=False):
+        if at.limits and not info["points"]:
+            continue
         line = f"clock {at.label}: {info['points']} points"
         if at.assumed:
             line += f", as units of {result.settings.technology} have no periods"

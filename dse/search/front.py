@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import ceil
 from time import perf_counter
 
 import numpy as np
@@ -18,7 +19,7 @@ from macwright.dse.search.hardware import Hardware
 from macwright.dse.search.joint import joint_points
 from macwright.dse.search.joint_problem import JointProblem
 from macwright.dse.search.options import cost_columns
-from macwright.dse.search.over_clocks import over_clocks
+from macwright.dse.search.over_clocks import over_clocks, with_latency
 from macwright.dse.search.points import Point
 from macwright.dse.search.result import SearchResult
 from macwright.dse.search.selection import (
@@ -86,6 +87,11 @@ def search(
         If the time passed before any point was found.
     """
     at_clocks, limited = [], None
+    on_device = isinstance(hardware.machines, DeviceEngines)
+    own = settings
+    if on_device:
+        # What one clock finds, another one beats about every other time.
+        own = replace(settings, points=ceil(2 * settings.points / len(clocked)))
     for at in clocked:
         mine = options
         if "clock_mhz" in options:
@@ -97,7 +103,7 @@ def search(
                 mine,
                 hardware,
                 at,
-                settings,
+                own,
                 progress,
                 pairs=pairs,
                 node_nm=node_nm,
@@ -108,12 +114,16 @@ def search(
             # Limits that no choice keeps at this clock may be kept at another one.
             if len(clocked) == 1:
                 raise
+            if on_device:  # the lowest clock has the largest machines
+                error = limited or RefusedInput(f"{error} (at {at.label})")
             limited = error
             continue
         at_clocks.append((at, result))
     if not at_clocks:
         raise limited or too_fast(clocked, hardware.units)
     every = over_clocks(at_clocks, settings)
+    if isinstance(hardware.machines, DeviceEngines):
+        every = with_latency(every, hardware.machines)
     return replace(every, measured=points_to_measure(every.front, every.uniforms, settings))
 
 
@@ -145,8 +155,7 @@ def _search_at(
     if settings.architecture is not None:
         chip = replace(settings.architecture, clock_mhz=at.clock_mhz)
         problem = _problem(layers, options, hardware, costs, chip, progress, node_nm)
-        unit = str(costs["area_unit"].iloc[0])
-        return _joint(layers, problem, unit, settings, same, deadline, progress)
+        return _joint(layers, problem, at, settings, same, deadline, progress)
     options = pd.DataFrame(options[options["area_time"].notna()])
     if set(options["layer"]) != {layer.name for layer in layers}:
         raise ClockTooFastError(f"A layer has no unit for {at.label}")
@@ -222,8 +231,8 @@ def _problem(
     area = "luts" if set(costs["area_unit"]) == {"luts"} else "area"
     units, machines = hardware.units, hardware.machines
     if isinstance(machines, DeviceEngines):
-        table = machines.table(options, progress)
-        return JointProblem(table=table, area=area, latency_ms=machines.latency_ms)
+        table = machines.table(options, chip.clock_mhz, progress)
+        return JointProblem(table=table, area=area)
     if isinstance(chip, Dataflow):
         return JointProblem(table=dataflow_table(layers, options, units, costs, chip), area=area)
     if machines is not None:
@@ -237,26 +246,25 @@ def _problem(
 def _joint(
     layers: Sequence[Layer],
     problem: JointProblem,
-    unit: str,
+    at: Clocked,
     settings: Settings,
     same: Mapping[str, Mapping[str, str]],
     deadline: float,
     progress: Progress | None,
 ) -> SearchResult:
     """Points of formats and hardware together."""
-    area = problem.area
-    limits = settings.limits
+    area, unit = problem.area, str(at.costs["area_unit"].iloc[0])
+    limits = (*settings.limits, *at.limits)
     known = {
         **{area: unit, "dsps": "DSP blocks", "energy_uj": "uJ, one sample"},
         **{LATENCY: "ms, one sample", FRAME: "ms between two samples"},
         **{"bops": "bit operations", "weight_bytes": "bytes"},
         **{"ffs": "flip-flops", "block_rams": "block RAMs"},
     }
-    if problem.latency_ms is None:
-        columns = {name: text for name, text in known.items() if name in problem.columns}
-    else:
-        columns = {name: known[name] for name in known if name in (*problem.columns, LATENCY)}
+    columns = {name: text for name, text in known.items() if name in problem.columns}
     _check(columns, settings)
+    if settings.device is not None and not problem.arrays:  # of the control model, at last
+        columns = {name: known[name] for name in known if name in (*columns, LATENCY)}
     try:
         result = joint_points(
             problem,

@@ -100,7 +100,6 @@ def _on_device(
 ) -> tuple[Settings, Hardware]:
     """Settings with the formats that machines on a device have, and these."""
     machines: DeviceEngines | DeviceArrays
-    clock = {"clock_mhz": settings.machine_mhz, "margin": settings.margin}
     if isinstance(settings.architecture, Temporal):
         weights, notes = array_formats(settings.weights, "Weights")
         acts, more = array_formats(settings.activations, "Activations")
@@ -110,14 +109,23 @@ def _on_device(
             device,
             list(_units(workload, settings)),
             terms=terms_for(workload.layers),
-            **clock,
+            clock_mhz=settings.machine_mhz,
+            margin=settings.margin,
         )
     else:
         acts, notes = buildable(settings.activations)
         settings = replace(settings, activations=acts)
         units = _units(workload, settings)
         check_units(units, architecture=True)
-        machines = device_engines(workload, dataset, device, units, **clock, progress=progress)
+        machines = device_engines(
+            workload,
+            dataset,
+            device,
+            units,
+            clocks_mhz=settings.clocks_mhz,
+            margin=settings.margin,
+            progress=progress,
+        )
     return settings, Hardware(
         units={pair: choices[0].spec for pair, choices in machines.units.items()},
         others=tuple(machines.specs),

@@ -1,6 +1,6 @@
 """What is chosen together: formats, and an array for all layers or an engine for each."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,15 +39,12 @@ class JointProblem:
         Unit types on an array at most.
     area : str
         Name of the area: ``"area"`` or ``"luts"``.
-    latency_ms : callable, optional
-        Latency of a machine by the foldings and units of its engines, where the table has none.
     """
 
     table: OptionTable
     arrays: Sequence[ArrayShape] = ()
     types: int = 1
     area: str = "area"
-    latency_ms: Callable[[Mapping[str, Mapping[str, int]], Mapping[str, str]], float] | None = None
 
     @property
     def columns(self) -> list[str]:
@@ -142,8 +139,6 @@ class JointProblem:
                 for layer, fold in folds.items()
             }
             hardware["folding"] = folding
-            if self.latency_ms is not None:
-                totals[LATENCY] = self.latency_ms(folding, units)
         return Point(
             name=name,
             pairs=pairs,

@@ -6,12 +6,14 @@ from dataclasses import replace
 import numpy as np
 
 from macwright.dse.architecture.clocks import Clocked
+from macwright.dse.architecture.engines import DeviceEngines
+from macwright.dse.cost_columns import LATENCY
 from macwright.dse.search.points import Point
 from macwright.dse.search.result import SearchResult
 from macwright.dse.settings import Settings
 from macwright.dse.solver.front3 import non_dominated_rows
 
-__all__ = ["over_clocks"]
+__all__ = ["over_clocks", "with_latency"]
 
 
 def over_clocks(
@@ -58,6 +60,27 @@ def over_clocks(
         wholes=[(at.clock_mhz, result.whole) for at, result in marked if result.whole is not None],
         sequential=sequential,
         beside=beside,
+    )
+
+
+def with_latency(result: SearchResult, engines: DeviceEngines) -> SearchResult:
+    """The same with the latency of each machine, of the control model."""
+
+    def timed(points: Sequence[Point]) -> list[Point]:
+        with_latency = []
+        for point in points:
+            assert point.clock_mhz is not None
+            cycles = engines.latency(point.hardware["folding"], point.units)
+            totals = {**point.totals, LATENCY: cycles / (point.clock_mhz * 1e3)}
+            with_latency.append(replace(point, totals=totals))
+        return with_latency
+
+    return replace(
+        result,
+        front=timed(result.front),
+        uniforms=timed(result.uniforms),
+        sequential=timed(result.sequential),
+        beside=timed(result.beside),
     )
 
 

@@ -55,8 +55,12 @@ def test_devices_that_are_not_there(tmp_path):
             "Technology must be that of device lfe5u-25f, ecp5, not xc7",
         ),
         (
-            ["--architecture", "dataflow", "--device", "lfe5u-25f", "--clock-mhz", "50,60"],
-            "Clock of a machine on a device must be one, not 50, 60 MHz",
+            ["--architecture", "temporal", "--device", "lfe5u-25f", "--clock-mhz", "50,60"],
+            "Clock of one array on a device must be one, not 50, 60 MHz",
+        ),
+        (
+            ["--architecture", "dataflow", "--device", "lfe5u-25f", "--clock-mhz", "50,500"],
+            "Clock of a machine on ecp5 must be at most",
         ),
         (
             ["--architecture", "dataflow", "--device", "lfe5u-25f", "--budget", "latency_ms<=1"],

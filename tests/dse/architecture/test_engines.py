@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import pandas as pd
 import pytest
@@ -34,7 +35,7 @@ def engines(files):
     units = needed_units(
         workload.layers, ("int4", "int8"), ("int8",), technology="ecp5", dsp=True
     )  # fmt: skip
-    found = device_engines(workload, dataset, find_device("lfe5u-25f"), units)
+    found = device_engines(workload, dataset, find_device("lfe5u-25f"), units, clocks_mhz=[80])
     rows = [
         {
             "layer": layer.name, "option": f"{w}/{a}", "weight": w, "activation": a,
@@ -44,7 +45,7 @@ def engines(files):
         for w, a in units
         if a == ("int8" if layer.act_signed else "uint8")
     ]  # fmt: skip
-    return found, found.table(pd.DataFrame(rows))
+    return found, found.table(pd.DataFrame(rows), 80)
 
 
 def folding(option):
@@ -63,7 +64,7 @@ def test_the_table_adds_up_to_the_machine(engines, objective):
     units = {name: unit for name, unit in units.items() if unit != "-"}
     foldings = {name: folding(choice.allocation[name]) for name in names}
     timing = found.timing(foldings, units)
-    cycles = choice.totals["frame_ms"] * found.clock_mhz * 1e3
+    cycles = choice.totals["frame_ms"] * 80e3
     assert timing.interval == pytest.approx(cycles, abs=1e-6)
     machine = found.choices.with_foldings(foldings, timing.interval, dict.fromkeys(units, 2), {})
     made = found.model.of(with_depths(machine, size_buffers(machine).depths)).to_fields()
@@ -91,11 +92,14 @@ def test_a_machine_is_built_as_it_was_promised(files, tmp_path, capsys, weights,
     ]
     assert len(notes) == ("bf16" in activations)
     front = pd.read_csv(run / "front.csv")
-    assert list(front["clock"].unique()) == ["reached by placed machines"]
     model = machine_model("ecp5")
-    reached = model.minifloat_mhz if activations.startswith("e") else model.clock_mhz
-    assert list(front["clock_mhz"].unique()) == [reached]
-    assert model.minifloat_mhz < model.clock_mhz
+    if activations.startswith("e"):
+        assert list(front["clock"].unique()) == ["reached by placed machines"]
+        assert list(front["clock_mhz"].unique()) == [model.minifloat_mhz]
+    else:
+        assert set(front["clock"]) == {"counted from look-up tables, 5% off in the mean"}
+        for luts, clock in zip(front["luts"], front["clock_mhz"], strict=True):
+            assert model.expected_mhz(luts) / 1.065 < clock <= model.expected_mhz(luts)
     words = ["build", str(run / "allocations" / "0.json"), "--model", net, "--data", data]
     assert main([*words, "-o", str(chip)]) == 0
     built = json.loads((chip / "build.json").read_text())
@@ -122,7 +126,7 @@ def test_units_of_look_up_tables_where_multipliers_are_short(engines):
         units = {n: o.split(" ")[2] for n, o in choice.allocation.items() if o != "-"}
         times[dsps] = choice.totals["frame_ms"]
         foldings = {n: folding(o) for n, o in choice.allocation.items() if o != "-"}
-        cycles = times[dsps] * found.clock_mhz * 1e3
+        cycles = times[dsps] * 80e3
         assert found.timing(foldings, {n: u for n, u in units.items() if u != "-"}).interval == (
             pytest.approx(cycles, abs=1e-6)
         )
@@ -145,9 +149,36 @@ def test_formats_without_a_unit_of_look_up_tables_are_said(engines):
     assert found.notes == ()
     # None that ships is as fast.
     pair = ("int8", "uint8")
-    lacking = replace(found, units={**found.units, pair: found.units[pair][:1]})
-    (note,) = lacking.notes
-    assert note.startswith("products of int8/uint8 have hard multipliers alone")
+    (clock,) = found.clocks
+    slow = replace(clock, units={**found.units, pair: found.units[pair][:1]})
+    (note,) = replace(found, clocks=(slow,)).notes
+    said = "products of int8/uint8 have hard multipliers alone: no unit of look-up tables ships"
+    assert note == f"{said} for them at 80 MHz"
+    (note,) = replace(found, clocks=(clock, replace(slow, mhz=90.0))).notes
+    assert note == f"{said} for them above 80 MHz"
+
+
+def test_larger_machines_are_slower(files):
+    """Each clock has its largest machine; of minifloats none is faster than such machines are."""
+    dataset = load_recipe(files[0], data_path=files[1])
+    workload = load_workload(files[0], dataset)
+    units = needed_units(
+        workload.layers, ("int4",), ("int8", "e3m2fn"), technology="ecp5", dsp=True
+    )
+    found = device_engines(workload, dataset, find_device("lfe5u-25f"), units)
+    rates, model = [clock.mhz for clock in found.clocks], found.model
+    assert rates == sorted(rates)
+    assert rates[0] == model.minifloat_mhz
+    assert rates[-1] <= model.fastest_mhz < rates[-1] * 1.01
+    assert all(fast < slow * 1.07 for slow, fast in pairwise(rates[1:]))
+    at_least = model.expected_mhz(found.device.resources["luts"])
+    assert rates[1] <= at_least < rates[2]
+    for clock in found.clocks:
+        floats = [pair for pair in clock.units if pair[1].startswith("e")]
+        assert bool(floats) == (clock.mhz <= model.minifloat_mhz)
+        assert model.expected_mhz(clock.most_luts) == pytest.approx(
+            max(clock.mhz, model.expected_mhz(1e9))
+        )
 
 
 def test_a_clock_that_no_placed_machine_reaches(files, tmp_path, capsys):
