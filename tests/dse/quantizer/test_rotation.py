@@ -8,6 +8,7 @@ import onnx
 import pytest
 from helpers import networks
 
+from macwright.dse.accuracy.evaluate import evaluate
 from macwright.dse.bitexact.requests import operand_request
 from macwright.dse.data.recipe import load_recipe
 from macwright.dse.export.exporters import export_point
@@ -160,6 +161,17 @@ def test_exports_carry_a_transform_or_refuse_it_by_name(texts, tmp_path):
             export_point(run, 0, kind, tmp_path)
     with pytest.raises(RefusedInput, match=f"Activations of layer n_h .* one of {width} channels"):
         operand_request(plans[0].act, "n_h")
+
+
+def test_evaluation_says_which_layers_are_transformed(texts):
+    _, workload, dataset = texts
+    allocation = {layer.name: ("int4", "int4") for layer in workload.layers}
+    _, plans = quantised(texts, "int4", "int4", ROTATE)
+    widths_of = {plan.layer.name: plan.act.rotation for plan in plans if plan.act.rotation > 1}
+    assert ("n_h" in widths_of) == (texts[0] == "loud")
+    for _ in range(2):  # measured, and then from the cache
+        assert evaluate(workload, dataset, allocation, options=ROTATE).rotations == widths_of
+    assert evaluate(workload, dataset, allocation).rotations == {}
 
 
 def test_few_samples_never_make_it_worse(texts):
