@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from macwright.costmodel.progress import Progress
+from macwright.costmodel.technology.devices import DEVICES
 from macwright.dse.build.boards import check_board, write_board
 from macwright.dse.build.emit import LATER, write_build, write_machine, write_temporal
 from macwright.dse.build.machine import lower
@@ -20,6 +21,10 @@ from macwright.hw.errors import RefusedInput
 from macwright.sim.accelerator.record import MachineRecord
 
 __all__ = ["build"]
+
+
+#: FPGA of machines for which nobody names one.
+_DEVICE = "lfe5u-85f"
 
 
 def build(
@@ -91,11 +96,24 @@ def build(
     workload, dataset = source.load(model)
     if chosen.architecture == "temporal":
         machine = lower_temporal(
-            workload, dataset, chosen, bus_bits=site.weights_bus, progress=progress
+            workload,
+            dataset,
+            chosen,
+            bus_bits=site.weights_bus,
+            wide_bits=site.wide_bits,
+            progress=progress,
         )
-        write = partial(write_temporal, machine)
+        family = DEVICES[device or _DEVICE].family
+        write = partial(write_temporal, machine, family=family)
     else:
-        lowered = lower(workload, dataset, chosen, interval=interval, progress=progress)
+        lowered = lower(
+            workload,
+            dataset,
+            chosen,
+            interval=interval,
+            wide_bits=site.wide_bits,
+            progress=progress,
+        )
         write = partial(write_machine, lowered)
     folder.mkdir(parents=True, exist_ok=True)
     with only_writer(folder):
@@ -115,7 +133,7 @@ def build(
     try:
         return place_machine(
             folder,
-            device or "lfe5u-85f",
+            device or _DEVICE,
             seed=site.seed,
             clock_mhz=100.0 if clock_mhz is None else clock_mhz,
             progress=progress,

@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from macwright.costmodel.system.machine_resources import machine_model
 from macwright.costmodel.system.weight_streaming import LATENCY, streamed_frames
 from macwright.dse.architecture.engine_units import engine_unit
 from macwright.dse.build.machine import Lowered
+from macwright.dse.build.memories import constant_style
 from macwright.dse.build.temporal import LoweredTemporal
 from macwright.dse.run.allocation import Allocation
 from macwright.hw.accelerator.library import Library
@@ -73,9 +75,14 @@ def write_machine(
 
 
 def write_temporal(
-    lowered: LoweredTemporal, allocation: Allocation, folder: Path, *, notes: Sequence[str] = ()
+    lowered: LoweredTemporal,
+    allocation: Allocation,
+    folder: Path,
+    *,
+    family: str = "ecp5",
+    notes: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Write a temporal machine into a folder; returns as :func:`write_machine`."""
+    """Write a temporal machine for a family of FPGAs; returns as :func:`write_machine`."""
     spec, program = lowered.spec, lowered.spec.program
 
     stream, frames = program.weight_stream, None
@@ -95,9 +102,10 @@ def write_temporal(
     about = {
         "memories_bits": memories,
         "unit": spec.array.unit.name,
-        "modelled_ecp5": _modelled(spec, allocation),
+        **({"modelled_ecp5": _modelled(spec, allocation)} if family == "ecp5" else {}),
     }
-    return _write(lowered, temporal_library(spec), record, allocation, folder, notes, about)
+    library = temporal_library(spec, Library(partial(constant_style, family)))
+    return _write(lowered, library, record, allocation, folder, notes, about)
 
 
 def _write(

@@ -10,6 +10,7 @@ from macwright.costmodel.progress import Progress
 from macwright.costmodel.system.array import Engine
 from macwright.dse.accuracy.evaluate import run_model
 from macwright.dse.bitexact import input_levels, integer_network, network_outputs
+from macwright.dse.bitexact.lower import WIDE_BITS
 from macwright.dse.cost_columns import FRAME
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.quantizer import QuantOptions, quantise
@@ -89,6 +90,7 @@ def lower(
     allocation: Allocation,
     *,
     interval: int | None = None,
+    wide_bits: int = WIDE_BITS,
     progress: Progress | None = None,
 ) -> Lowered:
     """Quantise a model as an allocation says, and make a machine of it.
@@ -101,6 +103,8 @@ def lower(
         Formats of the layers, the quantiser's options and, perhaps, foldings.
     interval : int, optional
         Cycles between frames; those of the allocation's foldings if absent.
+    wide_bits : int
+        Bits of the operands of additions and average pools.
     progress : callable, optional
         Called with stage, done and total.
 
@@ -113,7 +117,9 @@ def lower(
     foldings = {} if interval else promised_foldings(allocation)
     units = {name: allocation.units[allocation.layers[name].unit] for name in foldings}
     interval = interval or promised_interval(allocation, workload)
-    quantised = quantised_network(workload, dataset, allocation, progress=progress)
+    quantised = quantised_network(
+        workload, dataset, allocation, wide_bits=wide_bits, progress=progress
+    )
     spec = compose(quantised.network, interval=interval, foldings=foldings, units=units)
 
     def sized(done: int, total: int) -> None:
@@ -174,9 +180,10 @@ def quantised_network(
     dataset: Dataset,
     allocation: Allocation,
     *,
+    wide_bits: int = WIDE_BITS,
     progress: Progress | None = None,
 ) -> Quantised:
-    """Quantise a model as an allocation says.
+    """Quantise a model as an allocation says; operands of additions and pools have `wide_bits`.
 
     Raises
     ------
@@ -188,7 +195,9 @@ def quantised_network(
     formats = {name: (layer.weight, layer.activation) for name, layer in allocation.layers.items()}
     float_network, plans = quantise(workload, dataset, formats, options=options, progress=progress)
     return Quantised(
-        network=integer_network(float_network, plans, dataset, options=options),
+        network=integer_network(
+            float_network, plans, dataset, options=options, wide_bits=wide_bits
+        ),
         workload=workload,
         dataset=dataset,
         fast=quantised_model(float_network, plans),

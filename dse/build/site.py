@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from macwright.dse.bitexact.lower import WIDE_BITS
 from macwright.dse.build.place import FLOWS
 from macwright.hw.accelerator.temporal.weight_stream import check_bus
 from macwright.hw.errors import RefusedInput
@@ -32,11 +33,14 @@ class Site:
     weights_bus : int, optional
         Bits of an AXI4 bus over which a machine of one array reads its weights: 32, 64, 128, 256
         or 512. Without it they are in the machine.
+    wide_bits : int, default=10
+        Bits of the operands of additions and average pools, 4 to 16: fewer take less memory, and
+        the exact accuracy of the machine, which `build` measures, may be lower.
 
     Raises
     ------
     RefusedInput
-        If there is no such FPGA or bus, or the clock is not above 0 MHz.
+        If there is no such FPGA or bus, bits are out of range, or the clock is not above 0 MHz.
 
     Examples
     --------
@@ -50,12 +54,15 @@ class Site:
     clock_mhz: float | None = None
     seed: int = 1
     weights_bus: int | None = None
+    wide_bits: int = WIDE_BITS
 
     def __post_init__(self) -> None:
         if self.device is not None and self.device not in FLOWS:
             raise RefusedInput(f"Device must be one of {', '.join(FLOWS)}, not {self.device!r}")
         if self.clock_mhz is not None and not 0 < self.clock_mhz < float("inf"):
             raise RefusedInput(f"Clock must be above 0 MHz, not {self.clock_mhz}")
+        if not 4 <= self.wide_bits <= 16:
+            raise RefusedInput(f"Wide operands must have 4 to 16 bits, not {self.wide_bits}")
         if self.weights_bus is not None:
             check_bus(self.weights_bus)
 

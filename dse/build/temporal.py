@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from macwright.costmodel.progress import Progress
+from macwright.dse.bitexact.lower import WIDE_BITS
 from macwright.dse.build.machine import Accuracy, quantised_network
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.run.allocation import Allocation, ArrayChoice
@@ -52,6 +53,7 @@ def lower_temporal(
     allocation: Allocation,
     *,
     bus_bits: int | None = None,
+    wide_bits: int = WIDE_BITS,
     progress: Progress | None = None,
 ) -> LoweredTemporal:
     """Quantise a model as an allocation says, and make a program and an array of it.
@@ -64,6 +66,8 @@ def lower_temporal(
         Formats of the layers, the quantiser's options, rows, columns and the unit.
     bus_bits : int, optional
         Of an AXI4 bus over which weights come; without it they are in the machine.
+    wide_bits : int
+        Bits of the operands of additions and average pools.
     progress : callable, optional
         Called with stage, done and total.
 
@@ -73,7 +77,9 @@ def lower_temporal(
         If the allocation is of another model, or cannot be built.
     """
     array, unit = _chosen(allocation)
-    quantised = quantised_network(workload, dataset, allocation, progress=progress)
+    quantised = quantised_network(
+        workload, dataset, allocation, wide_bits=wide_bits, progress=progress
+    )
     program = compile_network(
         quantised.network,
         rows=array.rows,

@@ -43,6 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="weights of one array come over AXI4 from memory outside: 32, 64, 128, 256 or 512 "
         "bits a beat (default: they are in the machine)",
     )
+    add(
+        "--wide-bits",
+        type=int,
+        default=10,
+        metavar="N",
+        help="bits of the operands of additions and average pools, 4 to 16 (default: 10): fewer "
+        "take less memory, and the exact accuracy is measured anew",
+    )
     add = parser.add_argument_group("place and route").add_argument
     add(
         "--place",
@@ -96,6 +104,7 @@ def run(args: argparse.Namespace) -> int:
                 board=args.board,
                 baud=args.baud,
                 clock_mhz=args.clock_mhz,
+                wide_bits=args.wide_bits,
                 seed=args.seed,
                 weights_bus=args.weights_bus,
             ),

@@ -1,7 +1,7 @@
 """Verilog of a machine in parts: a module is written once, and instantiated by name."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,12 @@ class Library:
     Passed to `elaborate`, it turns :class:`Part` and :class:`Unit` into instances; without it they
     are elaborated in place, so that Amaranth's own simulator runs them.
 
+    Parameters
+    ----------
+    style : callable, optional
+        What a synthesiser is to make of constants, by their words and the bits of each: ``"block"``
+        RAM, ``"logic"``, or as it likes (``"auto"``).
+
     Attributes
     ----------
     modules : dict
@@ -32,6 +38,7 @@ class Library:
         Targets of the units, for the models of the cells that they instantiate.
     """
 
+    style: Callable[[int, int], str] = lambda words, width: "auto"
     modules: dict[str, str] = field(default_factory=dict)
     images: dict[str, str] = field(default_factory=dict)
     targets: set[str] = field(default_factory=set)

@@ -64,6 +64,9 @@ class Rom(wiring.Component):
 
     def elaborate(self, platform: object) -> Any:
         if isinstance(platform, Library):
+            style = self.style
+            if style == "auto":
+                style = platform.style(len(self.words), self.width)
             platform.modules[self.name] = _TEXT.format(
                 name=self.name,
                 depth=len(self.words),
@@ -71,7 +74,7 @@ class Rom(wiring.Component):
                 top=self.width - 1,
                 last=len(self.words) - 1,
                 top_address=len(self.addr) - 1,
-                style=self.style,
+                style=style,
             )
             digits = -(-self.width // 4)
             lines = [f"{word:0{digits}x}\n" for word in self.words]

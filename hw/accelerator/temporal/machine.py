@@ -327,9 +327,9 @@ class TemporalMachine(wiring.Component):
         return result
 
 
-def temporal_library(spec: TemporalSpec) -> Library:
+def temporal_library(spec: TemporalSpec, library: Library | None = None) -> Library:
     """All modules and memories of a machine as Verilog, the top module the last of them."""
-    library, program = Library(), spec.program
+    library, program = library or Library(), spec.program
     header = (
         f"{spec.name}: {program.rows} x {program.columns} units, {len(program.passes)} passes.\n"
         f"Made by macwright {version('macwright')}."

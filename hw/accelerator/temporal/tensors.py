@@ -102,6 +102,8 @@ def allocate(
 ) -> tuple[dict[str, int], int]:
     """Addresses of tensors, and words of the memory: the lowest place that is free.
 
+    Tensors are placed as they are written, or the largest first if that takes fewer words.
+
     Parameters
     ----------
     sizes : mapping
@@ -114,8 +116,23 @@ def allocate(
     >>> allocate({"a": 3, "b": 2, "c": 3}, {"a": 0, "b": 1, "c": 2}, {"a": 1, "b": 2, "c": 3})
     ({'a': 0, 'b': 3, 'c': 0}, 5)
     """
+    orders = (
+        sorted(sizes, key=lambda tensor: (born[tensor], -sizes[tensor], tensor)),
+        sorted(sizes, key=lambda tensor: (-sizes[tensor], born[tensor], tensor)),
+    )
+    ways = [_placed(order, sizes, born, last) for order in orders]
+    return min(ways, key=lambda way: way[1])
+
+
+def _placed(
+    order: Sequence[str],
+    sizes: Mapping[str, int],
+    born: Mapping[str, int],
+    last: Mapping[str, int],
+) -> tuple[dict[str, int], int]:
+    """The same in a given order."""
     placed: dict[str, int] = {}
-    for name in sorted(sizes, key=lambda tensor: (born[tensor], -sizes[tensor], tensor)):
+    for name in order:
         taken: Sequence[tuple[int, int]] = sorted(
             (placed[other], placed[other] + sizes[other])
             for other in placed

@@ -11,12 +11,14 @@ from macwright.dse.bitexact import input_levels
 from macwright.dse.build.emit import write_machine, write_temporal
 from macwright.dse.build.machine import lower
 from macwright.dse.build.temporal import lower_temporal
+from macwright.dse.cli.main import main
 from macwright.dse.data.recipe import load_recipe
 from macwright.dse.quantizer import QuantOptions, act_format
 from macwright.dse.run.allocation import Allocation, ArrayChoice, LayerChoice
 from macwright.dse.workload import load_workload
 from macwright.hw.pe import IntMacSpec
 from macwright.sim.accelerator.compare import compare_images
+from macwright.sim.accelerator.record import read_build
 from macwright.sim.simulators import find_simulator
 
 #: Network, weights and activations by turns, cycles of a frame at most, images.
@@ -105,3 +107,22 @@ def test_images_on_one_array_are_equal_bit_for_bit(tmp_path, name, weights, acts
     write_temporal(lowered, allocation, tmp_path)
     compare(tmp_path, lowered, dataset, images, lowered.spec.frame_cycles)
     assert abs(lowered.accuracy.exact - lowered.accuracy.fake_quantised) < 2
+
+
+@pytest.mark.slow
+def test_a_network_fits_a_board_with_an_ice40_up5k(tmp_path):
+    """As docs/how-to/build.md says, with the serial line around it, to the bitstream."""
+    model = str(SHARED / "data" / "models" / "digits_cnn.onnx")
+    run, chip = str(tmp_path / "run"), tmp_path / "chip"
+    words = ["--architecture", "temporal", "--technology", "ice40", "--switched", "none"]
+    words += ["--types", "1", "--weights", "int3", "--activations", "int4", "--free", "all"]
+    words += ["--array-rows", "2", "--array-columns", "2", "--measure", "1", "--no-verify"]
+    assert main(["dse", model, *words, "-o", run]) == 0
+    words = ["--model", model, "--board", "icebreaker", "--clock-mhz", "24", "--wide-bits", "8"]
+    assert main(["build", f"{run}/allocations/0.json", *words, "--place", "-o", str(chip)]) == 0
+    fields = read_build(chip)
+    assert (chip / fields["placed"]["bitstream"]).stat().st_size > 100_000
+    assert fields["placed"]["clock_mhz"] >= 24
+    assert fields["accuracy"]["exact"] > fields["accuracy"]["float_network"] - 1.5
+    find_simulator("verilator")
+    assert main(["simulate", str(chip), "--images", "8", "--simulator", "verilator"]) == 0

@@ -222,3 +222,27 @@ def test_a_machine_of_the_units_of_its_device_is_placed(pixels, tmp_path):
         placed["clock_mhz"] * 1e6 / fields["machine"]["interval"]
     )
     assert 0 < placed["sites"]["luts"]["used"] < 24_288
+
+
+def test_wide_operands_and_small_constants_of_ice40(pixels, tmp_path):
+    """Fewer bits are less memory; what is no use in a block RAM is made of look-up tables."""
+    allocation = write(allocation_of(pixels), tmp_path / "0.json")
+    bits = {}
+    for wide in (8, 10):
+        site = Site(device="ice40-up5k", wide_bits=wide)
+        fields = build(allocation, tmp_path / f"chip{wide}", model=pixels, site=site)
+        network = read_network(tmp_path / f"chip{wide}" / "network.json")
+        assert (
+            max(edge.format.width for edge in network.edges if edge.name != network.output) == wide
+        )
+        bits[wide] = fields["memories_bits"]["activation"]
+        assert "modelled_ecp5" not in fields
+        steps = (tmp_path / f"chip{wide}" / f"{fields['machine']['top']}_passes.v").read_text()
+        assert 'rom_style = "logic"' in steps
+    assert bits[8] * 10 == bits[10] * 8
+    find_simulator("icarus")
+    folder = tmp_path / "chip8"
+    result = compare_images(folder, read_images(folder, 2), simulator="icarus")
+    assert (result.difference, result.latency) == (None, result.predicted_latency)
+    with pytest.raises(RefusedInput, match="Wide operands must have 4 to 16 bits, not 3"):
+        Site(wide_bits=3)
