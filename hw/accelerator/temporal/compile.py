@@ -25,10 +25,14 @@ from macwright.hw.accelerator.network import (
 )
 from macwright.hw.accelerator.stream import check_count
 from macwright.hw.accelerator.temporal.copies import copies
-from macwright.hw.accelerator.temporal.finish import allocated, with_few_shifts, with_one_fraction
+from macwright.hw.accelerator.temporal.finish import (
+    allocated,
+    ordered,
+    with_few_shifts,
+    with_one_fraction,
+)
 from macwright.hw.accelerator.temporal.largest import largest_pass
 from macwright.hw.accelerator.temporal.layouts import ResultLayout
-from macwright.hw.accelerator.temporal.order import in_least_memory
 from macwright.hw.accelerator.temporal.program import (
     LayerPass,
     Program,
@@ -134,7 +138,8 @@ class _Compiler:
             self._node(node)
         output = self.tensors[self.network.output]
         result = self._result(output)
-        passes = with_few_shifts(with_one_fraction(self._ordered(source.tensor, output.name)))
+        passes = ordered(source.tensor, self.tensors, self.passes, output.name)
+        passes = with_few_shifts(with_one_fraction(passes))
         address, depth = allocated(source.tensor, self.tensors, passes, output.name)
         return Program(
             name=self.network.name,
@@ -153,16 +158,6 @@ class _Compiler:
             passes=tuple(passes),
             bus_bits=self.bus_bits,
         )
-
-    def _ordered(self, source: str, output: str) -> list[LayerPass]:
-        """Passes in the order that takes the least memory."""
-        sizes = {layer.edge: self.tensors[layer.edge].size for layer in self.passes}
-        sizes = {name: size for name, size in sizes.items() if name != output}
-        ordered = in_least_memory(self.passes, sizes | {source: self.tensors[source].size}, source)
-        depths = [
-            allocated(source, self.tensors, each, output)[1] for each in (self.passes, ordered)
-        ]
-        return ordered if depths[1] < depths[0] else self.passes
 
     def _add(self, name: str, lanes: int) -> Tensor:
         self.tensors[name] = tensor_of(self.network, name, lanes)

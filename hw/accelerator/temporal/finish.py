@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from macwright.hw.accelerator.temporal.order import in_least_memory
 from macwright.hw.accelerator.temporal.program import LayerPass
 from macwright.hw.accelerator.temporal.tensors import Tensor, allocate
 
-__all__ = ["allocated", "with_few_shifts", "with_one_fraction"]
+__all__ = ["allocated", "ordered", "with_few_shifts", "with_one_fraction"]
 
 #: Bits of a multiplier: one more than networks have, which is free in hard multipliers and lets
 #: twice as many passes share a shift.
@@ -52,6 +53,16 @@ def with_few_shifts(passes: Sequence[LayerPass]) -> list[LayerPass]:
         more = chosen - layer.shift
         result[i] = replace(layer, shift=chosen, scale=layer.scale << more)
     return result
+
+
+def ordered(
+    source: str, tensors: Mapping[str, Tensor], passes: Sequence[LayerPass], output: str
+) -> list[LayerPass]:
+    """Passes in the order that takes the least activation memory."""
+    sizes = {layer.edge: tensors[layer.edge].size for layer in passes if layer.edge != output}
+    least = in_least_memory(passes, sizes | {source: tensors[source].size}, source)
+    ways = [list(passes), least]
+    return min(ways, key=lambda way: allocated(source, tensors, way, output)[1])
 
 
 def allocated(
