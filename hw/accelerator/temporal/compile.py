@@ -33,10 +33,7 @@ from macwright.hw.accelerator.temporal.finish import (
 )
 from macwright.hw.accelerator.temporal.largest import largest_pass
 from macwright.hw.accelerator.temporal.layouts import ResultLayout
-from macwright.hw.accelerator.temporal.program import (
-    LayerPass,
-    Program,
-)
+from macwright.hw.accelerator.temporal.program import LayerPass, Program
 from macwright.hw.accelerator.temporal.shapes import Window, window_of, without_ones
 from macwright.hw.accelerator.temporal.source import joined_term, source_layout
 from macwright.hw.accelerator.temporal.tensors import Tensor, tensor_of
