@@ -121,7 +121,8 @@ def search(
         at_clocks.append((at, result))
     if not at_clocks:
         raise limited or too_fast(clocked, hardware.units)
-    every = over_clocks(at_clocks, settings)
+    # Clocks of machines on a device are what they are expected to reach: of equal ones the fastest.
+    every = over_clocks(at_clocks[::-1] if on_device else at_clocks, settings)
     if isinstance(hardware.machines, DeviceEngines):
         every = with_latency(every, hardware.machines)
     return replace(every, measured=points_to_measure(every.front, every.uniforms, settings))

@@ -22,12 +22,12 @@ def over_clocks(
     """What is found at each clock, as one.
 
     A point stays if no point of any clock, reported or not, has less loss at no more cost; where
-    clocks tie the lower one stays. Each baseline counts at the clock where it costs least.
+    clocks tie the first one stays. Each baseline counts at the clock where it costs least.
 
     Parameters
     ----------
     by_clock : sequence of (Clocked, SearchResult)
-        By rising clock.
+        What each clock has, the preferred ones first.
     settings : Settings
         Objectives.
     """

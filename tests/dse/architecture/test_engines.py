@@ -158,6 +158,18 @@ def test_formats_without_a_unit_of_look_up_tables_are_said(engines):
     assert note == f"{said} for them above 80 MHz"
 
 
+def test_of_equal_machines_the_fastest_is_promised(files, tmp_path, capsys):
+    """A frame time that every clock keeps: none of the smallest machine's clocks is too slow."""
+    net, data = map(str, files)
+    words = ["--architecture", "dataflow", "--device", "lfe5u-25f", "--no-verify", "--jobs", "1"]
+    words += ["--weights", "int8", "--activations", "int8", "--measure", "0", "--points", "1"]
+    words += ["--budget", "frame_ms<=100", "-o", str(tmp_path / "run")]
+    assert main(["dse", net, "--data", data, *words]) == 0
+    row = pd.read_csv(tmp_path / "run" / "front.csv").iloc[0]
+    assert row["clock_mhz"] > 0.94 * machine_model("ecp5").expected_mhz(row["luts"])
+    capsys.readouterr()
+
+
 def test_larger_machines_are_slower(files):
     """Each clock has its largest machine; of minifloats none is faster than such machines are."""
     dataset = load_recipe(files[0], data_path=files[1])
