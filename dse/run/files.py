@@ -177,11 +177,6 @@ def _allocation(point: Point, units: Mapping[str, str], result: Exploration) -> 
     )
 
 
-def _architecture(result: Exploration) -> str | None:
-    chip = result.settings.architecture
-    return None if chip is None else type(chip).__name__.lower()
-
-
 def _clock(result: Exploration, point: Point) -> dict[str, Any]:
     """Clock of a point, where costs know one, and whether it is only assumed."""
     if point.clock_mhz is None:
@@ -230,7 +225,7 @@ def _info(result: Exploration) -> dict[str, Any]:
         "objective": result.settings.objective,
         "cost_units": result.search.columns,
         "clocks": clock_info(result),
-        "stands_for": machine_text(_architecture(result)),
+        "stands_for": machine_text(result),
         "metric": result.dataset.metric_name,
         "task": result.dataset.task,
         "fp32_accuracy": result.reference,

@@ -5,6 +5,7 @@ from typing import Any
 from macwright.dse.explore import Exploration
 from macwright.dse.search.options import lane_products
 from macwright.dse.search.points import Point
+from macwright.dse.settings import Temporal
 
 __all__ = ["machine_columns", "machine_text"]
 
@@ -34,14 +35,15 @@ def machine_columns(result: Exploration, point: Point) -> dict[str, Any]:
     return {"unit_types": len(types), "shared_area_time": cycles / scale * area}
 
 
-def machine_text(architecture: str | None) -> str:
-    """The machine that costs stand for, as a sentence."""
-    if architecture == "temporal":
+def machine_text(result: Exploration) -> str:
+    """The machine that costs of a run stand for, as a sentence."""
+    chip = result.settings.architecture
+    if isinstance(chip, Temporal):
         return (
             "Costs are those of one array of processing elements that computes all layers one "
             "after the other."
         )
-    if architecture == "dataflow":
+    if chip is not None:
         return "Costs are those of a machine with an engine for each layer, all at work at once."
     return (
         "Costs are those of a machine with an engine for each layer, made of the unit for its "

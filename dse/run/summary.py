@@ -14,6 +14,7 @@ from macwright.dse.accuracy.standard_error import (
 )
 from macwright.dse.explore import Exploration
 from macwright.dse.run.clocks import clock_info, clock_lines
+from macwright.dse.run.machine import machine_text
 from macwright.dse.search.options import fixed_formats
 from macwright.dse.search.points import Point
 
@@ -95,6 +96,7 @@ def run_table(result: Exploration, out: Path) -> str:
             f"{name:>{width}} {cost:>14.5g} {point.totals['loss']:>10.4g} {predicted:>9} "
             f"{measured:>14}{f'{point.clock_mhz:>8g}' if timed else ''}"
         )
+    lines.append(machine_text(result))
     lines += _within_error_lines(
         result, [(name, point) for _, name, point in sorted(rows, key=_row)]
     )
