@@ -1,8 +1,9 @@
 """Measured accuracy of an allocation."""
 
 import os
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 import onnx
@@ -45,6 +46,8 @@ class Evaluation:
         Evaluation samples.
     standard_error : float or None
         Of `metric`, as an estimate from so many samples.
+    rotations : mapping of str to int
+        Width of the Hadamard transform of each layer that reads one.
     """
 
     metric: float
@@ -53,6 +56,7 @@ class Evaluation:
     agreement: float | None
     images: int
     standard_error: float | None = None
+    rotations: Mapping[str, int] = field(default_factory=dict)
 
 
 def evaluate(
@@ -111,7 +115,7 @@ def evaluate(
     if (known := cache.get(key)) is not None:
         return Evaluation(**known)
     reference = reference_outputs(workload, dataset, images, jobs, progress)
-    outputs = reference
+    outputs, rotations = reference, {}
     if allocation is not None:
         network, plans = quantise(workload, dataset, allocation, options=options, progress=progress)
         model = quantised_model(network, plans)
@@ -122,7 +126,8 @@ def evaluate(
             jobs=jobs,
             progress=progress,
         )
-    result = compare(dataset, outputs, reference)
+        rotations = {p.layer.name: p.act.rotation for p in plans if p.act.rotation > 1}
+    result = replace(compare(dataset, outputs, reference), rotations=rotations)
     cache.put(key, asdict(result))
     return result
 

@@ -81,7 +81,7 @@ def layer_codes(plan: LayerPlan, inputs: Sequence[NDArray[np.float32]]) -> Layer
 
 def _levels(operand: Operand, values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Values of the codes, in units of the format, offset included."""
-    scaled = operand.divided(values) * (1 / np.float32(operand.scale))
+    scaled = operand.prepared(values) * (1 / np.float32(operand.scale))
     if operand.zero:
         scaled = scaled + np.float32(operand.zero)
     return operand.format.quantize(scaled).astype(np.float32, copy=False)

@@ -55,6 +55,11 @@ def operand_request(operand: Operand, layer: str) -> Request:
     ValueError
         If its activations have no one fixed scale.
     """
+    if operand.rotation > 1:
+        raise RefusedInput(
+            f"Activations of layer {layer} must have no Hadamard transform in an integer network, "
+            f"not one of {operand.rotation} channels"
+        )
     if not operand.by_value or operand.channels is not None:
         what = "scales for each sample" if operand.dynamic else str(operand.format)
         what = "scales for each channel" if operand.channels is not None else what

@@ -24,7 +24,8 @@ def export(run: SourceRun, point: int, folder: Path) -> list[Path]:
     """Write ``MODEL-N.json``.
 
     A weight is ``formats[weight_format].values[code] * weight_scale``, in the model's own layout;
-    an activation is ``(level - zero) * scale``.
+    an activation is ``(level - zero) * scale``, of values divided by `channels`, of which then each
+    `rotation` neighbours along the last axis are transformed (Sylvester's Hadamard matrix).
     """
     quantised = run.quantised(point)
     formats: dict[str, Format] = {}
@@ -70,6 +71,7 @@ def _operand(operand: Operand) -> dict[str, Any]:
         "zero": operand.zero,
         "dynamic_axes": list(operand.dynamic),
         "channels": None if operand.channels is None else operand.channels.tolist(),
+        "rotation": operand.rotation,
     }
 
 

@@ -80,8 +80,15 @@ def bits_of(quantised: QuantisedPoint, layer: Layer, tool: str) -> Bits:
     Raises
     ------
     RefusedInput
-        If a format has no whole bits for a value, as those of blocks, or sums have no known width.
+        If a format has no whole bits for a value, as those of blocks, sums have no known width, or
+        the layer reads a transform of its input.
     """
+    for plan in quantised.plans:
+        if plan.layer.name == layer.name and plan.act.rotation > 1:
+            raise RefusedInput(
+                f"Activations of layer {layer.name} must have no Hadamard transform in {tool}, "
+                f"whose workloads know none, not one of {plan.act.rotation} channels"
+            )
     choice = quantised.allocation.layers[layer.name]
     for text, fmt in zip((choice.weight, choice.activation), choice.formats, strict=True):
         if fmt.bits_per_value != fmt.width:

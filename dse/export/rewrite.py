@@ -89,6 +89,9 @@ def _activation(
         raise refusal(where, "a format with a fixed scale", f"{operand.format} of dynamic scales")
     if isinstance(operand.format, BlockFormat):
         raise refusal(where, "a format without blocks", operand.format)
+    if operand.rotation > 1:
+        what = f"{operand.format} behind a Hadamard transform of {operand.rotation} channels"
+        raise refusal(where, "a format without a transform before it", what)
     if operand.channels is not None:
         along = (1 / operand.channels).reshape(-1, *[1] * (-1 - operand.axis))
         chain.node("Mul", [tensor, chain.constant(along.astype(np.float32))])

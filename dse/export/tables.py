@@ -49,6 +49,11 @@ def _row(plan: LayerPlan) -> dict[str, Any]:
                 f"Activations of layer {plan.layer.name} must have one fixed scale for a table, "
                 "not several; export json"
             )
+        if operand.rotation > 1:
+            raise RefusedInput(
+                f"Activations of layer {plan.layer.name} must have no Hadamard transform for a "
+                f"table, not one of {operand.rotation} channels; export json"
+            )
         row |= {f"{name}_format": str(operand.format)}
         row |= {f"{name}_scale": operand.scale, f"{name}_zero": operand.zero}
     return row | {"weight_format": str(plan.weight_format)}

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from macwright.dse.quantizer.observers import HistogramObserver, act_range
 from macwright.dse.quantizer.options import QuantOptions
+from macwright.dse.quantizer.rotation import hadamard, rotated
 from macwright.dse.quantizer.scales import on_grid
 from macwright.dse.workload.layer import Layer
 from macwright.dse.workload.onnx_builder import Chain
@@ -42,6 +43,9 @@ class Operand:
         matrix product; empty if the scale is fixed.
     channels : ndarray of float32, shape (n_channels,), optional
         What the values along `axis` are divided by beforehand; the weights are multiplied by it.
+    rotation : int
+        Neighbours along the last axis that are then transformed together, as
+        :func:`macwright.dse.quantizer.rotation.rotated` does; 1 for none. So are the weights.
     """
 
     format: Format
@@ -50,6 +54,7 @@ class Operand:
     axis: int = -1
     dynamic: tuple[int, ...] = ()
     channels: _Array | None = None
+    rotation: int = 1
 
     @property
     def unit(self) -> float:
@@ -57,7 +62,7 @@ class Operand:
         return 1.0 if self.dynamic or isinstance(self.format, BlockFormat) else self.scale
 
     def round(self, values: _Array) -> _Array:
-        """Round a tensor, of which `channels` are already divided out."""
+        """Round a tensor that `prepared` gave."""
         if self.dynamic:
             top = np.abs(values).max(axis=self.dynamic, keepdims=True)
             return on_grid(self.format, values, np.maximum(top, TINY) / np.float32(self.format.max))
@@ -65,12 +70,24 @@ class Operand:
             return self._round_blocks(values)
         return on_grid(self.format, values, self.scale, zero=self.zero)
 
-    def divided(self, values: _Array) -> _Array:
-        """Tensor with `channels` divided out."""
-        if self.channels is None:
-            return values
-        along = (1 / self.channels).reshape(-1, *[1] * (-1 - self.axis))
-        return (values * along).astype(np.float32, copy=False)
+    def prepared(self, values: _Array) -> _Array:
+        """Tensor with `channels` divided out, and transformed."""
+        if self.channels is not None:
+            along = (1 / self.channels).reshape(-1, *[1] * (-1 - self.axis))
+            values = (values * along).astype(np.float32, copy=False)
+        return values if self.rotation == 1 else rotated(values, self.rotation)
+
+    def prepare(self, build: Chain, shape: tuple[int, ...]) -> str:
+        """Add the nodes that do what `prepared` does to a tensor; its new name."""
+        if self.channels is not None:
+            along = (1 / self.channels).reshape(-1, *[1] * (-1 - self.axis))
+            build.node("Mul", [build.tensor, build.constant(along.astype(np.float32))])
+        if self.rotation > 1:
+            kept_axes = [0] * (len(shape) - 1)
+            build.reshape([*kept_axes, -1, self.rotation])
+            build.node("MatMul", [build.tensor, build.constant(hadamard(self.rotation))])
+            build.reshape([*kept_axes, shape[-1]])
+        return build.tensor
 
     @property
     def by_value(self) -> bool:
@@ -115,9 +132,7 @@ class Operand:
             Name of the rounded tensor.
         """
         build = Chain(tensor, prefix)
-        if self.channels is not None:
-            along = (1 / self.channels).reshape(-1, *[1] * (-1 - self.axis))
-            tensor = build.node("Mul", [tensor, build.constant(along.astype(np.float32))])
+        tensor = self.prepare(build, shape)
         if self.dynamic:
             build("Abs")
             for axis in self.dynamic:
@@ -148,6 +163,7 @@ def fit_operand(
     *,
     second: bool = False,
     channels: _Array | None = None,
+    rotation: int = 1,
 ) -> Operand:
     """Choose the range of an operand from values that it takes.
 
@@ -167,6 +183,8 @@ def fit_operand(
         Whether it is the second operand, of a layer whose operands are both computed.
     channels : ndarray, optional
         See `Operand`; `values` are what is left.
+    rotation : int
+        See `Operand`; `values` are transformed.
     """
     histogram = values if isinstance(values, HistogramObserver) else HistogramObserver(values)
     axis = -2 if second else layer.operator.sum_axis(rank)
@@ -175,10 +193,10 @@ def fit_operand(
         if isinstance(fmt.scale, FloatFormat):
             top = histogram.top / (fmt.element.max * fmt.scale.max)
             scale = float(np.float32(top)) if top > TINY else 1.0
-        return Operand(format=fmt, scale=scale, axis=axis, channels=channels)
+        return Operand(format=fmt, scale=scale, axis=axis, channels=channels, rotation=rotation)
     if options.dynamic:
         axes = (axis,) if second else layer.operator.scale_axes(rank)
-        return Operand(format=fmt, axis=axis, dynamic=axes, channels=channels)
+        return Operand(format=fmt, axis=axis, dynamic=axes, channels=channels, rotation=rotation)
     # The product of two offsets would not be a constant.
     scale, zero = act_range(
         histogram,
@@ -187,4 +205,6 @@ def fit_operand(
         power_of_two=options.power_of_two,
         asymmetric=options.asymmetric and not layer.dynamic,
     )
-    return Operand(format=fmt, scale=scale, zero=zero, axis=axis, channels=channels)
+    return Operand(
+        format=fmt, scale=scale, zero=zero, axis=axis, channels=channels, rotation=rotation
+    )

@@ -38,6 +38,10 @@ class Grid:
         """Scales of a column of weights, shape (..., n)."""
         return self.scale[..., j if self.scale.shape[-1] > 1 else 0]
 
+    def of_groups(self, groups: int) -> "Grid":
+        """The same with an axis for the groups of a layer in front, of shape (groups, n, ...)."""
+        return Grid(format=self.format, scale=self.scale.reshape(groups, -1, self.scale.shape[-1]))
+
 
 def weight_grid(layer: Layer, matrix: _Array, fmt: Format, options: QuantOptions) -> Grid:
     """Choose the scales of a layer's weights.

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from macwright.dse.quantizer.gptq import descend, gptq
 from macwright.dse.quantizer.grid import Grid
-from macwright.dse.quantizer.moments import DAMPING, ENOUGH, Half, Moments, retarget
+from macwright.dse.quantizer.moments import DAMPING, ENOUGH, Moments, retarget
 
 __all__ = ["gated_gptq"]
 
@@ -47,20 +47,15 @@ def gated_gptq(weights: _Array, moments: Moments, grid: Grid) -> _Array:
     goals = [weights] if moments.columns >= FEWEST else []
     if moments.columns >= max(FEWEST, ENOUGH * weights.shape[-1]):
         goals.append(retarget(weights, moments))
-    best, least, how = grid.round(weights), _error(grid.round(weights), held), None
+    best, least, how = grid.round(weights), held.error(grid.round(weights)), None
     for goal in goals:
         for damping in DAMPINGS:
             rounded = gptq(goal, square, grid, damping=damping)
-            error = _error(rounded, held)
+            error = held.error(rounded)
             if error < least:
                 best, least, how = rounded, error, (goal, damping)
     if how is None:
         return best
     goal, damping = how
     rounded = descend(best, goal, square, grid, damping=damping)
-    return rounded if _error(rounded, held) < least else best
-
-
-def _error(rounded: _Array, half: Half) -> float:
-    """Mean squared error of the outputs, less a constant."""
-    return float((rounded @ half.square * rounded).sum() - 2 * (rounded * half.cross).sum())
+    return rounded if held.error(rounded) < least else best

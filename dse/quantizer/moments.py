@@ -14,6 +14,7 @@ __all__ = [
     "Moments",
     "damped",
     "elimination",
+    "held_out",
     "lost_means",
     "retarget",
     "token_weights",
@@ -31,12 +32,21 @@ ENOUGH, ENOUGH_TOKENS = 4, 64
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Half:
-    """`Moments` of some of the columns; means of inputs and outputs are its own."""
+    """`Moments` of some of the columns; means of inputs and outputs are its own.
+
+    `energy` is the mean squared norm of the outputs, as `square` and `cross` are taken.
+    """
 
     square: _Array
     cross: _Array
+    energy: float
     mean_in: _Array
     mean_out: _Array
+
+    def error(self, weights: _Array) -> float:
+        """Mean squared error of the outputs with some weights, shape (groups, n, k)."""
+        product = (weights @ self.square * weights).sum()
+        return float(product - 2 * (weights * self.cross).sum()) + self.energy
 
 
 class Moments:
@@ -78,8 +88,7 @@ class Moments:
         count, k = columns.shape[1:]
         self.columns = count
         self.scarce = count < (ENOUGH if weights is None else ENOUGH_TOKENS) * k
-        # Of each half, as the second texts of pairs, which resemble the first, come last.
-        held = (np.arange(count) * 8 // count) % 4 == 3
+        held = held_out(count)
         parts = [~held, held if held.any() else ~held]
         means = [(mean(columns, part), mean(outputs, part)) for part in parts]
         self.mean_in, self.mean_out = mean(columns), mean(outputs)
@@ -97,6 +106,7 @@ class Moments:
                 Half(
                     square=across @ columns[:, part] / size,
                     cross=(across @ right / size).transpose(0, 2, 1),
+                    energy=float(np.square(right).sum(dtype=np.float64)) / size,
                     mean_in=mean_in,
                     mean_out=mean_out,
                 )
@@ -118,6 +128,12 @@ class Moments:
         if known is None or not np.array_equal(known[0], weights):
             known = self._target = weights, retarget(weights, self)
         return known[1]
+
+
+def held_out(count: int) -> NDArray[np.bool_]:
+    """Which of so many columns are held out, a quarter of them, shape (count,)."""
+    # Of each half, as the second texts of pairs, which resemble the first, come last.
+    return (np.arange(count) * 8 // count) % 4 == 3
 
 
 def token_weights(outputs: _Array) -> _Array:

@@ -33,7 +33,7 @@ class LayerPlan:
     weight_scale : ndarray of float32, shape (n_rows,) or (n_rows, k), or None
         Value of one unit of the weights of each output channel, or of each weight.
     weight : ndarray of float32, shape of the weights, or None
-        Rounded weights, scales included, for activations with `Operand.channels` divided out.
+        Rounded weights, scales included, for activations that `Operand.prepared` gives.
     bias : ndarray of float32, shape (n_rows,), or None
         Biases.
     """

@@ -8,7 +8,8 @@ import onnxruntime as ort
 
 from macwright.dse.quantizer.activation import Operand, fit_operand
 from macwright.dse.quantizer.im2col import from_matrix, layer_bias, to_matrix
-from macwright.dse.quantizer.layer import LayerWeights, prescribed_grid, prescribed_operand
+from macwright.dse.quantizer.layer import prescribed_grid, prescribed_operand
+from macwright.dse.quantizer.layer_weights import LayerWeights
 from macwright.dse.quantizer.observers import HistogramObserver
 from macwright.dse.quantizer.options import QuantOptions
 from macwright.dse.quantizer.partial_run import PartialRun, Parts, run_batches

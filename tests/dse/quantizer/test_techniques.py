@@ -150,7 +150,7 @@ def test_smoothing_moves_large_channels_into_weights(network):
     rough = fit_operand(act, layer, parse_format("uint4"), QuantOptions(), 4)
 
     def error(operand, factor):
-        rounded = operand.round(operand.divided(act)) * factor[:, None, None]
+        rounded = operand.round(operand.prepared(act)) * factor[:, None, None]
         return ((rounded - act) ** 2)[:, :3].mean()
 
     assert error(smooth, channels) < 0.3 * error(rough, np.ones(8, np.float32))
