@@ -116,6 +116,11 @@ _REQUANT = [
     {"weight": "e4m3fn", "act": "int24", "acc": "uint4", "zero": True, "rst": True},
 ]
 
+_HADAMARD = [
+    {},
+    {"act": "int4", "points": 32, "en": True, "rst": True, "pipeline": 2},
+]
+
 
 @lru_cache(maxsize=1)
 def registry() -> tuple[Any, ...]:
@@ -136,5 +141,6 @@ def registry() -> tuple[Any, ...]:
         "composable_mac": _COMPOSABLE,
         "serial_mac": _SERIAL,
         "requant": _REQUANT,
+        "hadamard": _HADAMARD,
     }
     return tuple(spec_from_fields(k, fields) for k, all_ in families.items() for fields in all_)

@@ -12,6 +12,7 @@ from macwright.sim.golden.bitplane_dot import BitplaneDotModel
 from macwright.sim.golden.composable_mac import ComposableMacModel
 from macwright.sim.golden.dot import DotModel
 from macwright.sim.golden.float_mac import FloatMacModel
+from macwright.sim.golden.hadamard import HadamardModel
 from macwright.sim.golden.mac import IntMacModel, MinifloatMacModel
 from macwright.sim.golden.packed_mac import PackedMacModel
 from macwright.sim.golden.requant import RequantModel
@@ -70,6 +71,11 @@ FAMILIES = {
     ),
     "requant": Verification(
         model=RequantModel, bench="requant", tests=("corners", "ties", "numbers", "controls")
+    ),
+    "hadamard": Verification(
+        model=HadamardModel,
+        bench="hadamard",
+        tests=("points", "corners", "numbers", "controls"),
     ),
     "serial_mac": Verification(
         model=SerialMacModel,

@@ -105,6 +105,8 @@ def _random_streams(spec: Any, lanes: int, cycles: int = 66) -> dict[str, NDArra
         most = 1 << bits
         if name == "scale" and isinstance(spec.weight, FloatFormat):
             most = spec.weight.max_code + 1
-        words = rng.integers(0, 1 << 62, size=(cycles, lanes)).astype(object)
+        words = np.zeros((cycles, lanes), object)
+        for low in range(0, bits, 62):
+            words += rng.integers(0, 1 << 62, size=(cycles, lanes)).astype(object) << low
         streams[name] = words % most
     return streams

@@ -176,7 +176,8 @@ def unit_streams(
     count = max(1, int(spec.macs_per_cycle))
     room = len(netlist.ports["a"].nets) // spec.act.width
     elements = (max(1, min(count, room)), count)
-    return dict(named_streams(operands, spec.act, spec.weight, elements=elements))
+    streams = named_streams(operands, spec.act, spec.weight, elements=elements)
+    return {name: codes for name, codes in streams.items() if name in inputs}
 
 
 def energy_key(netlist_key: str, spec: Unit, operands: str, *modules: str) -> str:

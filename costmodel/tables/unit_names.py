@@ -23,6 +23,7 @@ _PARTS = {
     "composable_mac": r"(?P<variant>sum_together|fusion)_"
     rf"(?P<act>{_W})_(?P<leaf>\d+)_(?P<acc>{_W})",
     "serial_mac": rf"(?P<lanes>\d+)_(?P<act>{_W})_(?P<weight>{_W})_s(?P<step>\d+)_(?P<acc>{_W})",
+    "hadamard": rf"(?P<points>\d+)_(?P<act>{_W})_{_W}",
     "requant": rf"(?P<act>{_W})_(?P<weight>{_W})_(?P<acc>{_W})_(?P<rounding>[a-z_]+?)"
     r"(?P<bias>_bias)?(?P<zero>_zero)?(_sh(?P<shift_bits>\d+))?",
 }

@@ -26,7 +26,14 @@ _HOMES = {
     ),
     "macwright.hw.pe": (
         *("FAMILIES", "BitplaneDotSpec", "ComposableMacSpec", "DotSpec", "FixedAcc"),
-        *("IntMacSpec", "MinifloatMacSpec", "PackedMacSpec", "RequantSpec", "SerialMacSpec"),
+        *(
+            "HadamardSpec",
+            "IntMacSpec",
+            "MinifloatMacSpec",
+            "PackedMacSpec",
+            "RequantSpec",
+            "SerialMacSpec",
+        ),
         *("ShiftAddMacSpec", "UnitSpec", "spec_from_fields"),
     ),
     "macwright.hw.registry": ("registry",),

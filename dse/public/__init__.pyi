@@ -54,6 +54,7 @@ from macwright.hw.pe import BitplaneDotSpec as BitplaneDotSpec
 from macwright.hw.pe import ComposableMacSpec as ComposableMacSpec
 from macwright.hw.pe import DotSpec as DotSpec
 from macwright.hw.pe import FixedAcc as FixedAcc
+from macwright.hw.pe import HadamardSpec as HadamardSpec
 from macwright.hw.pe import IntMacSpec as IntMacSpec
 from macwright.hw.pe import MinifloatMacSpec as MinifloatMacSpec
 from macwright.hw.pe import PackedMacSpec as PackedMacSpec
@@ -98,6 +99,7 @@ __all__ = [
     "FloatFormat",
     "Format",
     "Front",
+    "HadamardSpec",
     "Infeasible",
     "IntFormat",
     "IntMacSpec",

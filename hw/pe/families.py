@@ -6,6 +6,7 @@ from macwright.hw.errors import RefusedInput
 from macwright.hw.pe.bitplane_dot import BitplaneDotSpec
 from macwright.hw.pe.composable_mac import ComposableMacSpec
 from macwright.hw.pe.dot_spec import DotSpec
+from macwright.hw.pe.hadamard import HadamardSpec
 from macwright.hw.pe.int_mac import IntMacSpec
 from macwright.hw.pe.minifloat_mac import MinifloatMacSpec
 from macwright.hw.pe.packed_mac import PackedMacSpec
@@ -28,6 +29,7 @@ FAMILIES: dict[str, type[UnitSpec]] = {
         ComposableMacSpec,
         SerialMacSpec,
         RequantSpec,
+        HadamardSpec,
     )
 }
 

@@ -39,6 +39,7 @@ FAMILY_HELP = {
         "multiply, shift, round and saturate",
         "requant_int32_uint16_int8_half_even_bias",
     ),
+    "hadamard": ("sums and differences of 2 to 256 numbers", "hadamard_16_int8_int12"),
 }
 #: The same as text below the options.
 FAMILY_TEXT = "".join(
