@@ -63,6 +63,7 @@ CASES = [
     Case("mobilenetv1_025_vww", "int8", "int8", 4, 105),
     Case("dscnn_kws", "int8", "int8", 0.323, 3_087),
     Case("resnet8_cifar10", "int4,int8", "int4,int8", 0.38, 2_432, 85),
+    Case("fashion_cnn", "int4", "int8", 1.75),
     *(
         Case(network, *formats, frame_ms)
         for network, slow, fast in (

@@ -97,7 +97,8 @@ def test_a_machine_is_built_as_it_was_promised(files, tmp_path, capsys, weights,
         assert list(front["clock"].unique()) == ["reached by placed machines"]
         assert list(front["clock_mhz"].unique()) == [model.minifloat_mhz]
     else:
-        assert set(front["clock"]) == {"counted from look-up tables, 5% off in the mean"}
+        error = f"{model.period_error:.0%}"
+        assert set(front["clock"]) == {f"counted from look-up tables, {error} off in the mean"}
         for luts, clock in zip(front["luts"], front["clock_mhz"], strict=True):
             assert model.expected_mhz(luts) / 1.065 < clock <= model.expected_mhz(luts)
     words = ["build", str(run / "allocations" / "0.json"), "--model", net, "--data", data]
