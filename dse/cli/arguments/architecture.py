@@ -57,8 +57,9 @@ def add_architecture_arguments(parser: argparse.ArgumentParser) -> None:
         "--clock-mhz",
         metavar="F,F,...",
         help="clocks to choose from: each unit counts at its cheapest point that meets the clock "
-        "(default: 100,200,500,1000 for cells, 25,50,100,200 for ecp5, 25,50,100 for ice40; where "
-        "units have no periods, as in gates and xc7, times are counted at an assumed 200)",
+        "(default: 100,200,500,1000 for cells, 25,50,100,200 for ecp5, 25,50,100 for ice40; on a "
+        "device what placed machines reach, by their size; where units have no periods, as in "
+        "gates and xc7, times are counted at an assumed 200)",
     )
     add(
         "--clock-margin",
