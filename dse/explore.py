@@ -220,6 +220,9 @@ def explore(
     clock("characterise")
     losses = find_losses(workload, dataset, settings, sensitivity, progress)
     clock("sensitivity")
+    priced_at = clocked[:1] if clocked[0].assumed else clocked
+    if machines is not None:  # they know which units meet each clock
+        priced_at = [dataclasses.replace(clocked[0], refused={})]
     single = pd.concat(
         [
             option_table(
@@ -232,11 +235,11 @@ def explore(
                 factors=losses.factors,
                 fixed=workload.fixed,
             )
-            for at in (clocked[:1] if clocked[0].assumed or machines is not None else clocked)
+            for at in priced_at
         ],
         ignore_index=True,
     )
-    if machines is not None:  # they know which units meet each clock
+    if machines is not None:
         single = single.drop(columns="clock_mhz")
     # Losses know no clock.
     distinct = single.drop_duplicates(["layer", "option"])

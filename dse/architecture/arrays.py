@@ -71,7 +71,7 @@ class DeviceArrays:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know of the choice."""
-        return hard_alone(self.units, self.clock_mhz)
+        return hard_alone({self.clock_mhz: self.units})
 
     @property
     def specs(self) -> list[Any]:

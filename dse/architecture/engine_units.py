@@ -76,20 +76,28 @@ def machine_clock(asked: float | None, reached: float, family: str) -> float:
 
 
 def hard_alone(
-    units: Mapping[tuple[str, str], Sequence[EngineUnit]], clock_mhz: float
+    by_clock: Mapping[float, Mapping[tuple[str, str], Sequence[EngineUnit]]],
 ) -> tuple[str, ...]:
-    """What is to be said of pairs of formats that have no unit of look-up tables."""
-    lacking = [
-        f"{weight}/{act}"
-        for (weight, act), choices in units.items()
-        if choices[0].is_hard and len(choices) == 1
-    ]
-    if not lacking:
-        return ()
-    return (
-        f"products of {', '.join(lacking)} have hard multipliers alone: no unit of look-up tables "
-        f"ships for them at {clock_mhz:g} MHz",
-    )
+    """What is to be said of pairs of formats without units of look-up tables at some clock.
+
+    Parameters
+    ----------
+    by_clock : mapping
+        Units of each pair of formats at each clock in MHz, rising: the faster, the fewer of them.
+    """
+    slowest, *_ = by_clock
+    reached: dict[tuple[str, str], float] = dict.fromkeys(by_clock[slowest], 0.0)
+    for clock, units in by_clock.items():
+        reached |= {pair: clock for pair, each in units.items() if not all(u.is_hard for u in each)}
+    notes = []
+    for most in sorted({*reached.values()} - {max(by_clock)}):
+        pairs = ", ".join("/".join(pair) for pair, rate in reached.items() if rate == most)
+        where = f"above {most:g} MHz" if most else f"at {slowest:g} MHz"
+        notes.append(
+            f"products of {pairs} have hard multipliers alone: no unit of look-up tables ships for "
+            f"them {where}"
+        )
+    return tuple(notes)
 
 
 def unit_rows(units: Iterable[EngineUnit], family: str) -> list[dict[str, Any]]:

@@ -14,9 +14,9 @@ from macwright.costmodel.system.machine_resources import MachineModel, Resources
 from macwright.costmodel.tables.clock import MARGIN
 from macwright.costmodel.technology.devices import Device
 from macwright.dse.architecture.clocks import Clocked, ClockTooFastError
-from macwright.dse.architecture.engine_units import EngineUnit, unit_rows
+from macwright.dse.architecture.engine_units import EngineUnit, hard_alone, unit_rows
 from macwright.dse.architecture.machine import eight_bit_network
-from macwright.dse.architecture.machine_clocks import MachineClock, clock_notes, machine_clocks
+from macwright.dse.architecture.machine_clocks import MachineClock, machine_clocks
 from macwright.dse.architecture.mapping import NO_FORMATS
 from macwright.dse.cost_columns import FRAME
 from macwright.dse.data.recipe import Dataset
@@ -96,7 +96,7 @@ class DeviceEngines:
 
     @property
     def units(self) -> Mapping[tuple[str, str], tuple[EngineUnit, ...]]:
-        """Units of each pair of formats, weights first, at the lowest clock, that all meet."""
+        """Units of each pair of formats, weights first, at the lowest clock."""
         return self.clocks[0].units
 
     def rows(self) -> pd.DataFrame:
@@ -105,13 +105,7 @@ class DeviceEngines:
 
     def clocked(self, costs: pd.DataFrame) -> list[Clocked]:
         """The clocks, with cost rows of units, and the largest machine of each."""
-        basis = f"counted from look-up tables, {self.model.period_error:.0%} off in the mean"
-        if all(isinstance(unit.spec.act, FloatFormat) for unit in self._every.values()):
-            basis = "reached by placed machines"
-        return [
-            Clocked(clock_mhz=clock.mhz, costs=costs, basis=basis, limits=clock.limits)
-            for clock in self.clocks
-        ]
+        return [clock.with_costs(costs) for clock in self.clocks]
 
     def table(
         self, options: pd.DataFrame, clock_mhz: float, progress: Progress | None = None
@@ -137,7 +131,7 @@ class DeviceEngines:
         ClockTooFastError
             If a layer has no unit at this clock.
         """
-        (units,) = (clock.units for clock in self.clocks if clock.mhz == clock_mhz)
+        (clock,) = (clock for clock in self.clocks if clock.mhz == clock_mhz)
         rows: list[dict[str, Any]] = []
         by_layer: dict[str, list[dict[Any, Any]]] = {
             str(name): part.to_dict("records")
@@ -153,7 +147,8 @@ class DeviceEngines:
                 if name not in by_layer:
                     rows.append(self._row(name, folding, _NOTHING, None))
                 for option, pair in zip(formats, pairs, strict=True):
-                    rows += [self._row(name, folding, option, u) for u in units.get(pair, ())]
+                    able = [u for u in clock.units[pair] if u.spec.name not in clock.too_slow]
+                    rows += [self._row(name, folding, option, unit) for unit in able]
             if not rows or rows[-1]["layer"] != name:
                 raise ClockTooFastError(f"Layer {name!r} has no unit for {clock_mhz:g} MHz")
         around = {**self.around.to_fields(), FRAME: self.slowest}
@@ -191,7 +186,7 @@ class DeviceEngines:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know of the choice."""
-        return clock_notes(self.clocks)
+        return hard_alone({clock.mhz: clock.units for clock in self.clocks})
 
     @property
     def specs(self) -> list[Any]:

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from math import ceil, inf, log
 from typing import Any
 
+import pandas as pd
+
 from macwright.costmodel.system.machine_resources import MachineModel
 from macwright.costmodel.technology.devices import Device
+from macwright.dse.architecture.clocks import Clocked
 from macwright.dse.architecture.engine_units import EngineUnit, device_units, machine_clock
 from macwright.dse.solver import Budget
 from macwright.hw.formats import FloatFormat
 
-__all__ = ["MachineClock", "clock_notes", "machine_clocks"]
+__all__ = ["MachineClock", "machine_clocks"]
 
 #: Ratio of neighbouring clocks of a grid, at most.
 _STEP = 1.06
@@ -26,20 +29,31 @@ class MachineClock:
     ----------
     mhz : float
         The clock, MHz.
+    basis : str
+        Why it is believed.
     most_luts : float
         Look-up tables of the largest of them.
     units : mapping
-        Units of each pair of formats, weights first, that meet it.
+        Units of each pair of formats, weights first; those of look-up tables meet it.
+    too_slow : dict from str to str
+        By unit that machines do not reach it with, why.
     """
 
     mhz: float
+    basis: str
     most_luts: float
     units: Mapping[Pair, tuple[EngineUnit, ...]]
+    too_slow: Mapping[str, str]
 
-    @property
-    def limits(self) -> tuple[Budget, ...]:
-        """What a machine must keep to reach it."""
-        return () if self.most_luts == inf else (Budget("luts", max=self.most_luts),)
+    def with_costs(self, costs: pd.DataFrame) -> Clocked:
+        """The clock with cost rows of units, and the size that a machine must keep to reach it."""
+        return Clocked(
+            clock_mhz=self.mhz,
+            costs=costs,
+            refused=self.too_slow,
+            basis=self.basis,
+            limits=() if self.most_luts == inf else (Budget("luts", max=self.most_luts),),
+        )
 
 
 def machine_clocks(
@@ -77,15 +91,22 @@ def machine_clocks(
         rates = {model.minifloat_mhz} if slow else set()
         if len(slow) < len(units):
             rates |= _grid(model.expected_mhz(device.resources["luts"]), model.fastest_mhz)
+    counted = f"counted from look-up tables, {model.period_error:.0%} off in the mean"
     every = device_units(units, model, clocks_mhz=sorted(rates), margin=margin)
-    return tuple(
-        MachineClock(
-            mhz=rate,
-            most_luts=model.most_luts(rate),
-            units={p: u for p, u in met.items() if p not in slow or rate <= model.minifloat_mhz},
+    clocks = []
+    for rate, met in zip(sorted(rates), every, strict=True):
+        reached = bool(slow) and rate <= model.minifloat_mhz
+        lacking = [unit.spec.name for pair in slow for unit in met[pair] if not reached]
+        clocks.append(
+            MachineClock(
+                mhz=rate,
+                basis="reached by placed machines" if reached else counted,
+                most_luts=model.most_luts(rate),
+                units=met,
+                too_slow=dict.fromkeys(lacking, f"{model.minifloat_mhz:g} MHz at most"),
+            )
         )
-        for rate, met in zip(sorted(rates), every, strict=True)
-    )
+    return tuple(clocks)
 
 
 def _grid(low: float, high: float) -> set[float]:
@@ -93,26 +114,3 @@ def _grid(low: float, high: float) -> set[float]:
     steps = ceil(log(high / low) / log(_STEP))
     ratios = [step / steps if steps else 0.0 for step in range(steps + 1)]
     return {int(10 * low * (high / low) ** ratio) / 10 for ratio in ratios}
-
-
-def clock_notes(clocks: Sequence[MachineClock]) -> tuple[str, ...]:
-    """What is to be said of pairs of formats that lack units from some clock on."""
-    reached: dict[Pair, float] = dict.fromkeys(clocks[0].units, 0.0)
-    for clock in clocks:
-        for pair, choices in clock.units.items():
-            if any(not unit.is_hard for unit in choices):
-                reached[pair] = clock.mhz
-    notes = []
-    for rate in sorted({rate for rate in reached.values() if rate < clocks[-1].mhz}):
-        pairs = [
-            f"{weight}/{act}"
-            for (weight, act), most in reached.items()
-            if most == rate and any(unit.is_hard for unit in clocks[0].units[weight, act])
-        ]
-        if pairs:
-            where = f"above {rate:g} MHz" if rate else f"at {clocks[0].mhz:g} MHz"
-            notes.append(
-                f"products of {', '.join(pairs)} have hard multipliers alone: no unit of look-up "
-                f"tables ships for them {where}"
-            )
-    return tuple(notes)

@@ -181,10 +181,8 @@ def _clock(result: Exploration, point: Point) -> dict[str, Any]:
     """Clock of a point, where costs know one, and whether it is only assumed."""
     if point.clock_mhz is None:
         return {}
-    return {
-        "clock_mhz": point.clock_mhz,
-        "clock": "assumed" if result.clocked[0].assumed else result.clocked[0].basis,
-    }
+    (at,) = (at for at in result.clocked if at.clock_mhz == point.clock_mhz)
+    return {"clock_mhz": point.clock_mhz, "clock": "assumed" if at.assumed else at.basis}
 
 
 def _costs(result: Exploration, point: Point) -> dict[str, float]:

@@ -159,6 +159,24 @@ def test_formats_without_a_unit_of_look_up_tables_are_said(engines):
     assert note == f"{said} for them above 80 MHz"
 
 
+@pytest.mark.parametrize("clocks", ["80", "40,80"])
+def test_minifloats_are_left_out_where_machines_of_them_are_slower(files, tmp_path, capsys, clocks):
+    net, data = map(str, files)
+    words = ["--architecture", "dataflow", "--device", "lfe5u-25f", "--no-verify", "--jobs", "1"]
+    words += ["--weights", "int8", "--activations", "int8,e3m2fn", "--measure", "0"]
+    words += ["--clock-mhz", clocks, "-o", str(tmp_path / "run")]
+    assert main(["dse", net, "--data", data, *words]) == 0
+    front = pd.read_csv(tmp_path / "run" / "front.csv")
+    fast = front[front["clock_mhz"] == 80]
+    assert len(fast)
+    for number in fast["point"]:
+        allocation = (tmp_path / "run" / "allocations" / f"{number}.json").read_text()
+        layers = json.loads(allocation)["layers"]
+        assert "e3m2fn" not in {layer["activation"] for layer in layers.values()}
+    limit = f"{machine_model('ecp5').minifloat_mhz:g} MHz at most"
+    assert f"int8/e3m2fn ({limit})" in capsys.readouterr().out
+
+
 def test_of_equal_machines_the_fastest_is_promised(files, tmp_path, capsys):
     """A frame time that every clock keeps: none of the smallest machine's clocks is too slow."""
     net, data = map(str, files)
@@ -186,9 +204,11 @@ def test_larger_machines_are_slower(files):
     assert all(fast < slow * 1.07 for slow, fast in pairwise(rates[1:]))
     at_least = model.expected_mhz(found.device.resources["luts"])
     assert rates[1] <= at_least < rates[2]
+    names = {u.spec.name for pair, us in found.units.items() for u in us if pair[1][0] == "e"}
     for clock in found.clocks:
-        floats = [pair for pair in clock.units if pair[1].startswith("e")]
-        assert bool(floats) == (clock.mhz <= model.minifloat_mhz)
+        fast = clock.mhz > model.minifloat_mhz
+        assert {*clock.too_slow} == (names if fast else set())
+        assert (clock.basis == "reached by placed machines") != fast
         assert model.expected_mhz(clock.most_luts) == pytest.approx(
             max(clock.mhz, model.expected_mhz(1e9))
         )
