@@ -21,7 +21,7 @@ from amaranth.lib import wiring
 from macwright.hw.formats import FloatFormat
 from macwright.hw.pe.spec import UnitSpec
 
-__all__ = ["Datasheet", "Port", "datasheet", "verilog_header"]
+__all__ = ["Datasheet", "Port", "comment", "datasheet", "port_lines", "verilog_header"]
 
 #: Ports of the clock domain, which no member stands for.
 _DOMAIN = {
@@ -112,23 +112,31 @@ def datasheet(spec: Any) -> Datasheet:
 def verilog_header(spec: UnitSpec) -> str:
     """Comment that stands above the Verilog of a unit: lines that begin with ``//``."""
     sheet = datasheet(spec)
-    lines = [spec.name, "", *_wrapped(sheet.function)]
-    for note in sheet.notes:
-        lines += ["", *_wrapped(note)]
-    lines += ["", *_wrapped(", ".join(f"{k}={_value(v)}" for k, v in sheet.values.items()))]
-    lines += ["", "Ports:"]
-    rows = [(p.name, f"{p.direction} {_bits(p)}", p.meaning) for p in sheet.ports]
+    values = ", ".join(f"{k}={_value(v)}" for k, v in sheet.values.items())
+    lines = [*port_lines(sheet.ports), "", "Instance:", f"  {spec.name} unit ("]
+    connections = [f"    .{p.name}({p.name})" for p in sheet.ports]
+    lines += [*(f"{line}," for line in connections[:-1]), connections[-1], "  );", ""]
+    lines += [f"macwright {version('macwright')}: macwright generate {spec.name}"]
+    return comment([spec.name, sheet.function, *sheet.notes, values], lines)
+
+
+def port_lines(ports: Sequence[Port]) -> list[str]:
+    """Table of ports, for a comment."""
+    lines = ["Ports:"]
+    rows = [(p.name, f"{p.direction} {_bits(p)}", p.meaning) for p in ports]
     names, kinds = (max(len(row[column]) for row in rows) for column in (0, 1))
     for name, kind, meaning in rows:
         first = f"  {name:{names}}  {kind:{kinds}}  "
         lines += textwrap.wrap(
             meaning, _WIDTH, initial_indent=first, subsequent_indent=" " * len(first)
         ) or [first]
-    lines += ["", "Instance:", f"  {spec.name} unit ("]
-    connections = [f"    .{p.name}({p.name})" for p in sheet.ports]
-    lines += [*(f"{line}," for line in connections[:-1]), connections[-1], "  );", ""]
-    lines += [f"macwright {version('macwright')}: macwright generate {spec.name}"]
-    return "".join(f"// {line}".rstrip() + "\n" for line in lines)
+    return lines
+
+
+def comment(paragraphs: Sequence[str], lines: Sequence[str]) -> str:
+    """Comment of paragraphs, which are wrapped, and lines, which stay as they are."""
+    wrapped = [line for part in paragraphs for line in (*_wrapped(part), "")]
+    return "".join(f"// {line}".rstrip() + "\n" for line in (*wrapped, *lines))
 
 
 def _bits(port: Port) -> str:

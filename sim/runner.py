@@ -110,12 +110,14 @@ def simulate(
         shutil.rmtree(work)
     work.mkdir()
     part = manifest["verilog"]
+    sources = [part[key] for key in ("file", "cells") if key in part]
+    sources += [manifest["wrapper"]["file"]] if "wrapper" in manifest else []
     log, results = work / "simulate.log", work / "results.xml"
     job = {
         "simulator": tool.name,
         "folder": str(folder),
         "work": str(work),
-        "verilog": [str(folder / part[key]) for key in ("file", "cells") if key in part],
+        "verilog": [str(folder / name) for name in sources],
         "top": manifest["top"],
         "bench": Path(manifest["bench"]["file"]).stem,
         "results": str(results),
@@ -154,7 +156,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         )
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        files = [manifest["verilog"], manifest["bench"]]
+        files = _parts(manifest)
         names = [manifest["top"], *[part["file"] for part in files]]
         names += [files[0]["cells"]] if "cells" in files[0] else []
         tests, digests = manifest["bench"]["tests"], [part["sha256"] for part in files]
@@ -213,11 +215,15 @@ def _last_error(log: Path) -> str:
     return errors[0] if errors else ""
 
 
+def _parts(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the manifest says of each file with a digest."""
+    return [manifest[key] for key in ("verilog", "wrapper", "bench") if key in manifest]
+
+
 def _changed(folder: Path, manifest: dict[str, Any]) -> list[str]:
     """Files whose content is not what the manifest says."""
-    parts = [manifest["verilog"], manifest["bench"]]
     return [
         part["file"]
-        for part in parts
+        for part in _parts(manifest)
         if hashlib.sha256((folder / part["file"]).read_bytes()).hexdigest() != part["sha256"]
     ]

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, metavar="DIR", help="default: out/NAME, by the unit's name"
     )
+    parser.add_argument(
+        "--wrap",
+        choices=("axis",),
+        help="with an AXI4-Stream interface around it: operands in, a result for each packet; the "
+        "unit gets a clock enable",
+    )
     parser.add_argument("--json", action="store_true", help="print the manifest")
 
 
@@ -50,19 +57,23 @@ def run(args: argparse.Namespace) -> None:
     from macwright.sim.generate import write_unit
 
     if args.point is None:
-        spec = _spec(args)
+        spec = _wrappable(_spec(args), args.wrap)
         folders = {args.output or Path("out") / spec.name: spec}
     else:
         folders = _units_of_point(args)
     for folder, spec in folders.items():
-        _check_folder(folder, spec)
-    manifests = {folder: write_unit(spec, folder) for folder, spec in folders.items()}
+        _check_folder(folder, spec, wrap=args.wrap)
+    manifests = {
+        folder: write_unit(spec, folder, wrap=args.wrap) for folder, spec in folders.items()
+    }
     if args.json:
         values = list(manifests.values())
         print(json.dumps(values[0] if args.point is None else values, indent=2))
         return
     for folder, manifest in manifests.items():
         print(f"{folders[folder].name}: {folder / manifest['verilog']['file']}")
+        if args.wrap is not None:
+            print(f"{manifest['top']}: {folder / manifest['wrapper']['file']}")
         print(f"simulate it with: macwright simulate {folder}")
         if args.technology is not None:
             words = f"{folders[folder].name} --technology {args.technology}"
@@ -70,9 +81,10 @@ def run(args: argparse.Namespace) -> None:
             print(f"cost it with: macwright characterize {words}")
 
 
-def _check_folder(folder: Path, spec: Any) -> None:
+def _check_folder(folder: Path, spec: Any, *, wrap: str | None) -> None:
     """Refuse a folder with the Verilog of something else, which a flow would read, too."""
     own = {f"{spec.name}.v", f"cells_{spec.target}.v"}
+    own |= set() if wrap is None else {f"{spec.name}_{wrap}.v"}
     others = sorted(path.name for path in folder.glob("*.v") if path.name not in own)
     if others:
         raise RefusedInput(
@@ -116,4 +128,10 @@ def _units_of_point(args: argparse.Namespace) -> dict[Path, Any]:
         )
     allocation = read_allocation(file)
     root = args.output or Path("out") / f"{Path(args.unit).resolve().name}-units-{args.point}"
-    return {root / spec.name: spec for spec in allocation.units.values()}
+    units = [_wrappable(spec, args.wrap) for spec in allocation.units.values()]
+    return {root / spec.name: spec for spec in units}
+
+
+def _wrappable(spec: Any, wrap: str | None) -> Any:
+    """The unit with the clock enable by which a wrapper stops it."""
+    return spec if wrap is None else replace(spec, en=True)

@@ -133,3 +133,22 @@ def test_a_technology_chooses_what_tuning_chooses(tmp_path, capsys):
     assert "Technology must be one of gates, ecp5, " in capsys.readouterr().err
     assert main(["generate", "int_mac", "--technology", "ecp5", "-o", str(tmp_path / "ecp5")]) == 1
     assert "must be new, or of the same unit, and has int_mac_" in capsys.readouterr().err
+
+
+@needs_icarus
+def test_wrapped_unit_from_the_command_line(tmp_path, capsys):
+    words = ["generate", "int_mac", "--weight", "int4", "--wrap", "axis", "-o", str(tmp_path)]
+    assert main(words) == 0
+    assert "int_mac_int8_int4_int32_en_axis: " in capsys.readouterr().out
+    # The same again is no refusal: the folder has files of its own.
+    assert main(words) == 0
+    capsys.readouterr()
+    assert main(["simulate", str(tmp_path)]) == 0
+    assert "passed: 4 tests on icarus" in capsys.readouterr().out
+
+
+def test_no_wrapper_of_other_families(tmp_path, capsys):
+    folder = tmp_path / "packed"
+    assert main(["generate", "packed_mac", "--wrap", "axis", "-o", str(folder)]) == 1
+    assert "with an AXI4-Stream wrapper, not packed_mac" in capsys.readouterr().err
+    assert not folder.exists()
