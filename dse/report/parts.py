@@ -19,6 +19,7 @@ from macwright.dse.report.words import (
 )
 
 __all__ = [
+    "flat_items",
     "info_html",
     "later_rows",
     "points_html",
@@ -326,14 +327,17 @@ def info_html(run: Run) -> str:
     for key, value in run.info.items():
         if key in _RUN_ONLY:
             continue
-        for name, text in _flat(str(key), value):
+        for name, text in flat_items(str(key), value):
             items.append(f"<dt>{escape(name.replace('_', ' '))}</dt><dd>{escape(text)}</dd>")
     return f'<dl class="facts">{"".join(items)}</dl>'
 
 
-def _flat(name: str, value: Any) -> list[tuple[str, str]]:
+def flat_items(name: str, value: Any) -> list[tuple[str, str]]:
+    """Names and texts of a value of run.json, those inside it one by one."""
     if isinstance(value, dict):
-        return [pair for key, inner in value.items() for pair in _flat(f"{name}: {key}", inner)]
+        return [
+            pair for key, inner in value.items() for pair in flat_items(f"{name}: {key}", inner)
+        ]
     if isinstance(value, list):
         return [(name, ", ".join(v if isinstance(v, str) else json.dumps(v) for v in value))]
     return [(name, value if isinstance(value, str) else json.dumps(value))]
