@@ -10,7 +10,7 @@ from typing import Any
 
 from macwright.hw.errors import RefusedInput
 
-__all__ = ["add_config_argument", "given_options", "with_config"]
+__all__ = ["add_config_argument", "given_options", "option_words", "with_config"]
 
 #: Options that say where and how, not what: a run's own are not taken over from run.json.
 NOT_KEPT = ("config", "out", "json", "help")
@@ -78,6 +78,13 @@ def given_options(parser: argparse.ArgumentParser, args: argparse.Namespace) -> 
             continue
         given[name] = str(value) if isinstance(value, Path) else value
     return given
+
+
+def option_words(
+    parser: argparse.ArgumentParser, name: str, value: Any, place: str | Path
+) -> list[str]:
+    """Words of one option, by its name in files; `place` is where it stands, for the refusal."""
+    return _words(_action(parser, name, Path(place)), name, value, Path(place))
 
 
 def _read(path: Path) -> dict[str, Any]:

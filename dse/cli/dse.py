@@ -17,12 +17,15 @@ from macwright.dse.cli.arguments.architecture import (
 from macwright.dse.cli.arguments.loss import add_loss_arguments, loss_settings
 from macwright.dse.cli.arguments.technology import add_technology_arguments, given_technology
 from macwright.dse.cli.config import given_options
+from macwright.dse.cli.presets import PRESETS, preset_text
 from macwright.dse.studies import Reporting
 from macwright.hw.errors import RefusedInput
 
 HELP = "Find the front of accuracy against hardware cost for a network."
 EXAMPLE = r"""macwright dse --technology ecp5 --architecture dataflow \
     --weights int4,int8 --activations int8 -o out/run"""
+
+MORE = preset_text()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="MODEL.onnx",
         help="trained network; without it the small one that comes with macwright",
+    )
+    parser.add_argument(
+        "--preset",
+        metavar="NAME",
+        help=f"options to begin with, which are listed below: {', '.join(PRESETS)}",
     )
     add = parser.add_argument_group("model and data").add_argument
     add("--recipe", type=Path, metavar="R.toml", help="where its data is (default: MODEL.toml)")

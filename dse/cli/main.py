@@ -20,6 +20,7 @@ from macwright.dse.cli.interrupt import (
     interruptible,
     was_interrupted,
 )
+from macwright.dse.cli.presets import with_preset
 from macwright.dse.cli.progress import add_progress_arguments
 from macwright.hw.errors import MacwrightError, RefusedInput
 
@@ -125,6 +126,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             if named and "--config" in " ".join(argv):
                 argv = [argv[0], *with_config(_command(parser, argv[0]), argv[1:])]
             args = parser.parse_args(argv)
+            if getattr(args, "preset", None) is not None:
+                words = with_preset(_command(parser, args.command), argv[1:])
+                args = parser.parse_args([args.command, *words])
             if args.config is not None:
                 # An abbreviation, which was not replaced by what is in the file.
                 raise RefusedInput("Option --config must be written out, not abbreviated")
