@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the files."""
+    from macwright.costmodel.tables.speed import speed_text
     from macwright.sim.generate import write_unit
 
     if args.point is None:
@@ -76,6 +77,8 @@ def run(args: argparse.Namespace) -> None:
             print(f"{manifest['top']}: {folder / manifest['wrapper']['file']}")
         print(f"simulate it with: macwright simulate {folder}")
         if args.technology is not None:
+            if speed := speed_text(folders[folder], args.technology):
+                print(f"speed: {speed}")
             words = f"{folders[folder].name} --technology {args.technology}"
             words += " --liberty LIB.lib.gz" if args.technology in LIBERTY_NAMES else ""
             print(f"cost it with: macwright characterize {words}")

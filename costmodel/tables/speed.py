@@ -1,0 +1,96 @@
+"""How fast a unit is by the shipped tables, and which options make it faster, in a sentence."""
+
+from dataclasses import replace
+from typing import Any
+
+from macwright.costmodel.tables.lookup import is_current, load_table
+from macwright.costmodel.tables.points import current_points, load_points
+from macwright.costmodel.tables.unit_names import unit_of_name
+from macwright.costmodel.technology.catalogue import find_technology
+from macwright.hw.errors import MacwrightError
+from macwright.hw.pe.spec import FINAL_ADDERS, UnitSpec
+
+__all__ = ["speed_text"]
+
+#: Share of a period by which a faster point must be so to be worth a word.
+_WORTH = 0.05
+
+
+def speed_text(spec: UnitSpec, technology: str) -> str:
+    """Period of a unit where a shipped row knows it, and what has a shorter one.
+
+    Parameters
+    ----------
+    spec : UnitSpec
+        As it is built.
+    technology : str
+        Such as ``"ecp5"``.
+
+    Returns
+    -------
+    str
+        A sentence; empty where no row that is current knows the unit's speed. Periods of points
+        count from registered operands; delays of cost rows, which have none, from the operands.
+
+    Examples
+    --------
+    >>> from macwright.hw.pe import IntMacSpec
+    >>> speed_text(IntMacSpec(), "gates")  # which knows no times
+    ''
+    """
+    return _by_points(spec, technology) or _by_row(spec, technology)
+
+
+def _by_points(spec: UnitSpec, technology: str) -> str:
+    rows = load_points(technology)
+    for unit in rows["unit"][rows["module"] == spec.name].unique():
+        if "@" in unit:
+            continue
+        current = current_points([unit_of_name(unit)], find_technology(technology)).get(unit, [])
+        own = [row["period_ns"] for row in current if row["module"] == spec.name]
+        if not own:
+            continue
+        fastest = min(current, key=lambda row: row["period_ns"])
+        text = f"period {_period(min(own))} in {technology} by a shipped row"
+        if fastest["period_ns"] > (1 - _WORTH) * min(own):
+            return f"{text}, the shortest of its structures"
+        options = " ".join(o for o in fastest["point"].split() if not o.startswith("map="))
+        name = fastest["module"]
+        if name == spec.name:
+            return text
+        return f"{text}; with {options} it is {_period(fastest['period_ns'])}: generate {name}"
+    return ""
+
+
+def _by_row(spec: UnitSpec, technology: str) -> str:
+    rows = load_table(technology)
+    row = next(iter(rows[rows["unit"] == spec.name].to_dict("records")), None)
+    if row is None or row["delay_ns"] != row["delay_ns"] or not is_current(row, spec):
+        return ""
+    text = f"delay {_period(row['delay_ns'])} in {technology} by a shipped row"
+    options = " or ".join(_remedies(spec))
+    return f"{text}; {options} may shorten it" if options else text
+
+
+def _remedies(spec: UnitSpec) -> list[str]:
+    """Options that cut the longest path, of those that the unit takes."""
+    result = []
+    if _takes(spec, pipeline=spec.pipeline + 1):
+        result.append(f"--pipeline {spec.pipeline + 1}")
+    adder = getattr(spec, "adder", None)
+    if adder is not None:
+        later = FINAL_ADDERS[FINAL_ADDERS.index(adder) + 1 :]
+        result += [f"--set adder={name}" for name in later[-1:] if _takes(spec, adder=name)]
+    return result
+
+
+def _takes(spec: UnitSpec, **fields: Any) -> bool:
+    try:
+        replace(spec, **fields)  # type: ignore[type-var]
+    except MacwrightError:
+        return False
+    return True
+
+
+def _period(ns: float) -> str:
+    return f"{ns:.3g} ns ({1e3 / ns:.3g} MHz)"
