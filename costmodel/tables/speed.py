@@ -42,8 +42,8 @@ def speed_text(spec: UnitSpec, technology: str) -> str:
 
 
 def _by_points(spec: UnitSpec, technology: str) -> str:
-    rows = load_points(technology)
-    for unit in rows["unit"][rows["module"] == spec.name].unique():
+    rows = load_points(technology).to_dict("records")
+    for unit in dict.fromkeys(row["unit"] for row in rows if row["module"] == spec.name):
         if "@" in unit:
             continue
         current = current_points([unit_of_name(unit)], find_technology(technology)).get(unit, [])
@@ -63,8 +63,8 @@ def _by_points(spec: UnitSpec, technology: str) -> str:
 
 
 def _by_row(spec: UnitSpec, technology: str) -> str:
-    rows = load_table(technology)
-    row = next(iter(rows[rows["unit"] == spec.name].to_dict("records")), None)
+    rows = load_table(technology).to_dict("records")
+    row = next((row for row in rows if row["unit"] == spec.name), None)
     if row is None or row["delay_ns"] != row["delay_ns"] or not is_current(row, spec):
         return ""
     text = f"delay {_period(row['delay_ns'])} in {technology} by a shipped row"

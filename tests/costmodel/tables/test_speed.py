@@ -22,7 +22,7 @@ def _lines(name):
 
 def _periods(technology, unit):
     """Shortest period of each module of a unit, from the table's text."""
-    periods = {}
+    periods: dict[str, float] = {}
     for row in _lines(f"{technology}_points.csv"):
         if row["unit"] == unit:
             period = float(row["period_ns"])
@@ -40,7 +40,7 @@ def _periods(technology, unit):
 def test_says_the_period_and_the_faster_unit(technology, unit):
     periods = _periods(technology, unit)
     text = speed_text(unit_of_name(unit), technology)
-    fastest = min(periods, key=periods.get)
+    fastest = min(periods, key=lambda module: periods[module])
     assert periods[fastest] < periods[unit]
     figures = [float(ns) for ns in re.findall(r"([\d.]+) ns", text)]
     assert figures == pytest.approx([periods[unit], periods[fastest]], rel=5e-3)
