@@ -6,7 +6,8 @@ INT8 and E4M3 (every code a number, exact sum of 4,096 products) are units of th
 MXFP4 and MXINT8 its dot products of eight lanes with an FP32 accumulator; eight lanes of INT8 stand
 beside these. Each point was mapped, timed from register to register with the library's wires, and
 simulated against the golden model as it was mapped; periods leave the search's margin. Points of
-carry-save accumulators, whose two sums an adder has to join, are in columns of their own.
+carry-save accumulators, whose two sums an adder has to join, and of float sums that take turns
+are in columns of their own.
 """
 
 import argparse
@@ -47,7 +48,8 @@ def cheapest(rows: pd.DataFrame, clock_mhz: float) -> dict[str, Any] | None:
 def table(rows: pd.DataFrame, named: dict[str, Any]) -> list[str]:
     """Lines of Markdown of one technology."""
     head = (
-        "| unit | MHz | um2 a MAC | / INT8 | fJ a MAC | / INT8 | structure | carry-save: um2 | fJ |"
+        "| unit | MHz | um2 a MAC | / INT8 | fJ a MAC | / INT8 | structure "
+        "| carry-save or sums in turn: um2 | fJ |"
     )
     lines = [head, "|---" * 9 + "|"]
     for clock in CLOCKS_MHZ:
@@ -91,8 +93,9 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write benchmarks/results/clock.md")
     args = parser.parse_args()
     body = [
-        f"Cells with wires; periods leave {MARGIN:.0%}; energy: gauss operands. `carry-save`: the "
-        "cheapest point of two sums that meets the clock, without the adder that joins them."
+        f"Cells with wires; periods leave {MARGIN:.0%}; energy: gauss operands. `carry-save` or "
+        "sums in turn: the cheapest point that meets the clock of two sums, without the adder that "
+        "joins them, or of four float sums that take turns."
     ]
     for name in TECHNOLOGIES:
         folder = args.pdk

@@ -5,7 +5,7 @@ from typing import Any
 
 from macwright.costmodel.placement.nextpnr import PLACERS
 from macwright.hw.arith.multipliers import MULTIPLIERS
-from macwright.hw.formats import BinaryFormat, IntFormat, TernaryFormat
+from macwright.hw.formats import BinaryFormat, FloatFormat, IntFormat, TernaryFormat
 
 __all__ = ["built_spec", "has_one_sum", "structures"]
 
@@ -16,6 +16,8 @@ _OF_INTEGERS = ("brent_kung", "kogge_stone", _TWO_SUMS)
 #: Minifloats' products are aligned first, and may have a register behind them.
 _OF_FLOATS, _OF_FLOATS_CUT = ("brent_kung", _TWO_SUMS), ("brent_kung", "sklansky")
 _CUT = {"pipeline": 1, "cut": "product"}
+#: Float accumulators that round in one cycle are slow; four that take turns may take four.
+_SUMS = {"adder": "brent_kung", **_CUT, "sums": 4}
 _INTEGERS = IntFormat | BinaryFormat | TernaryFormat
 
 
@@ -35,7 +37,7 @@ def structures(spec: Any, technology: str) -> dict[str, Any]:
     dict
         Spec by what differs, such as ``"adder=brent_kung"``; the unit's is empty. A stage that
         registers the operands is left out, as the period assumes one. Carry-save accumulators
-        are among them: `has_one_sum` tells them apart.
+        and several sums that take turns are among them: `has_one_sum` tells them apart.
     """
     every: dict[str, dict[str, Any]] = {"": {}}
     if technology not in PLACERS and _is_tree(spec):
@@ -65,8 +67,8 @@ def built_spec(spec: Any, module: str, technology: str) -> Any:
 
 
 def has_one_sum(point: str) -> bool:
-    """Whether the accumulator of a point is one number, at the port `acc` alone."""
-    return f"adder={_TWO_SUMS}" not in point
+    """Whether the accumulator of a point is one number, the same in all cycles, at `acc` alone."""
+    return f"adder={_TWO_SUMS}" not in point and "sums=" not in point
 
 
 def _is_tree(spec: Any) -> bool:
@@ -77,12 +79,15 @@ def _is_tree(spec: Any) -> bool:
 
 def _trees(spec: Any) -> dict[str, dict[str, Any]]:
     """Changes by label: final adders, and with floats a register in front of the sum, too."""
+    turns = {}
+    if getattr(spec, "sums", None) == 1 and isinstance(spec.acc, FloatFormat):
+        turns = {"adder=brent_kung cut=product sums=4": _SUMS}
     lane = getattr(spec, "lane", spec)
     if all(isinstance(fmt, _INTEGERS) for fmt in (lane.act, lane.weight)):
-        return {f"adder={adder}": {"adder": adder} for adder in _OF_INTEGERS}
+        return {f"adder={adder}": {"adder": adder} for adder in _OF_INTEGERS} | turns
     changes = {f"adder={adder}": {"adder": adder} for adder in _OF_FLOATS}
     cut = {f"adder={adder} cut=product": {"adder": adder, **_CUT} for adder in _OF_FLOATS_CUT}
-    return changes | cut
+    return changes | cut | turns
 
 
 def _stages(spec: Any) -> list[int]:

@@ -16,7 +16,7 @@ from macwright.costmodel.stimulus import named as stimulus
 from macwright.costmodel.stimulus.layer import LayerOperands
 from macwright.costmodel.stimulus.modes import mode_streams
 from macwright.costmodel.stimulus.named import layer_streams, named_streams
-from macwright.costmodel.stimulus.protocols import protocol_streams
+from macwright.costmodel.stimulus.protocols import protocol_streams, with_sums
 from macwright.hw.errors import RefusedInput
 from macwright.hw.pe.operating_mode import OperatingMode
 from macwright.hw.pe.spec import Unit
@@ -172,11 +172,12 @@ def unit_streams(
                 f"Unit {spec.name} must take one product a cycle, not {spec.macs_per_cycle}"
             )
         acts, weights, lanes = operands.acts, operands.weights, operands.lanes
-        return dict(layer_streams(acts, weights, spec.act, spec.weight, lanes=lanes))
+        layer = layer_streams(acts, weights, spec.act, spec.weight, lanes=lanes)
+        return with_sums(spec, dict(layer))
     count = max(1, int(spec.macs_per_cycle))
     room = len(netlist.ports["a"].nets) // spec.act.width
     elements = (max(1, min(count, room)), count)
-    streams = named_streams(operands, spec.act, spec.weight, elements=elements)
+    streams = with_sums(spec, named_streams(operands, spec.act, spec.weight, elements=elements))
     return {name: codes for name, codes in streams.items() if name in inputs}
 
 

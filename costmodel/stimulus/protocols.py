@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from macwright.costmodel.stimulus.named import named_streams
 from macwright.hw.formats import BlockFormat, Format
 
-__all__ = ["protocol_streams"]
+__all__ = ["protocol_streams", "with_sums"]
 
 Streams = dict[str, NDArray[Any]]
 
@@ -24,8 +24,8 @@ def protocol_streams(spec: Any, stimulus: str, inputs: set[str]) -> Streams | No
     - ``take, start, scale, zero`` (`shift_add_mac` with groups): every lane begins at a random
       place of a group; scale and zero point are drawn uniformly for each group, and a total has
       four groups.
-    - ``a_scale, w_scale`` (`dot` of block formats): drawn for each block within two octaves of
-      one; a new sum begins every 32 cycles.
+    - ``a_scale, w_scale`` (`dot` of block formats): drawn for each block (of each sum that takes
+      turns) within two octaves of one; every 32 cycles a new sum begins, or as many as take turns.
 
     Parameters
     ----------
@@ -69,12 +69,32 @@ def _blocks(spec: Any, stimulus: str, inputs: set[str]) -> Streams:
     streams: Streams = dict(named_streams(stimulus, act, weight, elements=(count, count)))
     cycles, lanes = streams["a"].shape
     rng = np.random.default_rng(1)
+    turn, cycle = getattr(spec, "sums", 1), np.arange(cycles)
     for name, fmt in (("a_scale", spec.act), ("w_scale", spec.weight)):
         if name in inputs:
-            length = max(1, fmt.block // count)
-            drawn = 2.0 ** rng.uniform(-OCTAVES, OCTAVES, size=(-(-cycles // length), lanes))
-            streams[name] = np.repeat(fmt.scale.encode(drawn), length, axis=0)[:cycles]
-    return streams
+            number = cycle // (max(1, fmt.block // count) * turn) * turn + cycle % turn
+            drawn = 2.0 ** rng.uniform(-OCTAVES, OCTAVES, size=(int(number.max()) + 1, lanes))
+            streams[name] = fmt.scale.encode(drawn)[number]
+    return with_sums(spec, streams)
+
+
+def with_sums(spec: Any, streams: Streams) -> Streams:
+    """The streams with `clear` for each of the sums that take turns in a `dot` unit.
+
+    Parameters
+    ----------
+    spec : unit spec
+        The unit.
+    streams : dict of str to ndarray, shape (cycles, lanes)
+        With `clear` of 1 in the first cycle of a sum.
+    """
+    sums = getattr(spec, "sums", 1)
+    if sums == 1:
+        return streams
+    clear = streams["clear"].copy()
+    for turn in range(1, sums):
+        clear[turn:] |= streams["clear"][:-turn]
+    return {**streams, "clear": clear}
 
 
 def _element(fmt: Format) -> Format:

@@ -16,7 +16,8 @@ _PARTS = {
     "int_mac": rf"(?P<act>{_W})_(?P<weight>{_W})_(?P<acc>{_W})",
     "packed_mac": rf"(?P<products>\d+)_(?P<act>{_W})_(?P<weight>{_W})_(?P<acc>{_W})",
     "minifloat_mac": rf"(?P<act>{_W})_(?P<weight>{_W})_(?P<acc>{_W})(_drop(?P<drop>\d+))?",
-    "dot": rf"(?P<act>{_W})_(?P<weight>{_W})_(?P<acc>{_W})(_window(?P<window>\d+))?",
+    "dot": rf"(?P<act>{_W})_(?P<weight>{_W})_(?P<acc>{_W})(_window(?P<window>\d+))?"
+    r"(_sums(?P<sums>\d+))?",
     "bitplane_dot": rf"(?P<lanes>\d+)_(?P<act>{_W})_(?P<weight>{_W})_(?P<acc>{_W})",
     "shift_add_mac": rf"(?P<act>{_W})_(?P<weight>{_W})_g(?P<group>\d+)_(?P<acc>{_W})_"
     rf"((?P<bare>bare)|(?P<scale>{_W})_(?P<zero>{_W})_(?P<total>{_W}))",

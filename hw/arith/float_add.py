@@ -1,6 +1,8 @@
 """Floating-point accumulation: an exact term is added to a number of a format, rounded once."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 
@@ -14,7 +16,13 @@ from macwright.hw.arith.normalise import (
 from macwright.hw.arith.target import GENERIC, Target
 from macwright.hw.formats import FloatFormat
 
-__all__ = ["FloatTerm", "add_float", "nan_code"]
+__all__ = ["FLOAT_CUTS", "Cut", "FloatTerm", "add_float", "nan_code"]
+
+#: Places where registers may cut the addition, in its order: both addends are aligned, added, and
+#: their sum is normalised.
+FLOAT_CUTS = ("aligned", "added", "normalised")
+#: What it does at such a place: ``cut(place, values)`` gives the values behind it.
+Cut: TypeAlias = Callable[[str, list[Value]], list[Value]]
 
 
 @dataclass(frozen=True)
@@ -51,8 +59,19 @@ def nan_code(fmt: FloatFormat) -> int:
     return fmt.max_code + 1
 
 
+def _uncut(place: str, values: list[Value]) -> list[Value]:
+    return values
+
+
 def add_float(
-    m: Module, fmt: FloatFormat, before: Value, term: FloatTerm, *, target: Target = GENERIC
+    m: Module,
+    fmt: FloatFormat,
+    before: Value,
+    term: FloatTerm,
+    *,
+    target: Target = GENERIC,
+    adder: str = "ripple",
+    cut: Cut = _uncut,
 ) -> Value:
     """Code of the sum of `before` and a term, rounded once, to nearest even.
 
@@ -74,6 +93,11 @@ def add_float(
         logic for either is then left out.
     target : Target
         What the adder is made of.
+    adder : str
+        How it adds, as :meth:`macwright.hw.arith.bit_heap.BitHeap.sum` takes it.
+    cut : callable
+        What happens at each of :data:`FLOAT_CUTS`, such as a register; nothing by default. All
+        values that go from one side to the other pass through it.
     """
     man, exp = fmt.man_bits, fmt.exp_bits
     width = max(len(term.significand), man + 1)
@@ -106,20 +130,43 @@ def add_float(
     moved = shift_right_sticky(m, small, amount)
     minus = Signal(name="minus")
     m.d.comb += minus.eq(acc_sign ^ term.sign)
-    total, flip = _add(m, big, moved, minus, gradual=gradual, target=target)
+    no, special = Const(0, 1), _specials(fmt, before)
+    nan, inf = (no if x is None else x for x in (term.nan, term.inf))
+    greater, signs = Mux(swap, biased, normal), [acc_sign, term.sign]
+    aligned = [big, moved, minus, swap, greater, *signs, nan, inf, *special]
+    big, moved, minus, swap, greater, *signs, nan, inf, was, quiet = cut("aligned", aligned)
+    total, flip = _add(m, big, moved, minus, gradual=gradual, target=target, adder=adder)
 
     exponent = Signal(len(biased), name="exponent")
-    m.d.comb += exponent.eq(Mux(swap, biased, normal))
-    magnitude = _round(m, fmt, total, exponent, gradual=gradual)
-    zero = ~total.any()
-    sign = Mux(swap ^ flip, term.sign, acc_sign)
-    sign = Mux(zero, acc_sign & term.sign, sign)
+    m.d.comb += exponent.eq(greater)
+    sign = Mux(swap ^ flip, signs[1], signs[0])
+    sign = Mux(~total.any(), signs[0] & signs[1], sign)[0]
+    added = [total, exponent, sign, *signs, nan, inf, was, quiet]
+    total, exponent, *others = cut("added", added)
+    magnitude, others = _round(m, fmt, total, exponent, others, gradual=gradual, cut=cut)
     overflows = term.high + man + 2 + fmt.bias >= (1 << exp) - 1
-    return _finish(m, fmt, before, term, magnitude, sign[0], overflows=overflows)
+    return _finish(m, fmt, term, magnitude, others, overflows=overflows)
+
+
+def _specials(fmt: FloatFormat, code: Value) -> tuple[Value, Value]:
+    """Whether a code of a sum is a NaN (in IEEE formats: or an infinity), and there its NaN bit."""
+    man, exp = fmt.man_bits, fmt.exp_bits
+    if fmt.specials == "ieee":
+        return code[man : man + exp].all(), code[man - 1]
+    if fmt.specials == "none":
+        return Const(0, 1), Const(0, 1)
+    return code[:-1].all() if fmt.specials == "fn" else code == nan_code(fmt), Const(0, 1)
 
 
 def _add(
-    m: Module, big: Value, moved: Value, minus: Value, *, gradual: bool, target: Target
+    m: Module,
+    big: Value,
+    moved: Value,
+    minus: Value,
+    *,
+    gradual: bool,
+    target: Target,
+    adder: str,
 ) -> tuple[Value, Value]:
     """``|big +- moved|``, one bit longer, and whether `moved` was the larger one."""
     heap = BitHeap(len(moved) + 1, target=target)
@@ -139,12 +186,21 @@ def _add(
     heap.add_bit(minus, 0)
     raw = Signal(len(moved) + 1, name="raw_sum")
     total = Signal(len(raw), name="total")
-    m.d.comb += [raw.eq(heap.sum(m)), total.eq(Cat(raw[:-1], raw[-1] & ~minus))]
+    m.d.comb += [raw.eq(heap.sum(m, adder=adder)), total.eq(Cat(raw[:-1], raw[-1] & ~minus))]
     return total, flip
 
 
-def _round(m: Module, fmt: FloatFormat, total: Value, exponent: Value, *, gradual: bool) -> Value:
-    """Biased code without sign, with room for overflow, of a sum."""
+def _round(
+    m: Module,
+    fmt: FloatFormat,
+    total: Value,
+    exponent: Value,
+    others: list[Value],
+    *,
+    gradual: bool,
+    cut: Cut,
+) -> tuple[Value, list[Value]]:
+    """Biased code without sign, with room for overflow, of a sum, and the others beside it."""
     man, width = fmt.man_bits, len(total)
     if gradual:
         # A marker stops the shift where the exponent ends.
@@ -157,32 +213,36 @@ def _round(m: Module, fmt: FloatFormat, total: Value, exponent: Value, *, gradua
         shifted, count = shift_left(m, total, bits), Cat(*bits)
     else:
         shifted, count = normalise(m, total)
+    some: Value = total.any() if gradual else Const(0, 1)
+    shifted, count, exponent, some, *others = cut(
+        "normalised", [shifted, count, exponent, some, *others]
+    )
     rounded = shifted[width - man - 1 :]
     guard, rest = shifted[width - man - 2], shifted[: width - man - 2]
     field = Signal(len(exponent), name="field")
     leading = rounded[man]
     if gradual:
-        m.d.comb += field.eq(Mux(total.any(), exponent - count + leading, 0))
+        m.d.comb += field.eq(Mux(some, exponent - count + leading, 0))
     else:
         m.d.comb += field.eq(Mux(leading, exponent - count + 1, 0))
     magnitude = Signal(man + len(exponent), name="magnitude")
     up = guard & (rest.any() | rounded[0])
     m.d.comb += magnitude.eq(Cat(rounded[:man], field) + up)
-    return magnitude
+    return magnitude, others
 
 
 def _finish(
     m: Module,
     fmt: FloatFormat,
-    before: Value,
     term: FloatTerm,
     magnitude: Value,
-    sign: Value,
+    others: list[Value],
     *,
     overflows: bool,
 ) -> Value:
     """Code word with overflow and special values."""
     man, exp = fmt.man_bits, fmt.exp_bits
+    sign, acc_sign, term_sign, nan, inf, was, quiet = others
     code = Signal(fmt.width, name="sum_code")
     m.d.comb += code.eq(Cat(magnitude[: man + exp], sign))
     if fmt.specials in ("fnuz", "wp"):
@@ -194,23 +254,15 @@ def _finish(
         return Cat(Mux(over, fmt.max_code, code[:-1])[: man + exp], sign)
     if not overflows and term.nan is None and term.inf is None:
         return code
-    no = Const(0, 1)
-    nan, inf = (no if x is None else x for x in (term.nan, term.inf))
     if fmt.specials != "ieee":
-        was = before == nan_code(fmt)
-        if fmt.specials == "fn":
-            was = before[:-1].all()
         return Mux(nan | inf | was | over, nan_code(fmt), code)
     if not overflows and term.inf is None:
         # Of the special values only NaN ever gets into the sum.
-        return Mux(nan | before[man : man + exp].all(), nan_code(fmt), code)
-    special, was_nan = before[man : man + exp].all(), before[man - 1]
+        return Mux(nan | was, nan_code(fmt), code)
     becomes_nan = Signal(name="becomes_nan")
-    m.d.comb += becomes_nan.eq(
-        nan | (special & was_nan) | (special & inf & (before[-1] ^ term.sign))
-    )
-    infinite = Cat(Const((fmt.max_code + 1), man + exp), Mux(inf, term.sign, before[-1]))
+    m.d.comb += becomes_nan.eq(nan | (was & quiet) | (was & inf & (acc_sign ^ term_sign)))
+    infinite = Cat(Const((fmt.max_code + 1), man + exp), Mux(inf, term_sign, acc_sign))
     limit = Cat(Const((fmt.max_code + 1), man + exp), sign)
     code = Mux(over, limit, code)
-    code = Mux(inf | special, infinite, code)
+    code = Mux(inf | was, infinite, code)
     return Mux(becomes_nan, nan_code(fmt), code)

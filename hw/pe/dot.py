@@ -1,12 +1,13 @@
 """Dot-product unit: several products a cycle, one compressor tree, one accumulator."""
 
+from dataclasses import replace
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib.wiring import Component, In, Out
 
 from macwright.hw.arith.bit_heap import BitHeap
-from macwright.hw.arith.float_add import FloatTerm, add_float
+from macwright.hw.arith.float_add import FLOAT_CUTS, FloatTerm, add_float
 from macwright.hw.arith.normalise import normalise
 from macwright.hw.arith.target import target_of
 from macwright.hw.errors import RefusedType
@@ -26,6 +27,14 @@ from macwright.hw.pe.product import split
 from macwright.hw.pe.spec import builds
 
 __all__ = ["Dot", "DotSpec"]
+
+#: Where registers cut the addition to so many sums: one register fewer, as `acc` is one.
+_CUTS: dict[int, tuple[str, ...]] = {
+    1: (),
+    2: ("added",),
+    3: ("aligned", "added"),
+    4: FLOAT_CUTS,
+}
 
 
 @builds(DotSpec)
@@ -47,8 +56,13 @@ class Dot(Mac):
     scale times infinity give NaN. A fixed-point accumulator, and a float without NaN, has the
     flag `invalid` of :class:`~macwright.hw.pe.MinifloatMac` instead.
 
-    Latency is ``1 + pipeline`` cycles and throughput `lanes` products a cycle; `en` = 0 holds
-    every register. Reset and pipeline: see :class:`~macwright.hw.pe.int_mac.IntMac`.
+    With ``sums`` over 1 as many independent sums take turns: the operands of a cycle, and their
+    `clear`, belong to the sum that was added to `sums` cycles before (of those with `en` = 1), and
+    `acc` shows that sum after them.
+
+    Latency is ``1 + pipeline`` cycles, with ``sums`` over 1 as many more, and throughput `lanes`
+    products a cycle; `en` = 0 holds every register.
+    Reset and pipeline: see :class:`~macwright.hw.pe.int_mac.IntMac`.
 
     Parameters
     ----------
@@ -83,8 +97,7 @@ class Dot(Mac):
         for name, fmt in (("a_scale", spec.act), ("w_scale", spec.weight)):
             ports |= {name: In(fmt.scale.width)} if isinstance(fmt, BlockFormat) else {}
         ports |= {"clear": In(1), "acc": Out(acc)} | ({"en": In(1)} if spec.en else {})
-        special = any(has_specials(fmt) for fmt in spec.lane.formats) or spec.blocks
-        ports |= {"invalid": Out(1)} if special and not has_specials(spec.acc) else {}
+        ports |= {"invalid": Out(1)} if spec.may_be_special and not has_specials(spec.acc) else {}
         ports |= {"acc_carry": Out(acc)} if spec.adder == "carry_save" else {}
         Component.__init__(self, ports)
 
@@ -111,11 +124,21 @@ class Dot(Mac):
         total, shift, special, clear, scales = self._sum(m, acts, weights, special, clear, scales)
         if is_float:
             term = self._scaled(m, total, shift, special, scales)
+            if spec.sums > 1:
+                term, clear = self._registered_term(m, term, clear)
             acc = self.state(m, self.acc)
             before = Signal(len(acc), name="before")
             m.d.comb += before.eq(acc & ~clear.replicate(len(acc)))
+            adder = "ripple" if spec.sums == 1 else spec.adder
+
+            def cut(place: str, values: list[Value]) -> list[Value]:
+                inside = place in _CUTS[spec.sums]
+                return self._registered(m, values, place) if inside else values
+
             with self.enabled(m):
-                m.d.sync += acc.eq(add_float(m, spec.acc, before, term, target=target))
+                m.d.sync += acc.eq(
+                    add_float(m, spec.acc, before, term, target=target, adder=adder, cut=cut)
+                )
             self._flag(m, term.nan, term.inf, clear)
             return m
         if spec.window is not None:
@@ -132,6 +155,28 @@ class Dot(Mac):
         self.accumulate(m, add, clear=clear, target=target)
         self._flag(m, special.nan, special.inf, clear)
         return m
+
+    def _registered(self, m: Module, values: list[Value], place: str) -> list[Value]:
+        """The values one enabled cycle later; constants as they are."""
+        behind: list[Value] = []
+        for number, value in enumerate(values):
+            if not isinstance(value, Const):
+                register = Signal(value.shape(), name=f"{place}_{number}", reset_less=True)
+                with self.enabled(m):
+                    m.d.sync += register.eq(value)
+                value = register
+            behind.append(value)
+        return behind
+
+    def _registered_term(self, m: Module, term: FloatTerm, clear: Value) -> tuple[FloatTerm, Value]:
+        no = Const(0, 1)
+        values = [term.sign, term.exponent, term.significand, clear]
+        values += [no if x is None else x for x in (term.nan, term.inf)]
+        sign, exponent, significand, clear, nan, inf = self._registered(m, values, "term")
+        nan, inf = (None if a is None else b for a, b in ((term.nan, nan), (term.inf, inf)))
+        return replace(
+            term, sign=sign, exponent=exponent, significand=significand, nan=nan, inf=inf
+        ), clear
 
     def _sum(
         self,

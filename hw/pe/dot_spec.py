@@ -4,6 +4,7 @@ from dataclasses import InitVar, dataclass, replace
 from typing import Any, ClassVar
 
 from macwright.hw.arith.chain import CHAINS
+from macwright.hw.arith.float_add import FLOAT_CUTS
 from macwright.hw.arith.multipliers import MULTIPLIERS, smallest_multiplier
 from macwright.hw.arith.target import check_target
 from macwright.hw.errors import RefusedInput, RefusedType
@@ -12,6 +13,7 @@ from macwright.hw.formats.scaled import FixedFormat
 from macwright.hw.pe.accumulator import FixedAcc, parse_dot_acc
 from macwright.hw.pe.operand import (
     check_operand,
+    has_specials,
     is_integer,
     lsb_exponent,
     product_range,
@@ -103,6 +105,9 @@ class DotSpec(UnitSpec):
         Register stages before the accumulator: none, operands, operands and the lanes' sum.
     cut : {"operands", "product"}
         What a single register stage holds: the operands, or the lanes' sum.
+    sums : {1, 2, 3, 4}
+        Independent sums of a float accumulator, which take turns: each is added to in every
+        `sums`-th cycle, so that registers cut the addition, and one stands in front of it.
     target : str
         Technology whose primitives may be used.
 
@@ -122,6 +127,7 @@ class DotSpec(UnitSpec):
         "window": _parse_window,
         "adder": str,
         "cut": str,
+        "sums": parse_int,
     }
 
     act: Format = IntFormat(8)  # noqa: RUF009 (a frozen value)
@@ -136,6 +142,7 @@ class DotSpec(UnitSpec):
     rst: bool = False
     pipeline: int = 0
     cut: str = "operands"
+    sums: int = 1
     target: str = "generic"
 
     def __post_init__(self, terms: int | None) -> None:
@@ -158,6 +165,7 @@ class DotSpec(UnitSpec):
         self.check_adder(why_ripple="")
         if self.adder == "carry_save" and isinstance(self.acc, FloatFormat):
             raise RefusedInput("dot adder must not be carry_save with a float accumulator")
+        self._check_sums()
 
     def _check_window(self) -> None:
         lane = self.lane
@@ -199,6 +207,35 @@ class DotSpec(UnitSpec):
                 f"dot accumulator must hold {self.lanes} products of {self.act} x {self.weight}, "
                 f"not {self.acc}"
             )
+
+    def _check_sums(self) -> None:
+        most = len(FLOAT_CUTS) + 1
+        if type(self.sums) is not int or not 1 <= self.sums <= most:
+            raise RefusedInput(
+                f"dot sums must be an integer from 1 to {most} (sums that take turns), "
+                f"not {self.sums!r}"
+            )
+        if self.sums == 1:
+            return
+        why = ""
+        if not isinstance(self.acc, FloatFormat):
+            why = f"with the accumulator {self.acc}, which is no float"
+        elif self.rst:
+            why = "with a reset: a sum starts with clear"
+        elif self.may_be_special and not has_specials(self.acc):
+            why = f"where operands or scales may be NaN and {self.acc} may not"
+        if why:
+            raise RefusedInput(f"dot sums must be 1 {why}, not {self.sums}")
+
+    @property
+    def may_be_special(self) -> bool:
+        """Whether an operand or a block scale may be NaN or an infinity."""
+        return bool(self.blocks) or any(has_specials(fmt) for fmt in self.lane.formats)
+
+    @property
+    def latency(self) -> int:
+        """Clock edges from operands to the accumulator that holds their products."""
+        return 1 + self.pipeline + (self.sums if self.sums > 1 else 0)
 
     @property
     def blocks(self) -> list[Any]:
@@ -247,8 +284,9 @@ class DotSpec(UnitSpec):
     @property
     def name(self) -> str:
         """Name of the Verilog module and key of the cost table."""
-        window = [] if self.window is None else [f"window{self.window}"]
-        name = self.make_name(self.act, self.weight, self.acc, *window)
+        more = [] if self.window is None else [f"window{self.window}"]
+        more += [] if self.sums == 1 else [f"sums{self.sums}"]
+        name = self.make_name(self.act, self.weight, self.acc, *more)
         return name.replace("dot", f"dot{self.lanes}", 1)
 
     def to_fields(self) -> dict[str, Any]:

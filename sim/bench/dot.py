@@ -21,7 +21,7 @@ async def corners(dut: Any, spec: Any) -> None:
     for a, w in pairs if len(pairs) <= 300 else random.sample(pairs, 300):
         vectors = _pack_both(spec, [a] * spec.lanes, [w] * spec.lanes)
         for clear in (1, 0):
-            await driver.step(clear=clear, **vectors, **_scales(spec))
+            await _in_all_sums(driver, clear=clear, **vectors, **_scales(spec))
     for _ in range(300):
         await driver.step(clear=int(_stuck(driver)), **_vectors(spec, acts, weights))
 
@@ -82,7 +82,7 @@ async def cancellation(dut: Any, spec: Any) -> None:
             vectors = _pack_both(
                 spec, a[shift:] + a[:shift], lane_codes_of_w[shift:] + lane_codes_of_w[:shift]
             )
-            await driver.step(clear=clear, **vectors, **scales)
+            await _in_all_sums(driver, clear=clear, **vectors, **scales)
         half = [_negated(spec, c) if k % 2 else c for k, c in enumerate(w)]
         vectors = _pack_both(spec, a, half)
         await driver.step(clear=int(_stuck(driver)), **vectors, **scales)
@@ -106,12 +106,18 @@ async def limits(dut: Any, spec: Any) -> None:
             dut._log.info("limits: %d cycles are too many to run", count)
             continue
         vectors = _pack_both(spec, [a] * spec.lanes, [w] * spec.lanes)
-        await driver.step(clear=1, **vectors, **_scales(spec, special=0.0))
-        await driver.step(clear=0)
+        await _in_all_sums(driver, clear=1, **vectors, **_scales(spec, special=0.0))
+        await _in_all_sums(driver, clear=0)
         if count > 2:
-            await driver.repeat(count - 2)
-        for _ in range(2 + spec.pipeline):
+            await driver.repeat((count - 2) * spec.sums)
+        for _ in range(1 + spec.latency):
             await driver.step(clear=0)
+
+
+async def _in_all_sums(driver: Driver, **inputs: int) -> None:
+    """The same operands for each of the sums that take turns."""
+    for _ in range(driver.spec.sums):
+        await driver.step(**inputs)
 
 
 def _unit(spec: Any) -> int:
@@ -162,7 +168,7 @@ def _scales(spec: Any, special: float = 0.02) -> dict[str, int]:
 
 def _stuck(driver: Driver) -> bool:
     """Whether the sum is unknown or none, so that nothing could be seen of what follows."""
-    acc, fmt = driver.model.acc, driver.spec.acc
+    acc, fmt = driver.model.waiting, driver.spec.acc
     if acc is None:
         return True
     return isinstance(fmt, FloatFormat) and isinstance(decode(fmt, acc), Special)

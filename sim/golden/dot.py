@@ -47,7 +47,9 @@ class DotModel:
         self.retired: tuple[int, int, int] | None = None
         self._elements = [_element(fmt) for fmt in (spec.act, spec.weight)]
         self._tables = [decode_all(fmt) for fmt, _ in self._elements]
-        self._pipeline: deque = deque([None] * spec.pipeline)
+        self._pipeline: deque = deque([None] * (spec.latency - 1))
+        #: Accumulator and flag of the sums, that of the next turn first.
+        self._sums: deque = deque([(None, None)] * spec.sums)
 
     def step(
         self,
@@ -63,13 +65,21 @@ class DotModel:
         if en:
             self._pipeline.append((a, w, clear, a_scale, w_scale))
             now = self._pipeline.popleft()
+            self.acc, self.invalid = self._sums.popleft()
             if now is None:
                 self.acc = self.invalid = self.retired = None
             else:
                 self.retired = now[:3]
                 self._add(*now)
+            self._sums.append((self.acc, self.invalid))
         if rst:
             self.acc = self.invalid = 0
+            self._sums = deque([(0, 0)] * self.spec.sums)
+
+    @property
+    def waiting(self) -> int | None:
+        """Sum that the operands of the next step go to, without those on their way to it."""
+        return self._sums[(self.spec.latency - 1) % self.spec.sums][0]
 
     def _add(self, a: int, w: int, clear: int, a_scale: int, w_scale: int) -> None:
         total = self._scaled(self._sum(a, w), a_scale, w_scale)

@@ -23,7 +23,7 @@ def dot_sums(
 ) -> NDArray[np.int64]:
     """Accumulators of many dot-product units at once, each after its last cycle.
 
-    Every sum starts in the first cycle.
+    Every sum starts in the first cycle. Of a unit whose sums take turns, cycles are those of one.
 
     Parameters
     ----------

@@ -37,7 +37,7 @@ def _table(name):
 
 def _run(spec, cycles, rng, *, finite=True):
     """Random operands by cycle and lane, scales by cycle, and the model after them."""
-    model = DotModel(spec_from_fields("dot", {**spec.to_fields(), "pipeline": 0}))
+    model = DotModel(spec_from_fields("dot", {**spec.to_fields(), "pipeline": 0, "sums": 1}))
     codes = []
     for fmt in (spec.lane.act, spec.lane.weight):
         legal = np.array(legal_codes(fmt))
@@ -137,16 +137,71 @@ def test_twin_refuses_what_it_cannot_hold():
 SMALL = [
     {"act": "int3", "weight": "uint2", "lanes": 3, "acc": "int9", "en": True},
     {"act": "e3m2fn", "weight": "e2m1fn", "lanes": 2, "acc": "e4m3", "window": 6},
+    {"act": "e5m2", "weight": "e2m1fn", "lanes": 2, "acc": "fp16", "sums": 4, "en": True},
+    {"act": "nvfp4", "weight": "nvfp4", "lanes": 2, "acc": "e5m6", "sums": 3, "pipeline": 1},
+    {"act": "mxint8", "weight": "mxfp4", "lanes": 1, "acc": "fp32", "sums": 2, "pipeline": 2},
 ]
 
 
 @needs_icarus
-@pytest.mark.parametrize("fields", SMALL, ids=["int", "window"])
+@pytest.mark.parametrize("fields", SMALL, ids=["int", "window", "sums4", "sums3", "sums2"])
 def test_verilog_matches_the_golden_model(fields, tmp_path):
     write_unit(spec_from_fields("dot", fields), tmp_path)
     result = simulate(tmp_path, simulator="icarus", tests=["corners", "lanes", "cancellation"])
     assert result.failures == []
     assert result.tests == 3
+
+
+E2M1 = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6])
+
+
+@pytest.mark.parametrize("en", [False, True])
+@pytest.mark.parametrize("pipeline", [0, 2])
+@pytest.mark.parametrize("sums", [2, 3, 4])
+def test_sums_take_turns(sums, pipeline, en):
+    """From the definition, in float32: terms and scales are chosen so that one rounding is all."""
+    fields = {"act": "mxfp4", "weight": "mxfp4", "lanes": 2, "acc": "fp32", "sums": sums}
+    spec = spec_from_fields("dot", {**fields, "pipeline": pipeline, "en": en})
+    rng, model = np.random.default_rng(sums), DotModel(spec)
+    values = np.concatenate([E2M1, -E2M1])
+    expected: list[np.float32 | None] = []
+    for step in range(400):
+        a, w = rng.integers(16, size=(2, 2))
+        scale, clear = int(rng.integers(117, 138)), int(rng.random() < 0.05)
+        moves = int(not en or rng.random() < 0.7)
+        flat = {"a": int(a[0] | a[1] << 4), "w": int(w[0] | w[1] << 4)}
+        enable = {"en": moves} if en else {}
+        model.step(**flat, a_scale=scale, w_scale=127, clear=clear, **enable)
+        if moves:
+            before = expected[-sums] if step and len(expected) >= sums else None
+            term = (values[a] * values[w]).sum() * 2.0 ** (scale - 127)
+            before = np.float32(0) if clear else before
+            expected.append(None if before is None else np.float32(np.float64(before) + term))
+        shown = expected[-spec.latency] if len(expected) >= spec.latency else None
+        assert (model.acc is None) == (shown is None)
+        if shown is not None:
+            assert np.array(model.acc, np.uint32).view(np.float32) == shown
+    assert sum(each is not None for each in expected) > 200
+
+
+@needs_icarus
+def test_a_sum_that_comes_round_too_early_is_seen(tmp_path):
+    """The Verilog of three sums with a register behind it has the latency of four, no more."""
+    four, three = (spec_from_fields("dot", {**SMALL[2], "sums": n}) for n in (4, 3))
+    manifest = write_unit(four, tmp_path / "four")
+    other = write_unit(three, tmp_path / "three")["verilog"]["file"]
+    text = (tmp_path / "three" / other).read_text()
+    late = f"""
+module {four.name}(input clk, input en, input clear, input [15:0] a, input [7:0] w,
+    output reg [15:0] acc);
+  wire [15:0] early;
+  {three.name} unit(.clk(clk), .en(en), .clear(clear), .a(a), .w(w), .acc(early));
+  always @(posedge clk) if (en) acc <= early;
+endmodule
+"""
+    (tmp_path / "four" / manifest["verilog"]["file"]).write_text(text + late)
+    failures = simulate(tmp_path / "four", simulator="icarus", tests=["sums"]).failures
+    assert re.search(r"acc is 0x\w+, expected 0x\w+, for a=", failures[0])
 
 
 @needs_icarus
@@ -178,6 +233,23 @@ def test_wrong_operator_is_caught_and_named(tmp_path):
         ({"acc": "int17"}, ValueError, r"^dot accumulator must hold 16 products of int8 x int8"),
         ({"acc": "int40", "terms": 9}, ValueError, r"must come with accumulator exact, not int40$"),
         ({"target": "ecp5"}, ValueError, r"^dot target must be generic or asic, not ecp5$"),
+        ({"acc": "fp32", "sums": 5}, ValueError, r"^dot sums .* from 1 to 4 .*, not 5$"),
+        ({"acc": "fp32", "sums": 0}, ValueError, r"^dot sums .* from 1 to 4 .*, not 0$"),
+        (
+            {"sums": 2},
+            ValueError,
+            r"^dot sums must be 1 with the accumulator int26, which is no float, not 2$",
+        ),
+        (
+            {"acc": "fp32", "sums": 4, "rst": True},
+            ValueError,
+            r"^dot sums must be 1 with a reset: a sum starts with clear, not 4$",
+        ),
+        (
+            {"act": "mxfp4", "acc": "e5m6fin", "sums": 2},
+            ValueError,
+            r"^dot sums must be 1 where operands or scales may be NaN and e5m6fin may not, not 2$",
+        ),
         ({"acc": "pot4"}, ValueError, r"^Unit acc must be exact, an integer, fixed<bits> or a f"),
     ],
 )
@@ -190,6 +262,8 @@ def test_spec_says_what_the_unit_does():
     spec = DotSpec(lanes=4, act=parse_format("e4m3fn"), weight=parse_format("e4m3fn"), window=12)
     assert spec.name == "dot4_e4m3fn_e4m3fn_fixed47_window12"
     assert (spec.macs_per_cycle, spec.acc_exponent, spec.latency) == (4, -18, 1)
+    turns = spec_from_fields("dot", {"acc": "fp32", "sums": 4, "pipeline": 1})
+    assert (turns.name, turns.latency) == ("dot16_int8_int8_fp32_sums4_p1", 6)
     assert spec.tuned("asic").target == "asic"
     assert isinstance(spec_from_fields("dot", {"acc": "fp32"}).acc, FloatFormat)
     assert lane_codes(0x321, 4, 3) == [1, 2, 3]

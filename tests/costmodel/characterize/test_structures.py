@@ -36,6 +36,9 @@ def _structures():
                 marks = () if label in QUICK else pytest.mark.slow
                 spec = replace(unit, adder=adder, **cut)
                 found.append(pytest.param(spec, id=label, marks=marks))
+        if fields.get("acc", "").startswith("fp"):
+            turns = replace(unit, adder="brent_kung", sums=4, **CUT)
+            found.append(pytest.param(turns, id=f"{name}-sums", marks=pytest.mark.slow))
     return found
 
 
@@ -75,6 +78,12 @@ def test_structures_of_cells_and_of_fpgas():
     assert labels["adder=sklansky cut=product"].latency == 2
     module = labels["adder=brent_kung"].name
     assert built_spec(floats, module, "nangate45") == replace(floats, adder="brent_kung")
+    several = "adder=brent_kung cut=product sums=4"
+    for name in ("mxfp4", "mxint8"):
+        fields = {**UNITS["dot blocks"], "act": name, "weight": name}
+        blocks = structures(spec_from_fields("dot", fields).tuned("asic"), "nangate45")
+        assert [label for label in blocks if not has_one_sum(label)] == [several]
+        assert blocks[several].latency == 6
     chained = spec_from_fields("minifloat_mac", {}).tuned("ecp5")
     assert list(structures(chained, "ecp5")) == ["", "pipeline=2"]
     powers = spec_from_fields("shift_add_mac", {"scale": "none"}).tuned("asic")

@@ -51,6 +51,21 @@ def test_scales_stay_for_a_block_and_near_one(name):
     assert streams["a"].max() < 1 << 4 * fmt.element.width
 
 
+@pytest.mark.parametrize("sums", [2, 4])
+def test_sums_that_take_turns_start_one_after_the_other_with_scales_of_their_own(sums):
+    fmt = parse_format("mxfp8e4m3")
+    spec = DotSpec(act=fmt, weight=fmt, lanes=8, acc=parse_format("fp32"), sums=sums)
+    streams = protocol_streams(spec, "gauss", inputs(spec))
+    assert streams is not None
+    for turn in range(sums):
+        starts = np.flatnonzero(streams["clear"][turn::sums].any(axis=1))
+        np.testing.assert_array_equal(starts, np.arange(0, starts[-1] + 1, 32 // sums))
+        scales = streams["a_scale"][turn::sums]
+        changed = np.flatnonzero((np.diff(scales, axis=0) != 0).any(axis=1)) + 1
+        np.testing.assert_array_equal(changed, np.arange(4, len(scales), 4))
+    assert (streams["a_scale"][0] != streams["a_scale"][1]).any()
+
+
 def test_only_requantisers_are_without_operands():
     known = {"en", "rst", "clear", "a", "w"}
     without = {

@@ -44,6 +44,13 @@ def test_adders_and_cuts(family, adder):
     assert unit_of_name(spec.name).name == spec.name
 
 
+def test_sums_that_take_turns():
+    fields = {"act": "e4m3fn", "weight": "e4m3fn", "acc": "fp32", "window": 12, "sums": 3}
+    spec = spec_from_fields("dot", {**fields, "adder": "brent_kung"})
+    assert spec.name == "dot16_e4m3fn_e4m3fn_fp32_window12_sums3_brent_kung"
+    assert unit_of_name(spec.name) == spec
+
+
 @given(
     weight=st.sampled_from(["int2", "int4", "uint3", "binary", "ternary"]),
     act=st.sampled_from(["int8", "uint5", "int8sym"]),
