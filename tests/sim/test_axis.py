@@ -3,6 +3,8 @@
 
 import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -122,3 +124,16 @@ def test_manifest_and_core_say_what_is_there(tmp_path):
     assert f"files: [{spec.name}.v, {spec.name}_axis.v]" in core
     assert f"toplevel: {spec.name}_axis" in core
     assert all(len(line) <= 100 for line in text.splitlines() if line.startswith("//"))
+
+
+@pytest.mark.parametrize("case", ["int", "dot_p2", "shift_add_p1"])
+def test_yosys_connects_it_to_its_unit(case, tmp_path):
+    manifest = write_unit(_spec(case), tmp_path, wrap="axis")
+    files = manifest["verilog"]["file"], manifest["wrapper"]["file"]
+    script = f"read_verilog {' '.join(files)}; hierarchy -check -top {manifest['top']}; "
+    script += "synth -flatten; check -assert; select -assert-none t:$_DLATCH*"
+    code = "import sys; from pyosys import libyosys as ys; d = ys.Design()\n"
+    code += "for part in sys.argv[1].split('; '): ys.run_pass(part, d)"
+    command = [sys.executable, "-c", code, script]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
