@@ -11,6 +11,7 @@ __all__ = [
     "COSTS",
     "FRAME",
     "LATENCY",
+    "TRANSFORMS",
     "device_columns",
     "known_columns",
     "throughput_limits",
@@ -20,17 +21,25 @@ __all__ = [
 #: the time between two samples.
 LATENCY, FRAME = "latency_ms", "frame_ms"
 
+#: Column of what Hadamard transforms take.
+TRANSFORMS = "transform_additions"
+
 #: Cost columns of a network before an architecture is chosen, and their units.
 COSTS = {
     "area_time": "area unit of the technology x mega-cycles, or x ms at a clock",
     "bops": "bit operations",
     "weight_bytes": "bytes",
     "energy_uj": "uJ, products of one sample",
+    TRANSFORMS: "additions and subtractions of Hadamard transforms, of one sample",
 }
 
 
 def known_columns(
-    technology: TechnologyRecord, *, architecture: str | None = None, dsp: bool = False
+    technology: TechnologyRecord,
+    *,
+    architecture: str | None = None,
+    dsp: bool = False,
+    rotate: bool = False,
 ) -> dict[str, str]:
     """Names of cost columns that a run can have, and the column that each stands for.
 
@@ -42,8 +51,11 @@ def known_columns(
         Hardware that is chosen with the formats.
     dsp : bool
         Whether units use the hard multipliers of an FPGA.
+    rotate : bool
+        Whether layers may read Hadamard transforms.
     """
     gone = set() if technology.energy else {"energy_uj"}
+    gone |= set() if rotate else {TRANSFORMS}
     if architecture is None:
         return {name: name for name in COSTS if name not in gone}
     rate = LATENCY if architecture == "temporal" else FRAME

@@ -24,6 +24,7 @@ from macwright.dse.search.front import search
 from macwright.dse.search.hardware import hardware_of, unit_costs, used_units
 from macwright.dse.search.options import option_table
 from macwright.dse.search.result import SearchResult
+from macwright.dse.search.transforms import all_units, transform_units, with_transforms
 from macwright.dse.sensitivity.measure import AccuracyPrediction
 from macwright.dse.sensitivity.pair_terms import pair_terms
 from macwright.dse.sensitivity.source import Losses, find_losses
@@ -189,6 +190,8 @@ def explore(
         )
     if settings.pairs and sensitivity is not None:
         raise RefusedInput("Pairs of layers must come without a table of losses, not with both")
+    if settings.rotate and sensitivity is not None:
+        raise RefusedInput("Rotate must come without a table of losses, which knows no transforms")
     chip = settings.architecture
     check_clocks(settings, technology)
     node_nm = memory_node(technology.record) if isinstance(chip, Temporal) else None
@@ -209,7 +212,8 @@ def explore(
     reference = float_network.metric
     clock("read")
     if machines is None:
-        wanted = [*units.values(), *priced(hardware.others, technology)]
+        others = [*hardware.others, *(all_units(workload) if settings.rotate else [])]
+        wanted = [*units.values(), *priced(others, technology)]
         rows, curves = unit_costs(wanted, technology, settings, progress)
         clocked = clocked_costs(rows, curves, settings, technology)
     else:
@@ -239,6 +243,8 @@ def explore(
         ],
         ignore_index=True,
     )
+    if settings.rotate:
+        single = with_transforms(single, layers, losses, priced_at)
     if machines is not None:
         single = single.drop(columns="clock_mhz")
     # Losses know no clock.
@@ -262,11 +268,13 @@ def explore(
         )
 
     def measured(chosen: Sequence[Mapping[str, str]]) -> list[float]:
-        return calibration_changes(workload, dataset, chosen, settings, progress)
+        return calibration_changes(workload, dataset, chosen, losses.rotations, settings, progress)
 
     options, search_result, corrections = refined(single, settings, searched, measured)
     clock("solve")
     used = used_units(search_result, hardware, clocked, technology)
+    for point in search_result.front:
+        used += [x for x in transform_units(losses.rotations, point.pairs) if x not in used]
     if machines is not None:  # what was counted for the search is mapped for the record
         rows = costs(used, technology, dsp=True, jobs=settings.jobs, progress=progress)
         clocked = machines.clocked(rows)
@@ -284,12 +292,12 @@ def explore(
         )
         clock("layer energy")
     prediction, search_result = measure_points(
-        workload, dataset, search_result, reference, settings, progress
+        workload, dataset, search_result, reference, losses.rotations, settings, progress
     )
     not_exact = {}
     if settings.exact:
         search_result, not_exact = measure_exact(
-            workload, dataset, search_result, settings, progress
+            workload, dataset, search_result, losses.rotations, settings, progress
         )
     ranking = None
     if settings.rank:
@@ -298,10 +306,13 @@ def explore(
             dataset,
             options.drop_duplicates(["layer", "option"]),
             pairs,
+            losses.rotations,
             settings,
             progress,
         )
-    held_out = None if last is None else held_out_results(workload, last, search_result, settings)
+    held_out = None
+    if last is not None:
+        held_out = held_out_results(workload, last, search_result, losses.rotations, settings)
     clock("measure")
     return Exploration(
         settings=settings,

@@ -154,7 +154,7 @@ class Settings(SensitivityStudy, Reporting, Execution):
         Whether units use the hard multipliers of an FPGA.
     time_limit_s : float or None
         Wall-clock seconds for the search.
-    metric, images, pairs, rank, refine
+    metric, images, pairs, rank, refine, rotate
         As of :class:`~macwright.dse.studies.SensitivityStudy`.
     points, measured, held_out, layer_energy
         As of :class:`~macwright.dse.studies.Reporting`.
@@ -214,6 +214,16 @@ class Settings(SensitivityStudy, Reporting, Execution):
             raise RefusedInput(f"Time limit must be above 0 seconds, not {self.time_limit_s}")
         if self.pairs and self.architecture is not None:
             raise RefusedInput("Pairs of layers must come without an architecture, not with both")
+        if self.rotate and self.architecture is not None:
+            raise RefusedInput(
+                "Hadamard transforms (rotate) must come without an architecture, whose machines "
+                "have no unit for them"
+            )
+        if self.rotate and self.layer_energy:
+            raise RefusedInput(
+                "Hadamard transforms (rotate) must come without layer_energy, whose operands have "
+                "none"
+            )
 
     def _check_clocks(self) -> None:
         if self.types is not None:
@@ -243,7 +253,10 @@ class Settings(SensitivityStudy, Reporting, Execution):
         if self.device is not None:
             return device_columns(self._time)
         return known_columns(
-            self.record, architecture=None if chip is None else kinds[type(chip)], dsp=self.dsp
+            self.record,
+            architecture=None if chip is None else kinds[type(chip)],
+            dsp=self.dsp,
+            rotate=self.rotate,
         )
 
     @property

@@ -77,6 +77,13 @@ class Operand:
             values = (values * along).astype(np.float32, copy=False)
         return values if self.rotation == 1 else rotated(values, self.rotation)
 
+    def applied(self, values: _Array) -> _Array:
+        """What a raw tensor is rounded to, with the transform taken back; `channels` are not."""
+        rounded = self.round(self.prepared(values))
+        if self.rotation == 1:
+            return rounded
+        return rotated(rounded, self.rotation) / np.float32(self.rotation)
+
     def prepare(self, build: Chain, shape: tuple[int, ...]) -> str:
         """Add the nodes that do what `prepared` does to a tensor; its new name."""
         if self.channels is not None:

@@ -63,7 +63,7 @@ def plan_layer(
         act = act / channels.reshape(-1, *[1] * (-1 - layer.operator.sum_axis(act.ndim)))
         matrix = matrix * _by_column(layer, channels)
     weights = LayerWeights(layer, matrix, layer_bias(workload, layer), tensor.shape)
-    rotation = 1
+    rotation = options.rotations.get(layer.name, 1)
     if options.rotate and not prescribed and not given:
         rotation = rotation_of(weights, act, wanted, formats, options)
     if rotation > 1:

@@ -1,7 +1,7 @@
 """What the quantiser is asked to do."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from macwright.dse.workload.fixed_tensor import FixedTensor
@@ -49,6 +49,8 @@ class QuantOptions:
         Whether blocks of 16 to 128 input channels are transformed together (Hadamard), by layer, in
         linear layers whose error on calibration samples held out then falls by 5 % or more. The
         activations are transformed when the network runs; machines lack the unit for it.
+    rotations : mapping of str to int
+        Widths of such transforms by layer, in place of a choice; other layers have none.
     bias_correction : bool
         Whether biases make up for the mean error of the layer's outputs.
     equalise : bool
@@ -72,27 +74,30 @@ class QuantOptions:
     dynamic: bool = False
     smooth: bool = False
     rotate: bool = False
+    rotations: Mapping[str, int] = field(default_factory=dict)
     bias_correction: bool = True
     equalise: bool = True
     images: int = 512
 
     def __post_init__(self) -> None:
-        for field, allowed in (
+        for name, allowed in (
             ("rounding", ROUNDINGS),
             ("weight_scale", SCALES),
             ("act_scale", SCALES[:3]),
         ):
-            if getattr(self, field) not in allowed:
+            if getattr(self, name) not in allowed:
                 raise RefusedInput(
-                    f"Option {field} must be one of {', '.join(allowed)}, "
-                    f"not {getattr(self, field)!r}"
+                    f"Option {name} must be one of {', '.join(allowed)}, "
+                    f"not {getattr(self, name)!r}"
                 )
-        for field in ("images", "group_size"):
-            value = getattr(self, field)
-            if not (value is None and field == "group_size") and (
+        for name in ("images", "group_size"):
+            value = getattr(self, name)
+            if not (value is None and name == "group_size") and (
                 type(value) is not int or value < 1
             ):
-                raise RefusedInput(f"Option {field} must be a positive integer, not {value!r}")
+                raise RefusedInput(f"Option {name} must be a positive integer, not {value!r}")
+        if self.rotate and self.rotations:
+            raise RefusedInput("Option rotations must come without rotate, which chooses them")
         if self.weight_scale == "output" and self.group_size is not None:
             raise RefusedInput("Option weight_scale must not be 'output' with a group_size")
 

@@ -1,6 +1,7 @@
 """Post-training quantisation of a network, layer by layer."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from macwright.dse.quantizer.equalise import equalise, pairs
 from macwright.dse.quantizer.options import QuantOptions
 from macwright.dse.quantizer.partial_run import PartialRun
 from macwright.dse.quantizer.plan import LayerPlan
+from macwright.dse.quantizer.rotation import check_rotations
 from macwright.dse.quantizer.sequence import LayerSequence
 from macwright.dse.quantizer.shared import PLANS, upstream
 from macwright.dse.workload.layer import Workload
@@ -105,15 +107,18 @@ def quantise(
     """
     options = options or QuantOptions()
     formats = check_allocation(workload, allocation)
+    check_rotations(workload, options.rotations)
     given, workload = workload, prepare(workload, dataset, options)
     feeds = calibration_feeds(workload, dataset, options)
     before = upstream(workload)
     sequence = LayerSequence(workload, feeds, formats, before, options)
     for index, layer in enumerate(workload.layers):
+        # What others read does not matter to the plan.
+        mine = {x: width for x, width in options.rotations.items() if x in before[layer.name]}
         key = content_key(
             model=given.identity,
             data=dataset.sha256,
-            options=options.to_fields(),
+            options=replace(options, rotations=mine).to_fields(),
             layer=layer.name,
             formats={x: list(allocation[x]) for x in before[layer.name]},
         )

@@ -5,14 +5,25 @@ the products stay, ``W x = (W H / w) (H x)`` with ``H`` of ones and minus ones, 
 Tseng, Chee, Sun, Kuleshov, De Sa: QuIP# (ICML 2024); Ashkboos et al.: QuaRot (NeurIPS 2024).
 """
 
+from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from macwright.dse.workload.layer import Layer
+from macwright.dse.workload.layer import Layer, Workload
+from macwright.hw.errors import RefusedInput
 
-__all__ = ["GAIN", "WIDTHS", "hadamard", "rotated", "rotation_additions", "widths"]
+__all__ = [
+    "GAIN",
+    "WIDTHS",
+    "check_rotations",
+    "free_widths",
+    "hadamard",
+    "rotated",
+    "rotation_additions",
+    "widths",
+]
 
 _Array = NDArray[np.float32]
 #: Channels of a block that are tried.
@@ -61,3 +72,30 @@ def widths(layer: Layer) -> tuple[int, ...]:
 def rotation_additions(layer: Layer, width: int) -> int:
     """Additions and subtractions of a layer's transforms in one sample: log2(width) for a value."""
     return layer.activations * (width.bit_length() - 1)
+
+
+def free_widths(workload: Workload, layer: Layer) -> tuple[int, ...]:
+    """The same of `widths`, none where the model prescribes a format of either operand."""
+    if workload.fixed.get(layer.name, (None, None)) != (None, None):
+        return ()
+    return widths(layer)
+
+
+def check_rotations(workload: Workload, rotations: Mapping[str, int]) -> None:
+    """Refuse transforms that a network's layers cannot have.
+
+    Raises
+    ------
+    RefusedInput
+        If a layer is unknown, or its channels do not divide into blocks of that width.
+    """
+    layers = {layer.name: layer for layer in workload.layers}
+    for name, width in rotations.items():
+        if name not in layers:
+            raise RefusedInput(f"Rotations must be of layers of the network, not of {name!r}")
+        possible = (1, *free_widths(workload, layers[name]))
+        if width not in possible:
+            raise RefusedInput(
+                f"Rotation of layer {name!r} must have one of the widths "
+                f"{', '.join(map(str, possible))}, not {width!r}"
+            )

@@ -13,7 +13,7 @@ from macwright.dse.quantizer.options import QuantOptions
 from macwright.dse.quantizer.rotation import GAIN, rotated, widths
 from macwright.hw.formats import Format
 
-__all__ = ["rotation_of"]
+__all__ = ["ROWS", "nearest_error", "rotation_of"]
 
 _Array = NDArray[np.float32]
 #: Rows of the input that the width is found on.
@@ -54,9 +54,9 @@ def rotation_of(
         return 1
     held = held[:: -(-len(held) // ROWS)]
     some = rows[held], wanted.reshape(len(rows), -1)[held]
-    errors = {width: _nearest_error(weights, *some, formats, options, width) for width in tried}
+    errors = {width: nearest_error(weights, *some, formats, options, width) for width in tried}
     best = min(errors, key=errors.__getitem__)
-    most = (1 - GAIN) * _nearest_error(weights, *some, formats, options, 1)
+    most = (1 - GAIN) * nearest_error(weights, *some, formats, options, 1)
     if errors[best] > most:
         return 1
     plain, turned = (
@@ -65,7 +65,7 @@ def rotation_of(
     return best if turned <= (1 - GAIN) * plain else 1
 
 
-def _nearest_error(
+def nearest_error(
     weights: LayerWeights,
     act: _Array,
     wanted: _Array,

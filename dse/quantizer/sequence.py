@@ -103,6 +103,7 @@ class LayerSequence:
         return (
             self.options.nearest_if_fine
             and layer.name not in self.workload.fixed
+            and self.options.rotations.get(layer.name, 1) == 1
             and all(is_fine(fmt) for fmt in self.formats[layer.name])
             and self.before[layer.name] <= near | {layer.name}
         )

@@ -12,13 +12,13 @@ from macwright.costmodel.characterize.structures import built_spec
 from macwright.costmodel.tables.clock import modules
 from macwright.dse.architecture.hardware import array_sizes
 from macwright.dse.explore import Exploration
-from macwright.dse.quantizer.options import QuantOptions
 from macwright.dse.run.allocation import Allocation, ArrayChoice, LayerChoice
 from macwright.dse.run.clocks import clock_info, clock_rows, option_tables
 from macwright.dse.run.folder import csv_text, json_text
 from macwright.dse.run.machine import machine_columns, machine_text
+from macwright.dse.run.transforms import transform_info
 from macwright.dse.run.whole_front import whole_front_csv
-from macwright.dse.search.options import fixed_formats
+from macwright.dse.search.options import fixed_formats, split_pairs
 from macwright.dse.search.points import Point
 from macwright.dse.settings import Temporal
 from macwright.hw.formats import parse_format
@@ -52,6 +52,8 @@ def run_files(result: Exploration, given: Mapping[str, Any] | None = None) -> di
         "front.csv": _front_csv(result),
         "run.json": json_text({**_info(result), "options": dict(given or {})}),
     }
+    if result.losses.rotations.widths:
+        files["rotated_sensitivity.csv"] = csv_text(result.losses.rotations.table())
     if result.search.uniforms:
         files["uniform.csv"] = _uniform_csv(result)
     if result.pairs:
@@ -166,7 +168,7 @@ def _allocation(point: Point, units: Mapping[str, str], result: Exploration) -> 
         device="" if result.settings.device is None else result.settings.device.base,
         clock_mhz=point.clock_mhz,
         clock_assumed=result.clocked[0].assumed,
-        quantiser=QuantOptions().to_fields(),
+        quantiser=result.losses.rotations.options(split_pairs(point.pairs)).to_fields(),
         status=point.status,
         gap=point.gap,
         predicted_loss=point.totals["loss"],
@@ -230,6 +232,7 @@ def _info(result: Exploration) -> dict[str, Any]:
         "fp32_standard_error": result.reference_error,
         "calibration_samples": _samples(result.dataset.x_calib),
         "losses": result.losses.source,
+        **transform_info(result),
         "evaluation_samples": _samples(result.dataset.x_eval),
         "complete": result.search.complete,
         "front_size": result.search.size,

@@ -3,6 +3,7 @@
 from typing import Any
 
 from macwright.dse.explore import Exploration
+from macwright.dse.run.transforms import COUNTED
 from macwright.dse.search.options import lane_products
 from macwright.dse.search.points import Point
 from macwright.dse.settings import Temporal
@@ -45,7 +46,8 @@ def machine_text(result: Exploration) -> str:
         )
     if chip is not None:
         return "Costs are those of a machine with an engine for each layer, all at work at once."
-    return (
+    text = (
         "Costs are those of a machine with an engine for each layer, made of the unit for its "
         "formats alone."
     )
+    return f"{text} {COUNTED}" if result.settings.rotate else text

@@ -15,6 +15,7 @@ from macwright.dse.accuracy.standard_error import (
 from macwright.dse.explore import Exploration
 from macwright.dse.run.clocks import clock_info, clock_lines
 from macwright.dse.run.machine import machine_text
+from macwright.dse.run.transforms import point_transforms, transform_lines
 from macwright.dse.search.options import fixed_formats
 from macwright.dse.search.points import Point
 
@@ -47,6 +48,7 @@ def run_summary(result: Exploration, out: Path) -> dict[str, Any]:
                 **({} if point.clock_mhz is None else {"clock_mhz": point.clock_mhz}),
                 objective: point.totals[objective],
                 **({second: point.totals[second]} if second else {}),
+                **point_transforms(result, point),
                 **({"hardware": point.hardware} if point.hardware else {}),
                 "allocation": str(out / "allocations" / f"{point.name}.json"),
             }
@@ -123,6 +125,7 @@ def run_table(result: Exploration, out: Path) -> str:
     if result.settings.layer_energy:
         lines.append("layer energy: of the smallest netlist of each unit, whatever the clock")
     lines += _sequential_lines(result)
+    lines += transform_lines(result)
     if fixed := fixed_formats(result.workload):
         lines.append(
             f"fixed by the model: formats of {len(fixed)} of {len(result.workload.layers)} layers"

@@ -14,15 +14,15 @@ from macwright.dse.quantizer import act_format
 from macwright.dse.quantizer.options import QuantOptions
 from macwright.dse.quantizer.plan import quantised_model
 from macwright.dse.quantizer.quantise import quantise
+from macwright.dse.sensitivity.rotations import Rotations, near_four_bits
 from macwright.dse.workload import Workload
-from macwright.hw.formats import parse_format
 
 __all__ = ["calibration_change", "tensor_factors"]
 
 #: Changes when the same question gets another answer, so that old results are not used.
 VERSION = 5
-#: Bits of the formats that are tried, and a format that loses next to nothing.
-BITS, WIDE = 4, "int12"
+#: Format that loses next to nothing.
+WIDE = "int12"
 #: Calibration samples that quantised networks are run on.
 IMAGES = 128
 
@@ -30,7 +30,7 @@ IMAGES = 128
 def tensor_factors(
     workload: Workload,
     dataset: Dataset,
-    sensitivity: pd.DataFrame,
+    sensitivity: pd.DataFrame | Rotations,
     weights: Sequence[str],
     activations: Sequence[str],
     *,
@@ -52,8 +52,8 @@ def tensor_factors(
         The network.
     dataset : Dataset
         Calibration data.
-    sensitivity : DataFrame
-        Columns ``layer, tensor, format, loss``.
+    sensitivity : DataFrame or Rotations
+        Columns ``layer, tensor, format, loss``; or these with transforms that layers then read.
     weights, activations : sequence of str
         Formats that the search may use.
     images : int
@@ -68,33 +68,31 @@ def tensor_factors(
     dict
         Factors of ``"weight"`` and ``"activation"``, dimensionless, kept in the cache by content.
     """
-    lost = {
-        (r["layer"], r["tensor"], r["format"]): r["loss"] for r in sensitivity.to_dict("records")
-    }
+    if isinstance(sensitivity, pd.DataFrame):
+        sensitivity = Rotations.of_tables({}, sensitivity, sensitivity.iloc[:0])
     factors = {}
     for done, (kind, names) in enumerate((("weight", weights), ("activation", activations))):
         place = 0 if kind == "weight" else 1
         free = [
             x for x in workload.layers if workload.fixed.get(x.name, (None, None))[place] is None
         ]
-        name = min(names, key=lambda text: (abs(_bits(text) - BITS), names.index(text)))
+        name = near_four_bits(names)
         formats = {layer.name: (WIDE, act_format(layer, WIDE)) for layer in workload.layers}
         for layer in free:
             weight, act = formats[layer.name]
             few = (name, act) if kind == "weight" else (weight, act_format(layer, name))
             formats[layer.name] = few
-        expected = sum(lost[layer.name, kind, formats[layer.name][place]] for layer in free)
+        expected = sum(sensitivity.loss(layer.name, kind, formats[layer.name]) for layer in free)
         measured = 0.0
         if expected > 0:
-            measured = calibration_change(workload, dataset, formats, images=images, jobs=jobs)
+            options = sensitivity.options(formats)
+            measured = calibration_change(
+                workload, dataset, formats, options=options, images=images, jobs=jobs
+            )
         factors[kind] = measured / expected if measured > 0 else 1.0
         if progress:
             progress("recipe", done + 1, 2)
     return factors
-
-
-def _bits(name: str) -> float:
-    return float(parse_format(name).bits_per_value)
 
 
 def calibration_change(
@@ -102,6 +100,7 @@ def calibration_change(
     dataset: Dataset,
     formats: Mapping[str, tuple[str, str]],
     *,
+    options: QuantOptions | None = None,
     images: int = IMAGES,
     jobs: int | None = None,
 ) -> float:
@@ -115,6 +114,8 @@ def calibration_change(
         Calibration data.
     formats : mapping
         Formats of weights and activations, by layer.
+    options : QuantOptions, optional
+        Techniques.
     images : int
         Calibration samples that the network is run on, from the first.
     jobs : int, optional
@@ -125,7 +126,7 @@ def calibration_change(
     float
         In squared units of the outputs; kept in the cache, by content.
     """
-    options = QuantOptions()
+    options = options or QuantOptions()
     key: Any = content_key(
         version=VERSION,
         model=workload.identity,

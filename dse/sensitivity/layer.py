@@ -13,6 +13,7 @@ from macwright.dse.quantizer.layer_weights import LayerWeights
 from macwright.dse.quantizer.observers import HistogramObserver
 from macwright.dse.quantizer.options import QuantOptions
 from macwright.dse.quantizer.partial_run import PartialRun, Parts, run_batches
+from macwright.dse.quantizer.rotation import rotated
 from macwright.dse.quantizer.subgraph import cut
 from macwright.dse.sensitivity.metrics import relative_error
 from macwright.dse.workload.layer import Layer, Workload
@@ -55,7 +56,10 @@ class LayerStudy:
         ]
         #: How tensors are rounded, by tensor and format, as far as it is known.
         self.roundings: Roundings = {}
-        self.histograms = {"activation": HistogramObserver(self.values[layer.act])}
+        self.width = options.rotations.get(layer.name, 1)
+        act = self.values[layer.act]
+        act = act if self.width == 1 else rotated(act, self.width)
+        self.histograms = {"activation": HistogramObserver(act)}
         if layer.dynamic:
             self.histograms["weight"] = HistogramObserver(self.values[layer.weight])
             self.weight = self.values[layer.weight]
@@ -64,10 +68,11 @@ class LayerStudy:
             matrix = to_matrix(layer, self.weight)
             bias = layer_bias(workload, layer)
             self.weights = LayerWeights(layer, matrix, bias, self.weight.shape)
+            if self.width > 1:
+                self.weights = self.weights.rotated(self.width)
             self.moments = None
             if options.by_outputs:
-                exact = self.values[layer.act], self.values[layer.out]
-                self.moments = self.weights.moments(*exact, options)
+                self.moments = self.weights.moments(act, self.values[layer.out], options)
 
     @cached_property
     def after(self) -> ort.InferenceSession | None:
@@ -94,7 +99,7 @@ class LayerStudy:
         rounding = self.rounding(question)
         which = self.layer.act if question[0] == "activation" else self.layer.weight
         if isinstance(rounding, Operand):
-            return which, rounding.round(self.values[which])
+            return which, rounding.applied(self.values[which])
         return which, rounding
 
     def rounding(self, question: tuple[str, str]) -> Operand | np.ndarray:
@@ -120,6 +125,7 @@ class LayerStudy:
             self.options,
             rank,
             second=tensor == "weight",
+            rotation=self.width,
         )
 
     def _output(self, which: str, values: np.ndarray) -> np.ndarray:
@@ -161,4 +167,6 @@ class LayerStudy:
             rounded = grid.round(matrix)
         else:
             _, rounded, _ = self.weights.round(fmt, self.moments, self.options)
+        if self.width > 1:  # as if the layer read its input untransformed
+            rounded = rotated(rounded, self.width)
         return from_matrix(self.layer, rounded, self.weight.shape)

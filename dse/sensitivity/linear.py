@@ -129,7 +129,7 @@ def linear_losses(
             rounding = roundings[question]
             which = layer.act if question[1] == "activation" else layer.weight
             operands[which] = (
-                rounding.round(operands[which]) if isinstance(rounding, Operand) else rounding
+                rounding.applied(operands[which]) if isinstance(rounding, Operand) else rounding
             )
             (out,) = alone[layer.name].run(None, operands)
             change = _by_channel(layer, (np.asarray(out) - exact)[None], samples)[0]

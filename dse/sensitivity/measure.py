@@ -62,7 +62,8 @@ class LossMeasure:
     images : int
         Samples.
     options : QuantOptions
-        Techniques under which the network will be quantised.
+        Techniques under which the network will be quantised. With `rotations`, only layers with
+        one are asked about.
     """
 
     metric: str = "logit_mse"
@@ -92,6 +93,7 @@ class _Study:
         return [
             (layer, tensor, name)
             for layer in self.workload.layers
+            if not self.measure.options.rotations or layer.name in self.measure.options.rotations
             for tensor, names in zip(
                 ("weight", "activation"),
                 layer_formats(layer, self.weight_formats, self.act_formats, self.workload.fixed),
@@ -255,7 +257,7 @@ def _measure(study: _Study) -> dict[str, Any]:
         answers = _measured_exactly(study, workload, range(len(tasks)))
         return {**answers, "way": "exact", "checked": 0, "rank_correlation": None}
     rows = np.random.default_rng(0).permutation(len(tasks))[:CHECKED]
-    known: dict[str, Roundings] = {}
+    known: dict[str, Roundings] = {layer.name: {} for layer in workload.layers}
     some = _measured_exactly(study, workload, sorted(rows.tolist()), known)
     feeds = study.dataset.first(study.dataset.x_calib, study.measure.images)
     estimates = linear_losses(
@@ -305,7 +307,10 @@ def _measured_exactly(
         return measure(output), (output.ravel()[few] - final[few]).astype(np.float32)
 
     with ThreadPoolExecutor(study.jobs or len(os.sched_getaffinity(0))) as pool:
+        asked = {layer.name for layer, _, _ in tasks}
         for layer in workload.layers:
+            if layer.name not in asked:
+                continue
             partial_run.advance([layer.act, layer.out] + ([layer.weight] if layer.dynamic else []))
             layer_study = LayerStudy(
                 workload, layer, partial_run, options, metric, measure, reference

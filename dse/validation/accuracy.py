@@ -12,61 +12,74 @@ from macwright.costmodel.progress import Progress
 from macwright.dse.accuracy.evaluate import Evaluation, evaluate
 from macwright.dse.accuracy.prediction import FEWEST_POINTS
 from macwright.dse.data.recipe import Dataset
+from macwright.dse.quantizer.options import QuantOptions
 from macwright.dse.search.knee import knee_index
 from macwright.dse.search.options import split_pairs
 from macwright.dse.search.points import Point
 from macwright.dse.search.result import SearchResult
 from macwright.dse.sensitivity.factors import calibration_change
 from macwright.dse.sensitivity.measure import AccuracyPrediction, calibrate_accuracy
+from macwright.dse.sensitivity.rotations import Rotations
 from macwright.dse.settings import Settings
 from macwright.dse.workload import Workload
 
 __all__ = ["calibration_changes", "evaluate_all", "held_out_results", "measure_points"]
 
 T = TypeVar("T")
+_Quantised = tuple[Mapping[str, tuple[str, str]], QuantOptions]
 
 
 def evaluate_all(
     workload: Workload,
     dataset: Dataset,
     allocations: Sequence[Mapping[str, str]],
+    rotations: Rotations,
     settings: Settings,
     progress: Progress | None = None,
 ) -> list[Evaluation]:
     """Each allocation (option of each layer) on the evaluation data."""
-    return _of_each(_measured, workload, dataset, allocations, settings, progress)
+    how = _techniques(allocations, rotations)
+    return _of_each(_measured, workload, dataset, how, settings, progress)
 
 
 def calibration_changes(
     workload: Workload,
     dataset: Dataset,
     allocations: Sequence[Mapping[str, str]],
+    rotations: Rotations,
     settings: Settings,
     progress: Progress | None = None,
 ) -> list[float]:
     """Mean squared change of the outputs of each on calibration samples, with no others used."""
-    return _of_each(_changed, workload, dataset, allocations, settings, progress)
+    how = _techniques(allocations, rotations)
+    return _of_each(_changed, workload, dataset, how, settings, progress)
 
 
-def _measured(workload: Workload, dataset: Dataset, pairs: Mapping[str, str]) -> Evaluation:
-    return evaluate(workload, dataset, split_pairs(pairs), jobs=1)
+def _techniques(allocations: Sequence[Mapping[str, str]], rotations: Rotations) -> list[_Quantised]:
+    """Formats of each allocation, and how it is quantised."""
+    formats = [split_pairs(pairs) for pairs in allocations]
+    return [(each, rotations.options(each)) for each in formats]
 
 
-def _changed(workload: Workload, dataset: Dataset, pairs: Mapping[str, str]) -> float:
-    return calibration_change(workload, dataset, split_pairs(pairs), jobs=1)
+def _measured(workload: Workload, dataset: Dataset, how: _Quantised) -> Evaluation:
+    return evaluate(workload, dataset, how[0], options=how[1], jobs=1)
+
+
+def _changed(workload: Workload, dataset: Dataset, how: _Quantised) -> float:
+    return calibration_change(workload, dataset, how[0], options=how[1], jobs=1)
 
 
 def _of_each(
-    measure: Callable[[Workload, Dataset, Mapping[str, str]], T],
+    measure: Callable[[Workload, Dataset, _Quantised], T],
     workload: Workload,
     dataset: Dataset,
-    allocations: Sequence[Mapping[str, str]],
+    allocations: Sequence[_Quantised],
     settings: Settings,
     progress: Progress | None,
 ) -> list[T]:
     say = progress or (lambda *_: None)
     with _workers(workload, dataset, settings) as (pool, network, data):
-        running = [pool.submit(measure, network, data, dict(pairs)) for pairs in allocations]
+        running = [pool.submit(measure, network, data, how) for how in allocations]
         try:
             for done, _ in enumerate(as_completed(running)):
                 say("evaluation", done, len(running))
@@ -97,6 +110,7 @@ def measure_points(
     dataset: Dataset,
     search: SearchResult,
     reference: float,
+    rotations: Rotations,
     settings: Settings,
     progress: Progress | None = None,
 ) -> tuple[AccuracyPrediction | None, SearchResult]:
@@ -110,6 +124,8 @@ def measure_points(
         Points, and which of them to measure.
     reference : float
         Metric of the float network.
+    rotations : Rotations
+        Transforms that layers read.
     settings : Settings
         Number of processes.
     progress : callable, optional
@@ -123,7 +139,8 @@ def measure_points(
         The same points with their accuracies.
     """
     chosen = [p for p in (*search.front, *search.uniforms) if p.name in search.measured]
-    results = evaluate_all(workload, dataset, [p.pairs for p in chosen], settings, progress)
+    allocations = [point.pairs for point in chosen]
+    results = evaluate_all(workload, dataset, allocations, rotations, settings, progress)
     by_name = {p.name: result for p, result in zip(chosen, results, strict=True)}
 
     def measured(points: list[Point]) -> list[Point]:
@@ -173,7 +190,11 @@ def _predict(
 
 
 def held_out_results(
-    workload: Workload, dataset: Dataset, search: SearchResult, settings: Settings
+    workload: Workload,
+    dataset: Dataset,
+    search: SearchResult,
+    rotations: Rotations,
+    settings: Settings,
 ) -> dict[str, Any]:
     """The knee, the float network and the most expensive baseline within the knee's cost, once."""
     cost = settings.objective
@@ -191,8 +212,9 @@ def held_out_results(
     }
     for what, other in (("knee", point), ("uniform", beside[-1] if beside else None)):
         if other is not None:
-            pairs = split_pairs(other.pairs)
-            measured = evaluate(workload, dataset, pairs, jobs=settings.jobs)
+            formats = split_pairs(other.pairs)
+            options = rotations.options(formats)
+            measured = evaluate(workload, dataset, formats, options=options, jobs=settings.jobs)
             result[what] = {
                 "point": other.name,
                 "accuracy": measured.metric,

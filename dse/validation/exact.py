@@ -10,6 +10,7 @@ from macwright.dse.data.recipe import Dataset
 from macwright.dse.search.front import SearchResult
 from macwright.dse.search.options import split_pairs
 from macwright.dse.search.points import Point
+from macwright.dse.sensitivity.rotations import Rotations
 from macwright.dse.settings import Settings
 from macwright.dse.workload import Workload
 from macwright.hw.errors import RefusedInput
@@ -21,6 +22,7 @@ def measure_exact(
     workload: Workload,
     dataset: Dataset,
     search: SearchResult,
+    rotations: Rotations,
     settings: Settings,
     progress: Progress | None = None,
 ) -> tuple[SearchResult, dict[str, str]]:
@@ -28,7 +30,7 @@ def measure_exact(
 
     Parameters
     ----------
-    workload, dataset, search, settings, progress
+    workload, dataset, search, rotations, settings, progress
         As of `measure_points`.
 
     Returns
@@ -44,7 +46,9 @@ def measure_exact(
 
     def measure(point: Point) -> None:
         try:
-            result = evaluate_exact(workload, dataset, split_pairs(point.pairs))
+            formats = split_pairs(point.pairs)
+            options = rotations.options(formats)
+            result = evaluate_exact(workload, dataset, formats, options=options)
         except RefusedInput as error:
             reasons[point.name] = str(error)
         else:

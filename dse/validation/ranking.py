@@ -10,6 +10,7 @@ import pandas as pd
 from macwright.costmodel.progress import Progress
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.data.task import spearman
+from macwright.dse.sensitivity.rotations import Rotations
 from macwright.dse.settings import Settings
 from macwright.dse.solver.model.pairs import PairTerm, pair_total
 from macwright.dse.validation.accuracy import evaluate_all
@@ -48,6 +49,7 @@ def rank_allocations(
     dataset: Dataset,
     options: pd.DataFrame,
     pairs: Sequence[PairTerm],
+    rotations: Rotations,
     settings: Settings,
     progress: Progress | None = None,
 ) -> Ranking:
@@ -61,6 +63,8 @@ def rank_allocations(
         Columns ``layer, option, loss``.
     pairs : sequence of PairTerm
         Losses that two options add together.
+    rotations : Rotations
+        Transforms that layers read.
     settings : Settings
         How many.
     progress : callable, optional
@@ -75,7 +79,7 @@ def rank_allocations(
         {name: list(mine)[rng.integers(len(mine))] for name, mine in losses.items()}
         for _ in range(settings.rank)
     ]
-    evaluations = evaluate_all(workload, dataset, drawn, settings, progress)
+    evaluations = evaluate_all(workload, dataset, drawn, rotations, settings, progress)
     table = pd.DataFrame(
         {
             "predicted_loss": [

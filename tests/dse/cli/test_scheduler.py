@@ -8,6 +8,7 @@ import pytest
 
 from macwright.dse.cli import main as cli
 from macwright.dse.data.recipe import load_recipe
+from macwright.dse.sensitivity.rotations import Rotations
 from macwright.dse.settings import Settings
 from macwright.dse.validation import accuracy as measure
 from macwright.dse.workload import load_workload
@@ -33,11 +34,11 @@ def test_cluster_evaluates_what_threads_evaluate(model, scheduler, monkeypatch, 
             os.kill(workers[0].pid, signal.SIGKILL)
 
     there = measure.evaluate_all(
-        workload, dataset, ALLOCATIONS, Settings(scheduler=address), progress
+        workload, dataset, ALLOCATIONS, Rotations(), Settings(scheduler=address), progress
     )
     assert workers[0].wait(10) == -signal.SIGKILL
     monkeypatch.setenv("MACWRIGHT_CACHE", str(tmp_path))
-    assert measure.evaluate_all(workload, dataset, ALLOCATIONS, Settings()) == there
+    assert measure.evaluate_all(workload, dataset, ALLOCATIONS, Rotations(), Settings()) == there
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from macwright.dse.data.recipe import load_recipe
 from macwright.dse.quantizer.quantise import Allocation
 from macwright.dse.search.front import SearchResult
 from macwright.dse.search.points import Point
+from macwright.dse.sensitivity.rotations import Rotations
 from macwright.dse.settings import Settings
 from macwright.dse.validation.exact import measure_exact
 from macwright.dse.workload import load_workload
@@ -31,7 +32,7 @@ def test_measured_points_are_measured_as_integers_or_say_why_not(tmp_path, monke
     found = SearchResult(**{**empty, "front": points, "measured": {"0", "1"}})
     calls = []
     found, reasons = measure_exact(
-        workload, dataset, found, Settings(jobs=2), lambda *done: calls.append(done)
+        workload, dataset, found, Rotations(), Settings(jobs=2), lambda *done: calls.append(done)
     )
     exact = [point.exact for point in found.front]
     formats: Allocation = {name: ("int4", "int6") for name in pairs["0"]}
