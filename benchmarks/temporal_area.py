@@ -49,6 +49,8 @@ MACHINES = (
     ("resnet8_cifar10", "int8", "int8", 8, 16, "hard"),
     ("resnet8_cifar10", "int4", "int8", 8, 8, "logic"),
     ("resnet8_cifar10", "int6", "int6", 4, 8, "hard"),
+    ("dscnn_kws", "int8", "int8", 4, 4, "hard"),
+    ("fashion_cnn", "int3", "int8", 4, 4, "hard"),
     ("digits_cnn", "int8", "int8", 4, 8, "streamed"),
     ("fashion_cnn", "int4", "int8", 4, 16, "streamed"),
     ("dscnn_kws", "int8", "int8", 8, 8, "streamed"),
