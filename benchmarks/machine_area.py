@@ -16,6 +16,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from section import write_section
 from macwright.costmodel.characterize.yosys import find_yosys
 from macwright.costmodel.system.machine_parts import parts
 from macwright.costmodel.system.machine_resources import MachineModel, Resources
+from macwright.costmodel.system.memory_mapping import MemoryRules
 from macwright.costmodel.system.part import Part
 from macwright.dse.bitexact import integer_network
 from macwright.dse.data.recipe import load_recipe
@@ -69,20 +71,20 @@ MIXED = {
 #: before it and one after; measured on two machines of 4,837 and 6,700 LUTs, exact to 2.
 LUTS = {"LUT4": 1, "LUT2": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6, "chains": 4}
 OTHERS = {"TRELLIS_FF": "ffs", "DP16KD": "block_rams", "MULT18X18D": "dsps"}
-#: Rules of memories of ECP5 under Yosys 0.70, seen in these machines: every memory above so many
-#: bits for each block RAM that it would take became block RAM, every other one did not. Yosys
-#: weighs 128 for a block (its brams_16kd.txt) against 1/16 for a bit of a constant.
-MEMORY = {
-    "ram_bits": 1420,
-    "constant_bits": 2048,
-    "block_words": 512,
-    "block_width": 36,
-    "row_luts": 1.0,
-    "constant_luts": 1.15,
-    "cell_words": 16,
-    "cell_width": 4,
-    "cell_luts": 6,
-}
+#: Memories of ECP5 in Yosys 0.70 (lattice/brams_16kd.txt, lutrams_trellis.txt, and the costs of
+#: bits that memory_libmap assumes), and look-up tables that they take, seen in these machines.
+MEMORY = MemoryRules(
+    block_bits=16384,
+    block_widths=(1, 2, 4, 9, 18, 36),
+    byte=9,
+    block_cost=128,
+    cell_cost=4,
+    cell_words=16,
+    cell_width=4,
+    constant_cost=1 / 16,
+    bit_cost=1,
+)
+MEMORY_LUTS = {"row": 1.0, "constant": 1.15, "cell": 6}
 
 
 def quick_network(name: str, weights: str, acts: str, seed: int) -> Network:
@@ -247,8 +249,10 @@ def fitted(rows: Sequence[Row]) -> dict[str, dict[str, dict[str, float]]]:
         made[kind] = {}
         for what in ("luts", "ffs"):
             wanted = np.array([getattr(resources(cells), what) for *_, cells in mine], float)
-            found, _ = nnls(matrix, wanted)
-            pairs = zip(names, found, strict=True)
+            # What is large may be off by more.
+            weight = 1 / np.sqrt(np.maximum(wanted, 1))
+            coefficients, _ = nnls(matrix * weight[:, None], wanted * weight)
+            pairs = zip(names, coefficients, strict=True)
             made[kind][what] = {n: round(float(x), 4) for n, x in pairs if x > 1e-9}
     # Adders that join units are parts of their own, as there are many in an array.
     for what, by in made.get("array", {}).items():
@@ -264,6 +268,7 @@ def model_of(rows: Sequence[Row]) -> MachineModel:
         family="ecp5",
         coefficients={**known, **fitted(rows)},
         memory=MEMORY,
+        memory_luts=MEMORY_LUTS,
         factor=18,
         minifloat_mhz=0.0,
         array_mhz=0.0,
@@ -338,7 +343,8 @@ def main() -> None:
             "tools": str(find_yosys()),
             "machines": len(MACHINES),
             "factor": model.factor,
-            "memory": dict(model.memory),
+            "memory": asdict(model.memory),
+            "memory_luts": MEMORY_LUTS,
             "coefficients": model.coefficients,
         }
         write_atomic(TABLE, json.dumps(fields, indent=1) + "\n")

@@ -9,13 +9,14 @@ as nextpnr counts them after placement: a CCU2C takes two, a distributed RAM of 
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from importlib.resources import files
 from math import ceil, exp, inf, log
 from typing import Any
 
 from macwright.costmodel.system.machine_parts import parts
+from macwright.costmodel.system.memory_mapping import MemoryRules
 from macwright.costmodel.system.part import Part
 from macwright.hw.accelerator.machine import MachineSpec
 from macwright.hw.errors import NotSupported
@@ -64,11 +65,11 @@ class MachineModel:
         Technology.
     coefficients : mapping
         By kind of part, and by ``luts`` or ``ffs``: what each feature adds.
-    memory : mapping
-        Rules of memories: `ram_bits` and `constant_bits`, more than which for each block RAM that
-        it would take one is of block RAMs; `block_words` and `block_width` of these; `row_luts`,
-        look-up tables for each bit of a further row of them; `constant_luts` for 16 bits of other
-        constants; `cell_words`, `cell_width` and `cell_luts` of distributed RAM.
+    memory : MemoryRules
+        Which memories become block RAM, distributed RAM or logic.
+    memory_luts : mapping
+        Look-up tables: `row` for each bit of a further row of words, `constant` for 16 bits of
+        constants, `cell` for a cell of distributed RAM.
     factor : int
         Bits of a multiplier's operands.
     minifloat_mhz, array_mhz : float
@@ -85,7 +86,8 @@ class MachineModel:
 
     family: str
     coefficients: Mapping[str, Mapping[str, Mapping[str, float]]]
-    memory: Mapping[str, float]
+    memory: MemoryRules
+    memory_luts: Mapping[str, float]
     factor: int
     minifloat_mhz: float
     array_mhz: float
@@ -142,14 +144,34 @@ class MachineModel:
     def _part(self, part: Part, units: Mapping[Any, Resources]) -> Resources:
         if part.unit is not None:
             return units[part.unit] if part.unit in units else self.unit(part.unit)
-        by = self.coefficients[part.kind]
+        by, features = self.coefficients[part.kind], self.features(part)
         luts, ffs = (
-            sum(by[what].get(name, 0.0) * value for name, value in part.features.items())
+            sum(by[what].get(name, 0.0) * value for name, value in features.items())
             for what in ("luts", "ffs")
         )
-        total = Resources(luts=luts, ffs=ffs, dsps=sum(map(self._multipliers, part.products)))
+        dsps = sum(map(self._multipliers, part.products))
+        return Resources(luts=luts, ffs=ffs, dsps=dsps) + self.memories(part)
+
+    def features(self, part: Part) -> dict[str, float]:
+        """What look-up tables and registers of a part are linear in.
+
+        Beside its own features, rows of memories that can be written, as each is enabled apart, and
+        bits of words of constants in logic.
+        """
+        rows = constants = 0
         for words, bits, constant in part.memories:
-            total = total + self.memory_resources(words, bits, constant)
+            mapped = self.memory.mapped(words, bits, constant=constant)
+            rows += 0 if constant else mapped.rows
+            constants += bits if constant and mapped.kind == "logic" else 0
+        return {**part.features, "written_rows": rows, "constant_bits": constants}
+
+    def memories(self, part: Part) -> Resources:
+        """What memories of a part take, without what its features stand for."""
+        total = Resources()
+        for words, bits, constant in part.memories:
+            each = self.memory_resources(words, bits, constant)
+            mixed = part.mixed_constants and constant and not each.block_rams
+            total = total + (replace(each, luts=0.0) if mixed else each)
         return total
 
     def _multipliers(self, widths: tuple[int, int]) -> int:
@@ -157,26 +179,16 @@ class MachineModel:
         return ceil((widths[0] - 1) / self.factor) * ceil((widths[1] - 1) / self.factor)
 
     def memory_resources(self, words: int, bits: int, constant: bool) -> Resources:
-        """A memory.
-
-        Rows of block RAMs are read side by side, so that parts of words fill them. Of the modes of
-        a block, twice as deep and half as wide each, one of fewest blocks counts, and of these that
-        of fewest rows, as what chooses a row is logic.
-        """
-        rules = self.memory
-        modes = []
-        depth, width = int(rules["block_words"]), int(rules["block_width"])
-        while width:
-            rows = ceil(words / depth)
-            modes.append((ceil(rows * bits / width), rows))
-            depth, width = 2 * depth, width // 2
-        blocks, rows = min(modes)
-        if words * bits > rules["constant_bits" if constant else "ram_bits"] * blocks:
-            return Resources(luts=rules["row_luts"] * (rows - 1) * bits, block_rams=blocks)
+        """A memory; what is not a block has a register for each bit that is read."""
+        mapped, luts = self.memory.mapped(words, bits, constant=constant), self.memory_luts
+        choice = luts["row"] * (mapped.rows - 1) * bits
+        if mapped.kind == "block":
+            return Resources(luts=choice, block_rams=mapped.cells)
+        if mapped.kind == "distributed":
+            return Resources(luts=mapped.cells * luts["cell"] + choice, ffs=bits)
         if constant:
-            return Resources(luts=rules["constant_luts"] * words * bits / 16, ffs=bits)
-        cells = ceil(words / rules["cell_words"]) * ceil(bits / rules["cell_width"])
-        return Resources(luts=cells * rules["cell_luts"])
+            return Resources(luts=luts["constant"] * words * bits / 16, ffs=bits)
+        return Resources(luts=bits, ffs=(words + 1) * bits)
 
     def unit(self, unit: Any) -> Resources:
         """Resources of a unit of integers whose products are left to hard multipliers.
@@ -217,7 +229,8 @@ def machine_model(family: str) -> MachineModel:
     return MachineModel(
         family=family,
         coefficients=known["coefficients"],
-        memory=known["memory"],
+        memory=MemoryRules.from_fields(known["memory"]),
+        memory_luts=known["memory_luts"],
         factor=known["factor"],
         minifloat_mhz=known["minifloat_clock_mhz"],
         array_mhz=known["temporal_clock_mhz"],

@@ -23,6 +23,9 @@ class Part:
         Bits of both factors of each multiplication.
     count : int
         How many there are.
+    mixed_constants : bool
+        Whether constants in logic are optimised with what is around them, so that a feature says
+        what look-up tables they take, not a rule.
     """
 
     kind: str
@@ -31,6 +34,7 @@ class Part:
     products: tuple[tuple[int, int], ...] = ()
     count: int = 1
     unit: Any = field(default=None)
+    mixed_constants: bool = False
 
 
 def bits_of(count: int) -> int:

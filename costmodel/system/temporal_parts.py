@@ -7,10 +7,13 @@ the rules of all machines.
 
 from collections.abc import Iterator
 
+import numpy as np
 from amaranth.hdl import Shape
+from numpy.typing import NDArray
 
 from macwright.costmodel.system.part import Part, bits_of
 from macwright.hw.accelerator.temporal.lane import LaneSpec
+from macwright.hw.accelerator.temporal.program import Program
 from macwright.hw.accelerator.temporal.spec import TemporalSpec
 
 __all__ = ["temporal_parts"]
@@ -30,16 +33,14 @@ def temporal_parts(spec: TemporalSpec) -> Iterator[Part]:
     shared, of_rows = program.weight_depths
     stream = program.weight_stream
     counters = 4 * (code.address_bits + code.place_bits)
+    most = any(each.mode == "largest" for each in program.passes)
     features = {
         "one": 1,
         "operands": units * acts,
-        "drained": units * array.sums,
-        "rows": array.rows,
-        "words": columns * program.lane_bits,
         "products": columns * _product_bits(lane),
         "shifted": columns * (len(lane.shifts) - 1) * _cut_bits(lane),
+        "largest": most * columns * program.lane_bits,
         "results": columns * spec.result_bits,
-        "own": array.own * columns * weights,
         "streamed": int(stream is not None),
         "control": counters,
         "registers": units * acts
@@ -53,21 +54,45 @@ def temporal_parts(spec: TemporalSpec) -> Iterator[Part]:
         + 2 * bits_of(shared),
     }
     constants = (
-        *((words, columns * weights) for words in (*(() if stream else (shared,)), *of_rows)),
+        *(() if stream else ((shared, columns * weights),)),
+        *((words, _used(program, row) * weights) for row, words in enumerate(of_rows, 1)),
         (len(code.parameter_words), columns * (code.bias_bits + code.scale_bits)),
         (len(program.passes), layout),
         (len(code.steps), step),
-        *(((1 << source.bits), program.lane_bits),) * source.lanes,
+        *((len(table), _varying(table)) for table in source.tables if not _shifted(table)),
     )
+    # Input that is joined has the codes of the rows above beside it.
+    above = (source.stacked - 1) * source.lanes * program.lane_bits
     memories = (
         (program.depth, columns * program.lane_bits, False),
         (result.words * result.positions, result.lanes * spec.result_bits, False),
         *(((stream.depth, columns * weights, False),) if stream else ()),
+        *(((max(2, source.width), above, False),) if above else ()),
         *((words, bits, True) for words, bits in constants),
     )
     products = ((_total_bits(lane), lane.multiplier + 1),) * columns
-    yield Part("temporal", features, memories, products)
+    yield Part("temporal", features, memories, products, mixed_constants=True)
     yield Part("unit", {}, count=units, unit=array.unit)
+
+
+def _used(program: Program, row: int) -> int:
+    """Columns for which a row of connected layers has weights: a memory has no others."""
+    used = [
+        layer.weights[row :: program.rows].any(axis=(0, 1))
+        for layer in program.passes
+        if layer.mode == "connected" and layer.words > row
+    ]
+    return int(np.any(used, axis=0).sum())
+
+
+def _varying(table: NDArray[np.int64]) -> int:
+    """Bits of a table's words that are not the same in all of them."""
+    return int(np.bitwise_or.reduce(table ^ table[0])).bit_count()
+
+
+def _shifted(table: NDArray[np.int64]) -> bool:
+    """Whether a table adds a constant, which logic does."""
+    return bool(np.all(np.diff(table) == 1))
 
 
 def _total_bits(lane: LaneSpec) -> int:

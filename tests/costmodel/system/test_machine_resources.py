@@ -39,6 +39,45 @@ def test_block_rams_of_memories(words, bits, constant, blocks):
     assert MODEL.memory_resources(words, bits, constant).block_rams == blocks
 
 
+RAM = """module ram(
+  input clk, input we, input [{a}:0] wa, ra, input [{b}:0] d, output reg [{b}:0] q
+);
+  reg [{b}:0] words [0:{last}];
+  always @(posedge clk) begin
+    if (we) words[wa] <= d;
+    q <= words[ra];
+  end
+endmodule
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "bits"),
+    # One row of blocks or several, bits that are no multiple of a byte, and both sides of where
+    # distributed RAM is cheaper.
+    [
+        (4000, 40),
+        (3164, 80),
+        (5880, 20),
+        (448, 80),
+        (100, 16),
+        (82, 16),
+        (192, 8),
+        (48, 30),
+        (3, 64),
+    ],
+)
+def test_memories_that_are_written_are_those_of_yosys(words, bits):
+    address = max(1, (words - 1).bit_length())
+    text = RAM.format(a=address - 1, b=bits - 1, last=words - 1)
+    script = "read_verilog ram.v\nsynth_ecp5 -top ram\nwrite_json netlist.json\n"
+    (netlist,) = run_yosys(find_yosys(), script, {"ram.v": text}, outputs=["netlist.json"])
+    count = Counter(cell["type"] for cell in netlist["modules"]["ram"]["cells"].values())
+    mapped = MODEL.memory.mapped(words, bits, constant=False)
+    cells = {"block": 0, "distributed": 0, mapped.kind: mapped.cells}
+    assert cells == {"block": count["DP16KD"], "distributed": count["TRELLIS_DPR16X4"]}
+
+
 class Top(wiring.Component):
     """A memory alone."""
 
