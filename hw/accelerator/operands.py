@@ -26,12 +26,12 @@ def default_unit(act: Any, weight: Any, sums: int, simd: int) -> Any:
     """Multiply-accumulate unit for formats of a layer and bits of its sums.
 
     Its operands come from registers, so that its own one, where it has the choice, is after the
-    product.
+    product; minifloats have a second one, before their product is aligned.
     """
     if isinstance(act, FloatFormat) or isinstance(weight, FloatFormat):
         least = MinifloatMacSpec(act=act, weight=weight, terms=1).acc.width  # type: ignore[union-attr]
         acc = FixedAcc(max(sums, least))
-        return MinifloatMacSpec(act=act, weight=weight, acc=acc, pipeline=1, cut="product")
+        return MinifloatMacSpec(act=act, weight=weight, acc=acc, pipeline=2, cut="product")
     acc = IntFormat(max(sums, range_width(*product_range(act, weight))))
     if isinstance(weight, PotFormat | ApotFormat):
         return ShiftAddMacSpec(act=act, weight=weight, acc=acc, group=1, scale=None, pipeline=1)

@@ -114,9 +114,13 @@ class Mac(wiring.Component):
             return list(values)
         if stage > max(2, self.spec.pipeline):
             return list(values)
+        return self.registered(m, *values, suffix=f"p{stage}")
+
+    def registered(self, m: Module, *values: ValueLike, suffix: str) -> list[ValueLike]:
+        """The values after a register, which are named after them."""
         registers = []
         for value in values:
-            name = f"{getattr(value, 'name', 'stage')}_p{stage}"
+            name = f"{getattr(value, 'name', 'stage')}_{suffix}"
             registers.append(Signal(value.shape(), name=name, reset_less=True))
         with self.enabled(m):
             m.d.sync += [r.eq(v) for r, v in zip(registers, values, strict=True)]

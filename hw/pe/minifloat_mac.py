@@ -58,7 +58,8 @@ class MinifloatMacSpec(UnitSpec):
     pipeline : {0, 1, 2}
         Register stages before the accumulator: none, operands, operands and aligned product.
     cut : {"operands", "product"}
-        What a single register stage holds: the operands, or the aligned product.
+        What the first register stage holds: the operands; or the aligned product, and with two
+        stages, with a fixed-point accumulator, the significands' product before it is aligned.
     target : str
         Technology whose primitives may be used.
 
@@ -107,7 +108,7 @@ class MinifloatMacSpec(UnitSpec):
             raise RefusedInput(
                 f"minifloat_mac multiplier must be array with target {self.target}, not 'infer'"
             )
-        self.check_cut()
+        self.check_cut(most=1 if isinstance(self.acc, FloatFormat) else 2)
         self.check_adder(why_ripple=self._why_ripple())
         low, high = product_range(self.act, self.weight)
         most = max(-low, high).bit_length() - 1
@@ -140,6 +141,11 @@ class MinifloatMacSpec(UnitSpec):
         if self.target in CHAINS:
             return f"with target {self.target}, which has carry chains"
         return "with a float accumulator" if isinstance(self.acc, FloatFormat) else ""
+
+    @property
+    def significand_register(self) -> bool:
+        """Whether there is a register between the significands' product and its alignment."""
+        return self.pipeline == 2 and self.cut == "product"
 
     @property
     def product_range(self) -> tuple[int, int]:
@@ -248,7 +254,9 @@ class MinifloatMac(Mac):
         """Aligned product and accumulator; returns what the flag needs."""
         spec = self.spec
         target = target_of("generic" if spec.target in CHAINS else spec.target)
-        term = aligned_product(m, spec, a, w, target=target)
+        cut = self._cut if spec.significand_register else None
+        term = aligned_product(m, spec, a, w, target=target, cut=cut)
+        (clear,) = [clear] if cut is None else cut(m, clear)
         bits, sign, special, clear = self.delayed(
             m, term.bits, term.sign, term.special, clear, stage=2
         )
@@ -268,18 +276,26 @@ class MinifloatMac(Mac):
         self.accumulate(m, add, clear=clear, target=target)
         return special, clear
 
+    def _cut(self, m: Module, *values: Any) -> list[Any]:
+        """The values, a register later."""
+        return self.registered(m, *values, suffix="cut")
+
     def _infer(self, m: Module, a: Any, w: Any, clear: Any) -> tuple[Any, Any]:
         """The same, left to the synthesiser."""
         x, y = split(self.spec.act, a), split(self.spec.weight, w)
         low, high = self.spec.product_range
         magnitude = Signal(max(-low, high).bit_length())
-        m.d.comb += magnitude.eq(
-            (x.significand * y.significand << (x.shift + y.shift)) >> self.spec.drop
-        )
+        significand, shift, sign = x.significand * y.significand, x.shift + y.shift, x.sign ^ y.sign
+        any_special = x.special | y.special
+        if self.spec.significand_register:
+            significand, shift, sign, any_special, clear = self._cut(
+                m, significand, shift, sign, any_special, clear
+            )
+        m.d.comb += magnitude.eq((significand << shift) >> self.spec.drop)
         term = Signal(signed(len(magnitude) + 1), attrs={"keep": 1})
-        m.d.comb += term.eq(Mux(x.sign ^ y.sign, -magnitude, magnitude))
+        m.d.comb += term.eq(Mux(sign, -magnitude, magnitude))
         special = Signal()
-        m.d.comb += special.eq(x.special | y.special)
+        m.d.comb += special.eq(any_special)
         term, special, clear = self.delayed(m, term, special, clear, stage=2)
         acc = self.state(m, self.acc)
         with self.enabled(m):

@@ -1,5 +1,6 @@
 """Product of two minifloats (or a minifloat and an integer) as a signed fixed-point term."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,12 +89,24 @@ def raw_product(
     return bits, shift, top, sign, (x.special | y.special)[0]
 
 
-def aligned_product(m: Module, spec: Any, a: Value, w: Value, *, target: Target) -> Term:
+def aligned_product(
+    m: Module,
+    spec: Any,
+    a: Value,
+    w: Value,
+    *,
+    target: Target,
+    cut: Callable[..., list[Any]] | None = None,
+) -> Term:
     """Product aligned to the accumulator's grid, cut off toward zero below it.
 
-    On carry chains the magnitude is not complemented: the chain's LUTs do that.
+    On carry chains the magnitude is not complemented: the chain's LUTs do that. With `cut`, what
+    is aligned comes out of it: a register.
     """
     bits, shift, top, sign, special = raw_product(m, spec, a, w, target=target)
+    if cut is not None:
+        product, shift, sign, special = cut(m, Cat(*bits), shift, sign, special)
+        bits = list(product)
     low, high = spec.product_range
     width = max(-low, high).bit_length()
     fill = Const(0, 1) if spec.target in CHAINS else sign

@@ -210,15 +210,15 @@ class UnitSpec:
                 f"accumulator), not {self.pipeline!r}"
             )
 
-    def check_cut(self) -> None:
-        """Check the field `cut`: what the only register stage holds."""
+    def check_cut(self, most: int = 1) -> None:
+        """Check the field `cut`: what the first of so many register stages may hold."""
         cut: str = self.cut  # type: ignore[attr-defined]
         if cut not in ("operands", "product"):
             raise RefusedInput(f"{self.family} cut must be operands or product, not {cut!r}")
-        if cut == "product" and self.pipeline != 1:
+        if cut == "product" and not 1 <= self.pipeline <= most:
             raise RefusedInput(
                 f"{self.family} cut must be operands with {self.pipeline} register stages, not "
-                "product, which is of one"
+                f"product, which is of {'one' if most == 1 else f'1 to {most}'}"
             )
 
     def check_adder(self, *, why_ripple: str) -> None:

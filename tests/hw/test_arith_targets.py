@@ -202,11 +202,28 @@ def test_fast_minifloats_and_integers(options, target, tmp_path):
     run(integers, int_values, tmp_path, 1)
 
 
+@needs_icarus
+@pytest.mark.parametrize(
+    ("multiplier", "target"),
+    [("infer", "generic"), ("array", "generic"), ("array", "asic"), ("array", "ecp5")],
+)
+def test_minifloats_with_registers_before_and_after_the_aligner(multiplier, target, tmp_path):
+    fields = {"act": "e4m3fn", "weight": "e3m2fn", "drop": 2}
+    spec = MinifloatMacSpec.from_fields({**fields, "multiplier": multiplier, "target": target})
+    cut = replace(spec, pipeline=2, cut="product")
+    assert cut.latency == 3
+    run(cut, float_values, tmp_path, Fraction(2) ** cut.acc_exponent)
+
+
 def test_what_a_cut_and_an_adder_go_with():
     with pytest.raises(RefusedInput, match=r"^int_mac cut must be operands with 0 register stages"):
         IntMacSpec(cut="product")
     with pytest.raises(RefusedInput, match=r"^int_mac cut must be operands or product, not 'x'"):
         IntMacSpec(cut="x")
+    with pytest.raises(RefusedInput, match=r"stages, not product, which is of one$"):
+        MinifloatMacSpec.from_fields({"acc": "fp16", "pipeline": 2, "cut": "product"})
+    with pytest.raises(RefusedInput, match=r"stages, not product, which is of 1 to 2$"):
+        MinifloatMacSpec(cut="product")
     asic = MinifloatMacSpec().tuned("asic")
     assert replace(asic, pipeline=1, cut="product").latency == 2
     for spec, why in (
