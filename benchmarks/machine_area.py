@@ -270,7 +270,6 @@ def model_of(rows: Sequence[Row]) -> MachineModel:
         memory=MEMORY,
         memory_luts=MEMORY_LUTS,
         factor=18,
-        minifloat_mhz=0.0,
         array_mhz=0.0,
         period_ns=(0.0, 0.0, 1.0, 1.0),
         period_error=0.0,

@@ -5,9 +5,8 @@
 Each machine is searched with ``macwright dse --architecture dataflow --device lfe5u-85f`` and built
 with ``macwright build --place``; what is in DIR is not done again. Goals are published rates of the
 same networks on FPGA boards with the makers' tools (MLPerf Tiny). `--known` prints those of the
-machines that were placed already, and does nothing else. `--write` also fits anew what fronts count
-clocks from (costmodel/tables/ecp5_machine.json): look-up tables, or the slowest of these machines
-for minifloat activations.
+machines that were placed already, and does nothing else. `--write` also fits anew how fronts count
+clocks from look-up tables (costmodel/tables/ecp5_machine.json).
 """
 
 import argparse
@@ -51,11 +50,6 @@ class Case:
     @property
     def name(self) -> str:
         return f"{self.network}_{self.weights}_{self.activations}_{self.frame_ms:g}ms"
-
-    @property
-    def integers(self) -> bool:
-        """Whether all activations are integers."""
-        return "e" not in self.activations
 
 
 CASES = [
@@ -124,14 +118,13 @@ def record(case: Case, folder: Path) -> dict[str, Any] | None:
 def fitted_period(
     machines: Sequence[tuple[Case, Mapping[str, Any]]],
 ) -> tuple[float, float, float, float]:
-    """Period in ns of machines of integers: a constant, what log(LUTs) adds, fewest and most LUTs.
+    """Period in ns of machines: a constant, what log(LUTs) adds, fewest and most LUTs.
 
     Beyond the most it does not grow: that which leaves the least squares.
     """
     pairs = [
         (fields["placed"]["sites"]["luts"]["used"], 1e3 / fields["placed"]["clock_mhz"])
-        for case, fields in machines
-        if case.integers
+        for _, fields in machines
     ]
     luts, periods = np.array(sorted(pairs)).T
     fits = []
@@ -215,14 +208,14 @@ def main() -> None:
     for case, fields in placed_machines:
         others = [machine for machine in placed_machines if machine[0] != case]
         expected = None
-        if case.integers and sum(other.integers for other, _ in others) > 1:
+        if len(others) > 1:
             model = replace(machine_model("ecp5"), period_ns=fitted_period(others))
             expected = model.expected_mhz(fields["modelled_ecp5"]["luts"])
         lines.append(row(case, fields, expected, errors))
     lines += [
         "",
         f"{len(placed_machines)} of {len(cases)} machines are placed, seed 1. Clocks are counted "
-        "from look-up tables by the other machines of integers.",
+        "from look-up tables by the other machines.",
     ]
     if placed_machines:
         means = [
@@ -236,8 +229,6 @@ def main() -> None:
     if args.write:
         write_section("machine_placed", f"Dataflow machines placed on {DEVICE.upper()}", text)
         table = json.loads(TABLE.read_text())
-        slow = [f["placed"]["clock_mhz"] for case, f in placed_machines if not case.integers]
-        table["minifloat_clock_mhz"] = round(min(slow), 1)
         table["period_ns"] = fitted_period(placed_machines)
         table["period_error"] = round(float(np.mean(np.abs(errors["counted clock"]))), 3)
         write_atomic(TABLE, json.dumps(table, indent=1) + "\n")

@@ -1,15 +1,17 @@
 """Fronts of one array on a device against the machines that `macwright build` makes of them.
 
-    python benchmarks/temporal_front.py [--points 5] [--networks NAME ...] [--folder DIR] [--write]
+    python benchmarks/temporal_front.py [--points 3] [--networks NAME ...] [--folder DIR] [--write]
 
-`macwright dse --architecture temporal --device lfe5u-45f` of each network of ../shared/data, then
-`macwright build` of points spread over the front, the ends among them. Cycles of a frame are those
+`macwright dse --architecture temporal --device lfe5u-45f` of each network of ../shared/data,
+without a limit and with one on the time of a frame, which small arrays do not meet; then
+`macwright build` of points spread over each front, the ends among them. Cycles of a frame are those
 of build.json; resources those of the flat netlist that Yosys makes of the written Verilog, look-up
 tables as nextpnr counts them.
 """
 
 import argparse
 import json
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,8 @@ from section import write_section
 from temporal_exact import command
 
 DEVICE = "lfe5u-45f"
-NETWORKS = ("fashion_cnn", "dscnn_kws")
+#: Networks, and limits of a frame's time, ms.
+NETWORKS = {"fashion_cnn": 1.3, "dscnn_kws": 0.8}
 #: Arrays that differ in both sides, and formats of which each needs a unit of its own.
 WORDS = (
     *("--architecture", "temporal", "--device", DEVICE, "--objective", "luts", "--no-verify"),
@@ -31,8 +34,8 @@ WORDS = (
 def main() -> None:
     """Search, build, synthesise, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--points", type=int, default=5)
-    parser.add_argument("--networks", nargs="*", default=NETWORKS)
+    parser.add_argument("--points", type=int, default=3)
+    parser.add_argument("--networks", nargs="*", default=NETWORKS, choices=NETWORKS)
     parser.add_argument("--folder", type=Path, default=Path("out/temporal_front"), metavar="DIR")
     parser.add_argument("--write", action="store_true", help="write the file of results")
     args = parser.parse_args()
@@ -42,9 +45,10 @@ def main() -> None:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     errors: dict[str, list[float]] = {"LUTs": [], "FFs": []}
-    for name in args.networks:
-        model, run = MODELS / f"{name}.onnx", args.folder / name
-        command("dse", model, *WORDS, "-o", run)
+    for name, limit in product(args.networks, (False, True)):
+        model, run = MODELS / f"{name}.onnx", args.folder / (f"{name}_fast" if limit else name)
+        budget = ("--budget", f"latency_ms<={NETWORKS[name]}") if limit else ()
+        command("dse", model, *WORDS, *budget, "-o", run)
         front = pd.read_csv(run / "front.csv")
         spread = np.linspace(0, len(front) - 1, min(args.points, len(front))).round().astype(int)
         for number in dict.fromkeys(spread.tolist()):

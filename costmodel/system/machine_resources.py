@@ -72,9 +72,8 @@ class MachineModel:
         constants, `cell` for a cell of distributed RAM.
     factor : int
         Bits of a multiplier's operands.
-    minifloat_mhz, array_mhz : float
-        Clocks that placed machines reach, MHz: those with an engine for each layer and minifloat
-        activations, and those of one array.
+    array_mhz : float
+        Clock that placed machines of one array reach, MHz.
     period_ns : (float, float, float, float)
         Shortest period of a machine with an engine for each layer: a constant, what it grows by
         with the logarithm of its look-up tables, as wires get longer, and the look-up tables below
@@ -89,13 +88,12 @@ class MachineModel:
     memory: MemoryRules
     memory_luts: Mapping[str, float]
     factor: int
-    minifloat_mhz: float
     array_mhz: float
     period_ns: tuple[float, float, float, float]
     period_error: float
 
     def expected_mhz(self, luts: float) -> float:
-        """Clock that a machine of integers with an engine for each layer probably reaches, MHz."""
+        """Clock that a machine with an engine for each layer probably reaches, MHz."""
         least, slope, smallest, largest = self.period_ns
         return 1e3 / (least + slope * log(min(max(luts, smallest), largest)))
 
@@ -105,7 +103,7 @@ class MachineModel:
         return self.expected_mhz(0.0)
 
     def most_luts(self, clock_mhz: float) -> float:
-        """Look-up tables of the largest machine of integers expected to reach a clock."""
+        """Look-up tables of the largest machine expected to reach a clock."""
         if clock_mhz <= self.expected_mhz(inf):
             return inf
         return exp((1e3 / clock_mhz - self.period_ns[0]) / self.period_ns[1])
@@ -232,7 +230,6 @@ def machine_model(family: str) -> MachineModel:
         memory=MemoryRules.from_fields(known["memory"]),
         memory_luts=known["memory_luts"],
         factor=known["factor"],
-        minifloat_mhz=known["minifloat_clock_mhz"],
         array_mhz=known["temporal_clock_mhz"],
         period_ns=tuple(known["period_ns"]),
         period_error=known["period_error"],

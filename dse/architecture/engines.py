@@ -147,8 +147,7 @@ class DeviceEngines:
                 if name not in by_layer:
                     rows.append(self._row(name, folding, _NOTHING, None))
                 for option, pair in zip(formats, pairs, strict=True):
-                    able = [u for u in clock.units[pair] if u.spec.name not in clock.too_slow]
-                    rows += [self._row(name, folding, option, unit) for unit in able]
+                    rows += [self._row(name, folding, option, unit) for unit in clock.units[pair]]
             if not rows or rows[-1]["layer"] != name:
                 raise ClockTooFastError(f"Layer {name!r} has no unit for {clock_mhz:g} MHz")
         around = {**self.around.to_fields(), FRAME: self.slowest}

@@ -12,7 +12,6 @@ from macwright.costmodel.technology.devices import Device
 from macwright.dse.architecture.clocks import Clocked
 from macwright.dse.architecture.engine_units import EngineUnit, device_units, machine_clock
 from macwright.dse.solver import Budget
-from macwright.hw.formats import FloatFormat
 
 __all__ = ["MachineClock", "machine_clocks"]
 
@@ -35,22 +34,18 @@ class MachineClock:
         Look-up tables of the largest of them.
     units : mapping
         Units of each pair of formats, weights first; those of look-up tables meet it.
-    too_slow : dict from str to str
-        By unit that machines do not reach it with, why.
     """
 
     mhz: float
     basis: str
     most_luts: float
     units: Mapping[Pair, tuple[EngineUnit, ...]]
-    too_slow: Mapping[str, str]
 
     def with_costs(self, costs: pd.DataFrame) -> Clocked:
         """The clock with cost rows of units, and the size that a machine must keep to reach it."""
         return Clocked(
             clock_mhz=self.mhz,
             costs=costs,
-            refused=self.too_slow,
             basis=self.basis,
             limits=() if self.most_luts == inf else (Budget("luts", max=self.most_luts),),
         )
@@ -75,7 +70,7 @@ def machine_clocks(
         Unit of each pair of formats, whose sums are wide enough.
     asked : sequence of float
         Clocks in MHz; if empty a grid of small steps, from what the largest machine of the
-        device is expected to reach to what the smallest is, and that of minifloat activations.
+        device is expected to reach to what the smallest is.
     margin : float
         Share of its period that a unit of look-up tables must have left.
 
@@ -84,29 +79,15 @@ def machine_clocks(
     RefusedInput
         If a clock is above what any such machine reaches.
     """
-    slow = {pair for pair, spec in units.items() if isinstance(spec.act, FloatFormat)}
-    fastest = model.minifloat_mhz if len(slow) == len(units) else model.fastest_mhz
-    rates = {machine_clock(rate, fastest, device.family) for rate in asked}
+    rates = {machine_clock(rate, model.fastest_mhz, device.family) for rate in asked}
     if not asked:
-        rates = {model.minifloat_mhz} if slow else set()
-        if len(slow) < len(units):
-            rates |= _grid(model.expected_mhz(device.resources["luts"]), model.fastest_mhz)
+        rates = _grid(model.expected_mhz(device.resources["luts"]), model.fastest_mhz)
     counted = f"counted from look-up tables, {model.period_error:.0%} off in the mean"
     every = device_units(units, model, clocks_mhz=sorted(rates), margin=margin)
-    clocks = []
-    for rate, met in zip(sorted(rates), every, strict=True):
-        reached = bool(slow) and rate <= model.minifloat_mhz
-        lacking = [unit.spec.name for pair in slow for unit in met[pair] if not reached]
-        clocks.append(
-            MachineClock(
-                mhz=rate,
-                basis="reached by placed machines" if reached else counted,
-                most_luts=model.most_luts(rate),
-                units=met,
-                too_slow=dict.fromkeys(lacking, f"{model.minifloat_mhz:g} MHz at most"),
-            )
-        )
-    return tuple(clocks)
+    return tuple(
+        MachineClock(mhz=rate, basis=counted, most_luts=model.most_luts(rate), units=met)
+        for rate, met in zip(sorted(rates), every, strict=True)
+    )
 
 
 def _grid(low: float, high: float) -> set[float]:

@@ -27,7 +27,6 @@ from macwright.hw.accelerator.temporal.machine import temporal_library
 from macwright.hw.accelerator.temporal.spec import TemporalSpec
 from macwright.hw.errors import NotSupported, RefusedInput
 from macwright.hw.files import write_atomic
-from macwright.hw.formats import FloatFormat
 from macwright.hw.pe import UnitSpec
 from macwright.sim.accelerator.record import (
     BUILD_FILE,
@@ -166,15 +165,9 @@ def _modelled(spec: MachineSpec | TemporalSpec, allocation: Allocation) -> dict[
         resources = model.of(spec, units)
     except NotSupported as reason:
         return {"not_counted": str(reason)}
-    if isinstance(spec, TemporalSpec) or _minifloats(spec):
+    if isinstance(spec, TemporalSpec):
         return resources.to_fields()
     return {**resources.to_fields(), "clock_mhz": model.expected_mhz(resources.luts)}
-
-
-def _minifloats(spec: MachineSpec) -> bool:
-    """Whether an engine of a machine has minifloat activations, of whose clocks little is known."""
-    units = (getattr(getattr(stage.spec, "array", None), "unit", None) for stage in spec.stages)
-    return any(isinstance(unit, UnitSpec) and isinstance(unit.act, FloatFormat) for unit in units)
 
 
 def _kind(unit: UnitSpec) -> tuple[Any, ...]:
