@@ -190,7 +190,8 @@ class DeviceArrays:
 
     def _program(self, rows: int, columns: int, widths: Widths) -> Program:
         """Program with these widths, whose weights only decide what the array takes of codes."""
-        key = rows, columns, replace(widths, weight_bits=_BITS)
+        parts = replace(widths.parts, whole_bits=_BITS)
+        key = rows, columns, replace(widths, weight_bits=_BITS, parts=parts)
         if key not in self._programs:
             self._programs[key] = compile_network(
                 self.network, rows=rows, columns=columns, widths=key[2]

@@ -77,14 +77,18 @@ class Parts:
     ----------
     act_bits, low_bits : int
         See :class:`~macwright.hw.accelerator.temporal.program.Program`.
+    whole_bits : int
+        Codes of up to so many bits are taken whole, however wide the array is: they stand for
+        narrower ones of another network.
     """
 
     act_bits: int
     low_bits: int
+    whole_bits: int = 0
 
     def of(self, tensor: Tensor) -> tuple[tuple[str, int], ...]:
         """Parts of a tensor's codes, and what a weight is multiplied by."""
-        if tensor.bits <= self.act_bits:
+        if tensor.bits <= max(self.act_bits, self.whole_bits):
             return (("whole", 1),)
         return (("upper", 1 << self.low_bits), ("lower", 1))
 

@@ -105,11 +105,16 @@ def test_a_clock_that_no_placed_array_reaches(files, tmp_path, capsys):
     assert f"must be at most {machine_model('ecp5').array_mhz:g} MHz" in line
 
 
-def test_a_machine_is_built_as_it_was_promised(files, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("weights", "activations"),
+    # An array that takes 6 bits takes codes of 6 bits whole, and wider sums beside them in parts.
+    [("int4,int8", "int8"), ("int6", "int6"), ("int4", "int4,int5")],
+)
+def test_a_machine_is_built_as_it_was_promised(files, tmp_path, capsys, weights, activations):
     net, data = map(str, files)
     run, chip = tmp_path / "run", tmp_path / "chip"
     words = ["--architecture", "temporal", "--device", "lfe5u-25f", "--no-verify", "--jobs", "1"]
-    words += ["--weights", "int4,int8", "--activations", "int8", "--objective", "luts"]
+    words += ["--weights", weights, "--activations", activations, "--objective", "luts"]
     words += ["--array-rows", "2,4", "--array-columns", "4,8", "--points", "4", "--measure", "0"]
     assert main(["dse", net, "--data", data, *words, "-o", str(run)]) == 0
     front = pd.read_csv(run / "front.csv")
