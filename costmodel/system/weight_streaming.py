@@ -15,7 +15,7 @@ beat in each cycle. Machines that are simulated with such a memory take these cy
 
 from dataclasses import dataclass, field
 
-from macwright.hw.accelerator.temporal.program import FRAME_OVERHEAD, Program
+from macwright.hw.accelerator.temporal.program import FRAME_OVERHEAD, SETTLED_FRAMES, Program
 from macwright.hw.accelerator.temporal.weight_stream import WeightStreamSpec
 from macwright.hw.errors import RefusedInput
 
@@ -24,8 +24,6 @@ __all__ = ["LATENCY", "streamed_frames"]
 #: Cycles from an address to the first beat that are assumed where nothing else is said: 0.4 us at
 #: 100 MHz.
 LATENCY = 40
-#: Frames after which those that follow take as long.
-SETTLED = 4
 
 
 def streamed_frames(program: Program, stages: int, *, latency: int = LATENCY) -> tuple[int, int]:
@@ -53,7 +51,7 @@ def streamed_frames(program: Program, stages: int, *, latency: int = LATENCY) ->
         raise RefusedInput(f"Latency of a memory must be at least 1 cycle, not {latency!r}")
     loader = _Loader(program.weight_stream, latency)
     ends = [0]
-    for _ in range(SETTLED):
+    for _ in range(SETTLED_FRAMES):
         ends.append(_frame(program, stages, loader, ends[-1]))
     return ends[1], ends[-1] - ends[-2]
 

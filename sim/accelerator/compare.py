@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from macwright.hw.accelerator.temporal.program import SETTLED_FRAMES
 from macwright.hw.errors import ToolError
 from macwright.sim.accelerator.built import BuiltMachine, Run
 from macwright.sim.accelerator.difference import first_difference
@@ -33,7 +34,8 @@ class Comparison:
     simulator : str
         Its name.
     interval : int or None
-        Cycles between the last two frames of a run; None of one frame.
+        Cycles between the last two frames of a run; None of so few that they may not follow each
+        other as later ones do: one, or with weights from outside three.
     latency : int
         Cycles from the first word of the first frame to its last result.
     predicted_interval, predicted_latency : int
@@ -84,7 +86,8 @@ def compare_images(
     expected = IntegerModel(machine.network).run(levels)
     jobs = min(jobs or len(os.sched_getaffinity(0)), len(levels))
     # Parts of several frames, as frames overlap; small enough for progress and an early stop.
-    size = max(2, min(16, -(-len(levels) // jobs)))
+    settled = 2 if machine.record.bus is None else SETTLED_FRAMES
+    size = max(settled, min(16, -(-len(levels) // jobs)))
     starts = range(0, len(levels), size)
     share = 0.6 if stalls else 1.0
 
@@ -115,7 +118,7 @@ def compare_images(
     return Comparison(
         images=len(levels) if wrong is None else wrong,
         simulator=machine.tool.name,
-        interval=ends[-1] - ends[-2] if len(ends) > 1 else None,
+        interval=ends[-1] - ends[-2] if len(ends) >= settled else None,
         latency=ends[0],
         predicted_interval=machine.record.interval,
         predicted_latency=machine.record.latency,

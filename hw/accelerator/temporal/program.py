@@ -19,6 +19,7 @@ __all__ = [
     "LARGEST_OVERHEAD",
     "LEAST_STEP",
     "OVERHEAD",
+    "SETTLED_FRAMES",
     "STREAM_OVERHEAD",
     "LayerPass",
     "Program",
@@ -35,6 +36,8 @@ OVERHEAD, LARGEST_OVERHEAD = 11, 6
 FRAME_OVERHEAD = 1
 #: Cycles of each pass in which weights from outside are waited for, at least.
 STREAM_OVERHEAD = 1
+#: Frames after which those that follow take as long, where weights come from outside.
+SETTLED_FRAMES = 4
 _Ints = NDArray[np.int64]
 
 
