@@ -46,8 +46,9 @@ def widths_for(lane_bits: int, act_bits: int, weight_bits: int) -> Widths:
 
     Examples
     --------
-    >>> widths_for(10, 4, 4).parts
-    Parts(act_bits=8, low_bits=2)
+    >>> parts = widths_for(10, 4, 4).parts
+    >>> parts.act_bits, parts.low_bits
+    (8, 2)
     """
     while lane_bits - act_bits > min(act_bits, weight_bits - 2):
         act_bits += 1
