@@ -1,12 +1,13 @@
 """Dataflow machines on an LFE5U-85F: promised by the front, synthesised, and placed.
 
-    python benchmarks/machine_placed.py [--folder DIR] [--cases NAME ...] [--known] [--write]
+    python benchmarks/machine_placed.py [--folder DIR] [--cases NAME ...] [--known] [--write [NAME]]
 
 Each machine is searched with ``macwright dse --architecture dataflow --device lfe5u-85f`` and built
 with ``macwright build --place``; what is in DIR is not done again. Goals are published rates of the
 same networks on FPGA boards with the makers' tools (MLPerf Tiny). `--known` prints those of the
 machines that were placed already, and does nothing else. `--write` also fits anew how fronts count
-clocks from look-up tables (costmodel/tables/ecp5_machine.json).
+clocks from look-up tables (costmodel/tables/ecp5_machine.json); with some `--cases` it writes a
+file of another NAME, and fits nothing.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from macwright.costmodel.system.machine_resources import machine_model
 from macwright.hw.files import write_atomic
 
 MODELS = Path(__file__).parents[2] / "shared" / "data" / "models"
-DEVICE = "lfe5u-85f"
+DEVICE, RESULTS = "lfe5u-85f", "machine_placed"
 #: Bits of a block RAM.
 BLOCK_BITS = 18 * 1024
 
@@ -136,9 +137,9 @@ def fitted_period(
 
 
 def row(
-    case: Case, fields: Mapping[str, Any], expected: float | None, errors: dict[str, list[float]]
+    case: Case, fields: Mapping[str, Any], expected: float, errors: dict[str, list[float]]
 ) -> str:
-    """Row of the table; `expected` is the clock that the other machines foretell."""
+    """Row of the table; `expected` is the clock that other machines foretell."""
     promised, placed = fields["allocation"]["costs"], fields["placed"]
     cells, interval = fields["synthesised"]["cells"], fields["machine"]["interval"]
     used = {name: site["used"] for name, site in placed["sites"].items()}
@@ -149,7 +150,7 @@ def row(
         ("LUTs", promised["luts"], used["luts"]),
         ("LUTs as counted when built", fields["modelled_ecp5"]["luts"], used["luts"]),
         ("promised clock", clock, placed["clock_mhz"]),
-        *([] if expected is None else [("counted clock", expected, placed["clock_mhz"])]),
+        ("counted clock", expected, placed["clock_mhz"]),
     ):
         errors[name].append(was / will - 1)
     synthesised = cells.get("LUT4", 0) + 2 * cells.get("CCU2C", 0)
@@ -169,8 +170,7 @@ def row(
                 f"{promised['block_rams']:.0f} / {cells.get('DP16KD', 0)} / {used['block_rams']}, "
                 f"{weights:.0%}",
                 f"{promised['dsps']:.0f} / {cells.get('MULT18X18D', 0)} / {used['dsps']}",
-                f"{clock:.1f} / {'' if expected is None else f'{expected:.1f}'} / "
-                f"{placed['clock_mhz']:.1f}",
+                f"{clock:.1f} / {expected:.1f} / {placed['clock_mhz']:.1f}",
                 f"{promised['throughput_fps']:,.0f} / {placed['frames_per_s']:,.0f}",
                 goal,
             )
@@ -187,8 +187,10 @@ def main() -> None:
         "--cases", nargs="*", metavar="NAME", help="networks or machines (default: all)"
     )
     parser.add_argument("--known", action="store_true", help="only what is placed already")
-    parser.add_argument("--write", action="store_true", help="write the file of results")
+    parser.add_argument("--write", nargs="?", const=RESULTS, help="write the file of results")
     args = parser.parse_args()
+    if args.write and (args.write == RESULTS) != (args.cases is None):
+        raise SystemExit("--write must have a NAME with --cases, and none without")
     names = set(args.cases or (case.name for case in CASES))
     cases = [case for case in CASES if {case.network, case.name} & names]
     if not args.known:
@@ -207,15 +209,15 @@ def main() -> None:
     }  # fmt: skip
     for case, fields in placed_machines:
         others = [machine for machine in placed_machines if machine[0] != case]
-        expected = None
-        if len(others) > 1:
-            model = replace(machine_model("ecp5"), period_ns=fitted_period(others))
-            expected = model.expected_mhz(fields["modelled_ecp5"]["luts"])
+        model = machine_model("ecp5")
+        if args.cases is None and len(others) > 1:
+            model = replace(model, period_ns=fitted_period(others))
+        expected = model.expected_mhz(fields["modelled_ecp5"]["luts"])
         lines.append(row(case, fields, expected, errors))
     lines += [
         "",
         f"{len(placed_machines)} of {len(cases)} machines are placed, seed 1. Clocks are counted "
-        "from look-up tables by the other machines.",
+        f"from look-up tables by {'the other' if args.cases is None else 'earlier'} machines.",
     ]
     if placed_machines:
         means = [
@@ -227,7 +229,8 @@ def main() -> None:
     text = "\n".join(lines)
     print(text)
     if args.write:
-        write_section("machine_placed", f"Dataflow machines placed on {DEVICE.upper()}", text)
+        write_section(args.write, f"Dataflow machines placed on {DEVICE.upper()}", text)
+    if args.write == RESULTS:
         table = json.loads(TABLE.read_text())
         table["period_ns"] = fitted_period(placed_machines)
         table["period_error"] = round(float(np.mean(np.abs(errors["counted clock"]))), 3)
