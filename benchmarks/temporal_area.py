@@ -7,7 +7,7 @@ Machines of networks of ../shared/data on arrays of several sizes are mapped by 
 costmodel/tables/ecp5_machine.json; the errors printed are those of each network with coefficients
 from the other networks alone, those of digits_cnn, the only one with maxima, with coefficients from
 all other machines. `--place` places the first N machines, too (LFE5U-85F, one seed).
-Whatever is in DIR is not done again.
+Whatever is in DIR is not done again, and those that were placed are in the table.
 """
 
 import argparse
@@ -128,7 +128,7 @@ def main() -> None:
         cells = counted(mapped(library, "machine", folder, flat=True), "machine")
         whole[case] = resources(cells)
         rows[case] = row_of(specs[case], whole[case], known)
-        if number < args.place:
+        if number < args.place or (folder / "report.json").is_file():
             sites[case] = placed(library, "machine", folder)
         print(case, whole[case], sites.get(case, ""), file=sys.stderr, flush=True)
     lines = [

@@ -101,6 +101,12 @@ def test_other_families_are_refused_by_name(family, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_sums_that_take_turns_are_refused():
+    fields = {"act": "mxfp4", "weight": "mxfp4", "acc": "fp32", "sums": "4", "en": True}
+    with pytest.raises(RefusedInput, match=r"whose packets are sums, not 4 that take turns$"):
+        axis_of(spec_from_fields("dot", fields))
+
+
 def test_a_unit_without_clock_enable_is_refused():
     spec = spec_from_fields("int_mac", {})
     with pytest.raises(RefusedInput, match=r"^Unit must have a clock enable, en, with"):
