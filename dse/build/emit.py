@@ -1,7 +1,6 @@
 """Writing a machine: Verilog, memories, network, images, and build.json."""
 
 import hashlib
-import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -19,6 +18,7 @@ from macwright.dse.architecture.engine_units import engine_unit
 from macwright.dse.build.machine import Lowered
 from macwright.dse.build.memories import constant_style
 from macwright.dse.build.temporal import LoweredTemporal
+from macwright.dse.data.npz import npz_bytes
 from macwright.dse.run.allocation import Allocation
 from macwright.hw.accelerator.library import Library
 from macwright.hw.accelerator.machine import MachineSpec, machine_library
@@ -122,9 +122,7 @@ def _write(
     paths = write_library(library, folder)
     text = network_text(lowered.network)
     write_atomic(folder / "network.json", text)
-    stream = io.BytesIO()
-    np.savez(stream, levels=_narrow(lowered.images))
-    write_atomic(folder / IMAGES_FILE, stream.getvalue())
+    write_atomic(folder / IMAGES_FILE, npz_bytes({"levels": _narrow(lowered.images)}))
     record = record_of([path.name for path in paths])
     fields = {
         "version": VERSION,

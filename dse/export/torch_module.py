@@ -4,7 +4,6 @@ No text of the network's goes into the file of modules but letters, digits and u
 names of its layers.
 """
 
-import io
 import re
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -16,6 +15,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from macwright.dse.data.npz import npz_bytes
 from macwright.dse.export.rewrite import rewrite, without_unused
 from macwright.dse.export.source import SourceRun
 from macwright.dse.export.torch_operators import OPERATORS, Call
@@ -50,10 +50,8 @@ def export(run: SourceRun, point: int, folder: Path) -> list[Path]:
     module = _Module(model.graph, dialect.calls)
     stem = _identifier(quantised.stem)
     path, state = folder / f"{stem}.py", folder / f"{stem}.npz"
-    stream = io.BytesIO()
-    np.savez(stream, **module.state)  # pyright: ignore[reportArgumentType]
     text = module.text(stem, point, run.workload.sha256)
-    write_atomic(state, stream.getvalue())
+    write_atomic(state, npz_bytes(module.state))
     write_atomic(path, text)
     return [path, state]
 

@@ -25,6 +25,7 @@ from helpers.damage import (
 )
 from helpers.paths import SMALL_LIBERTY
 from helpers.tiny import write_tiny_model
+from macwright.dse.data.npz import npz_bytes
 
 __all__ = ["BYTES", "DSE", "LIBRARY", "READERS", "Reader", "environment", "limited_memory"]
 __all__ += ["prepare", "run", "try_reader", "verdict"]
@@ -137,7 +138,8 @@ def prepare(folder: Path, readers: Iterable[str] | None = None) -> None:
     (folder / "device.toml").write_text('base = "lfe5u-25f"\nluts = 20000\n')
     rng = np.random.default_rng(2)
     activations, weights = (rng.integers(0, 4, shape, np.uint8) for shape in ((16, 8), (8, 4)))
-    np.savez(folder / "stream.npz", activations=activations, weights=weights)
+    arrays = {"activations": activations, "weights": weights}
+    (folder / "stream.npz").write_bytes(npz_bytes(arrays))
     with contextlib.chdir(folder):
         commands = {
             "run": ["dse", "tiny.onnx", *DSE[:-1], "run"],
