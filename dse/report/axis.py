@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-__all__ = ["Axis", "Labels", "human", "text_width"]
+__all__ = ["Axis", "Labels", "human", "text_width", "tick_texts"]
 
 
 def human(value: float) -> str:
@@ -23,6 +23,20 @@ def human(value: float) -> str:
         mantissa, exponent = f"{value:.2e}".split("e")
         return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
     return f"{value:.3g}"
+
+
+def tick_texts(ticks: Sequence[float]) -> list[str]:
+    """Texts of ticks with as many digits as tell them apart.
+
+    Examples
+    --------
+    >>> tick_texts([0.5, 1000.0]), tick_texts([92.75, 92.8, 92.85])
+    (['0.5', '1 k'], ['92.75', '92.80', '92.85'])
+    """
+    texts, digits = [human(tick) for tick in ticks], 0
+    while len({*texts}) < len({*ticks}):
+        texts, digits = [f"{tick:,.{digits}f}" for tick in ticks], digits + 1
+    return texts
 
 
 def text_width(text: str, size: float) -> float:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from macwright.dse.report.axis import Axis, human, text_width
+from macwright.dse.report.axis import Axis, human, text_width, tick_texts
 from macwright.dse.report.data import ReportedPoint, Run, load_run
 from macwright.dse.report.parts import flat_items
 from macwright.dse.report.style import page
@@ -175,16 +175,16 @@ def _figure(runs: tuple[Run, Run], names: tuple[str, str], value: str) -> str:
     y = Axis(values, _BOTTOM, _TOP, log=value == "loss")
     title = "Predicted loss" if value == "loss" else f"Measured {metric_label(runs[0])}"
     parts = [f'<text class="title" x="16" y="44">{escape(title)}</text>']
-    for tick in y.ticks():
+    for tick, text in zip(y.ticks(), tick_texts(y.ticks()), strict=True):
         parts.append(
             f'<path class="rule" d="M{_LEFT} {y(tick):.1f}H{_RIGHT}"/>'
             f'<text class="muted small end" x="{_LEFT - 6}" y="{y(tick) + 4:.1f}">'
-            f"{human(tick)}</text>"
+            f"{text}</text>"
         )
-    for tick in x.ticks():
+    for tick, text in zip(x.ticks(), tick_texts(x.ticks()), strict=True):
         parts.append(
             f'<path class="rule" d="M{x(tick):.1f} {_BOTTOM}v5"/><text class="muted small mid" '
-            f'x="{x(tick):.1f}" y="{_BOTTOM + 18}">{human(tick)}</text>'
+            f'x="{x(tick):.1f}" y="{_BOTTOM + 18}">{text}</text>'
         )
     parts.append(f'<path class="axis" d="M{_LEFT} {_BOTTOM}H{_RIGHT}"/>')
     parts.append(
