@@ -31,20 +31,11 @@ FORMATS = ["--weights", "int4,int8", "--activations", "int4,int8", "--no-verify"
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """A block of a transformer (mixing of tokens, two products), three of its channels loud."""
+    """Two products, three of whose input channels are loud."""
     rng = np.random.default_rng(5)
     channel = np.ones(K, np.float32)
     channel[[3, 40, 77]] = LOUD
-    weights = {
-        "w1": (rng.standard_normal((K, HIDDEN)) / channel[:, None] / 10).astype(np.float32),
-        "w2": (rng.standard_normal((HIDDEN, 3)) / 4).astype(np.float32),
-    }
-    nodes = [
-        ("MatMul", ["x", "w1"], "h", {}),
-        ("Tanh", ["h"], "t", {}),
-        ("MatMul", ["t", "w2"], "logits", {}),
-    ]
-    proto = networks.model(nodes, weights, shape=("N", K), out=("N", 3))
+    proto = networks.products(rng, channel, hidden=HIDDEN)
     tokens = [(rng.standard_normal((n, K)) * channel).astype(np.float32) for n in (256, 256)]
     labels = networks.run(proto, x=tokens[1]).argmax(axis=1)
     folder = tmp_path_factory.mktemp("loud")

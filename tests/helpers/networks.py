@@ -60,6 +60,21 @@ def cnn(seed=0):
     return model(nodes, weights)
 
 
+def products(rng, channel, *, hidden=64):
+    """Two products with weights like 1 / `channel`, by which inputs are loud, and 3 outputs."""
+    weights = {
+        "w1": (rng.standard_normal((len(channel), hidden)) / channel[:, None] / 10),
+        "w2": rng.standard_normal((hidden, 3)) / 4,
+    }
+    nodes = [
+        ("MatMul", ["x", "w1"], "h", {}),
+        ("Tanh", ["h"], "t", {}),
+        ("MatMul", ["t", "w2"], "logits", {}),
+    ]
+    weights = {name: array.astype(np.float32) for name, array in weights.items()}
+    return model(nodes, weights, shape=("N", len(channel)), out=("N", 3))
+
+
 def write(folder, proto, *, calib=48, evaluation=96, seed=1, **arrays):
     """Save a model and data ``x_calib, x_eval, y_eval``; return both paths."""
     import onnxruntime

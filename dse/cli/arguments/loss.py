@@ -62,7 +62,8 @@ def add_loss_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="let linear layers read block Hadamard transforms of their inputs (16 to 128 "
         "channels), in formats whose loss then falls by 5 %% or more: transformers of 4 bits gain "
-        "most; the additions are counted in all costs; for onnx and json exports, not for build",
+        "most; their units are counted in all costs but shared_area_time; for onnx and json "
+        "exports, not for build",
     )
     add(
         "--held-out",

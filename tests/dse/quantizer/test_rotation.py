@@ -39,16 +39,7 @@ def texts(request, tmp_path_factory):
     channel = np.ones(K, np.float32)
     if request.param == "loud":
         channel[[3, 40, 77]] = LOUD
-    weights = {
-        "w1": (rng.standard_normal((K, HIDDEN)) / channel[:, None] / 10).astype(np.float32),
-        "w2": (rng.standard_normal((HIDDEN, 3)) / 4).astype(np.float32),
-    }
-    nodes = [
-        ("MatMul", ["x", "w1"], "h", {}),
-        ("Tanh", ["h"], "t", {}),
-        ("MatMul", ["t", "w2"], "logits", {}),
-    ]
-    proto = networks.model(nodes, weights, shape=("N", K), out=("N", 3))
+    proto = networks.products(rng, channel, hidden=HIDDEN)
 
     def tokens(count):
         if request.param == "exact":
