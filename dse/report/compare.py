@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from macwright.dse.accuracy.standard_error import with_error
 from macwright.dse.report.axis import Axis, human, text_width, tick_texts
 from macwright.dse.report.data import ReportedPoint, Run, load_run
 from macwright.dse.report.parts import flat_items
@@ -163,7 +164,13 @@ def _lead(runs: tuple[Run, Run], names: tuple[str, str], value: str) -> str:
             f"Of {count} {said} of {names[mine]}, {lost} {verb} beaten by one of {names[its]}."
         )
     by = metric_label(runs[0]) if value == "accuracy" else "predicted loss"
-    return " ".join(texts) + f" Compared in {cost_label(runs[0], runs[0].objective)} and {by}."
+    texts.append(f"Compared in {cost_label(runs[0], runs[0].objective)} and {by}.")
+    errors = [point.standard_error for run in runs for point in run.measured]
+    known = [error for error in errors if error is not None]
+    if value == "accuracy":
+        size = f"up to {max(known):.2g}" if known else "not known"
+        texts.append(f"Standard errors of measured values are {size}: less may be noise.")
+    return " ".join(texts)
 
 
 def _figure(runs: tuple[Run, Run], names: tuple[str, str], value: str) -> str:
@@ -244,7 +251,7 @@ def _points(runs: tuple[Run, Run], names: tuple[str, str]) -> str:
             str(point.number),
             human(point.costs[column]),
             human(point.loss),
-            "" if point.accuracy is None else f"{point.accuracy:.4g}",
+            "" if point.accuracy is None else with_error(point.accuracy, point.standard_error),
         ]
         for name, _, point in points
     ]

@@ -26,6 +26,8 @@ def pair(tmp_path):
         row["area_time"] = str(float(row["area_time"]) * 1.01)
     # The first is cheaper and better than every point of the other run.
     rows[0] |= {"area_time": "1", "predicted_loss": "1e-9", "measured_accuracy": "99.5"}
+    for row in rows:
+        row["measured_standard_error"] = "0.74" if row["measured_accuracy"] else ""
     _write(folders[1], rows)
     return folders
 
@@ -60,6 +62,9 @@ def test_the_page_has_both_fronts_and_what_differs(pair):
     assert "&lt;b&gt;&amp;" in settings
     assert "http" not in text.replace("http-equiv", "")
     assert f"Of {counts[0]} measured points of first, {counts[0]} are beaten" in text
+    # The first run knows no errors.
+    assert table.count("\N{PLUS-MINUS SIGN}") == counts[1] > 0
+    assert "Standard errors of measured values are up to 0.74" in text
     assert write_comparison(*pair).read_text() == text
 
 
