@@ -168,8 +168,8 @@ def _lead(runs: tuple[Run, Run], names: tuple[str, str], value: str) -> str:
     errors = [point.standard_error for run in runs for point in run.measured]
     known = [error for error in errors if error is not None]
     if value == "accuracy":
-        size = f"up to {max(known):.2g}" if known else "not known"
-        texts.append(f"Standard errors of measured values are {size}: less may be noise.")
+        size = f"up to {max(known):.2g}; smaller differences may be noise" if known else "not known"
+        texts.append(f"Standard errors of measured values are {size}.")
     return " ".join(texts)
 
 
