@@ -198,7 +198,8 @@ def damaged_npz(raw: bytes, rng: Random) -> bytes:
     packed = rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA))
     with zipfile.ZipFile(out, "w", packed) as archive:
         for key, content in members.items():
-            archive.writestr(key, content)
+            # ZipInfo has the first time that there is: a name alone would take the time of day.
+            archive.writestr(zipfile.ZipInfo(key), content, packed)
     return out.getvalue() if rng.random() < 0.8 else damaged_bytes(out.getvalue(), rng)
 
 
