@@ -7,7 +7,7 @@ import onnx
 from onnx import helper
 
 from macwright.dse.workload.feeds import Feeds
-from macwright.dse.workload.nodes import rename_tensors
+from macwright.dse.workload.nodes import captured, rename_tensors
 from macwright.dse.workload.samples import Samples
 from macwright.dse.workload.session import run_error, session
 from macwright.hw.errors import RefusedInput
@@ -66,18 +66,8 @@ def _decided_by_data(graph: onnx.GraphProto, inputs: set[str]) -> set[str]:
     """Tensors whose values depend on those of the inputs, not on their shapes alone."""
     names = set(inputs)
     for node in graph.node:
-        if node.op_type not in _SIZES and names & {*node.input, *_read_inside(node)}:
+        if node.op_type not in _SIZES and names & {*node.input, *captured(node)}:
             names.update(node.output)
-    return names
-
-
-def _read_inside(node: onnx.NodeProto) -> set[str]:
-    names: set[str] = set()
-    for item in node.attribute:
-        for graph in (*item.graphs, item.g):
-            for inner in graph.node:
-                names |= {*inner.input, *_read_inside(inner)}
-            names |= {value.name for value in graph.output}
     return names
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import onnx
 from onnx import helper
 
-__all__ = ["attribute", "attributes", "rename_tensors"]
+__all__ = ["attribute", "attributes", "captured", "rename_tensors"]
 
 
 def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
@@ -39,3 +39,17 @@ def rename_tensors(node: onnx.NodeProto, names: dict[str, str]) -> None:
                 rename_tensors(inner, outer)
             for value in graph.output:
                 value.name = outer.get(value.name, value.name)
+
+
+def captured(node: onnx.NodeProto) -> set[str]:
+    """Tensors that graphs within a node read from outside."""
+    names: set[str] = set()
+    for item in node.attribute:
+        for graph in (*item.graphs, item.g):
+            read = {value.name for value in graph.output}
+            inside = {value.name for value in (*graph.input, *graph.initializer)}
+            for inner in graph.node:
+                read |= {*inner.input, *captured(inner)}
+                inside.update(inner.output)
+            names |= read - inside
+    return names

@@ -5,6 +5,7 @@ from pathlib import Path
 import onnx
 from onnx import helper
 
+from macwright.dse.workload.nodes import captured
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["with_output"]
@@ -44,7 +45,7 @@ def with_output(model: onnx.ModelProto, output: str | None, path: Path) -> onnx.
         if needed.intersection(node.output):
             nodes.append(node)
             needed.update(node.input)
-            needed.update(_captured(node))
+            needed.update(captured(node))
     graph = helper.make_graph(
         nodes[::-1],
         model.graph.name or "network",
@@ -58,14 +59,3 @@ def with_output(model: onnx.ModelProto, output: str | None, path: Path) -> onnx.
         ir_version=model.ir_version,
         functions=model.functions,
     )
-
-
-def _captured(node: onnx.NodeProto) -> set[str]:
-    """Tensors that graphs within a node read from outside."""
-    names: set[str] = set()
-    for item in node.attribute:
-        for graph in (*item.graphs, item.g):
-            for inner in graph.node:
-                names.update(inner.input)
-                names |= _captured(inner)
-    return names

@@ -94,6 +94,14 @@ FORMS = {
             ("MatMul", ["m", "o"], "y", {}),
         ], 23, True,
     ),
+    "Attention with a constant mask": (
+        [
+            ("MatMul", ["x", "qkv"], "p", {}),
+            ("Split", ["p"], "q k v", {"axis": -1, "num_outputs": 3}),
+            ("Attention", ["q", "k", "v", "mask"], "m", {"q_num_heads": H, "kv_num_heads": H}),
+            ("MatMul", ["m", "o"], "y", {}),
+        ], 23, True,
+    ),
     "einsum": (
         [
             ("Einsum", ["x", "qkv5"], "r", {"equation": "btd,dchf->cbhtf"}),
@@ -120,6 +128,7 @@ def test_forms_of_attention(tmp_path, form):
         "heads3": np.array([T, 3, H, D // H]), "whole": np.array([T, D]),
         "fold": np.array([T, -1, D // H]), "rows": np.array([-1, D]),
         "unfold": np.array([T, -1, D]), "scale": np.float32((D // H) ** -0.5),
+        "mask": np.tril(np.full((T, T), -9, np.float32), -1),
     }  # fmt: skip
     proto = networks.model(
         nodes, weights, shape=("N", T, D), out=("N", T, D), name="y", opset=opset
