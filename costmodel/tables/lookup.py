@@ -17,9 +17,10 @@ from macwright.costmodel.characterize.many import (
 )
 from macwright.costmodel.characterize.unit import generator_versions
 from macwright.costmodel.stimulus.layer import LayerOperands
+from macwright.costmodel.tables.nearest import nearest_units
 from macwright.costmodel.technology.catalogue import find_technology
 from macwright.costmodel.technology.technology import Technology
-from macwright.hw.errors import RefusedInput
+from macwright.hw.errors import RefusedInput, ToolError
 from macwright.hw.pe.spec import Unit
 from macwright.hw.verilog import generator_sha256, rtlil_sha256, verilog_sha256
 
@@ -170,6 +171,8 @@ def costs(
     technology = find_technology(technology) if isinstance(technology, str) else technology
     known = current_rows(specs, technology, dsp=dsp, stimulus=stimulus)
     lacking = [spec for row, spec in zip(known, specs, strict=True) if row is None]
+    if lacking and not technology.mappable:
+        raise ToolError(_missing(lacking[0], technology.name))
     if lacking:
         characterised = characterize(
             lacking,
@@ -183,6 +186,15 @@ def costs(
         fresh = iter(characterised.to_dict("records"))
         known = [next(fresh) if row is None else row for row in known]
     return cost_frame([row for row in known if row is not None])
+
+
+def _missing(spec: Unit, technology: str) -> str:
+    """Sentence on a unit that a table lacks and nothing can map."""
+    nearest = ", ".join(nearest_units(spec, load_table(technology)["unit"])) or "none of its family"
+    return (
+        f"Unit {spec.row} must be one that the shipped table of {technology} has (the nearest: "
+        f"{nearest}), or come with the library's Liberty files (--liberty FILE)"
+    )
 
 
 def current_rows(

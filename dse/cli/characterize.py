@@ -27,31 +27,6 @@ HELP = "Cost rows of units: area, LUTs, flip-flops, logic depth, delay, energy."
 EXAMPLE = "macwright characterize int_mac --weight int4 --technology ecp5 --tuned"
 MORE = FAMILY_TEXT
 
-_SHOWN = (
-    "point",
-    "module",
-    "area",
-    "luts",
-    "placed_luts",
-    "carries",
-    "ffs",
-    "dsps",
-    "depth",
-    "delay_ns",
-    "fmax_mhz",
-    "period_ns",
-    "latency",
-    "energy_fj_per_mac",
-    "zero_delay_fj_per_mac",
-    "glitch_fj_per_mac",
-    "ci95_fj_per_mac",
-    "leakage_nw",
-    "activity_index",
-    "stimulus",
-    "wires",
-    "checked",
-)
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
@@ -176,6 +151,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _print(args: argparse.Namespace, rows: "pd.DataFrame") -> None:
     """Print rows, and write them where the arguments say."""
+    from macwright.dse.cli.cost_text import cost_text
     from macwright.dse.run.folder import csv_text
     from macwright.hw.files import write_atomic
 
@@ -184,7 +160,7 @@ def _print(args: argparse.Namespace, rows: "pd.DataFrame") -> None:
     if args.json:
         print(json.dumps(json.loads(rows.to_json(orient="records") or "[]"), indent=2))
     else:
-        print(_table(rows))
+        print(cost_text(rows))
 
 
 def _points(
@@ -197,7 +173,8 @@ def _points(
     """Points of units, each unit alone or with its other structures."""
     from macwright.costmodel.characterize.points import characterize_points
     from macwright.costmodel.placement.nextpnr import PLACERS
-    from macwright.costmodel.tables.points import points
+    from macwright.costmodel.tables.nearest import nearest_units
+    from macwright.costmodel.tables.points import load_points, points
     from macwright.hw.errors import ToolError
 
     placer = PLACERS.get(technology.name)
@@ -217,9 +194,11 @@ def _points(
     else:
         rows = points(specs, technology, **given)
     if rows.empty:
+        units = load_points(technology.name)["unit"]
+        nearest = ", ".join(nearest_units(specs[0], units)) or "none of its family"
         raise ToolError(
-            f"Points of {specs[0].name} must ship for {technology.name}, or be made with the "
-            "library's Liberty files (--liberty FILE)"
+            f"Points of {specs[0].name} must ship for {technology.name} (the nearest: {nearest}), "
+            "or be made with the library's Liberty files (--liberty FILE)"
         )
     return rows
 
@@ -303,33 +282,3 @@ def _shipped_technology(args: argparse.Namespace, name: str) -> "Technology":
         if paths:
             return liberty_technology(paths, name=name)
     return find_technology(name)
-
-
-def _table(rows: "pd.DataFrame") -> str:
-    """Text table of the columns that hold anything, and what made it."""
-    shown = [name for name in _SHOWN if name in rows and bool(rows[name].notna().any())]
-    shown = [name for name in shown if name != "luts" or not rows["luts"].equals(rows["area"])]
-    heads = ["unit", *(f"area [{rows['area_unit'].iloc[0]}]" if n == "area" else n for n in shown)]
-    lines = [[*heads, "source"]]
-    for row in rows.to_dict("records"):
-        lines.append([row["unit"], *(_text(row[name]) for name in shown), row["source"]])
-    widths = [max(len(line[column]) for line in lines) for column in range(len(heads) + 1)]
-    text = [
-        "  ".join(
-            cell.ljust(width) if column in (0, len(heads)) else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    ]
-    flows = {
-        f"{row['technology']}: {row['flow']}\n({row['tool_versions']})"
-        for row in rows.to_dict("records")
-    }
-    return "\n".join([*text, "", *sorted(flows)])
-
-
-def _text(figure: Any) -> str:
-    """Figure or word in a cell of the table; nothing for an absent one."""
-    if isinstance(figure, str):
-        return figure
-    return "" if figure is None or figure != figure else f"{figure:g}"

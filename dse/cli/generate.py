@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the files."""
+    from macwright.costmodel.placement.nextpnr import PLACERS
     from macwright.costmodel.tables.speed import speed_text
     from macwright.sim.generate import write_unit
 
@@ -81,6 +82,8 @@ def run(args: argparse.Namespace) -> None:
                 print(f"speed: {speed}")
             words = f"{folders[folder].name} --technology {args.technology}"
             words += " --liberty LIB.lib.gz" if args.technology in LIBERTY_NAMES else ""
+            placer = PLACERS.get(args.technology)
+            words += " --place" if placer is not None and placer.version is not None else ""
             print(f"cost it with: macwright characterize {words}")
 
 
