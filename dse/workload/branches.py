@@ -7,14 +7,12 @@ import onnx
 from onnx import helper
 
 from macwright.dse.workload.feeds import Feeds
-from macwright.dse.workload.nodes import captured, rename_tensors
+from macwright.dse.workload.nodes import decided_by_data, rename_tensors
 from macwright.dse.workload.samples import Samples
 from macwright.dse.workload.session import run_error, session
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["without_branches"]
-
-_SIZES = ("Shape", "Size")
 
 
 def without_branches(
@@ -40,7 +38,7 @@ def _taken(model: onnx.ModelProto, path: Path, dataset: Samples | None) -> onnx.
     constants = {item.name for item in graph.initializer}
     inputs = [value for value in graph.input if value.name not in constants]
     choices = [node for node in graph.node if node.op_type == "If"]
-    by_data = _decided_by_data(graph, {value.name for value in inputs})
+    by_data = decided_by_data(graph, {value.name for value in inputs})
     for node in choices:
         if node.input[0] in by_data:
             raise RefusedInput(
@@ -60,15 +58,6 @@ def _taken(model: onnx.ModelProto, path: Path, dataset: Samples | None) -> onnx.
         nodes += _inlined(node, branch, initializers)
     result = helper.make_graph(nodes, graph.name, inputs, list(graph.output), initializers)
     return helper.make_model(result, opset_imports=model.opset_import, ir_version=model.ir_version)
-
-
-def _decided_by_data(graph: onnx.GraphProto, inputs: set[str]) -> set[str]:
-    """Tensors whose values depend on those of the inputs, not on their shapes alone."""
-    names = set(inputs)
-    for node in graph.node:
-        if node.op_type not in _SIZES and names & {*node.input, *captured(node)}:
-            names.update(node.output)
-    return names
 
 
 def _conditions(

@@ -34,8 +34,8 @@ class Constants:
         By tensor; those of no axes stay so.
     formats : dict of FixedTensor
         Of some of them, by tensor.
-    copies : dict of tuple
-        Of constants that stand for one tensor in memory: the number of this copy, and of all.
+    copies : dict of str
+        Of constants that stand for one tensor in memory: the name of that tensor.
     shared : dict of int
         Layers that have a copy of a constant each, because they share it in the file.
     opset : int
@@ -47,7 +47,7 @@ class Constants:
         self.opset = max(
             (x.version for x in self._opsets if x.domain in ("", "ai.onnx")), default=1
         )
-        self.copies: dict[str, tuple[int, int]] = {}
+        self.copies: dict[str, str] = {}
         self.shared: dict[str, int] = {}
         self.values: dict[str, NDArray] = {
             item.name: numpy_helper.to_array(item) for item in model.graph.initializer

@@ -6,6 +6,7 @@ import onnx
 from onnx import helper
 
 from macwright.dse.workload.constants import Constants
+from macwright.dse.workload.probe import Probe
 from macwright.dse.workload.products import einsum, gemm, matmul
 from macwright.dse.workload.recurrent import recurrent
 from macwright.dse.workload.rewriter import Rewriter
@@ -24,9 +25,7 @@ _REWRITES: dict[str, _Rewrite] = {
 }
 
 
-def decomposed(
-    model: onnx.ModelProto, constants: Constants, shapes: Mapping[str, tuple[int, ...]]
-) -> onnx.ModelProto | None:
+def decomposed(model: onnx.ModelProto, constants: Constants, seen: Probe) -> onnx.ModelProto | None:
     """Rewrite Einsum, recurrent layers, and products of odd shapes.
 
     Parameters
@@ -35,8 +34,8 @@ def decomposed(
         From `normalise`.
     constants : Constants
         Its constants; new ones are added.
-    shapes : mapping
-        Shapes of its tensors.
+    seen : Probe
+        Shapes of its tensors, and where samples lie in them.
 
     Returns
     -------
@@ -52,8 +51,8 @@ def decomposed(
     changed = False
     for node in model.graph.node:
         rewrite = _REWRITES.get(node.op_type)
-        new = Rewriter(node, constants)
-        if rewrite is not None and rewrite(new, node, shapes):
+        new = Rewriter(node, constants, seen.axes)
+        if rewrite is not None and rewrite(new, node, seen.shapes):
             nodes += new.nodes
             changed = True
         else:

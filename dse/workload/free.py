@@ -8,6 +8,7 @@ import onnx
 
 from macwright.dse.workload.layer import Workload
 from macwright.dse.workload.lowering import ROUNDED, UNROUNDED
+from macwright.dse.workload.nodes import needed_for
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["ALL", "freed"]
@@ -55,7 +56,7 @@ def freed(workload: Workload, layers: Sequence[str]) -> Workload:
     for node in model.graph.node:
         for i, name in enumerate(node.input):
             node.input[i] = around.get(name, name)
-    nodes = _needed(model.graph)
+    nodes = needed_for(model.graph, {value.name for value in model.graph.output})
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     return replace(
@@ -85,18 +86,6 @@ def _grid(workload: Workload, tensor: str) -> str:
             return tensor
         current = node.input[1 if node.op_type == "Where" else 0]
     return current
-
-
-def _needed(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """Nodes that the outputs depend on, copied."""
-    used, rest = {value.name for value in graph.output}, []
-    for node in reversed(graph.node):
-        if used.intersection(node.output):
-            copy = onnx.NodeProto()
-            copy.CopyFrom(node)
-            rest.append(copy)
-            used.update(node.input)
-    return rest[::-1]
 
 
 def _graph(old: nx.DiGraph, nodes: list[onnx.NodeProto]) -> nx.DiGraph:

@@ -1,5 +1,6 @@
 """Reading an ONNX model into a workload."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from macwright.dse.workload.decompose import decomposed
 from macwright.dse.workload.fixed import Fixed, prescribed, strip_quantisers
 from macwright.dse.workload.functions import written_out
 from macwright.dse.workload.layer import Workload
+from macwright.dse.workload.layout import with_steps_first
 from macwright.dse.workload.mac_operators import MAC_OPERATORS
 from macwright.dse.workload.names import with_plain_names
 from macwright.dse.workload.normalise import normalise
@@ -24,6 +26,7 @@ from macwright.dse.workload.precision import in_float32
 from macwright.dse.workload.probe import probe
 from macwright.dse.workload.samples import Samples
 from macwright.dse.workload.session import LARGEST_INLINE
+from macwright.dse.workload.shape_values import with_shape_values
 from macwright.dse.workload.shapes import find_layers
 from macwright.dse.workload.signs import non_negative
 from macwright.dse.workload.size import check_range, check_size
@@ -76,8 +79,10 @@ def load_workload(
     model.ir_version = max(model.ir_version, 4)
     model, notes = in_float32(written_out(model, path))
     with_plain_names(model)
+    model = with_steps_first(model)
     with_batch_axis(model, dataset)
     model = without_branches(model, path, dataset)
+    model = with_shape_values(model, path, dataset)
     model, constants = strip_quantisers(model, path)
     for value in model.graph.output:
         if value.name in constants.values:
@@ -96,7 +101,7 @@ def load_workload(
         if not kind.HasField("shape"):
             kind.shape.dim.extend(_Dimension() for _ in seen.shapes[value.name])
         kind.elem_type = kind.elem_type or np_dtype_to_tensor_dtype(seen.dtypes[value.name])
-    while (plain := decomposed(model, constants, seen.shapes)) is not None:
+    while (plain := decomposed(model, constants, seen)) is not None:
         model = normalise(plain, constants)
         seen = probe(model, path, dataset)
     layers = find_layers(model, seen, constants, non_negative(model, dataset))
@@ -132,7 +137,7 @@ def _sharing(constants: Constants) -> list[str]:
         for name, count in constants.shared.items()
         if count > 1
     ]
-    if steps := max((count for _, count in constants.copies.values()), default=0):
+    if steps := max(Counter(constants.copies.values()).values(), default=0):
         notes.append(
             f"steps of recurrent layers ({steps} at most) are layers, quantised by themselves; "
             "each counts its share of the weights, one tensor only if all steps' formats agree"

@@ -5,7 +5,18 @@ from typing import Any
 import onnx
 from onnx import helper
 
-__all__ = ["attribute", "attributes", "captured", "rename_tensors"]
+__all__ = [
+    "SIZES",
+    "attribute",
+    "attributes",
+    "captured",
+    "decided_by_data",
+    "needed_for",
+    "rename_tensors",
+]
+
+#: Operators that read sizes of a tensor, and no values.
+SIZES = ("Shape", "Size")
 
 
 def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
@@ -53,3 +64,25 @@ def captured(node: onnx.NodeProto) -> set[str]:
                 inside.update(inner.output)
             names |= read - inside
     return names
+
+
+def decided_by_data(graph: onnx.GraphProto, inputs: set[str]) -> set[str]:
+    """Tensors whose values depend on those of the inputs, not on their shapes alone."""
+    names = set(inputs)
+    for node in graph.node:
+        if node.op_type not in SIZES and names & {*node.input, *captured(node)}:
+            names.update(node.output)
+    return names
+
+
+def needed_for(graph: onnx.GraphProto, names: set[str]) -> list[onnx.NodeProto]:
+    """Copies of the nodes that give some tensors, in order."""
+    used, rest = set(names), []
+    for node in reversed(graph.node):
+        if used.intersection(node.output):
+            copy = onnx.NodeProto()
+            copy.CopyFrom(node)
+            rest.append(copy)
+            used.update(node.input)
+            used.update(captured(node))
+    return rest[::-1]

@@ -52,23 +52,33 @@ def _stack(new: Rewriter, left: str, right: str, sizes: tuple[int, ...], result:
     missing = max(weights.ndim - len(sizes), 0)
     if missing:
         left = new.add("Unsqueeze", [left, new.constant(list(range(missing)))])
-    large = [i - len(stack) - 2 for i, size in enumerate(stack) if size > 1]
-    if not large:
+    axes = [i - len(stack) - 2 for i, size in enumerate(stack) if size > 1]
+    for axis in list(axes):  # matrices that are all the same need to be there once
+        same = len(sizes) >= -axis and sizes[axis] == weights.shape[axis]
+        if same and (weights == weights.take([0], axis)).all():
+            bounds = [new.constant([x]) for x in (0, 1, axis)]
+            right = new.add("Slice", [right, *bounds])
+            axes.remove(axis)
+    if not axes:
         matrix = new.add("Reshape", [right, new.constant([k, n])])
         return new.add("MatMul", [left, matrix], result)
-    count = math.prod(stack)
-    if len(large) > 1 or count > MOST_PARTS:
+    count = math.prod(new.value(right).shape[:-2])
+    if count > MOST_PARTS:
         raise RefusedInput(
-            f"Node {new.node.name} must multiply by at most {MOST_PARTS} matrices of weights along "
-            f"one axis, not by shape {weights.shape}; split the product when exporting"
+            f"Node {new.node.name} must multiply by at most {MOST_PARTS} matrices of weights, not "
+            f"by shape {weights.shape}; split the product when exporting"
         )
-    (axis,) = large
-    parts = [left] * count
-    if len(sizes) >= -axis and sizes[axis] == count:
-        parts = new.split(left, count, axis)
-    matrices = new.split(right, count, axis)
-    matrices = [new.add("Reshape", [x, new.constant([k, n])]) for x in matrices]
-    products = [new.add("MatMul", pair) for pair in zip(parts, matrices, strict=True)]
+    axis = axes[0]
+    parts = [left] * weights.shape[axis]
+    if len(sizes) >= -axis and sizes[axis] == len(parts):
+        parts = new.split(left, len(parts), axis)
+    matrices = new.split(right, len(parts), axis)
+    sizes = tuple(1 if i - len(sizes) == axis else size for i, size in enumerate(sizes))
+    if len(axes) > 1:
+        products = [_stack(new, *pair, sizes) for pair in zip(parts, matrices, strict=True)]
+    else:
+        matrices = [new.add("Reshape", [x, new.constant([k, n])]) for x in matrices]
+        products = [new.add("MatMul", pair) for pair in zip(parts, matrices, strict=True)]
     return new.add("Concat", products, result, axis=axis)
 
 
@@ -117,13 +127,16 @@ def einsum(new: Rewriter, node: onnx.NodeProto, shapes: _Shapes) -> bool:
     (left, right), (a, b) = list(node.input), terms
     if new.is_constant(left):
         (left, right), (a, b) = (right, left), (b, a)
+    axis = new.axes.get(left)
+    samples = a[axis] if axis is not None else ""
     if set(a + b) - set(out) - (set(a) & set(b)):
         raise RefusedInput(_not_a_product(node, equation))
     summed = [x for x in a if x in b and x not in out]
     if not summed:
         return False
     shared = [x for x in out if x in a and x in b]
-    rows = [x for x in out if x in a and x not in b]
+    # Samples first, so that those of a run stand one after another.
+    rows = sorted((x for x in out if x in a and x not in b), key=lambda x: x != samples)
     columns = [x for x in out if x in b and x not in a]
     size = dict(zip(a + b, [*shapes[left], *shapes[right]], strict=True))
     k = math.prod(size[x] for x in summed)
@@ -133,9 +146,8 @@ def einsum(new: Rewriter, node: onnx.NodeProto, shapes: _Shapes) -> bool:
     order = shared + rows + columns
     if (len(rows), len(columns)) != (1, 1):
         sizes = [0] * len(shared) + [size[x] for x in rows + columns]
-        # Samples may lie along the first axis of the rows, of which nothing else depends.
-        if rows and not shared:
-            sizes[0] = -1
+        if samples in rows:
+            sizes[order.index(samples)] = -1
         product = new.add("Reshape", [product, new.constant(np.array(sizes, np.int64))])
     if not out:
         new.add("Reshape", [product, new.constant(np.zeros(0, np.int64))], node.output[0])

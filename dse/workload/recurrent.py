@@ -18,7 +18,7 @@ MOST_STEPS = 512
 _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 _FUNCTIONS = {"LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"], "RNN": ["Tanh"]}
 _State = tuple[str, str]
-_Step = Callable[[Rewriter, str, _State, NDArray, NDArray | None, tuple[int, int]], _State]
+_Step = Callable[[Rewriter, str, _State, NDArray, NDArray | None, str], _State]
 
 
 def recurrent(new: Rewriter, node: onnx.NodeProto, shapes: Mapping[str, tuple[int, ...]]) -> bool:
@@ -60,8 +60,8 @@ def recurrent(new: Rewriter, node: onnx.NodeProto, shapes: Mapping[str, tuple[in
         step = _STEPS[op]
         outputs = [""] * steps
         order = range(steps - 1, -1, -1) if back else range(steps)
-        for count, t in enumerate(order):
-            h, c = step(new, parts[t], (h, c), r, b[1] if apart else None, (count, steps))
+        for t in order:
+            h, c = step(new, parts[t], (h, c), r, b[1] if apart else None, f"{node.name} {index}")
             outputs[t] = h
         results.append(outputs)
         lasts.append((h, c))
@@ -89,7 +89,6 @@ def _check(
         != [x.lower() for x in _FUNCTIONS[node.op_type]] * directions,
         "without clip": bool(attribute(node, "clip")),
         "without input_forget": bool(attribute(node, "input_forget", 0)),
-        "with samples on the second axis (layout 0)": bool(attribute(node, "layout", 0)),
         "with constant weights": not all(new.is_constant(name) for name in node.input[1:4] if name),
         f"of at most {MOST_STEPS} steps": steps * directions > MOST_STEPS,
     }
@@ -112,16 +111,16 @@ def _initial(new: Rewriter, state: str, index: int, part: str, hidden: int) -> s
     return new.add("Sub", [some, some])
 
 
-def _product(new: Rewriter, state: str, matrix: np.ndarray, place: tuple[int, int]) -> str:
-    """Product of a state by weights that all steps share."""
+def _product(new: Rewriter, state: str, matrix: np.ndarray, tensor: str) -> str:
+    """Product of a state by weights that all steps share; `tensor` is their name."""
     name = new.constant(np.ascontiguousarray(matrix))
-    new.constants.copies[name] = place
+    new.constants.copies[name] = tensor
     return new.add("MatMul", [state, name])
 
 
-def _lstm(new, part, state, r, bias, place) -> tuple[str, str]:
+def _lstm(new, part, state, r, bias, tensor) -> tuple[str, str]:
     h, c = state
-    gates = new.add("Add", [part, _product(new, h, r, place)])
+    gates = new.add("Add", [part, _product(new, h, r, tensor)])
     i, o, f, g = new.split(gates, 4, -1)
     i, o, f = (new.add("Sigmoid", [x]) for x in (i, o, f))
     remembered, fresh = new.add("Mul", [f, c]), new.add("Mul", [i, new.add("Tanh", [g])])
@@ -129,28 +128,28 @@ def _lstm(new, part, state, r, bias, place) -> tuple[str, str]:
     return new.add("Mul", [o, new.add("Tanh", [c])]), c
 
 
-def _gru(new, part, state, r, bias, place) -> tuple[str, str]:
+def _gru(new, part, state, r, bias, tensor) -> tuple[str, str]:
     h, n = state[0], r.shape[0]
     xz, xr, xh = new.split(part, 3, -1)
     if bias is not None:
-        hz, hr, hh = new.split(_product(new, h, r, place), 3, -1)
+        hz, hr, hh = new.split(_product(new, h, r, tensor), 3, -1)
         hh = new.add("Add", [hh, new.constant(bias[2 * n :].astype(np.float32))])
     else:
-        hz, hr = new.split(_product(new, h, r[:, : 2 * n], place), 2, -1)
+        hz, hr = new.split(_product(new, h, r[:, : 2 * n], f"{tensor} gates"), 2, -1)
         hh = ""
     z = new.add("Sigmoid", [new.add("Add", [xz, hz])])
     reset = new.add("Sigmoid", [new.add("Add", [xr, hr])])
     if bias is not None:
         hh = new.add("Mul", [reset, hh])
     else:
-        hh = _product(new, new.add("Mul", [reset, h]), r[:, 2 * n :], place)
+        hh = _product(new, new.add("Mul", [reset, h]), r[:, 2 * n :], f"{tensor} new")
     fresh = new.add("Tanh", [new.add("Add", [xh, hh])])
     change = new.add("Mul", [z, new.add("Sub", [h, fresh])])
     return new.add("Add", [fresh, change]), ""
 
 
-def _rnn(new, part, state, r, bias, place) -> tuple[str, str]:
-    return new.add("Tanh", [new.add("Add", [part, _product(new, state[0], r, place)])]), ""
+def _rnn(new, part, state, r, bias, tensor) -> tuple[str, str]:
+    return new.add("Tanh", [new.add("Add", [part, _product(new, state[0], r, tensor)])]), ""
 
 
 _STEPS: dict[str, _Step] = {"LSTM": _lstm, "GRU": _gru, "RNN": _rnn}

@@ -1,6 +1,6 @@
 """Nodes written in place of another, with constants folded on the way."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,14 +22,16 @@ class Rewriter:
         Node that is replaced; new names start with its name.
     constants : Constants
         Constants of the model, to which those of the new nodes are added.
+    axes : mapping
+        Axes along which samples lie, by tensor.
 
     Attributes
     ----------
     nodes : list of NodeProto
     """
 
-    def __init__(self, node: onnx.NodeProto, constants: Constants) -> None:
-        self.node, self.constants = node, constants
+    def __init__(self, node: onnx.NodeProto, constants: Constants, axes: Mapping[str, int]) -> None:
+        self.node, self.constants, self.axes = node, constants, axes
         self.nodes: list[onnx.NodeProto] = []
         self._count = 0
 

@@ -1,13 +1,15 @@
 """MAC layers of a model and the sizes of their matrix products."""
 
 import math
+from collections import Counter
+from collections.abc import Iterable
 
 import onnx
 
 from macwright.dse.workload.constants import Constants
 from macwright.dse.workload.layer import Layer
 from macwright.dse.workload.mac_operators import MAC_OPERATORS
-from macwright.dse.workload.nodes import attributes
+from macwright.dse.workload.nodes import attributes, decided_by_data
 from macwright.dse.workload.probe import Probe
 from macwright.hw.errors import RefusedInput
 
@@ -36,6 +38,8 @@ def find_layers(
         If an operator is of a form that has no such description.
     """
     names = {item.name for item in model.graph.initializer}
+    by_data = decided_by_data(model.graph, {value.name for value in model.graph.input} - names)
+    shares = _Shares(constants, [node.input[1] for node in model.graph.node if len(node.input) > 1])
     layers = []
     for node in model.graph.node:
         operator = MAC_OPERATORS.get(node.op_type)
@@ -45,6 +49,13 @@ def find_layers(
         dynamic = weight not in names
         if problem := operator.problem(node, dynamic=dynamic):
             raise RefusedInput(f"Node {node.name} must be {problem}")
+        for name in (act, weight):
+            if dynamic and name not in by_data:
+                raise RefusedInput(
+                    f"Node {node.name} must multiply by data, or by weights that are the same for "
+                    f"any number of samples, not by {name!r}, which that number decides; export "
+                    "the model with a batch of 1"
+                )
         shapes = probe.shapes
         m, k, n, groups = operator.sizes(node, shapes)
         m, groups = _of_one_sample(probe, dynamic, m, groups)
@@ -59,7 +70,7 @@ def find_layers(
                 k=k,
                 n=n,
                 groups=groups,
-                weights=0 if dynamic else _share(constants, weight, math.prod(shapes[weight])),
+                weights=0 if dynamic else shares.next(weight, math.prod(shapes[weight])),
                 activations=math.prod(shapes[act]) // probe.samples,
                 outputs=math.prod(shapes[out]) // probe.samples,
                 act_signed=act not in non_negative,
@@ -71,10 +82,22 @@ def find_layers(
     return layers
 
 
-def _share(constants: Constants, name: str, size: int) -> int:
-    """Weights of one of several copies, which together are one tensor in memory."""
-    index, count = constants.copies.get(name, (0, 1))
-    return size // count + (index < size % count)
+class _Shares:
+    """Weights of copies, which together are one tensor in memory."""
+
+    def __init__(self, constants: Constants, used: Iterable[str]) -> None:
+        self._copies = constants.copies
+        self._count = Counter(self._copies[name] for name in used if name in self._copies)
+        self._index: Counter[str] = Counter()
+
+    def next(self, name: str, size: int) -> int:
+        """Share of the next layer of weights of some size."""
+        if name not in self._copies:
+            return size
+        tensor = self._copies[name]
+        index, count = self._index[tensor], self._count[tensor]
+        self._index[tensor] += 1
+        return size // count + (index < size % count)
 
 
 def _of_one_sample(probe: Probe, dynamic: bool, m: int, groups: int) -> tuple[int, int]:

@@ -36,6 +36,6 @@ def run_finely(path: Path, x: np.ndarray) -> tuple[Workload, np.ndarray]:
     workload, plans = quantise(workload, dataset, allocation, options=QuantOptions())
     running = session(quantised_model(workload, plans), optimise=False)
     if workload.fixed_batch:
-        rows = [np.asarray(running.run(None, {"x": row[None]})[0]) for row in x]
-        return workload, np.concatenate(rows)
+        parts = np.split(x, len(x) // workload.batch)
+        return workload, np.concatenate([running.run(None, {"x": part})[0] for part in parts])
     return workload, np.asarray(running.run(None, {"x": x})[0])

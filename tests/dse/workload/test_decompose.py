@@ -86,6 +86,37 @@ def test_states_of_recurrent_layers(tmp_path, op):
     workload = load_workload(tmp_path / "net.onnx")
     x = normal(1, 4, 5)
     np.testing.assert_allclose(run(workload.model, x), run(proto, x), rtol=1e-4, atol=1e-5)
+    # The first state is a constant, so that its product is; the weights are there all the same.
+    assert sum(layer.weights for layer in workload.layers) == gates * 6 * (5 + 6)
+
+
+@pytest.mark.parametrize("op", ["LSTM", "GRU", "RNN"])
+@pytest.mark.parametrize("result", [0, 1])
+def test_recurrent_layers_with_samples_first(tmp_path, op, result):
+    """Layout 1, which onnxruntime does not run, is layout 0 with all turned."""
+    gates = {"LSTM": 4, "GRU": 3, "RNN": 1}[op]
+    weights = {"w": normal(2, gates * 6, 5), "r": normal(2, gates * 6, 6), "h0": normal(1, 2, 6)}
+    names = [["y"], ["", "y"]][result]
+    attributes = {"hidden_size": 6, "direction": "bidirectional"}
+    protos = []
+    for layout in (1, 0):
+        inputs = ["x" if layout else "t", "w", "r", "", "", "h0" if layout else "h1"]
+        nodes = [(op, inputs, "y", attributes | ({"layout": 1} if layout else {}))]
+        if not layout:
+            turns = [("x", "t"), ("h0", "h1")]
+            nodes = [("Transpose", [a], b, {"perm": [1, 0, 2]}) for a, b in turns] + nodes
+        proto = networks.model(
+            nodes, weights, shape=(1, 4, 5), out=[None] * (4 - result), name="y"
+        )  # fmt: skip
+        del proto.graph.node[-1].output[:]
+        proto.graph.node[-1].output.extend(names)
+        protos.append(proto)
+    onnx.save(protos[0], tmp_path / "net.onnx")
+    workload = load_workload(tmp_path / "net.onnx")
+    x = normal(1, 4, 5)
+    theirs = run(protos[1], x).transpose([1, 0, 2] if result else [2, 0, 1, 3])
+    np.testing.assert_allclose(run(workload.model, x), theirs, rtol=1e-4, atol=1e-5)
+    assert sum(layer.weights for layer in workload.layers) == 2 * gates * 6 * (5 + 6)
 
 
 @pytest.mark.parametrize(
@@ -102,6 +133,8 @@ def test_states_of_recurrent_layers(tmp_path, op):
         ("bij,bkj->bik", None, 6 * 4 * 6),
         ("bij,bkj->kbi", None, 6 * 4 * 6),
         ("bij,bik->bjk", None, 6 * 4 * 4),
+        ("bij,jk->ibk", (4, 5), 6 * 4 * 5),
+        ("bij,ijk->ikb", (6, 4, 5), 6 * 4 * 5),
     ],
 )
 def test_einsum(tmp_path, equation, weight, macs):
@@ -117,6 +150,7 @@ def test_einsum(tmp_path, equation, weight, macs):
     assert sum(layer.macs for layer in workload.layers) == macs
     assert sum(layer.weights for layer in workload.layers) == (math.prod(weight) if weight else 0)
     assert all(layer.dynamic is (weight is None) for layer in workload.layers)
+    assert not workload.fixed_batch
 
 
 @pytest.mark.parametrize("equation", ["bii,ij->bj", "bij,jk,kl->bil", "bij,kl->bik"])
@@ -142,6 +176,33 @@ def test_products_by_stacks_of_weights(tmp_path, weight, macs):
         tmp_path, [("MatMul", ["x", "w"], "y", {})], {"w": normal(*weight)}, ("N", 2, 3, 4),
         rank=rank,
     )  # fmt: skip
+    assert sum(layer.macs for layer in workload.layers) == macs
+    assert sum(layer.weights for layer in workload.layers) == math.prod(weight)
+
+
+@pytest.mark.parametrize(
+    ("weight", "macs"),
+    [
+        ((2, 3, 4, 5), 240),
+        ((2, 1, 4, 5), 240),
+        ((3, 4, 5), 240),
+        ((1, 2, 3, 4, 5), 240),
+        ((2, 2, 3, 4, 5), 480),
+    ],
+)
+@pytest.mark.parametrize("first", [False, True])
+def test_products_by_stacks_along_several_axes(tmp_path, weight, macs, first):
+    """The last stack has an axis that the input lacks, whose samples all use both halves."""
+    rank = 6 if weight[0] == weight[1] else 5
+    values = {"w": normal(*weight), "axes": np.array([1])}
+    nodes = [("Unsqueeze", ["x", "axes"], "u", {})] if rank == 6 else [("Identity", ["x"], "u", {})]
+    if first:
+        values["w"] = np.ascontiguousarray(values["w"].swapaxes(-1, -2))
+        perm = [*range(rank - 2), rank - 1, rank - 2]
+        nodes += [("Transpose", ["u"], "t", {"perm": perm}), ("MatMul", ["w", "t"], "y", {})]
+    else:
+        nodes.append(("MatMul", ["u", "w"], "y", {}))
+    workload = check(tmp_path, nodes, values, ("N", 2, 3, 2, 4), rank=rank)
     assert sum(layer.macs for layer in workload.layers) == macs
     assert sum(layer.weights for layer in workload.layers) == math.prod(weight)
 
