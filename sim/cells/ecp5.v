@@ -1,3 +1,5 @@
+// For simulators; synthesis, which defines SYNTHESIS, has cells of its own.
+`ifndef SYNTHESIS
 // Behaviour of the ECP5 carry cell: two bits, each a LUT4 whose lowest four entries also are the
 // generate function. The tables are trees of multiplexers, not indexed, so that an unknown input
 // that makes no difference leaves the output known, as in the hardware.
@@ -24,3 +26,4 @@ module CCU2C (
   assign S1 = p1 ^ (INJECT1_1 == "YES" ? 1'b0 : middle);
   assign COUT = p1 ? middle : g1;
 endmodule
+`endif

@@ -1,3 +1,5 @@
+// For simulators; synthesis, which defines SYNTHESIS, has cells of its own.
+`ifndef SYNTHESIS
 // Behaviour of the iCE40 look-up table and carry. The table is a tree of multiplexers, not indexed,
 // so that an unknown input that makes no difference leaves the output known, as in the hardware.
 module SB_LUT4 (input I0, I1, I2, I3, output O);
@@ -11,3 +13,4 @@ endmodule
 module SB_CARRY (input I0, I1, CI, output CO);
   assign CO = (I0 & I1) | (I0 & CI) | (I1 & CI);
 endmodule
+`endif

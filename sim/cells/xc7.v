@@ -1,3 +1,5 @@
+// For simulators; synthesis, which defines SYNTHESIS, has cells of its own.
+`ifndef SYNTHESIS
 // Behaviour of the 7-series carry chain: four bits.
 module CARRY4 (input CI, CYINIT, input [3:0] DI, S, output [3:0] O, CO);
   wire c0 = CI | CYINIT;
@@ -7,3 +9,4 @@ module CARRY4 (input CI, CYINIT, input [3:0] DI, S, output [3:0] O, CO);
   assign CO[3] = S[3] ? CO[2] : DI[3];
   assign O = S ^ {CO[2:0], c0};
 endmodule
+`endif

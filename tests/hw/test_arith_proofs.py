@@ -25,7 +25,8 @@ from macwright.hw.errors import ToolError
 from macwright.hw.formats import parse_format
 from macwright.hw.pe.product import split
 
-CELLS = {p.stem: p.read_text() for p in ROOT.glob("sim/cells/*.v")}
+#: Behaviour of cells, also for Yosys, which otherwise has cells of FPGAs of its own.
+CELLS = {p.stem: "`undef SYNTHESIS\n" + p.read_text() for p in ROOT.glob("sim/cells/*.v")}
 A, B = "$signed(a)", "$signed(b)"
 UNSIGNED_A, UNSIGNED_B = "$signed({1'b0, a})", "$signed({1'b0, b})"
 

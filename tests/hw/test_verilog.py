@@ -11,8 +11,10 @@ from helpers.paths import ROOT
 
 from macwright.costmodel.characterize.yosys import find_yosys, run_yosys
 from macwright.hw.errors import ToolError
+from macwright.hw.pe import spec_from_fields
 from macwright.hw.registry import registry
 from macwright.hw.verilog import unit_verilog
+from macwright.sim.generate import write_unit
 from macwright.sim.simulators import find_simulator
 
 UNITS = registry()
@@ -96,3 +98,17 @@ def test_yosys_reads_it(spec):
     script = "\n".join([*lines, "write_json netlist.json", ""])
     (netlist,) = run_yosys(find_yosys(), script, {"unit.v": unit_verilog(spec)})
     assert list(netlist["modules"]) == [spec.name]
+
+
+@pytest.mark.parametrize("target", ["ecp5", "ice40", "xc7"])
+def test_synthesis_for_a_family_reads_all_files_of_a_unit(target, tmp_path):
+    """As docs/tutorial.md does: models of the family's cells are there for simulators alone."""
+    spec = spec_from_fields("int_mac", {"weight": "int4", "target": target, "multiplier": "rows"})
+    write_unit(spec, tmp_path)
+    texts = {path.name: path.read_text() for path in tmp_path.glob("*.v")}
+    assert len(texts) == 2
+    flow = {"xc7": "xilinx"}.get(target, target)
+    lines = [f"read_verilog {' '.join(texts)}", f"synth_{flow} -top {spec.name}"]
+    script = "\n".join([*lines, "write_json netlist.json", ""])
+    (netlist,) = run_yosys(find_yosys(), script, texts)
+    assert spec.name in netlist["modules"]

@@ -1,4 +1,6 @@
 """Text of cost rows: its width, every shipped figure, and what is said of slow units."""
+# pandas' columns are not typed.
+# pyright: reportGeneralTypeIssues=false, reportAttributeAccessIssue=false, reportArgumentType=false
 
 import re
 
