@@ -89,6 +89,7 @@ class _Digest:
                     group.position, f"cell {group.name[:60]} must be defined once, not twice"
                 )
             try:
+                self.check_scaled(group.name)
                 cells[group.name] = self.cell(group)
             except NotUnderstood as error:
                 left_out[group.name] = str(error)
@@ -109,12 +110,24 @@ class _Digest:
         }
         return header, cells, self.tables.numbers()
 
+    def check_scaled(self, name: str) -> None:
+        """Leave out a cell that has other figures for the default operating conditions."""
+        default = plain(self.library.attributes.get("default_operating_conditions", ""))
+        for group in self.library.all("scaled_cell"):
+            if default and plain(group.name).split() == [name, default]:
+                raise NotUnderstood(f"it has a scaled_cell for {default}")
+
     def wire_loads(self) -> list[tuple[float, dict[str, list[float]]]]:
         """Default wire-load models, of growing designs, and the area up to which each holds."""
         models = {group.name: group for group in self.library.all("wire_load")}
         default = plain(self.library.attributes.get("default_wire_load", ""))
         if default in models:
             return [(0.0, self.wire_load(models[default]))]
+        if default:
+            self.source.fail(
+                self.library.position,
+                f"default_wire_load must name a wire_load of the library, not {default[:60]!r}",
+            )
         chosen = plain(self.library.attributes.get("default_wire_load_selection", ""))
         rows = []
         for group in self.library.all("wire_load_selection"):
@@ -277,7 +290,13 @@ class _Digest:
             base = 0.0
         else:
             raise NotUnderstood(f"pin {group.name[:60]} states no capacitance")
-        return [group.number(self.source, edge, base) * self.units.load_ff for edge in edges]
+        both = [group.number(self.source, edge, base) * self.units.load_ff for edge in edges]
+        if min(both) < 0:
+            self.source.fail(
+                group.position,
+                f"capacitance of pin {group.name[:60]} must be at least 0, not {min(both):g} fF",
+            )
+        return both
 
     def arcs(self, timing: Group) -> list[list[Any]]:
         """Fields of `macwright.costmodel.liberty.cells.Arc` for each related pin."""

@@ -109,6 +109,8 @@ class Group:
         """Numbers of an attribute such as `values`, shape (n,), all finite."""
         text = self.attributes[name]
         try:
+            if "_" in text:  # Python leaves it out of numbers, and nobody else does
+                raise ValueError
             values = np.array(text.translate(_SEPARATORS).split(), dtype=np.float64)
         except ValueError:
             source.fail(self.position, f"{name} must be numbers, not {text.strip()[:60]!r}")
@@ -123,6 +125,15 @@ class Group:
             source.fail(self.position, f"{name} must be true or false, not {text[:60]!r}")
         return text == "true"
 
+
+#: Attributes that a group must not state in two ways: readers differ in which one they take.
+_ONCE = frozenset(
+    """area capacitance capacitive_load_unit cell_leakage_power clear clocked_on
+    default_operating_conditions default_wire_load delay_model direction fall_capacitance function
+    index_1 index_2 leakage_power_unit next_state nom_temperature nom_voltage preset related_pin
+    rise_capacitance temperature time_unit timing_sense timing_type value values variable_1
+    variable_2 voltage voltage_unit when""".split()
+)
 
 #: Complex attributes that a group repeats.
 _REPEATED = ("fanout_length", "voltage_map", "wire_load_from_area")
@@ -164,7 +175,7 @@ def parse_groups(name: str, text: str) -> tuple[Source, Group]:
         end = match.end()
         word, arguments, opened, value, closed = match.groups()
         if value is not None:
-            stack[-1].attributes[word.strip('"')] = _value(value)
+            _put(source, stack[-1], match.start(1), word.strip('"'), _value(value))
         elif word:
             word, arguments = word.strip('"'), _arguments(arguments)
             if word == "include_file":
@@ -176,7 +187,7 @@ def parse_groups(name: str, text: str) -> tuple[Source, Group]:
                 if len(stack) > _DEEPEST:
                     source.fail(group.position, f"groups must nest at most {_DEEPEST} deep")
             else:
-                stack[-1].attributes[word] = arguments
+                _put(source, stack[-1], match.start(1), word, arguments)
                 if word in _REPEATED:
                     stack[-1].repeated.append((word, plain(arguments)))
         elif closed:
@@ -188,6 +199,18 @@ def parse_groups(name: str, text: str) -> tuple[Source, Group]:
     if len(libraries) != 1:
         source.fail(0, f"the file must hold one library group, not {len(libraries)}")
     return source, libraries[0]
+
+
+def _put(source: Source, group: Group, position: int, word: str, text: str) -> None:
+    """Store an attribute."""
+    before = group.attributes.get(word)
+    if before is not None and word in _ONCE and plain(before) != plain(text):
+        source.fail(
+            position,
+            f"{word} must be stated once in {group.kind} ({group.name[:60]}), not as "
+            f"{plain(before)[:40]!r} and {plain(text)[:40]!r}",
+        )
+    group.attributes[word] = text
 
 
 def _check_end(source: Source, end: int, stack: list[Group]) -> None:

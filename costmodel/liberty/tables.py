@@ -62,6 +62,8 @@ class TableReader:
         if not groups:
             return None
         group, fail = groups[0], self.source.fail
+        if len(groups) > 1:
+            fail(groups[1].position, f"{kind} must be there once in a group, not twice")
         if "values" not in group.attributes:
             fail(group.position, f"{kind} must have values")
         values = group.numbers(self.source, "values") * scale

@@ -119,8 +119,9 @@ def check_scaling(source: Source, library: Group) -> None:
         factor = next(
             (
                 key
-                for key in library.attributes
-                if key.startswith(f"k_{short}_") and library.number(source, key, 0.0)
+                for stated in (library, *library.all("scaling_factors"))
+                for key in stated.attributes
+                if key.startswith(f"k_{short}_") and stated.number(source, key, 0.0)
             ),
             None,
         )

@@ -182,6 +182,10 @@ def test_figures_that_factors_scale_are_refused():
         LibertyError, match=r"temperature 125\), not of nom_temperature 25 .* k_temp_"
     ):
         digest_library("other", SMALL.replace("nom_voltage : 1.0;", OTHER_CORNER + hot))
+    grouped = re.sub(r"(k_\w+ : [\d.]+;)", r"scaling_factors (all) { \1 }", OTHER_CORNER)
+    assert grouped != OTHER_CORNER
+    with pytest.raises(LibertyError, match=r"nom_temperature 25 .* k_temp_"):
+        digest_library("other", SMALL.replace("nom_voltage : 1.0;", grouped + hot))
 
 
 @pytest.mark.parametrize("flag", ["is_isolation_cell", "is_level_shifter", "pad_cell"])
@@ -232,8 +236,52 @@ def test_wire_load_may_be_chosen_by_area(tmp_path):
     [
         ("pin (A) {", "pin (B) { direction : output; } pin (B A) {", "pin B must be defined once"),
         ("nom_voltage : 1.0", "nom_voltage : 0", "supply must be above 0 V, not 0 V"),
+        (
+            "area : 1.0;",
+            "area : 1.0; area : 2.0;",
+            "area must be stated once in cell .INV., not as",
+        ),
+        (
+            'function : "!A";',
+            'function : "!A"; function : "A";',
+            "function must be stated once in pin .Y., not as '!A' and",
+        ),
+        (
+            'values ("2");',
+            'values ("2"); values ("3");',
+            "values must be stated once in rise_power",
+        ),
+        (
+            "cell_fall (delay)",
+            'cell_rise (scalar) { values ("9"); } cell_fall (delay)',
+            "cell_rise must be there once in a group, not twice",
+        ),
+        (
+            'load : "line"',
+            'load : "lost"',
+            "default_wire_load must name a wire_load of the library",
+        ),
+        ("capacitance : 1;", "capacitance : -1;", "pin A must be at least 0, not -1 fF"),
+        ("area : 1.0;", "area : 1_0;", "area must be numbers, not '1_0'"),
     ],
 )
 def test_what_contradicts_itself_is_refused(old, new, message):
     with pytest.raises(LibertyError, match=message):
         digest_library("other", SMALL.replace(old, new, 1))
+
+
+def test_what_is_stated_twice_in_the_same_words_is_read():
+    text = SMALL.replace("area : 1.0;", 'area : 1.0; area : "1.0";', 1)
+    assert digest_library("other", text)[1] == digest_library("small", SMALL)[1]
+
+
+CORNER = """operating_conditions (slow) { voltage : 1.0; temperature : 25; process : 1; }
+  default_operating_conditions : slow;
+  scaled_cell (INV, %s) { area : 9.0; }
+  cell (INV)"""
+
+
+@pytest.mark.parametrize(("condition", "left_out"), [("slow", ["INV"]), ("fast", [])])
+def test_cells_with_other_figures_for_the_operating_conditions_are_left_out(condition, left_out):
+    text = SMALL.replace("cell (INV)", CORNER % condition, 1)
+    assert list(digest_library("corner", text)[0]["left_out"]) == left_out
