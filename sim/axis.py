@@ -112,10 +112,10 @@ def axis_of(spec: UnitSpec) -> Axis:
             f"Unit must be of family {', '.join(AXIS_FAMILIES)} with an AXI4-Stream wrapper, not "
             f"{spec.family}, whose modes or several results have none"
         )
-    if getattr(spec, "sums", 1) > 1:
+    if getattr(spec, "turns", 1) > 1:
         raise RefusedInput(
             f"Unit must have one sum with an AXI4-Stream wrapper, whose packets are sums, not "
-            f"{spec.sums} that take turns"  # type: ignore[attr-defined]
+            f"{spec.turns} that take turns"  # type: ignore[attr-defined]
         )
     if not spec.en:
         raise RefusedInput(f"Unit must have a clock enable, en, with a wrapper, not be {spec.name}")

@@ -12,6 +12,7 @@ from macwright.sim.golden.bitplane_dot import BitplaneDotModel
 from macwright.sim.golden.composable_mac import ComposableMacModel
 from macwright.sim.golden.dot import DotModel
 from macwright.sim.golden.float_mac import FloatMacModel
+from macwright.sim.golden.grouped_dot import GroupedDotModel
 from macwright.sim.golden.hadamard import HadamardModel
 from macwright.sim.golden.mac import IntMacModel, MinifloatMacModel
 from macwright.sim.golden.packed_mac import PackedMacModel
@@ -53,6 +54,10 @@ def _shift_add_tests(spec: Any) -> tuple[str, ...]:
     return totals + (("specials",) if has_specials(spec.act) else ())
 
 
+def _dot_model(spec: Any) -> DotModel:
+    return GroupedDotModel(spec) if spec.groups > 1 else DotModel(spec)
+
+
 _MAC = ("corners", "pairs", "sums", "controls", "limits")
 _PORTS = ("corners", "sums", "controls", "limits")
 #: Row of each family, and of `minifloat_mac` with a float accumulator, which is other hardware.
@@ -91,7 +96,7 @@ FAMILIES = {
     ),
     "bitplane_dot": Verification(model=BitplaneDotModel, bench="ports", tests=_PORTS),
     "dot": Verification(
-        model=DotModel,
+        model=_dot_model,
         bench="dot",
         tests=("corners", "lanes", "sums", "controls", "cancellation", "limits"),
     ),

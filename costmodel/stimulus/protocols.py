@@ -26,6 +26,8 @@ def protocol_streams(spec: Any, stimulus: str, inputs: set[str]) -> Streams | No
       four groups.
     - ``a_scale, w_scale`` (`dot` of block formats): drawn for each block (of each sum that takes
       turns) within two octaves of one; every 32 cycles a new sum begins, or as many as take turns.
+    - ``first`` (`dot` with groups): 1 in every `groups`-th cycle; scales are those of the group
+      that ends a sum.
 
     Parameters
     ----------
@@ -43,7 +45,7 @@ def protocol_streams(spec: Any, stimulus: str, inputs: set[str]) -> Streams | No
     """
     if "take" in inputs:
         return _groups(spec, stimulus, inputs)
-    if inputs & {"a_scale", "w_scale"}:
+    if inputs & {"a_scale", "w_scale", "first"}:
         return _blocks(spec, stimulus, inputs)
     return None
 
@@ -69,7 +71,10 @@ def _blocks(spec: Any, stimulus: str, inputs: set[str]) -> Streams:
     streams: Streams = dict(named_streams(stimulus, act, weight, elements=(count, count)))
     cycles, lanes = streams["a"].shape
     rng = np.random.default_rng(1)
-    turn, cycle = getattr(spec, "sums", 1), np.arange(cycles)
+    turn, cycle = getattr(spec, "turns", 1), np.arange(cycles)
+    if "first" in inputs:
+        first = (cycle % turn == 0).astype(np.int64)
+        streams["first"] = np.repeat(first[:, None], lanes, axis=1)
     for name, fmt in (("a_scale", spec.act), ("w_scale", spec.weight)):
         if name in inputs:
             number = cycle // (max(1, fmt.block // count) * turn) * turn + cycle % turn
@@ -88,7 +93,7 @@ def with_sums(spec: Any, streams: Streams) -> Streams:
     streams : dict of str to ndarray, shape (cycles, lanes)
         With `clear` of 1 in the first cycle of a sum.
     """
-    sums = getattr(spec, "sums", 1)
+    sums = getattr(spec, "turns", 1)
     if sums == 1:
         return streams
     clear = streams["clear"].copy()

@@ -52,7 +52,7 @@ def unit_of_name(name: str) -> UnitSpec:
     """
     reason = f"Unit must be one of {', '.join(FAMILIES)}, or the name of a unit, not {name!r}"
     for family in FAMILIES:
-        lanes = re.match(r"dot(\d+)_", name) if family == "dot" else None
+        lanes = re.match(r"dot(\d+)(?:x(\d+))?_", name) if family == "dot" else None
         if lanes is None and not name.startswith(f"{family}_"):
             continue
         if family not in _PARTS:
@@ -64,7 +64,7 @@ def unit_of_name(name: str) -> UnitSpec:
         rest = name[lanes.end() :] if lanes else name[len(family) + 1 :]
         for fields in _readings(family, rest):
             if lanes:
-                fields["lanes"] = lanes[1]
+                fields |= {"lanes": lanes[1], "groups": lanes[2] or "1"}
             try:
                 spec = spec_from_fields(family, fields)
             except RefusedInput as error:

@@ -7,6 +7,7 @@ from macwright.hw.pe.dot import Dot
 from macwright.hw.pe.dot_spec import DotSpec
 from macwright.hw.pe.families import FAMILIES, spec_from_fields
 from macwright.hw.pe.float_mac import FloatMac
+from macwright.hw.pe.grouped_dot import GroupedDot
 from macwright.hw.pe.hadamard import Hadamard, HadamardSpec
 from macwright.hw.pe.int_mac import IntMac, IntMacSpec
 from macwright.hw.pe.minifloat_mac import MinifloatMac, MinifloatMacSpec
@@ -26,6 +27,7 @@ __all__ = [
     "DotSpec",
     "FixedAcc",
     "FloatMac",
+    "GroupedDot",
     "Hadamard",
     "HadamardSpec",
     "IntMac",

@@ -28,7 +28,7 @@ from macwright.hw.pe.spec import builds
 
 __all__ = ["Dot", "DotSpec"]
 
-#: Where registers cut the addition to so many sums: one register fewer, as `acc` is one.
+#: Where registers cut the addition to so many sums in turn: one register fewer, as `acc` is one.
 _CUTS: dict[int, tuple[str, ...]] = {
     1: (),
     2: ("added",),
@@ -93,9 +93,11 @@ class Dot(Mac):
             acc = unsigned(spec.acc.width)
         elif isinstance(spec.acc, IntFormat):
             acc = Shape(spec.acc.width, spec.acc.signed)
-        ports = {"a": In(spec.lanes * spec.act.width), "w": In(spec.lanes * spec.weight.width)}
+        count = spec.macs_per_cycle
+        ports = {"a": In(count * spec.act.width), "w": In(count * spec.weight.width)}
         for name, fmt in (("a_scale", spec.act), ("w_scale", spec.weight)):
             ports |= {name: In(fmt.scale.width)} if isinstance(fmt, BlockFormat) else {}
+        ports |= {"first": In(1)} if spec.groups > 1 else {}
         ports |= {"clear": In(1), "acc": Out(acc)} | ({"en": In(1)} if spec.en else {})
         ports |= {"invalid": Out(1)} if spec.may_be_special and not has_specials(spec.acc) else {}
         ports |= {"acc_carry": Out(acc)} if spec.adder == "carry_save" else {}
@@ -123,23 +125,7 @@ class Dot(Mac):
             return m
         total, shift, special, clear, scales = self._sum(m, acts, weights, special, clear, scales)
         if is_float:
-            term = self._scaled(m, total, shift, special, scales)
-            if spec.sums > 1:
-                term, clear = self._registered_term(m, term, clear)
-            acc = self.state(m, self.acc)
-            before = Signal(len(acc), name="before")
-            m.d.comb += before.eq(acc & ~clear.replicate(len(acc)))
-            adder = "ripple" if spec.sums == 1 else spec.adder
-
-            def cut(place: str, values: list[Value]) -> list[Value]:
-                inside = place in _CUTS[spec.sums]
-                return self._registered(m, values, place) if inside else values
-
-            with self.enabled(m):
-                m.d.sync += acc.eq(
-                    add_float(m, spec.acc, before, term, target=target, adder=adder, cut=cut)
-                )
-            self._flag(m, term.nan, term.inf, clear)
+            self.accumulate_float(m, total, shift, special, clear, scales)
             return m
         if spec.window is not None:
             # What is cut off here is 0: no product has bits below the smallest.
@@ -155,6 +141,36 @@ class Dot(Mac):
         self.accumulate(m, add, clear=clear, target=target)
         self._flag(m, special.nan, special.inf, clear)
         return m
+
+    def accumulate_float(
+        self,
+        m: Module,
+        total: Value,
+        shift: Value,
+        special: Specials,
+        clear: Value,
+        scales: list[Value],
+    ) -> None:
+        """Add an exact sum times the scales to a float accumulator, or to that whose turn it is."""
+        spec = self.spec
+        term = self._scaled(m, total, shift, special, scales)
+        if spec.turns > 1:
+            term, clear = self._registered_term(m, term, clear)
+        acc = self.state(m, self.acc)
+        before = Signal(len(acc), name="before")
+        m.d.comb += before.eq(acc & ~clear.replicate(len(acc)))
+        target = target_of(spec.target)
+        adder = "ripple" if spec.turns == 1 else spec.adder
+
+        def cut(place: str, values: list[Value]) -> list[Value]:
+            inside = place in _CUTS[spec.turns]
+            return self._registered(m, values, place) if inside else values
+
+        with self.enabled(m):
+            m.d.sync += acc.eq(
+                add_float(m, spec.acc, before, term, target=target, adder=adder, cut=cut)
+            )
+        self._flag(m, term.nan, term.inf, clear)
 
     def _registered(self, m: Module, values: list[Value], place: str) -> list[Value]:
         """The values one enabled cycle later; constants as they are."""

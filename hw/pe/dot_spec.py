@@ -1,5 +1,6 @@
 """Specification of the dot-product unit."""
 
+from collections.abc import Callable
 from dataclasses import InitVar, dataclass, replace
 from typing import Any, ClassVar
 
@@ -108,6 +109,10 @@ class DotSpec(UnitSpec):
     sums : {1, 2, 3, 4}
         Independent sums of a float accumulator, which take turns: each is added to in every
         `sums`-th cycle, so that registers cut the addition, and one stands in front of it.
+    groups : {1, 2, 3, 4}
+        Groups of `lanes` lanes that share the addition to a float accumulator: each sums the
+        products of as many cycles exactly, and these sums are added to its float in turn. See
+        :class:`~macwright.hw.pe.GroupedDot`; a block has ``lanes * groups`` elements or a multiple.
     target : str
         Technology whose primitives may be used.
 
@@ -115,9 +120,14 @@ class DotSpec(UnitSpec):
     --------
     >>> DotSpec(lanes=4).name, DotSpec(lanes=4).safe_terms
     ('dot4_int8_int8_int26', 2047)
+    >>> blocks = {"act": "mxfp4", "weight": "mxfp4", "lanes": 8, "acc": "fp32", "groups": 4}
+    >>> DotSpec.from_fields(blocks).name, DotSpec.from_fields(blocks).macs_per_cycle
+    ('dot8x4_mxfp4_mxfp4_fp32', 32)
     """
 
     family: ClassVar[str] = "dot"
+    #: Makes the hardware of several groups; set where it is.
+    grouped: ClassVar[Callable[[Any], Any]]
     parsers: ClassVar = {
         "act": parse_format,
         "weight": parse_format,
@@ -128,6 +138,7 @@ class DotSpec(UnitSpec):
         "adder": str,
         "cut": str,
         "sums": parse_int,
+        "groups": parse_int,
     }
 
     act: Format = IntFormat(8)  # noqa: RUF009 (a frozen value)
@@ -143,6 +154,7 @@ class DotSpec(UnitSpec):
     pipeline: int = 0
     cut: str = "operands"
     sums: int = 1
+    groups: int = 1
     target: str = "generic"
 
     def __post_init__(self, terms: int | None) -> None:
@@ -153,10 +165,12 @@ class DotSpec(UnitSpec):
             raise RefusedInput(f"dot target must be generic or asic, not {self.target}")
         if type(self.lanes) is not int or not 1 <= self.lanes <= 64:
             raise RefusedInput(f"dot lanes must be an integer from 1 to 64, not {self.lanes!r}")
+        self._check_turns()
         for fmt in self.blocks:
-            if fmt.block % self.lanes:
+            if fmt.block % (self.lanes * self.groups):
+                times = "" if self.groups == 1 else f" times {self.groups} groups"
                 raise RefusedInput(
-                    f"dot lanes must divide the {fmt.block} elements of a block of {fmt}, "
+                    f"dot lanes{times} must divide the {fmt.block} elements of a block of {fmt}, "
                     f"not be {self.lanes}"
                 )
         self._check_window()
@@ -165,7 +179,7 @@ class DotSpec(UnitSpec):
         self.check_adder(why_ripple="")
         if self.adder == "carry_save" and isinstance(self.acc, FloatFormat):
             raise RefusedInput("dot adder must not be carry_save with a float accumulator")
-        self._check_sums()
+        self._check_float_turns()
 
     def _check_window(self) -> None:
         lane = self.lane
@@ -208,14 +222,27 @@ class DotSpec(UnitSpec):
                 f"not {self.acc}"
             )
 
-    def _check_sums(self) -> None:
+    def _check_turns(self) -> None:
         most = len(FLOAT_CUTS) + 1
-        if type(self.sums) is not int or not 1 <= self.sums <= most:
+        for name in ("sums", "groups"):
+            number = getattr(self, name)
+            if type(number) is not int or not 1 <= number <= most:
+                raise RefusedInput(
+                    f"dot {name} must be an integer from 1 to {most} (sums that take turns), "
+                    f"not {number!r}"
+                )
+        if self.groups > 1 and self.sums > 1:
             raise RefusedInput(
-                f"dot sums must be an integer from 1 to {most} (sums that take turns), "
-                f"not {self.sums!r}"
+                f"dot sums must be 1 with {self.groups} groups, whose sums take turns, "
+                f"not {self.sums}"
             )
-        if self.sums == 1:
+        if self.groups > 1 and self.window is not None:
+            raise RefusedInput(
+                f"dot window must be none with groups, whose sums are exact, not {self.window!r}"
+            )
+
+    def _check_float_turns(self) -> None:
+        if self.turns == 1:
             return
         why = ""
         if not isinstance(self.acc, FloatFormat):
@@ -225,7 +252,13 @@ class DotSpec(UnitSpec):
         elif self.may_be_special and not has_specials(self.acc):
             why = f"where operands or scales may be NaN and {self.acc} may not"
         if why:
-            raise RefusedInput(f"dot sums must be 1 {why}, not {self.sums}")
+            name = "groups" if self.groups > 1 else "sums"
+            raise RefusedInput(f"dot {name} must be 1 {why}, not {self.turns}")
+
+    @property
+    def turns(self) -> int:
+        """Float sums that take turns: `sums`, or one of each group."""
+        return max(self.sums, self.groups)
 
     @property
     def may_be_special(self) -> bool:
@@ -234,8 +267,8 @@ class DotSpec(UnitSpec):
 
     @property
     def latency(self) -> int:
-        """Clock edges from operands to the accumulator that holds their products."""
-        return 1 + self.pipeline + (self.sums if self.sums > 1 else 0)
+        """Clock edges from operands (of groups: a sum's last) to `acc` with their products."""
+        return 1 + self.pipeline + (self.turns if self.turns > 1 else 0) + (self.groups > 1)
 
     @property
     def blocks(self) -> list[Any]:
@@ -279,7 +312,7 @@ class DotSpec(UnitSpec):
     @property
     def macs_per_cycle(self) -> int:
         """Products per clock cycle."""
-        return self.lanes
+        return self.lanes * self.groups
 
     @property
     def name(self) -> str:
@@ -287,12 +320,17 @@ class DotSpec(UnitSpec):
         more = [] if self.window is None else [f"window{self.window}"]
         more += [] if self.sums == 1 else [f"sums{self.sums}"]
         name = self.make_name(self.act, self.weight, self.acc, *more)
-        return name.replace("dot", f"dot{self.lanes}", 1)
+        groups = "" if self.groups == 1 else f"x{self.groups}"
+        return name.replace("dot", f"dot{self.lanes}{groups}", 1)
 
     def to_fields(self) -> dict[str, Any]:
         """Every field by name; formats as their names, so that the result is JSON."""
         fields = super().to_fields()
         return {**fields, "window": "none" if self.window is None else self.window}
+
+    def create(self) -> Any:
+        """Build the hardware."""
+        return self.grouped(self) if self.groups > 1 else self.component(self)
 
     def tuned(self, target: str) -> "DotSpec":
         """The same function with the multiplier and adders that suit a target."""

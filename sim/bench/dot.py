@@ -6,6 +6,7 @@ from typing import Any
 
 from macwright.hw.formats import BlockFormat, FloatFormat
 from macwright.sim.bench.driver import Driver
+from macwright.sim.bench.grouped import driver_of
 from macwright.sim.bench.mac import LONGEST, corner_codes, finite_codes, finite_corners
 from macwright.sim.golden import Special, decode, legal_codes
 
@@ -14,12 +15,12 @@ __all__ = ["cancellation", "controls", "corners", "lanes", "limits", "sums"]
 
 async def corners(dut: Any, spec: Any) -> None:
     """Extreme operands, the same and mixed in all lanes, special values included."""
-    driver = Driver(dut, spec)
+    driver = driver_of(dut, spec)
     await driver.start()
     acts, weights = corner_codes(spec.lane.act), corner_codes(spec.lane.weight)
     pairs = list(itertools.product(acts, weights))
     for a, w in pairs if len(pairs) <= 300 else random.sample(pairs, 300):
-        vectors = _pack_both(spec, [a] * spec.lanes, [w] * spec.lanes)
+        vectors = _pack_both(spec, [a] * spec.macs_per_cycle, [w] * spec.macs_per_cycle)
         for clear in (1, 0):
             await _in_all_sums(driver, clear=clear, **vectors, **_scales(spec))
     for _ in range(300):
@@ -28,13 +29,14 @@ async def corners(dut: Any, spec: Any) -> None:
 
 async def lanes(dut: Any, spec: Any) -> None:
     """One lane after the other, the others zero (or the same), with every bit of its operands."""
-    driver = Driver(dut, spec)
+    driver = driver_of(dut, spec)
     await driver.start()
     acts, weights = finite_codes(spec.lane.act), finite_codes(spec.lane.weight)
     scales = _scales(spec)
-    for lane in range(spec.lanes):
+    count = spec.macs_per_cycle
+    for lane in range(count):
         for _ in range(40):
-            a, w = [0] * spec.lanes, [0] * spec.lanes
+            a, w = [0] * count, [0] * count
             a[lane], w[lane] = random.choice(acts), random.choice(weights)
             vectors = _pack_both(spec, a, w)
             await driver.step(clear=int(_stuck(driver)), **vectors, **scales)
@@ -42,7 +44,7 @@ async def lanes(dut: Any, spec: Any) -> None:
 
 async def sums(dut: Any, spec: Any) -> None:
     """Long sums of random finite operands of all sizes, then of small ones with a large one."""
-    driver = Driver(dut, spec)
+    driver = driver_of(dut, spec)
     await driver.start()
     everything = finite_codes(spec.lane.act), finite_codes(spec.lane.weight)
     for _ in range(600):
@@ -57,13 +59,15 @@ async def sums(dut: Any, spec: Any) -> None:
 
 async def controls(dut: Any, spec: Any) -> None:
     """Random operands with `clear`, `en` and `rst` in every order."""
-    driver = Driver(dut, spec)
+    driver = driver_of(dut, spec)
     await driver.start()
     acts, weights = legal_codes(spec.lane.act), legal_codes(spec.lane.weight)
     finite = finite_codes(spec.lane.act), finite_codes(spec.lane.weight)
     chance = {"en": 0.7, "rst": 0.1}
     for _ in range(800):
         flags = {k: int(random.random() < p) for k, p in chance.items() if getattr(spec, k)}
+        if spec.groups > 1 and random.random() < 0.01:
+            flags["first"] = 1  # out of turn, three times of four
         codes = (acts, weights) if random.random() < 0.2 else finite
         clear = int(random.random() < 0.2)
         await driver.step(clear=clear, **_vectors(spec, *codes), **flags)
@@ -71,26 +75,28 @@ async def controls(dut: Any, spec: Any) -> None:
 
 async def cancellation(dut: Any, spec: Any) -> None:
     """Sums that are taken back, by operands of the other sign, in the same and in other lanes."""
-    driver = Driver(dut, spec)
+    driver = driver_of(dut, spec)
     await driver.start()
     acts, weights = finite_codes(spec.lane.act), finite_codes(spec.lane.weight)
+    count = spec.macs_per_cycle
     for _ in range(150):
-        a, w = ([random.choice(codes) for _ in range(spec.lanes)] for codes in (acts, weights))
+        a, w = ([random.choice(codes) for _ in range(count)] for codes in (acts, weights))
         scales = _scales(spec, special=0.0)
         for clear, lane_codes_of_w in ((1, w), (0, [_negated(spec, c) for c in w])):
-            shift = random.randrange(spec.lanes)
+            shift = random.randrange(count)
             vectors = _pack_both(
                 spec, a[shift:] + a[:shift], lane_codes_of_w[shift:] + lane_codes_of_w[:shift]
             )
             await _in_all_sums(driver, clear=clear, **vectors, **scales)
         half = [_negated(spec, c) if k % 2 else c for k, c in enumerate(w)]
         vectors = _pack_both(spec, a, half)
-        await driver.step(clear=int(_stuck(driver)), **vectors, **scales)
+        for _ in range(spec.groups):
+            await driver.step(clear=int(_stuck(driver)), **vectors, **scales)
 
 
 async def limits(dut: Any, spec: Any) -> None:
     """The largest products in all lanes: to the accumulator's end and over it, or for 40 cycles."""
-    driver = Driver(dut, spec)
+    driver = driver_of(dut, spec)
     await driver.start()
     pairs = list(itertools.product(finite_corners(spec.lane.act), finite_corners(spec.lane.weight)))
     for sign in (1, -1):
@@ -105,18 +111,18 @@ async def limits(dut: Any, spec: Any) -> None:
         if count > LONGEST:
             dut._log.info("limits: %d cycles are too many to run", count)
             continue
-        vectors = _pack_both(spec, [a] * spec.lanes, [w] * spec.lanes)
+        vectors = _pack_both(spec, [a] * spec.macs_per_cycle, [w] * spec.macs_per_cycle)
         await _in_all_sums(driver, clear=1, **vectors, **_scales(spec, special=0.0))
         await _in_all_sums(driver, clear=0)
         if count > 2:
-            await driver.repeat((count - 2) * spec.sums)
+            await driver.repeat((count - 2) * spec.turns)
         for _ in range(1 + spec.latency):
             await driver.step(clear=0)
 
 
 async def _in_all_sums(driver: Driver, **inputs: int) -> None:
     """The same operands for each of the sums that take turns."""
-    for _ in range(driver.spec.sums):
+    for _ in range(driver.spec.turns):
         await driver.step(**inputs)
 
 
@@ -144,8 +150,8 @@ def _pack_both(spec: Any, a: list[int], w: list[int]) -> dict[str, int]:
 
 def _vectors(spec: Any, acts: Any, weights: Any) -> dict[str, int]:
     """Random operands and scales."""
-    a = _pack(spec.act, [random.choice(acts) for _ in range(spec.lanes)])
-    w = _pack(spec.weight, [random.choice(weights) for _ in range(spec.lanes)])
+    a = _pack(spec.act, [random.choice(acts) for _ in range(spec.macs_per_cycle)])
+    w = _pack(spec.weight, [random.choice(weights) for _ in range(spec.macs_per_cycle)])
     return {"a": a, "w": w, **_scales(spec)}
 
 

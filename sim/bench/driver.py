@@ -104,7 +104,7 @@ class Driver:
     def _message(self, name: str, got: str, want: int, before: int | None) -> str:
         """What differs, and the first vector where it did."""
         a, w, clear = self.model.retired or (0, 0, 0)
-        also = ("en", "rst", "a_scale", "w_scale")
+        also = ("en", "rst", "a_scale", "w_scale", "first")
         controls = "".join(f" {k}={v}" for k, v in self.inputs.items() if k in also)
         acc = "unknown" if before is None else f"{before:#x}"
         first, second = self._values(self.spec.act, a), self._values(self.spec.weight, w)
@@ -118,7 +118,8 @@ class Driver:
         """Values of all lanes, lane 0 first."""
         fmt_of_lane = getattr(fmt, "element", fmt)
         fmt_of_lane = getattr(fmt_of_lane, "integer", fmt_of_lane)
-        codes = lane_codes(code, fmt.width, getattr(self.spec, "lanes", 1))
+        lanes = getattr(self.spec, "lanes", 1) * getattr(self.spec, "groups", 1)
+        codes = lane_codes(code, fmt.width, lanes)
         return " ".join(_show(fmt_of_lane, lane_code) for lane_code in codes)
 
 

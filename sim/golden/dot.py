@@ -49,7 +49,7 @@ class DotModel:
         self._tables = [decode_all(fmt) for fmt, _ in self._elements]
         self._pipeline: deque = deque([None] * (spec.latency - 1))
         #: Accumulator and flag of the sums, that of the next turn first.
-        self._sums: deque = deque([(None, None)] * spec.sums)
+        self._sums: deque = deque([(None, None)] * spec.turns)
 
     def step(
         self,
@@ -63,26 +63,29 @@ class DotModel:
     ) -> None:
         """Advance one clock edge; operands are flat vectors of code words."""
         if en:
-            self._pipeline.append((a, w, clear, a_scale, w_scale))
+            total = self._scaled(self._total(a, w), a_scale, w_scale)
+            self._pipeline.append((total, (a, w, clear)))
             now = self._pipeline.popleft()
             self.acc, self.invalid = self._sums.popleft()
             if now is None:
                 self.acc = self.invalid = self.retired = None
             else:
-                self.retired = now[:3]
-                self._add(*now)
+                total, self.retired = now
+                self._add(total, self.retired[2])
             self._sums.append((self.acc, self.invalid))
         if rst:
             self.acc = self.invalid = 0
-            self._sums = deque([(0, 0)] * self.spec.sums)
+            self._sums = deque([(0, 0)] * self.spec.turns)
 
     @property
     def waiting(self) -> int | None:
         """Sum that the operands of the next step go to, without those on their way to it."""
-        return self._sums[(self.spec.latency - 1) % self.spec.sums][0]
+        return self._sums[(self.spec.latency - 1) % self.spec.turns][0]
 
-    def _add(self, a: int, w: int, clear: int, a_scale: int, w_scale: int) -> None:
-        total = self._scaled(self._sum(a, w), a_scale, w_scale)
+    def _add(self, total: tuple[int, int] | Special | None, clear: int) -> None:
+        if total is None:
+            self.acc = self.invalid = None
+            return
         acc = self.spec.acc
         is_float = isinstance(acc, FloatFormat)
         if isinstance(total, Special) and not (is_float and acc.specials != "none"):
@@ -99,6 +102,10 @@ class DotModel:
             number, power = total[0], total[1] - self.spec.acc_exponent
             units = number * 2**power if power >= 0 else number // 2**-power
             self.acc = (before + units) % 2**acc.width
+
+    def _total(self, a: int, w: int) -> tuple[int, int] | Special | None:
+        """Sum that is scaled and added in a cycle, None where it is open."""
+        return self._sum(a, w)
 
     def _sum(self, a: int, w: int) -> tuple[int, int] | Special:
         """Sum of the lanes' products, as ``(n, k)`` meaning ``n * 2**k``."""
@@ -150,9 +157,11 @@ class DotModel:
         return max(code // 2**fmt.man_bits % 2**fmt.exp_bits, 1) - 1
 
     def _scaled(
-        self, total: tuple[int, int] | Special, a_scale: int, w_scale: int
-    ) -> tuple[int, int] | Special:
+        self, total: tuple[int, int] | Special | None, a_scale: int, w_scale: int
+    ) -> tuple[int, int] | Special | None:
         """The sum times the scales of the formats that have one."""
+        if total is None:
+            return None
         for fmt, code in ((self.spec.act, a_scale), (self.spec.weight, w_scale)):
             if not isinstance(fmt, BlockFormat):
                 continue

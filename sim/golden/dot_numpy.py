@@ -23,7 +23,8 @@ def dot_sums(
 ) -> NDArray[np.int64]:
     """Accumulators of many dot-product units at once, each after its last cycle.
 
-    Every sum starts in the first cycle. Of a unit whose sums take turns, cycles are those of one.
+    Every sum starts in the first cycle. Of a unit whose sums take turns, cycles are those of one;
+    with groups, scales are those of the cycles that end an exact sum.
 
     Parameters
     ----------
@@ -43,7 +44,7 @@ def dot_sums(
     Raises
     ------
     ValueError
-        If the sums do not fit.
+        If the sums do not fit, or the cycles are no whole sums of a group.
     """
     codes = np.asarray(a, dtype=np.int64), np.asarray(w, dtype=np.int64)
     values = [_values(fmt, code) for fmt, code in zip((spec.act, spec.weight), codes, strict=True)]
@@ -53,9 +54,16 @@ def dot_sums(
         if spec.window is not None:
             products = _cut(spec, products, codes)
         terms = products.sum(axis=1) + 0.0
+        if len(terms) % spec.groups:
+            raise RefusedInput(
+                f"Cycles must be a multiple of the {spec.groups} of a sum, not {len(terms)}"
+            )
+        terms = terms.reshape(-1, spec.groups, *terms.shape[1:]).sum(axis=1)
         for fmt, scale in ((spec.act, a_scale), (spec.weight, w_scale)):
             if isinstance(fmt, BlockFormat):
-                terms = terms * fmt.scale.decode(np.asarray(scale, dtype=np.int64)) + 0.0
+                ends = np.asarray(scale, dtype=np.int64)
+                ends = ends[spec.groups - 1 :: spec.groups] if ends.ndim else ends
+                terms = terms * fmt.scale.decode(ends) + 0.0
         if isinstance(spec.acc, FloatFormat):
             return rounded_sums(spec.acc, terms, terms.shape[1:])
         bad = ~np.isfinite(terms).all(axis=0)
@@ -66,7 +74,7 @@ def dot_sums(
 
 def _check(spec: Any) -> None:
     low, high = spec.product_range
-    bits = (spec.lanes * max(-low, high)).bit_length()
+    bits = (spec.macs_per_cycle * max(-low, high)).bit_length()
     if spec.window is not None:
         bits = spec.window + spec.lanes.bit_length()
     scales = [fmt.scale for fmt in spec.blocks if isinstance(fmt.scale, FloatFormat)]

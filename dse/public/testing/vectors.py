@@ -44,7 +44,9 @@ class Vectors:
         self.widths = input_widths(component)
         self.modes = {name: list(values) for name, values in getattr(model, "controls", {}).items()}
         self.legal = dict(getattr(model, "legal", {}))
-        self.ports = [n for n in self.widths if n not in CONTROLS and n not in self.modes]
+        self._turn = 0  # of the groups of a dot product
+        controls = {*CONTROLS, *self.modes, "first"}
+        self.ports = [name for name in self.widths if name not in controls]
 
     def data(self) -> dict[str, int]:
         """Codes of the data ports and modes; one in four is a corner."""
@@ -52,10 +54,14 @@ class Vectors:
         return codes | {name: self.random.choice(values) for name, values in self.modes.items()}
 
     def flags(self) -> dict[str, int]:
-        """Random `clear`, and `en` and `rst` where the unit has them."""
+        """Random `clear`, and `en`, `rst` and (in its turn) `first` where the unit has them."""
         names = [name for name in ("clear", "en", "rst") if name in self.widths]
         names += ["rst"] if self.spec.rst and "rst" not in names else []
-        return {name: int(self.random.random() < CONTROLS[name]) for name in names}
+        flags = {name: int(self.random.random() < CONTROLS[name]) for name in names}
+        if "first" in self.widths:
+            flags["first"] = int(self._turn == 0)
+            self._turn = (self._turn + flags.get("en", 1)) % self.spec.groups
+        return flags
 
     def _code(self, name: str) -> int:
         if name in self.legal:

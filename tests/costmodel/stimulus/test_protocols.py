@@ -66,6 +66,24 @@ def test_sums_that_take_turns_start_one_after_the_other_with_scales_of_their_own
     assert (streams["a_scale"][0] != streams["a_scale"][1]).any()
 
 
+@pytest.mark.parametrize(("lanes", "cycles"), [(8, 1), (4, 2)])
+def test_groups_begin_in_turn_and_have_a_scale_for_each_block(lanes, cycles):
+    fmt = parse_format("mxfp4")
+    spec = DotSpec(act=fmt, weight=fmt, lanes=lanes, acc=parse_format("fp32"), groups=4)
+    streams = protocol_streams(spec, "gauss", inputs(spec))
+    assert streams is not None
+    assert set(streams) == inputs(spec) - {"clk"}
+    starts = np.flatnonzero(streams["first"].all(axis=1))
+    np.testing.assert_array_equal(starts, np.arange(0, len(streams["first"]), 4))
+    assert (streams["a"].max() >> 4 * (lanes * 4 - 1)) > 0
+    for turn in range(4):
+        scales = streams["a_scale"][turn::4]
+        changed = np.flatnonzero((np.diff(scales, axis=0) != 0).any(axis=1)) + 1
+        np.testing.assert_array_equal(changed, np.arange(cycles, len(scales), cycles))
+        starts = np.flatnonzero(streams["clear"][turn::4, 0])
+        np.testing.assert_array_equal(starts, [0, 8, 16][: 3 if turn < 2 else 2])
+
+
 def test_only_requantisers_are_without_operands():
     known = {"en", "rst", "clear", "a", "w"}
     without = {

@@ -51,6 +51,16 @@ def test_sums_that_take_turns():
     assert unit_of_name(spec.name) == spec
 
 
+@pytest.mark.parametrize("more", [{}, {"pipeline": 1, "cut": "product", "adder": "sklansky"}])
+def test_groups_of_lanes(more):
+    fields = {"act": "mxfp4", "weight": "nvfp4", "lanes": 4, "acc": "fp32", "groups": 4, **more}
+    spec = spec_from_fields("dot", fields).tuned("asic")
+    assert spec.name.startswith("dot4x4_mxfp4_nvfp4_fp32")
+    assert unit_of_name(spec.name) == spec
+    with pytest.raises(ValueError, match=r"dot groups must be an integer from 1 to 4 .*, not 5$"):
+        unit_of_name("dot4x5_mxfp4_mxfp4_fp32")
+
+
 @given(
     weight=st.sampled_from(["int2", "int4", "uint3", "binary", "ternary"]),
     act=st.sampled_from(["int8", "uint5", "int8sym"]),
