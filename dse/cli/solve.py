@@ -150,9 +150,15 @@ def _print_solution(solution: Any) -> None:
     print(f"objective  {solution.objective:.10g} (at least {solution.bound:.10g})")
     for name, total in solution.totals.items():
         print(f"total      {name} {total:.10g}")
-    width = max(map(len, solution.allocation))
-    for layer, option in solution.allocation.items():
+    pairs = [(_shown(layer), _shown(option)) for layer, option in solution.allocation.items()]
+    width = max(len(layer) for layer, _ in pairs)
+    for layer, option in pairs:
         print(f"{layer:{width}}  {option}")
+
+
+def _shown(name: str) -> str:
+    """A name on one line: as it is, or as Python writes it where it has control characters."""
+    return name if name.isprintable() else repr(name)
 
 
 def _print_front(args: argparse.Namespace, points: Any) -> None:

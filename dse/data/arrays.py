@@ -199,13 +199,17 @@ def _affine(recipe: dict[str, Any], channels: int, rank: int) -> tuple[np.ndarra
     numbers = {}
     for key, default in (("scale", 1.0), ("offset", 0.0), ("mean", [0.0]), ("std", [1.0])):
         try:
-            numbers[key] = np.asarray(recipe.get(key, default), np.float64)
+            # Not texts and truth values, which NumPy takes for numbers, too.
+            given = np.asarray(recipe.get(key, default))
+            number = given.dtype.kind in "iufO"  # O are integers of more than 64 bits
+            numbers[key] = given.astype(np.float64) if number else np.array(np.nan)
         except (TypeError, ValueError):
             numbers[key] = np.array(np.nan)
-        if not np.isfinite(numbers[key]).all() or (key == "std" and not numbers[key].all()):
-            what = "numbers other than 0" if key == "std" else "numbers"
+        divides = key in ("scale", "std")
+        if not np.isfinite(numbers[key]).all() or (divides and not numbers[key].all()):
+            what = "numbers other than 0" if divides else "numbers"
             raise RefusedInput(f"Recipe's {key} must be {what}, not {recipe[key]!r}")
-    for key in ("mean", "std"):
+    for key in numbers:
         if numbers[key].size not in (1, channels):
             raise RefusedInput(
                 f"Recipe's {key} must be one number for each of {channels} channels, "

@@ -317,10 +317,10 @@ def _check(dataset: Dataset, inputs: dict[str, tuple[np.dtype, list[int]]], file
         if y is None:
             continue
         samples = len(next(iter(x.values()))) // dataset.rules.parts
-        if len(y) != samples:
+        if not y.ndim or len(y) != samples:
             raise RefusedInput(
                 f"Labels of {file.name} must be as many as the {samples} {name} samples, "
-                f"not {len(y)}"
+                f"not {len(y) if y.ndim else 'one number without an axis'}"
             )
         if y.dtype.kind == "f" and not math.isfinite(float(np.sum(y))):
             raise RefusedInput(f"Labels of {file.name} must be finite numbers, not NaN or infinity")

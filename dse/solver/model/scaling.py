@@ -66,7 +66,8 @@ def scale(
     """
     groups = len(start) - 1
     # Of the largest totals, both as a float and rounded up, so that the check is safe.
-    total = float(np.maximum.reduceat(values, start[:-1]).sum()) if values.size else 0.0
+    with np.errstate(over="ignore"):  # what is infinite is refused
+        total = float(np.maximum.reduceat(values, start[:-1]).sum()) if values.size else 0.0
     if total >= 2.0**62:
         raise RefusedInput(
             f"Total of {name!r} must be below 2**62 to be counted in 64 bits, not {total:.3g}; "

@@ -4,6 +4,7 @@ import io
 import re
 
 import numpy as np
+import onnx
 import pytest
 from helpers import networks
 
@@ -65,6 +66,7 @@ def test_recipe_scales_and_turns_images(tmp_path):
     [
         ({"x_eval": None}, "net.npz must hold an array 'x_eval', not only x_calib, y_eval"),
         ({"y_eval": np.zeros(95, int)}, "Labels of net.npz must be as many as the 96 evaluation"),
+        ({"y_eval": np.array(3)}, "the 96 evaluation samples, not one number without an axis"),
         ({"y_eval": np.full(96, -1)}, "Labels of net.npz must be integers from 0, not -1"),
         ({"y_eval": np.full(96, 0.5)}, "Labels of net.npz must be integers from 0, not float64"),
         (
@@ -106,6 +108,11 @@ def test_pickled_and_damaged_data_is_refused(tmp_path, files):
         ("layout = 'HWC'", "Recipe's layout must be NCHW, NHWC, NHW or NC, not 'HWC'"),
         ("std = [0.0]", "Recipe's std must be numbers other than 0, not [0.0]"),
         ("mean = [1.0, 2.0]", "Recipe's mean must be one number for each of 1 channels, not 2"),
+        ("scale = '2'", "Recipe's scale must be numbers other than 0, not '2'"),
+        ("scale = true", "Recipe's scale must be numbers other than 0, not True"),
+        ("scale = 0", "Recipe's scale must be numbers other than 0, not 0"),
+        ("mean = ['1']", "Recipe's mean must be numbers, not ['1']"),
+        ("scale = [1.0, 2.0]", "Recipe's scale must be one number for each of 1 channels, not 2"),
         ("layout = [", "net.toml must be a TOML file, not one where"),
     ],
 )
@@ -144,3 +151,19 @@ def test_rank_correlation_shares_ranks_of_equal_values():
     # Worked by hand: ranks 0, 1.5, 1.5, 3 against 0, 1, 2, 3.
     assert spearman(np.array([1, 2, 2, 9]), np.array([1, 2, 3, 4])) == pytest.approx(0.9486833)
     assert np.isnan(spearman(np.zeros(3), np.arange(3)))
+
+
+def test_scales_and_offsets_of_channels(tmp_path):
+    """Three channels of images that are three wide: numbers go along the channels."""
+    x = np.random.default_rng(4).standard_normal((9, 3, 3, 3)).astype(np.float32)
+    weights = {"w": np.ones((2, 3, 1, 1), np.float32)}
+    nodes = [("Conv", ["x", "w"], "c", {}), ("GlobalAveragePool", ["c"], "g", {}),
+             ("Flatten", ["g"], "logits", {})]  # fmt: skip
+    proto = networks.model(nodes, weights, shape=("N", 3, 3, 3), out=("N", 2))
+    onnx.save(proto, tmp_path / "net.onnx")
+    np.savez(tmp_path / "net.npz", x_calib=x, x_eval=x, y_eval=np.arange(9) % 2)
+    text = "data = 'net.npz'\nscale = [1.0, 2.0, 4.0]\noffset = [3.0, 5.0, 7.0]\n"
+    (tmp_path / "net.toml").write_text(text)
+    dataset = load_recipe(tmp_path / "net.onnx")
+    wanted = x * np.reshape([1, 2, 4], (3, 1, 1)) + np.reshape([3, 5, 7], (3, 1, 1))
+    np.testing.assert_allclose(dataset.x_eval["x"], wanted, rtol=1e-6)

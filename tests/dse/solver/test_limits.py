@@ -268,6 +268,10 @@ def test_command_refuses(
         ("a,x,1,2\na,x,3,4", "option 'x' of layer 'a' must be given once, not twice"),
         ("a,x,1,2\nb,,3,4", "Option of row 2 must be a name, not empty"),
         ("a,x,1,3e18\nb,x,1,3e18", "Total of 'bops' must be below 2**62 to be counted in 64 bits"),
+        (
+            "a,x,1e308,1\nb,x,1e308,1",
+            "Total of 'loss' must be below 2**62 to be counted in 64 bits",
+        ),
         ("", "Options must have one row or more, not none"),
     ],
 )
@@ -282,6 +286,13 @@ def test_command_refuses_tables(
             error = capsys.readouterr().err
             assert message in error
             assert error.count("\n") == 1
+
+
+def test_names_are_shown_on_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "o.csv").write_text('layer,option,loss,bops\n"a\nstatus     optimal",x,1,2\n')
+    assert main(["solve", str(tmp_path / "o.csv")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == repr("a\nstatus     optimal") + "  x"
 
 
 def test_layer_without_options_is_refused() -> None:
