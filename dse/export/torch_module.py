@@ -18,8 +18,10 @@ from onnx import numpy_helper
 from macwright.dse.data.npz import npz_bytes
 from macwright.dse.export.rewrite import rewrite, without_unused
 from macwright.dse.export.source import SourceRun
-from macwright.dse.export.torch_operators import OPERATORS, Call
+from macwright.dse.export.torch_call import Call
+from macwright.dse.export.torch_operators import OPERATORS
 from macwright.dse.export.torch_quantisers import CLASSES, quantiser
+from macwright.dse.export.torch_windows import HELPERS
 from macwright.dse.export.weights import WeightTensor
 from macwright.dse.quantizer.activation import Operand
 from macwright.dse.workload.onnx_builder import Chain
@@ -152,6 +154,8 @@ from torch.nn import functional
 
 
 {CLASSES}
+
+{HELPERS}
 
 class Network(nn.Module):
     """The network; its modules are numbered in the order in which they compute."""

@@ -3,84 +3,18 @@
 An attribute or an input that a function does not know is refused; none is passed over.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import helper
 
-from macwright.hw.errors import RefusedInput
+from macwright.dse.export.torch_call import Call, integers, number
+from macwright.dse.export.torch_windows import conv, conv_transpose, padded, pool
 
-__all__ = ["OPERATORS", "Call"]
+__all__ = ["OPERATORS"]
 
 _Array = NDArray[Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Call:
-    """A node, and what its expression may ask for.
-
-    Parameters
-    ----------
-    node : NodeProto
-        The node.
-    constants : mapping of str to ndarray
-        Values of constant tensors.
-    tensor : callable
-        Identifier of a tensor; a constant becomes a buffer.
-    module : callable
-        Adds a torch module, by its constructor and its state; gives the identifier.
-    """
-
-    node: onnx.NodeProto
-    constants: Mapping[str, _Array]
-    tensor: Callable[[str], str]
-    module: Callable[[str, Mapping[str, _Array]], str]
-
-    def attributes(self, **defaults: Any) -> dict[str, Any]:
-        """Values of the attributes that are known here, by name."""
-        given = {item.name: helper.get_attribute_value(item) for item in self.node.attribute}
-        for name in given.keys() - defaults.keys():
-            raise self.refusal(f"without the attribute {name}")
-        return defaults | given
-
-    def inputs(self, least: int, most: int | None = None) -> list[str]:
-        """Names of the inputs, empty ones for those that are missing, `most` of them."""
-        names, most = list(self.node.input), least if most is None else most
-        if not least <= len(names) <= most or not all(names[:least]):
-            raise self.refusal(f"with {least} to {most} inputs")
-        return names + [""] * (most - len(names))
-
-    def constant(self, name: str, what: str) -> _Array:
-        """Value of an input that must be a constant."""
-        if name not in self.constants:
-            raise self.refusal(f"with constant {what}")
-        return self.constants[name]
-
-    def require(self, holds: bool, what: str) -> None:
-        """Refuse a node of which something does not hold."""
-        if not holds:
-            raise self.refusal(what)
-
-    def refusal(self, what: str) -> RefusedInput:
-        """Error that says what this kind of file needs."""
-        return RefusedInput(
-            f"Operator {self.node.op_type} of node {self.node.name!r} must be {what} for torch; "
-            "choose another kind, such as onnx"
-        )
-
-
-def _number(value: float | _Array) -> str:
-    number = float(np.asarray(value).item())
-    return repr(number) if math.isfinite(number) else f'float("{number}")'
-
-
-def _integers(values: _Array | Sequence[int]) -> list[int]:
-    return [int(value) for value in np.ravel(values)]
 
 
 def _function(name: str, count: int = 1) -> Callable[[Call], str]:
@@ -99,45 +33,6 @@ def _infix(sign: str) -> Callable[[Call], str]:
         return f" {sign} ".join(map(call.tensor, call.inputs(2)))
 
     return expression
-
-
-def _window(call: Call, rank: int, **more: Any) -> dict[str, Any]:
-    """Attributes of a window, with `before` and `after`: its padding on each axis."""
-    ones = [1] * rank
-    values = call.attributes(
-        auto_pad=b"NOTSET", strides=ones, dilations=ones, pads=[0] * 2 * rank,
-        kernel_shape=None, **more,
-    )  # fmt: skip
-    automatic = values["auto_pad"]
-    call.require(automatic in (b"NOTSET", b"VALID"), "of explicit padding")
-    pads = _integers(values["pads"]) if automatic == b"NOTSET" else [0] * 2 * rank
-    sizes = {name: _integers(values[name]) for name in ("strides", "dilations")}
-    return values | sizes | {"before": pads[:rank], "after": pads[rank:]}
-
-
-def _padded(tensor: str, before: Sequence[int], after: Sequence[int], value: float = 0.0) -> str:
-    pads = [size for pair in zip(before[::-1], after[::-1], strict=True) for size in pair]
-    return f"functional.pad({tensor}, {pads}, value={_number(value)})"
-
-
-def _conv(call: Call) -> str:
-    x, w, b = call.inputs(2, 3)
-    weight = call.constant(w, "weights")
-    rank = weight.ndim - 2
-    call.require(1 <= rank <= 3, "of one to three axes")
-    window = _window(call, rank, group=1)
-    state = {"weight": weight} | ({"bias": call.constant(b, "biases")} if b else {})
-    tensor, padding = call.tensor(x), window["before"]
-    if window["before"] != window["after"]:
-        tensor, padding = _padded(tensor, window["before"], window["after"]), [0] * rank
-    outs, ins, *kernel = weight.shape
-    groups = int(window["group"])
-    module = call.module(
-        f"nn.Conv{rank}d({ins * groups}, {outs}, {tuple(kernel)}, stride={window['strides']}, "
-        f"padding={padding}, dilation={window['dilations']}, groups={groups}, bias={bool(b)})",
-        state,
-    )
-    return f"{module}({tensor})"
 
 
 def _linear(call: Call, x: str, weight: _Array, bias: _Array | None) -> str:
@@ -175,44 +70,11 @@ def _clip(call: Call) -> str:
     x, *bounds = call.inputs(1, 3)
     call.attributes()
     texts = [
-        f"{side}={_number(call.constant(name, 'bounds'))}"
+        f"{side}={number(call.constant(name, 'bounds'))}"
         for side, name in zip(("min", "max"), bounds, strict=True)
         if name
     ]
     return f"torch.clamp({', '.join([call.tensor(x), *texts])})" if texts else call.tensor(x)
-
-
-def _pool(name: str) -> Callable[[Call], str]:
-    """Largest value or mean of a window; of means, padding is counted or absent."""
-
-    def expression(call: Call) -> str:
-        (x,) = call.inputs(1)
-        rank = len(call.attributes(**_EVERYTHING)["kernel_shape"])
-        call.require(1 <= rank <= 3, "of one to three axes")
-        largest = name == "max"
-        other = {"storage_order": 0} if largest else {"count_include_pad": 0}
-        window = _window(call, rank, ceil_mode=0, **other)
-        call.require(len(call.node.output) == 1 and not window["ceil_mode"], "without ceil_mode")
-        kernel, tensor = _integers(window["kernel_shape"]), call.tensor(x)
-        if any(window["before"] + window["after"]):
-            counted = largest or window["count_include_pad"]
-            call.require(bool(counted), "of means that count padding")
-            fill = -math.inf if largest else 0.0
-            tensor = _padded(tensor, window["before"], window["after"], fill)
-        text = f"functional.{name}_pool{rank}d({tensor}, {kernel}, stride={window['strides']}"
-        if largest:
-            return f"{text}, dilation={window['dilations']})"
-        call.require(window["dilations"] == [1] * rank, "without dilations")
-        return f"{text})"
-
-    return expression
-
-
-#: Attributes that a pool may have, read once for its rank.
-_EVERYTHING = dict.fromkeys(
-    ("auto_pad", "strides", "dilations", "pads", "kernel_shape", "ceil_mode", "storage_order",
-     "count_include_pad")
-)  # fmt: skip
 
 
 def _global_pool(call: Call) -> str:
@@ -234,7 +96,7 @@ def _reshape(call: Call) -> str:
     tensor = call.tensor(x)
     sizes = [
         str(size) if size else f"{tensor}.shape[{axis}]"
-        for axis, size in enumerate(_integers(call.constant(shape, "sizes")))
+        for axis, size in enumerate(integers(call.constant(shape, "sizes")))
     ]
     return f"torch.reshape({tensor}, ({', '.join(sizes)},))"
 
@@ -243,7 +105,7 @@ def _transpose(call: Call) -> str:
     (x,) = call.inputs(1)
     order = call.attributes(perm=None)["perm"]
     call.require(order is not None, "with its attribute perm")
-    return f"torch.permute({call.tensor(x)}, {tuple(_integers(order))})"
+    return f"torch.permute({call.tensor(x)}, {tuple(integers(order))})"
 
 
 def _softmax(call: Call) -> str:
@@ -270,15 +132,24 @@ def _layer_norm(call: Call) -> str:
     call.require(values["stash_type"] == 1 and len(call.node.output) == 1, "of one result")
     tensor, shape = call.tensor(x), f"{call.tensor(x)}.shape[{int(values['axis'])}:]"
     rest = f"{call.tensor(scale)}, {call.tensor(bias) if bias else None}"
-    return f"functional.layer_norm({tensor}, {shape}, {rest}, eps={_number(values['epsilon'])})"
+    return f"functional.layer_norm({tensor}, {shape}, {rest}, eps={number(values['epsilon'])})"
+
+
+def _batch_norm(call: Call) -> str:
+    x, scale, bias, mean, variance = call.inputs(5)
+    values = call.attributes(epsilon=1e-5, momentum=0.9, training_mode=0, spatial=1)
+    inference = not values["training_mode"] and values["spatial"] and len(call.node.output) == 1
+    call.require(bool(inference), "for inference, of one result")
+    rest = ", ".join(map(call.tensor, (mean, variance, scale, bias)))
+    return f"functional.batch_norm({call.tensor(x)}, {rest}, eps={number(values['epsilon'])})"
 
 
 def _slice(call: Call) -> str:
     call.attributes()
     x, *names = call.inputs(3, 5)
-    starts, ends = (_integers(call.constant(name, "bounds")) for name in names[:2])
+    starts, ends = (integers(call.constant(name, "bounds")) for name in names[:2])
     axes, steps = (
-        _integers(call.constant(name, "axes and steps")) if name else default
+        integers(call.constant(name, "axes and steps")) if name else default
         for name, default in zip(
             names[2:], (list(range(len(starts))), [1] * len(starts)), strict=True
         )
@@ -297,18 +168,20 @@ def _pad(call: Call) -> str:
     x, pads, value, axes = call.inputs(2, 4)
     call.require(call.attributes(mode=b"constant")["mode"] == b"constant", "of constants")
     call.require(not axes, "of all axes")
-    sizes = _integers(call.constant(pads, "sizes"))
+    sizes = integers(call.constant(pads, "sizes"))
     half, fill = len(sizes) // 2, call.constant(value, "value").item() if value else 0.0
-    return _padded(call.tensor(x), sizes[:half], sizes[half:], fill)
+    return padded(call.tensor(x), sizes[:half], sizes[half:], fill)
 
 
 #: Expressions by operator of ONNX.
 OPERATORS: Mapping[str, Callable[[Call], str]] = {
     "Add": _infix("+"),
-    "AveragePool": _pool("avg"),
+    "AveragePool": pool("avg"),
+    "BatchNormalization": _batch_norm,
     "Clip": _clip,
     "Concat": _concat,
-    "Conv": _conv,
+    "Conv": conv,
+    "ConvTranspose": conv_transpose,
     "Div": _infix("/"),
     "Erf": _function("torch.erf"),
     "Flatten": _flatten,
@@ -317,7 +190,7 @@ OPERATORS: Mapping[str, Callable[[Call], str]] = {
     "GlobalAveragePool": _global_pool,
     "LayerNormalization": _layer_norm,
     "MatMul": _matmul,
-    "MaxPool": _pool("max"),
+    "MaxPool": pool("max"),
     "Mul": _infix("*"),
     "Pad": _pad,
     "Relu": _function("torch.relu"),
