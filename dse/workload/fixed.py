@@ -66,7 +66,16 @@ def strip_quantisers(model: onnx.ModelProto, path: Path) -> tuple[onnx.ModelProt
         low.start(node)
         rewrite = _REWRITES.get(node.domain, {}).get(node.op_type)
         if rewrite is not None:
-            rewrite(low, node)
+            try:
+                rewrite(low, node)
+            except RefusedInput:
+                raise
+            except (IndexError, ValueError) as error:  # NumPy's, of shapes that do not fit
+                raise low.refusal(
+                    node,
+                    f"must have as many operands as {node.op_type} needs, of shapes that fit each "
+                    "other and its attributes",
+                ) from error
             continue
         for part in on_codes(low, node) if low.codes.intersection(node.input) else [node]:
             if not low.constants.fold(part):

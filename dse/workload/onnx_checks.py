@@ -11,10 +11,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from macwright.hw.errors import RefusedInput
 
-__all__ = ["check_structure", "check_values"]
+__all__ = ["check_nodes", "check_structure", "check_values"]
 
 #: Attributes of operators that are types.
 _TYPES = ("to", "dtype", "output_dtype")
+_STANDARD = ("", "ai.onnx")
 #: Types of which a byte holds several elements, with their bits.
 _BITS = {
     kind: bits
@@ -61,6 +62,50 @@ def check_structure(model: onnx.ModelProto, path: Path) -> None:
     for what, kind, allowed in kinds:
         if kind not in allowed:
             raise RefusedInput(f"{what} of {path} must be of a type that ONNX knows, not {kind}")
+
+
+def check_nodes(model: onnx.ModelProto, path: Path) -> None:
+    """Refuse standard operators without the operands, results and attributes that they need.
+
+    Raises
+    ------
+    RefusedInput
+        Names the node.
+    """
+    opset = max((x.version for x in model.opset_import if x.domain in _STANDARD), default=0)
+    single = onnx.defs.OpSchema.FormalParameterOption.Single
+    for node in _inside(model.graph.node):
+        if node.domain not in _STANDARD:
+            continue
+        try:
+            schema = onnx.defs.get_schema(node.op_type, opset, "")
+        except (onnx.defs.SchemaError, TypeError):  # the latter for versions beyond 32 bits
+            continue  # refused where all is checked, or known to onnxruntime alone
+        given = {item.name for item in node.attribute}
+        lacking = [
+            name for name, x in schema.attributes.items() if x.required and name not in given
+        ]
+        if node.op_type == "Constant" and not given:
+            lacking = ["value"]
+        where = f"Node {node.name or ', '.join(node.output)} of {path.name} must have"
+        if lacking:
+            raise RefusedInput(
+                f"{where} the attribute {lacking[0]!r}, which {node.op_type} of opset {opset} needs"
+            )
+        for what, names, formal, least in (
+            ("operand", node.input, schema.inputs, schema.min_input),
+            ("result", node.output, schema.outputs, schema.min_output),
+        ):
+            empty = any(
+                not name and x.option == single
+                for name, x in zip(names, formal, strict=False)
+                if what == "operand"
+            )
+            if len(names) < least or empty:
+                raise RefusedInput(
+                    f"{where} each {what} that {node.op_type} of opset {opset} needs, not "
+                    f"{sum(map(bool, names))} of {least}"
+                )
 
 
 def check_values(model: onnx.ModelProto, path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 
-from macwright.dse.workload.onnx_checks import check_structure, check_values
+from macwright.dse.workload.onnx_checks import check_nodes, check_structure, check_values
 from macwright.dse.workload.order import put_in_order
 from macwright.dse.workload.sparse import with_dense_constants
 from macwright.hw.errors import RefusedInput
@@ -28,6 +28,7 @@ def read_model(path: Path, *, weights: bool = True) -> onnx.ModelProto:
     if not model.ir_version or not model.graph.node:
         raise RefusedInput(f"{path} must be an ONNX model, not a file without a graph of nodes")
     check_structure(model, path)
+    check_nodes(model, path)
     put_in_order(model, path)
     if not weights:
         return model
