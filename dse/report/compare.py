@@ -20,6 +20,8 @@ __all__ = ["beaten", "differences", "write_comparison"]
 #: Parts of run.json that say what was asked for and of what; the rest came of it.
 _ASKED = ("technology", "liberty", "stands_for", "losses", "calibration_samples", "fixed_formats")
 _ASKED += ("options", "settings", "versions")
+#: What stands for a setting that one of the runs has not.
+ABSENT = "not given"
 _WIDTH, _HEIGHT = 780, 420
 _LEFT, _TOP, _RIGHT, _BOTTOM = 66.0, 58.0, 766.0, 374.0
 _FONT = 12.0
@@ -128,7 +130,7 @@ def beaten(run: Run, other: Run, value: str) -> int:
 
 
 def differences(run_a: Run, run_b: Run) -> list[tuple[str, str, str]]:
-    """Name and both values of each setting that differs; an absent one is empty."""
+    """Name and both values of each setting that differs; an absent one is `ABSENT`."""
     tables = [
         dict(
             pair
@@ -139,7 +141,7 @@ def differences(run_a: Run, run_b: Run) -> list[tuple[str, str, str]]:
         for run in (run_a, run_b)
     ]
     names = list(dict.fromkeys([*tables[0], *tables[1]]))
-    rows = [(name, tables[0].get(name, ""), tables[1].get(name, "")) for name in names]
+    rows = [(name, *(table.get(name, ABSENT) for table in tables)) for name in names]
     return [row for row in rows if row[1] != row[2]]
 
 

@@ -60,6 +60,11 @@ def test_the_page_has_both_fronts_and_what_differs(pair):
     settings = text[text.index("Settings that differ") : text.index("Points by cost")]
     assert re.findall(r"<tr><td[^>]*>([^<]*)<", settings) == ["options: weights", "options: x"]
     assert "&lt;b&gt;&amp;" in settings
+    # The run that was not asked for x says so.
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", settings)
+    assert len(cells) == 6
+    assert cells[4:].count("not given") == 1
+    assert "" not in cells
     assert "http" not in text.replace("http-equiv", "")
     assert f"Of {counts[0]} measured points of first, {counts[0]} are beaten" in text
     # The first run knows no errors.
