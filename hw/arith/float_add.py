@@ -13,6 +13,7 @@ from macwright.hw.arith.normalise import (
     shift_left,
     shift_right_sticky,
 )
+from macwright.hw.arith.prefix import add_around
 from macwright.hw.arith.target import GENERIC, Target
 from macwright.hw.formats import FloatFormat
 
@@ -41,6 +42,8 @@ class FloatTerm:
         Whether it is none of that but a NaN or an infinity; None where it never is.
     low, high : int
         Least and greatest exponent that a bit of the significand has that is not 0.
+    bias : int
+        What `exponent` is more than that: a format's bias, where it was added before.
     """
 
     sign: Value
@@ -50,6 +53,7 @@ class FloatTerm:
     inf: Value | None
     low: int
     high: int
+    bias: int = 0
 
 
 def nan_code(fmt: FloatFormat) -> int:
@@ -94,7 +98,7 @@ def add_float(
     target : Target
         What the adder is made of.
     adder : str
-        How it adds, as :meth:`macwright.hw.arith.bit_heap.BitHeap.sum` takes it.
+        How it adds: "ripple", or a prefix adder of :func:`macwright.hw.arith.prefix.add_around`.
     cut : callable
         What happens at each of :data:`FLOAT_CUTS`, such as a register; nothing by default. All
         values that go from one side to the other pass through it.
@@ -111,21 +115,31 @@ def add_float(
     top += len(term.significand)
     difference = Signal(signed(top.bit_length() + 2), name="difference")
     biased = Signal(signed(top.bit_length() + 1), name="term_exponent")
-    m.d.comb += [biased.eq(term.exponent + fmt.bias), difference.eq(normal - biased)]
+    m.d.comb += [biased.eq(term.exponent + (fmt.bias - term.bias)), difference.eq(normal - biased)]
     less = difference[-1]
 
-    # The larger one stays, the smaller one moves to the right.
+    # The larger one stays, the smaller one moves to the right. A prefix adder gives a magnitude, so
+    # that nothing else is compared; nor is a distance negated, of which one place is wired.
+    fast = adder != "ripple"
     x = Cat(Const(0, width - man - 1), acc_sig)
     y = Cat(Const(0, width - len(term.significand)), term.significand)
     swap = Signal(name="swap")
-    equal = Const(0, 1) if gradual else (difference == 0) & (y > x)
+    equal = Const(0, 1) if gradual or fast else (difference == 0) & (y > x)
     m.d.comb += swap.eq((less & term.significand[-1]) | equal)
     big, small = Signal(width, name="big"), Signal(width + 3, name="small")
     amount = Signal(len(difference) - 1, name="amount")
     m.d.comb += [
         big.eq(Mux(swap, y, x)),
-        small.eq(Cat(Const(0, 3), Mux(swap, x, y))),
-        amount.eq(Mux(less, -difference, difference)),
+        small.eq(
+            Mux(swap, Cat(Const(0, 2), x), Cat(Const(0, 3), y))
+            if fast
+            else Cat(Const(0, 3), Mux(swap, x, y))
+        ),
+        amount.eq(
+            difference ^ less.replicate(len(difference))
+            if fast
+            else Mux(less, -difference, difference)
+        ),
     ]
     moved = shift_right_sticky(m, small, amount)
     minus = Signal(name="minus")
@@ -169,6 +183,8 @@ def _add(
     adder: str,
 ) -> tuple[Value, Value]:
     """``|big +- moved|``, one bit longer, and whether `moved` was the larger one."""
+    if adder != "ripple":
+        return _add_around(m, big, moved, minus, adder=adder)
     heap = BitHeap(len(moved) + 1, target=target)
     flip: Value = Const(0, 1)
     if gradual:
@@ -186,7 +202,22 @@ def _add(
     heap.add_bit(minus, 0)
     raw = Signal(len(moved) + 1, name="raw_sum")
     total = Signal(len(raw), name="total")
-    m.d.comb += [raw.eq(heap.sum(m, adder=adder)), total.eq(Cat(raw[:-1], raw[-1] & ~minus))]
+    m.d.comb += [raw.eq(heap.sum(m)), total.eq(Cat(raw[:-1], raw[-1] & ~minus))]
+    return total, flip
+
+
+def _add_around(
+    m: Module, big: Value, moved: Value, minus: Value, *, adder: str
+) -> tuple[Value, Value]:
+    """The same by a prefix adder; of equal numbers, `moved` counts as the larger one."""
+    second = Signal(len(moved), name="second")
+    m.d.comb += second.eq(moved ^ minus.replicate(len(moved)))
+    raw, carry = add_around(m, Cat(Const(0, 3), big), second, adder=adder, around=minus)
+    flip, total = Signal(name="flip"), Signal(len(moved) + 1, name="total")
+    m.d.comb += [
+        flip.eq(minus & ~carry),
+        total.eq(Cat(raw ^ flip.replicate(len(moved)), carry & ~minus)),
+    ]
     return total, flip
 
 

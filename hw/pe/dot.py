@@ -186,13 +186,13 @@ class Dot(Mac):
 
     def _registered_term(self, m: Module, term: FloatTerm, clear: Value) -> tuple[FloatTerm, Value]:
         no = Const(0, 1)
-        values = [term.sign, term.exponent, term.significand, clear]
+        bias = self.spec.acc.bias
+        values = [term.sign, term.exponent + bias, term.significand, clear]
         values += [no if x is None else x for x in (term.nan, term.inf)]
         sign, exponent, significand, clear, nan, inf = self._registered(m, values, "term")
         nan, inf = (None if a is None else b for a, b in ((term.nan, nan), (term.inf, inf)))
-        return replace(
-            term, sign=sign, exponent=exponent, significand=significand, nan=nan, inf=inf
-        ), clear
+        changed = replace(term, sign=sign, exponent=exponent, significand=significand, bias=bias)
+        return replace(changed, nan=nan, inf=inf), clear
 
     def _sum(
         self,

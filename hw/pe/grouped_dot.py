@@ -16,10 +16,11 @@ __all__ = ["GroupedDot"]
 class GroupedDot(Dot):
     """Dot products in turn: ``acc <= (0 if clear else acc) + scales * sum(a * w)``.
 
-    Each of `groups` groups has `lanes` lanes and sums their products exactly over `groups` cycles,
-    a part of a block or a whole one. That sum, times the block scales, is added to the group's
-    float exactly and rounded once, as in :class:`~macwright.hw.pe.Dot`, special values included:
-    NaN and infinities count wherever in these cycles they come.
+    A group is ``lanes`` lanes and a float; ``groups`` of them share one addition. Each sums the
+    products of as many cycles exactly, a part of a block or a whole one. That sum, times the block
+    scales, is added to the group's float exactly and rounded once, as in
+    :class:`~macwright.hw.pe.Dot`, special values included: NaN and infinities count wherever in
+    these cycles they come.
 
     Of the cycles with `en` = 1, `first` is 1 in every `groups`-th one, in which group 0 begins a
     sum; group g begins its own g cycles later. So one group ends a sum in each cycle: the scales
@@ -29,7 +30,8 @@ class GroupedDot(Dot):
 
     `acc` shows the group's float ``spec.latency`` cycles after a sum's last operands, the next
     group's one cycle later. Throughput is ``lanes * groups`` products a cycle; `en` = 0 holds every
-    register. There is no reset. Pipeline: see :class:`~macwright.hw.pe.int_mac.IntMac`.
+    register. There is no reset. A stage of ``pipeline`` holds the operands, with ``cut`` product
+    the sums of the lanes; two hold both.
 
     Parameters
     ----------

@@ -70,8 +70,9 @@ class DotModel:
             if now is None:
                 self.acc = self.invalid = self.retired = None
             else:
-                total, self.retired = now
-                self._add(total, self.retired[2])
+                total, vectors = now
+                self.retired = vectors
+                self._add(total, vectors[2])
             self._sums.append((self.acc, self.invalid))
         if rst:
             self.acc = self.invalid = 0

@@ -18,8 +18,9 @@ from macwright.sim.golden.float_mac import add_special, nan_of
 BITS, EXPONENTS = 3, range(-5, 6)
 
 
+@pytest.mark.parametrize("adder", ["ripple", "brent_kung"])
 @pytest.mark.parametrize("name", ["e3m2", "e3m1fin", "e3m1wp"])
-def test_every_sum_is_rounded_once(name):
+def test_every_sum_is_rounded_once(name, adder):
     """Subnormals, ties, cancellation, signed zeros and overflow are all among them."""
     fmt: Any = parse_format(name)
     m = Module()
@@ -29,7 +30,7 @@ def test_every_sum_is_rounded_once(name):
     special = (nan_in, inf_in)
     low, high = EXPONENTS[0] - BITS + 1, EXPONENTS[-1]
     term = FloatTerm(sign, exponent, significand, nan_in, inf_in, low, high)
-    m.d.comb += out.eq(add_float(m, fmt, before, term))
+    m.d.comb += out.eq(add_float(m, fmt, before, term, adder=adder))
     inputs = (before, sign, exponent, significand)
     # Of NaN codes only one is ever a sum.
     codes = [c for c in legal_codes(fmt) if decode(fmt, c) != "nan" or c == nan_of(fmt)]
@@ -56,14 +57,15 @@ def test_every_sum_is_rounded_once(name):
     simulator.run()
 
 
-def test_a_term_that_is_never_small_needs_no_subnormals():
+@pytest.mark.parametrize("adder", ["ripple", "sklansky"])
+def test_a_term_that_is_never_small_needs_no_subnormals(adder):
     """The same without the logic that its documentation says is left out."""
     fmt: Any = parse_format("e4m2")
     m = Module()
     before, sign, significand = Signal(fmt.width), Signal(), Signal(2)
     exponent, out = Signal(signed(5)), Signal(fmt.width)
     term = FloatTerm(sign, exponent, significand, None, None, -2, 1)
-    m.d.comb += out.eq(add_float(m, fmt, before, term))
+    m.d.comb += out.eq(add_float(m, fmt, before, term, adder=adder))
     sums = {0}
 
     async def bench(ctx):

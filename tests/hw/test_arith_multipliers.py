@@ -9,7 +9,7 @@ from amaranth.sim import Simulator
 
 from macwright.hw.arith.bit_heap import BitHeap
 from macwright.hw.arith.multipliers import MULTIPLIERS, add_product
-from macwright.hw.arith.prefix import ADDERS, prefix_add
+from macwright.hw.arith.prefix import ADDERS, add_around, prefix_add
 
 
 def wrap(value, width):
@@ -94,3 +94,5 @@ def test_unknown_names_are_refused():
         add_product(Module(), BitHeap(4), Signal(2), Signal(2), multiplier="wallace")
     with pytest.raises(ValueError, match=r"Adder must be one of .*, not 'fast'"):
         prefix_add(Module(), Signal(2), Signal(2), adder="fast")
+    with pytest.raises(ValueError, match=r"^Adder whose carry is added must be .*, not 'plus'$"):
+        add_around(Module(), Signal(2), Signal(2), adder="plus", around=Signal())

@@ -19,7 +19,7 @@ from macwright.hw.arith.normalise import (
     shift_left,
     shift_right_sticky,
 )
-from macwright.hw.arith.prefix import ADDERS, prefix_add
+from macwright.hw.arith.prefix import ADDERS, add_around, prefix_add
 from macwright.hw.arith.target import target_of
 from macwright.hw.errors import ToolError
 from macwright.hw.formats import parse_format
@@ -80,6 +80,15 @@ def test_adders_with_carry(adder):
     m, (a, b), y = Module(), operands(9, False, 10, False), Signal(9)
     m.d.comb += y.eq(prefix_add(m, a, b[:9], adder=adder, carry=b[9]))
     prove(m, [a, b], y, "a + b[8:0] + b[9]")
+
+
+@pytest.mark.parametrize("adder", [adder for adder in ADDERS if adder != "plus"])
+def test_adders_whose_carry_is_added(adder):
+    m, (a, b), y = Module(), operands(9, False, 10, False), Signal(10)
+    total, carry = add_around(m, a, b[:9], adder=adder, around=b[9])
+    m.d.comb += y.eq(Cat(total, carry))
+    whole = "({1'b0, a} + {1'b0, b[8:0]})"
+    prove(m, [a, b], y, f"{{{whole} > 511, a + b[8:0] + ({whole} > 511 && b[9])}}")
 
 
 @pytest.mark.parametrize("adder", [*ADDERS, "carry_save"])

@@ -147,7 +147,14 @@ def test_twin_refuses_half_a_sum():
 
 SMALL = [
     {**MXFP4, "lanes": 1, "en": True, "pipeline": 1, "cut": "product"},
-    {"act": "nvfp4", "weight": "nvfp4", "lanes": 1, "acc": "e5m6", "groups": 4, "pipeline": 1},
+    {
+        "act": "nvfp4",
+        "weight": "nvfp4",
+        "lanes": 1,
+        "acc": "e5m6",
+        "groups": 4,
+        "adder": "sklansky",
+    },
     {"act": "mxint8", "weight": "mxfp4", "lanes": 1, "acc": "fp32", "groups": 2, "pipeline": 2},
     {"act": "e5m2", "weight": "e4m3fn", "lanes": 2, "acc": "fp16", "groups": 3, "en": True},
 ]

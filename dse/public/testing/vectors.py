@@ -60,7 +60,7 @@ class Vectors:
         flags = {name: int(self.random.random() < CONTROLS[name]) for name in names}
         if "first" in self.widths:
             flags["first"] = int(self._turn == 0)
-            self._turn = (self._turn + flags.get("en", 1)) % self.spec.groups
+            self._turn = (self._turn + flags.get("en", 1)) % getattr(self.spec, "groups", 1)
         return flags
 
     def _code(self, name: str) -> int:
