@@ -100,6 +100,8 @@ def trunc(low: Lowering, node: onnx.NodeProto) -> None:
         factor = np.exp2(low.constant(node, 3).astype(np.float32) - bits).astype(np.float32)
         step, signed, narrow = scale, not low.is_unsigned(source), False
         whole = low.to_whole(low.divide(codes, one_of_same(factor)), mode, result + ROUNDED)
+        # The largest codes may be rounded up, beyond those of that many bits.
+        bits += mode not in ("FLOOR", "DOWN") and bool((factor > 1).any())
     low.add("Mul", [whole, low.number(step)], result)
     fmt = IntFormat(int(bits), signed=signed, symmetric=signed and narrow)
     low.prescribe(node, result, fmt, one_of_same(np.asarray(step, np.float32)), 0)

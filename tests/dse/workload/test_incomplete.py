@@ -77,3 +77,12 @@ def test_they_are_refused(tmp_path, op, domain, operands, message):
     with pytest.raises(ValueError, match=f"Node odd of net.onnx {message}") as caught:
         load_workload(tmp_path / "net.onnx")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("opset", [7, 9, 10, 11])
+def test_gemm_without_biases_before_they_were_optional(tmp_path, opset):
+    """Exporters left them out before opset 11 allowed it, and onnxruntime runs such files."""
+    proto = network([("Gemm", ["x", "w"], "y", {})], {"w": W[0, 0]}, opset=opset, shape=("N", 3))
+    onnx.save(proto, tmp_path / "net.onnx")
+    (layer,) = load_workload(tmp_path / "net.onnx").layers
+    assert layer.macs == 9

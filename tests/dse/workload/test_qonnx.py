@@ -199,6 +199,22 @@ def test_truncation_after_average_pooling(tmp_path, mode, version, signed):
     checked(tmp_path, network(nodes, values, version=version))
 
 
+@pytest.mark.parametrize(("mode", "width"), [("FLOOR", 3), ("DOWN", 3), ("CEIL", 4), ("ROUND", 4)])
+@pytest.mark.parametrize("signed", [0, 1])
+def test_truncation_may_round_the_largest_codes_up(tmp_path, mode, width, signed):
+    """Of 6 bits 31 becomes 4 of units of 8, which 3 bits do not hold."""
+    values = {**VALUES, "six": 6, "three": 3, "as": 0.25}
+    rest = {"signed": signed, "narrow": 0, "rounding_mode": "ROUND"}
+    nodes = [
+        ("Quant", ["x", "as", "z", "six"], "qx", rest),
+        ("Trunc", ["qx", "as", "z", "six", "three"], "t", {"rounding_mode": mode}),
+        *WEIGHT,
+        ("Conv", ["t", "qw"], "y", {}),
+    ]
+    act = f"{'' if signed else 'u'}int{width}"
+    checked(tmp_path, network(nodes, values), 3 * X, formats=[("int4sym", act)])
+
+
 @pytest.mark.parametrize("opset", [9, 10, 11, 12, 13, 17, 21])
 def test_opsets(tmp_path, opset):
     values = {
