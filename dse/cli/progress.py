@@ -1,6 +1,8 @@
 """Progress on a terminal."""
 
 import argparse
+import os
+import shutil
 import sys
 import time
 from typing import Protocol
@@ -36,6 +38,9 @@ def add_progress_arguments(parser: argparse.ArgumentParser) -> None:
 class TerminalProgress:
     """One line on stderr, rewritten in place; silent where stderr is no terminal.
 
+    It is no longer than the terminal is wide. A terminal that only takes lines (``TERM=dumb``) gets
+    lines, as with `verbose`.
+
     Parameters
     ----------
     args : argparse.Namespace, optional
@@ -50,9 +55,12 @@ class TerminalProgress:
     """
 
     def __init__(self, args: argparse.Namespace | None = None) -> None:
-        self._lines = args is not None and args.verbose
         quiet = args is not None and args.quiet
-        self._live = sys.stderr.isatty() and not (quiet or self._lines)
+        terminal = sys.stderr.isatty() and not quiet
+        dumb = terminal and os.environ.get("TERM") == "dumb"
+        self._lines = dumb or (args is not None and args.verbose)
+        self._live = terminal and not self._lines
+        self._width = min(shutil.get_terminal_size((80, 24)).columns - 2, 78)
         self._stage, self._start, self._shown = "", 0.0, 0.0
 
     def __call__(self, stage: str, done: int, total: int) -> None:
@@ -67,11 +75,12 @@ class TerminalProgress:
         spent = now - self._start
         left = f", {spent / done * (total - done):.0f} s left" if 0 < done < total else ""
         text = f"{stage} {done}/{total}{left}"
-        sys.stderr.write(f"{text}\n" if self._lines else f"\r{text:<78}")
+        line = f"\r{text[: self._width]:<{self._width}}"
+        sys.stderr.write(f"{text}\n" if self._lines else line)
         sys.stderr.flush()
 
     def close(self) -> None:
         """Clear the line."""
         if self._live:
-            sys.stderr.write(f"\r{'':<78}\r")
+            sys.stderr.write(f"\r{'':<{self._width}}\r")
             sys.stderr.flush()

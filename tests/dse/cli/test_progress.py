@@ -12,6 +12,7 @@ from macwright.dse.cli.progress import TerminalProgress
 
 def shown(capsys, monkeypatch, *, terminal, **chosen):
     """What three states of a stage and one of the next leave on stderr."""
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
     monkeypatch.setattr(progress, "BETWEEN_STATES", 0.0)
     line = TerminalProgress(argparse.Namespace(**{"quiet": False, "verbose": False} | chosen))
