@@ -84,6 +84,10 @@ def test_structures_of_cells_and_of_fpgas():
         blocks = structures(spec_from_fields("dot", fields).tuned("asic"), "nangate45")
         assert [label for label in blocks if not has_one_sum(label)] == [several]
         assert blocks[several].latency == 6
+    groups = spec_from_fields("dot", {**UNITS["dot blocks"], "groups": 4}).tuned("asic")
+    made_of = structures(groups, "nangate45")
+    assert list(made_of) == ["", *(label for label in blocks if label not in ("", several))]
+    assert {(each.groups, each.turns) for each in made_of.values()} == {(4, 4)}
     chained = spec_from_fields("minifloat_mac", {}).tuned("ecp5")
     assert list(structures(chained, "ecp5")) == ["", "pipeline=2"]
     powers = spec_from_fields("shift_add_mac", {"scale": "none"}).tuned("asic")
