@@ -1,6 +1,7 @@
 """What must hold of an ONNX model before anything is computed from it."""
 
 import math
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -16,6 +17,8 @@ __all__ = ["check_nodes", "check_structure", "check_values"]
 #: Attributes of operators that are types.
 _TYPES = ("to", "dtype", "output_dtype")
 _STANDARD = ("", "ai.onnx")
+_TERM = r"[A-Za-z]*(\.{3})?[A-Za-z]*"
+_EQUATION = re.compile(rf"{_TERM}(,{_TERM})*(->{_TERM})?")
 #: Types of which a byte holds several elements, with their bits.
 _BITS = {
     kind: bits
@@ -72,6 +75,9 @@ def check_nodes(model: onnx.ModelProto, path: Path) -> None:
     RefusedInput
         Names the node.
     """
+    for nodes in (model.graph.node, *(function.node for function in model.functions)):
+        for node in _inside(nodes):
+            _check_equation(node, path)
     opset = max((x.version for x in model.opset_import if x.domain in _STANDARD), default=0)
     single = onnx.defs.OpSchema.FormalParameterOption.Single
     for node in _inside(model.graph.node):
@@ -108,6 +114,21 @@ def check_nodes(model: onnx.ModelProto, path: Path) -> None:
                     f"{where} each {what} that {node.op_type} of opset {opset} needs, not "
                     f"{sum(map(bool, names))} of {least}"
                 )
+
+
+def _check_equation(node: onnx.NodeProto, path: Path) -> None:
+    """Refuse an Einsum that is none: shape inference of ONNX does not end for some of them."""
+    if node.op_type != "Einsum" or node.domain not in _STANDARD:
+        return
+    for item in node.attribute:
+        if item.name == "equation" and not _EQUATION.fullmatch(
+            "".join(item.s.decode("utf-8", "replace").split())
+        ):
+            raise RefusedInput(
+                f"Node {node.name or ', '.join(node.output)} of {path.name} must have an equation "
+                "of letters, commas, one '...' in a term at most and one '->', not "
+                f"{item.s.decode('utf-8', 'replace')[:60]!r}"
+            )
 
 
 def check_values(model: onnx.ModelProto, path: Path) -> None:

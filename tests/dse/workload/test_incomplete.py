@@ -86,3 +86,25 @@ def test_gemm_without_biases_before_they_were_optional(tmp_path, opset):
     onnx.save(proto, tmp_path / "net.onnx")
     (layer,) = load_workload(tmp_path / "net.onnx").layers
     assert layer.macs == 9
+
+
+@pytest.mark.parametrize(
+    "equation", ["......ii,...jj->...ij", "ij..,jk->ik", "ij,jk->ik->k", "i1,1k->ik", "ij;jk"]
+)
+@pytest.mark.parametrize("inside", [False, True])
+def test_equations_that_are_none(tmp_path, equation, inside):
+    """Shape inference of ONNX runs for ever on the first."""
+    node = ("Einsum", ["x", "w"], "y", {"equation": equation, "name": "odd"})
+    proto = network([node], {"w": W[0, 0]}, opset=17, shape=(3, 3))
+    if inside:
+        body = onnx.helper.make_function(
+            "own", "F", ["x", "w"], ["y"], proto.graph.node, [onnx.helper.make_opsetid("", 17)]
+        )
+        proto = network([("F", ["x", "w"], "y", {"domain": "own"})], {"w": W[0, 0]}, shape=(3, 3))
+        proto.functions.append(body)
+        proto.opset_import.append(onnx.helper.make_opsetid("own", 1))
+    onnx.save(proto, tmp_path / "net.onnx")
+    with pytest.raises(
+        ValueError, match=r"Node odd of net\.onnx must have an equation of letters,"
+    ):
+        load_workload(tmp_path / "net.onnx")
