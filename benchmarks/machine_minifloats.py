@@ -49,7 +49,7 @@ def specs(name: str) -> Iterator[RequantiserSpec]:
 
 def mapped(component: Any) -> Any:
     """Cells of a component."""
-    library = Library()
+    library = Library("part")
     library.add("part", component, "")
     library.finish()
     texts = {f"{name}.v": text for name, text in library.modules.items()}

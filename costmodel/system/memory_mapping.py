@@ -5,8 +5,9 @@ Yosys 0.70, and the costs of its libraries of memories, such as ``lattice/brams_
 widths w of a block, a word of b bits takes ``rows = ⌈words / depth(w)⌉`` of them; where it can be
 written, b is rounded up to the bits that a write enable has, at most w. Rows lie side by side, so
 that parts of words fill blocks: ``blocks = ⌈rows b / w⌉``. What chooses a row costs half a unit for
-each bit of further rows that are read, and for each of several rows that are written; blocks that
-are written need some logic so that a word is read as it was before.
+each bit of further rows that are read, and for each of several rows that are written. What a word
+reads as where it is written costs nothing, as the machines' memories say that it may be anything
+(:mod:`macwright.hw.accelerator.ram`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,8 +19,6 @@ __all__ = ["MappedMemory", "MemoryRules"]
 
 #: Of multiplexers and demultiplexers (FACTOR_MUX and FACTOR_DEMUX), per bit.
 _CHOICE_COST = 0.5
-#: Of what gives the old word where one is read as it is written: 6 points of 2 each (FACTOR_EMU).
-_OLD_WORD_COST = 12.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +103,6 @@ class MemoryRules:
             rows = ceil(words / (self.block_bits >> place))
             blocks = ceil(rows * byte * ceil(bits / byte) / width)
             cost = self.block_cost * blocks + _chosen(rows, bits, constant)
-            cost += 0.0 if constant else _OLD_WORD_COST
             yield cost, MappedMemory(kind="block", cells=blocks, rows=rows)
 
 

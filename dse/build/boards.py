@@ -168,7 +168,7 @@ def write_board(
         frame_words=record.source.words,
         divisor=_divisor(clock, baud),
     )
-    library = Library()
+    library = Library(shell.name)
     header = (
         f"{shell.name}: {record.top} behind a serial line of {baud} bits/s, 8N1, at a clock of "
         f"{clock:g} MHz.\nA frame is {shell.frame_words * shell.in_bytes} bytes, a result "
@@ -176,7 +176,10 @@ def write_board(
     )
     library.add(shell.name, SerialShell(shell), header)
     library.finish()
-    files = {f"{shell.name}.v": library.modules[shell.name], f"{top}.v": _top(top, shell, pll)}
+    files = {
+        f"{shell.name}.v": "\n".join(library.modules.values()),
+        f"{top}.v": _top(top, shell, pll),
+    }
     for name, text in files.items():
         write_atomic(folder / name, text)
     constraints = f"{board}.{'pcf' if chip.is_ice40 else 'lpf'}"

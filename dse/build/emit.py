@@ -103,7 +103,7 @@ def write_temporal(
         "unit": spec.array.unit.name,
         **({"modelled_ecp5": _modelled(spec, allocation)} if family == "ecp5" else {}),
     }
-    library = temporal_library(spec, Library(partial(constant_style, family)))
+    library = temporal_library(spec, partial(constant_style, family))
     return _write(lowered, library, record, allocation, folder, notes, about)
 
 

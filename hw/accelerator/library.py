@@ -12,7 +12,15 @@ from macwright.hw.errors import RefusedInput
 from macwright.hw.pe.spec import UnitSpec
 from macwright.hw.verilog import part_rtlil, parts_verilog, unit_verilog
 
-__all__ = ["Library", "Part", "Unit", "module_names"]
+__all__ = ["Library", "Part", "Style", "Unit", "automatic", "module_names"]
+
+#: What constants become, by their words and the bits of each.
+Style = Callable[[int, int], str]
+
+
+def automatic(words: int, width: int) -> str:
+    """Leave constants to the synthesiser."""
+    return "auto"
 
 
 @dataclass
@@ -24,6 +32,8 @@ class Library:
 
     Parameters
     ----------
+    name : str
+        Of the machine: the names of its memories start so.
     style : callable, optional
         What a synthesiser is to make of constants, by their words and the bits of each: ``"block"``
         RAM, ``"logic"``, or as it likes (``"auto"``).
@@ -38,7 +48,8 @@ class Library:
         Targets of the units, for the models of the cells that they instantiate.
     """
 
-    style: Callable[[int, int], str] = lambda words, width: "auto"
+    name: str
+    style: Style = automatic
     modules: dict[str, str] = field(default_factory=dict)
     images: dict[str, str] = field(default_factory=dict)
     targets: set[str] = field(default_factory=set)

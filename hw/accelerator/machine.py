@@ -249,7 +249,7 @@ def stage_text(stage: Stage) -> str:
 
 def machine_library(spec: MachineSpec) -> Library:
     """All modules and memories of a machine as Verilog, the top module the last of them."""
-    library = Library()
+    library = Library(spec.name)
     header = (
         f"{spec.name}: {len(spec.stages)} stages, a frame of {spec.frame_words} words every "
         f"{spec.interval} cycles.\nMade by macwright {version('macwright')}."

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
-from amaranth.lib.memory import Memory
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 
+from macwright.hw.accelerator.ram import Ram
 from macwright.hw.accelerator.stream import Words, check_count, counter
 from macwright.hw.errors import RefusedInput
 
@@ -132,21 +132,13 @@ def credits(
 
 def storage(m: Module, spec: StorageSpec, *, valid: Value, data: Value, addr: Value) -> Value:
     """The memory, written in order and read at `addr`: its word one clock edge later."""
-    styles = {"block": "block", "distributed": "distributed", "registers": "registers"}
-    style = styles.get(spec.kind)
-    m.submodules.memory = memory = Memory(
-        shape=unsigned(spec.stored.width),
-        depth=spec.depth,
-        init=[],
-        attrs={"ram_style": style} if style else {},
-    )
-    write, read = memory.write_port(), memory.read_port()
+    style = "" if spec.kind == "auto" else spec.kind
+    m.submodules.memory = memory = Ram(spec.depth, width=spec.stored.width, style=style)
     pointer, _ = counter(m, step=valid, count=spec.depth, name="write_addr")
     m.d.comb += [
-        write.addr.eq(0 if pointer is None else pointer),
-        write.data.eq(data),
-        write.en.eq(valid),
-        read.addr.eq(addr),
-        read.en.eq(1),
+        memory.write.eq(valid),
+        memory.write_addr.eq(0 if pointer is None else pointer),
+        memory.write_data.eq(data),
+        memory.addr.eq(addr),
     ]
-    return read.data
+    return memory.data

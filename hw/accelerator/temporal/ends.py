@@ -1,10 +1,10 @@
 """Ends of the temporal machine: frames into the activation memory, results out of theirs."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from macwright.hw.accelerator.ram import Ram
 from macwright.hw.accelerator.rom import Rom
 from macwright.hw.accelerator.stream import counter
 from macwright.hw.accelerator.temporal.layouts import ResultLayout
@@ -142,20 +142,16 @@ class Intake(wiring.Component):
         """Codes of a column in the rows above, the nearest first."""
         source, size = self.program.source, len(taken)
         rows = source.stacked - 1
-        m.submodules.line = memory = Memory(
-            shape=unsigned(rows * size), depth=max(2, source.width), init=[]
-        )
-        write, read = memory.write_port(), memory.read_port()
-        at = Signal(len(write.addr), name="was_column", reset_less=True)
+        m.submodules.line = line = Ram(max(2, source.width), width=rows * size)
+        at = Signal(len(line.write_addr), name="was_column", reset_less=True)
         m.d.sync += at.eq(column)
         above = Signal(rows * size, name="above_codes")
         m.d.comb += [
-            read.addr.eq(column),
-            read.en.eq(1),
-            above.eq(Mux(was["top"], pad.replicate(rows), read.data)),
-            write.addr.eq(at),
-            write.data.eq(Cat(taken, above)),
-            write.en.eq(was["step"] & ~was["after"]),
+            line.addr.eq(column),
+            above.eq(Mux(was["top"], pad.replicate(rows), line.data)),
+            line.write.eq(was["step"] & ~was["after"]),
+            line.write_addr.eq(at),
+            line.write_data.eq(Cat(taken, above)),
         ]
         return above
 
@@ -202,14 +198,12 @@ class Outlet(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         layout = self.layout
-        m.submodules.memory = memory = Memory(
-            shape=unsigned(layout.lanes * self.bits), depth=self.depth, init=[]
-        )
-        write, read = memory.write_port(), memory.read_port()
+        m.submodules.memory = memory = Ram(self.depth, width=layout.lanes * self.bits)
         m.d.comb += [
-            write.addr.eq(self.address), write.data.eq(self.codes), write.en.eq(self.write),
-            read.en.eq(1),
-        ]  # fmt: skip
+            memory.write.eq(self.write),
+            memory.write_addr.eq(self.address),
+            memory.write_data.eq(self.codes),
+        ]
         # Words of memory: read one ahead.
         fetch, load = Signal(name="fetch"), Signal(name="load")
         _, word_last = counter(m, step=load, count=layout.words, name="word")
@@ -218,7 +212,7 @@ class Outlet(wiring.Component):
         back = (layout.words - 1) * layout.positions - 1
         m.d.comb += [
             after.eq(Mux(word_last, place - back, place + layout.positions)),
-            read.addr.eq(Mux(load, after, place)),
+            memory.addr.eq(Mux(load, after, place)),
         ]
         with m.If(load):
             m.d.sync += place.eq(after)
@@ -247,7 +241,7 @@ class Outlet(wiring.Component):
         m.d.sync += [begun.eq(self.begin), fetch.eq(begun)]
         with m.If(load):
             m.d.sync += [
-                shift.eq(read.data),
+                shift.eq(memory.data),
                 lanes_left.eq(Mux(word_last, rest - 1, layout.lanes - 1)),
                 full.eq(1),
             ]

@@ -3,13 +3,13 @@
 from importlib.metadata import version
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from macwright.hw.accelerator.library import Library, Part, Unit
+from macwright.hw.accelerator.library import Library, Part, Style, Unit, automatic
 from macwright.hw.accelerator.machine import whole_bytes
+from macwright.hw.accelerator.ram import Ram
 from macwright.hw.accelerator.rom import Rom
 from macwright.hw.accelerator.temporal.array import TemporalArray
 from macwright.hw.accelerator.temporal.ends import Intake, Outlet
@@ -85,9 +85,9 @@ class TemporalMachine(wiring.Component):
             self.issue.program.eq(self.word),
             self.issue.final.eq(self.final),
         ]
-        write = self._memory()
-        outlet = self._ends(write)
-        self._results(write, outlet)
+        memory = self._memory()
+        outlet = self._ends(memory)
+        self._results(memory, outlet)
         return m
 
     def _part(self, kind: str, component: Any, header: str) -> None:
@@ -95,21 +95,19 @@ class TemporalMachine(wiring.Component):
         text = f"{header}.\nMade by macwright {version('macwright')}."
         self._m.submodules[kind] = Part(component, name=name, header=text)
 
-    def _memory(self) -> Any:
-        """Activation memory, and the way from it into the array; its write port."""
+    def _memory(self) -> Ram:
+        """Activation memory, and the way from it into the array."""
         m, spec, program = self._m, self.spec, self.spec.program
-        m.submodules.activations = memory = Memory(
-            shape=unsigned(program.columns * program.lane_bits), depth=program.depth, init=[]
-        )
-        write, read = memory.write_port(), memory.read_port()
-        m.d.comb += [read.addr.eq(self.issue.read), read.en.eq(1)]
+        width = program.columns * program.lane_bits
+        m.submodules.activations = memory = Ram(program.depth, width=width)
+        m.d.comb += memory.addr.eq(self.issue.read)
         weights = self._weights()
         issue, bits = self.issue, program.lane_bits
         lanes = []
         for lane in range(program.columns):
             code = Signal(bits, name=f"code{lane}")
             m.d.comb += code.eq(
-                Mux(issue.outside, self.word.pad, read.data.word_select(lane, bits))
+                Mux(issue.outside, self.word.pad, memory.data.word_select(lane, bits))
             )
             lanes.append(code)
         self.codes = Cat(lanes)
@@ -139,7 +137,7 @@ class TemporalMachine(wiring.Component):
                 array.connected.eq(self.word.connected),
                 array.own_weights.eq(Cat(row_weights(m, spec, issue))),
             ]
-        return write
+        return memory
 
     def _weights(self) -> Value:
         """Word of weights, one clock edge after its address."""
@@ -180,7 +178,7 @@ class TemporalMachine(wiring.Component):
         chosen = Mux(part == 1, upper, Mux(part == 2, low, whole))
         return chosen[: program.act_bits]
 
-    def _ends(self, write: Any) -> Any:
+    def _ends(self, memory: Ram) -> Any:
         """Frames in, results out, and which pass it is."""
         m, spec, program = self._m, self.spec, self.spec.program
         intake: Any = Intake(program, address_bits=spec.code.address_bits, name=spec.name)
@@ -232,7 +230,7 @@ class TemporalMachine(wiring.Component):
         self.intake = intake
         return outlet
 
-    def _results(self, write: Any, outlet: Any) -> None:
+    def _results(self, memory: Ram, outlet: Any) -> None:
         """From sums and largest words to the memories."""
         m, spec, program = self._m, self.spec, self.spec.program
         valid, codes = self._requantised()
@@ -243,7 +241,7 @@ class TemporalMachine(wiring.Component):
             done.eq(Mux(self.word.largest, self.issue.drain, valid)),
             data.eq(Mux(self.word.largest, Cat(wide), codes)),
         ]
-        bits = max(len(write.addr), len(outlet.address))
+        bits = max(len(memory.write_addr), len(outlet.address))
         place = Signal(bits, name="result_place", reset_less=True)
         left = Signal(len(self.word.results), name="results_left", reset_less=True)
         with m.If(self.begin):
@@ -257,9 +255,9 @@ class TemporalMachine(wiring.Component):
         ]
         intake = self.intake
         m.d.comb += [
-            write.en.eq(intake.write | (done & ~self.word.result)),
-            write.addr.eq(Mux(intake.write, intake.address, place)),
-            write.data.eq(Mux(intake.write, intake.codes, Cat(lanes))),
+            memory.write.eq(intake.write | (done & ~self.word.result)),
+            memory.write_addr.eq(Mux(intake.write, intake.address, place)),
+            memory.write_data.eq(Mux(intake.write, intake.codes, Cat(lanes))),
             outlet.write.eq(done & self.word.result),
             outlet.address.eq(place),
             outlet.codes.eq(data),
@@ -327,9 +325,9 @@ class TemporalMachine(wiring.Component):
         return result
 
 
-def temporal_library(spec: TemporalSpec, library: Library | None = None) -> Library:
+def temporal_library(spec: TemporalSpec, style: Style = automatic) -> Library:
     """All modules and memories of a machine as Verilog, the top module the last of them."""
-    library, program = library or Library(), spec.program
+    library, program = Library(spec.name, style), spec.program
     header = (
         f"{spec.name}: {program.rows} x {program.columns} units, {len(program.passes)} passes.\n"
         f"Made by macwright {version('macwright')}."

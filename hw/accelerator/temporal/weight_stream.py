@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from macwright.hw.accelerator.ram import Ram
 from macwright.hw.errors import RefusedInput
 
 __all__ = ["ADDRESS_BITS", "WeightStream", "WeightStreamSpec", "bus_ports", "check_bus"]
@@ -224,10 +224,7 @@ class WeightStream(wiring.Component):
     def _take(self, m: Module) -> Signal:
         """Beats into words of the ring; whether a word is whole."""
         spec = self.spec
-        m.submodules.ring = memory = Memory(
-            shape=unsigned(spec.word_bits), depth=spec.depth, init=[]
-        )
-        write, read = memory.write_port(), memory.read_port()
+        m.submodules.ring = ring = Ram(spec.depth, width=spec.word_bits)
         place = Signal(range(spec.depth), name="place")
         whole = Signal(name="word_whole")
         comes = self.m_axi_rvalid
@@ -249,11 +246,10 @@ class WeightStream(wiring.Component):
         with m.If(comes & (self.m_axi_rresp != 0)):
             m.d.sync += self.failed.eq(1)
         m.d.comb += [
-            write.addr.eq(place),
-            write.data.eq(data[: spec.word_bits]),
-            write.en.eq(whole),
-            read.addr.eq(self.address),
-            read.en.eq(1),
-            self.data.eq(read.data),
+            ring.write.eq(whole),
+            ring.write_addr.eq(place),
+            ring.write_data.eq(data[: spec.word_bits]),
+            ring.addr.eq(self.address),
+            self.data.eq(ring.data),
         ]
         return whole
