@@ -141,7 +141,8 @@ def differences(run_a: Run, run_b: Run) -> list[tuple[str, str, str]]:
         for run in (run_a, run_b)
     ]
     names = list(dict.fromkeys([*tables[0], *tables[1]]))
-    rows = [(name, *(table.get(name, ABSENT) for table in tables)) for name in names]
+    first, second = tables
+    rows = [(name, first.get(name, ABSENT), second.get(name, ABSENT)) for name in names]
     return [row for row in rows if row[1] != row[2]]
 
 

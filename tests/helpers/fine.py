@@ -37,5 +37,6 @@ def run_finely(path: Path, x: np.ndarray) -> tuple[Workload, np.ndarray]:
     running = session(quantised_model(workload, plans), optimise=False)
     if workload.fixed_batch:
         parts = np.split(x, len(x) // workload.batch)
-        return workload, np.concatenate([running.run(None, {"x": part})[0] for part in parts])
+        rows = [np.asarray(running.run(None, {"x": part})[0]) for part in parts]
+        return workload, np.concatenate(rows)
     return workload, np.asarray(running.run(None, {"x": x})[0])

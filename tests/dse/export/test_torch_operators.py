@@ -1,6 +1,7 @@
 """Windows and normalisation of ONNX in torch, against onnxruntime, one node at a time."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import onnx
@@ -8,6 +9,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from macwright.dse.data.npz import npz_bytes
 from macwright.dse.export.torch_module import _Module
 from macwright.hw.errors import RefusedInput
 
@@ -35,11 +37,12 @@ def graph_of(op, shapes, **attributes):
 def same_in_torch(torch, model, tmp_path):
     module = _Module(model.graph, [])
     (tmp_path / "m.py").write_text(module.text("m", 0, "0" * 12))
-    scope = {"__file__": str(tmp_path / "m.py"), "__name__": "m"}
+    scope: dict[str, Any] = {"__file__": str(tmp_path / "m.py"), "__name__": "m"}
     exec((tmp_path / "m.py").read_text(), scope)
-    np.savez(tmp_path / "m.npz", **module.state)
+    (tmp_path / "m.npz").write_bytes(npz_bytes(module.state))
     x = RNG.normal(size=(2, 4, *SIZES)).astype(np.float32)
-    want = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})[0]
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    want = np.asarray(session.run(None, {"x": x})[0])
     with torch.no_grad():
         ours = scope["load"](tmp_path / "m.npz")(torch.from_numpy(x)).numpy()
     assert ours.shape == want.shape

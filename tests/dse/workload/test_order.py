@@ -1,6 +1,7 @@
 """Nodes in any order, and functions of the model's own: read as onnxruntime reads them."""
 
 import random
+from typing import Any
 
 import numpy as np
 import onnx
@@ -27,7 +28,8 @@ def same(folder, proto, outputs=run_with_onnxruntime):
 
 def by_reference(proto, x):
     """Outputs of ONNX's evaluator; onnxruntime takes functions of other opsets for the model's."""
-    return np.asarray(ReferenceEvaluator(proto).run(None, {"x": x})[0])
+    (outputs, *_) = list(ReferenceEvaluator(proto).run(None, {"x": x}))
+    return np.asarray(outputs)
 
 
 def residual():
@@ -112,7 +114,7 @@ def with_function(nodes, *, opset, name="Body", domain="own"):
 @pytest.mark.parametrize("opset", [11, 13, 17, 18])
 def test_functions_of_other_opsets(tmp_path, opset):
     """Axes are attributes until opset 12."""
-    axes = {"axes": [0]} if opset < 13 else {}
+    axes: dict[str, Any] = {"axes": [0]} if opset < 13 else {}
     more = [] if opset < 13 else ["zero"]
     nodes = [
         helper.make_node("Constant", [], ["zero"], value_ints=[0]),
