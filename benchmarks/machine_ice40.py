@@ -2,24 +2,26 @@
 
     python benchmarks/machine_ice40.py [--folder DIR] [--images N] [--write]
 
-digits_cnn is searched on units of iCE40 and built with ``macwright build --place``, its operands of
-additions in 8 bits, alone and with the serial line of the iCEBreaker; both are simulated. Whatever
-is in DIR is not done again.
+digits_cnn is searched with ``macwright dse --device ice40-up5k``, its operands of additions in 8
+bits. The point of least loss is built with ``macwright build --place``, alone and with the serial
+line of the iCEBreaker; both are simulated. Whatever is in DIR is not done again.
 """
 
 import argparse
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
+import pandas as pd
 from section import write_section
 
 MODEL = Path(__file__).parents[2] / "shared" / "data" / "models" / "digits_cnn.onnx"
 SEARCH = (
-    *("--architecture", "temporal", "--technology", "ice40", "--switched", "none", "--types", "1"),
-    *("--weights", "int3", "--activations", "int4", "--free", "all"),
-    *("--array-rows", "2", "--array-columns", "2", "--measure", "1", "--no-verify"),
+    *("--architecture", "temporal", "--device", "ice40-up5k", "--wide-bits", "8"),
+    *("--weights", "int2,int3,int4", "--activations", "int4,int8", "--free", "all"),
+    *("--array-rows", "1,2,4", "--array-columns", "1,2", "--measure", "4", "--no-verify"),
 )
 #: Name of a machine, and where it goes.
 SITES = {
@@ -44,15 +46,17 @@ def main() -> None:
     run = args.folder / "run"
     if not (run / "run.json").is_file():
         macwright("dse", MODEL, *SEARCH, "-o", run)
+    front = pd.read_csv(run / "front.csv")
+    point = run / "allocations" / f"{int(front['predicted_loss'].idxmin())}.json"
+    chosen = json.loads(point.read_text())
     lines = [
-        "| machine | cycles of a frame | logic cells | block RAMs | DSPs | MHz placed | frames/s | "
-        "accuracy: FP32 / exact | simulated |",
+        "| machine | cycles of a frame | logic cells: promised / placed | block RAMs | DSPs | "
+        "MHz placed | frames/s | accuracy: FP32 / exact | simulated |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, site in SITES.items():
         chip = args.folder / name.split(",")[0].lower()
-        words = ("--model", MODEL, *site, "--wide-bits", "8", "--place", "-o", chip)
-        macwright("build", run / "allocations" / "0.json", *words)
+        macwright("build", point, "--model", MODEL, *site, "--place", "-o", chip)
         fields = json.loads((chip / "build.json").read_text())
         serial = ("--serial",) if "board" in fields else ()
         images = min(args.images, 4) if serial else args.images
@@ -61,8 +65,8 @@ def main() -> None:
         ).strip()
         placed, accuracy = fields["placed"], fields["accuracy"]
         sites = [
-            f"{site['used']:,} of {site['available']:,}"
-            for site in placed["sites"].values()
+            f"{chosen['costs'][kind]:,.0f} / {site['used']:,} of {site['available']:,}"
+            for kind, site in placed["sites"].items()
             if site
         ]
         lines.append(
@@ -81,7 +85,17 @@ def main() -> None:
             )
             + " |"
         )
-    text = "\n".join([*lines, "", "digits_cnn, weights int3, activations uint4, seed 1."])
+    hardware, formats = chosen["hardware"], Counter()
+    for layer in chosen["layers"].values():
+        formats[f"{layer['weight']}/{layer['activation']}"] += 1
+    lines += [
+        "",
+        f"digits_cnn on {hardware['rows']} x {hardware['columns']} units, seed 1; the search "
+        f"promises {chosen['clock_mhz']:.1f} MHz and {chosen['costs']['throughput_fps']:,.0f} "
+        "frames/s. "
+        "Layers: " + ", ".join(f"{count} {pair}" for pair, count in formats.items()) + ".",
+    ]
+    text = "\n".join(lines)
     print(text)
     if args.write:
         write_section("machine_ice40", "digits_cnn on an iCE40 UP5K", text)

@@ -17,7 +17,8 @@ import numpy as np
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-from machine_area import TABLE, Row, counted, fitted, resources
+from fabric import ECP5
+from machine_area import Row, fitted
 from section import write_section
 
 from macwright.costmodel.characterize.yosys import find_yosys, run_yosys
@@ -56,7 +57,7 @@ def mapped(component: Any) -> Any:
     script = "".join(f"read_verilog {name}\n" for name in texts)
     script += "synth_ecp5 -top part\nwrite_json netlist.json\n"
     (netlist,) = run_yosys(find_yosys(), script, texts, outputs=["netlist.json"])
-    return counted(netlist["modules"], "part")
+    return ECP5.counted(netlist["modules"], "part")
 
 
 class Level(wiring.Component):
@@ -107,7 +108,7 @@ def main() -> None:
     for name, own in rows.items():
         others = [row for other, known in rows.items() if other != name for row in known]
         for what, part, cells in own:
-            made, wanted = predicted(part, others), resources(cells)
+            made, wanted = predicted(part, others), ECP5.resources(cells)
             error = made.luts / wanted.luts - 1
             errors["luts"].append(error)
             if wanted.ffs:
@@ -120,9 +121,9 @@ def main() -> None:
     lines += ["", f"Mean absolute errors: {means}"]
     print("\n".join(lines))
     if args.fit:
-        known = json.loads(TABLE.read_text())
+        known = json.loads(ECP5.table.read_text())
         known["coefficients"] |= fitted([row for own in rows.values() for row in own])
-        write_atomic(TABLE, json.dumps(known, indent=1) + "\n")
+        write_atomic(ECP5.table, json.dumps(known, indent=1) + "\n")
     if args.write:
         title = "What minifloat activations add to machines on ECP5"
         write_section("machine_minifloats", title, "\n".join(lines))

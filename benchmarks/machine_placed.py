@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from machine_area import TABLE
+from fabric import ECP5
 from section import write_section
 
 from macwright.costmodel.system.machine_resources import machine_model
@@ -148,7 +148,7 @@ def row(
         errors["interval"].append(1.0)
     for name, was, will in (
         ("LUTs", promised["luts"], used["luts"]),
-        ("LUTs as counted when built", fields["modelled_ecp5"]["luts"], used["luts"]),
+        ("LUTs as counted when built", fields["modelled"]["luts"], used["luts"]),
         ("promised clock", clock, placed["clock_mhz"]),
         ("counted clock", expected, placed["clock_mhz"]),
     ):
@@ -212,7 +212,7 @@ def main() -> None:
         model = machine_model("ecp5")
         if args.cases is None and len(others) > 1:
             model = replace(model, period_ns=fitted_period(others))
-        expected = model.expected_mhz(fields["modelled_ecp5"]["luts"])
+        expected = model.expected_mhz(fields["modelled"]["luts"])
         lines.append(row(case, fields, expected, errors))
     lines += [
         "",
@@ -231,10 +231,10 @@ def main() -> None:
     if args.write:
         write_section(args.write, f"Dataflow machines placed on {DEVICE.upper()}", text)
     if args.write == RESULTS:
-        table = json.loads(TABLE.read_text())
+        table = json.loads(ECP5.table.read_text())
         table["period_ns"] = fitted_period(placed_machines)
         table["period_error"] = round(float(np.mean(np.abs(errors["counted clock"]))), 3)
-        write_atomic(TABLE, json.dumps(table, indent=1) + "\n")
+        write_atomic(ECP5.table, json.dumps(table, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from machine_area import MODELS, counted, resources, synthesised
+from fabric import ECP5
+from machine_area import MODELS
 from section import write_section
 from temporal_exact import command
 
@@ -69,8 +70,8 @@ def line(name: str, model: Path, run: Path, row: pd.Series, errors: dict[str, li
     command("build", run / str(row["allocation"]), "--model", model, "-o", chip)
     build = json.loads((chip / "build.json").read_text())
     machine = build["machine"]
-    modules = synthesised(chip, machine["verilog"], machine["top"])
-    made = resources(counted(modules, machine["top"]))
+    modules = ECP5.synthesised(chip, machine["verilog"], machine["top"])
+    made = ECP5.resources(ECP5.counted(modules, machine["top"]))
     promised = round(float(row["latency_ms"]) * float(row["clock_mhz"]) * 1e3)
     off = {"LUTs": row["luts"] / made.luts - 1, "FFs": row["ffs"] / made.ffs - 1}
     for what, error in off.items():

@@ -21,10 +21,14 @@ from macwright.dse.studies import Execution, Reporting, SensitivityStudy
 from macwright.hw.errors import RefusedInput, RefusedType
 from macwright.hw.formats import parse_format
 
-__all__ = ["ACTIVATIONS", "Dataflow", "Settings", "Temporal"]
+__all__ = ["ACTIVATIONS", "WIDE_BITS", "Dataflow", "Settings", "Temporal"]
 
 #: Activation formats of the default search; an integer stands for the unsigned one, too.
 ACTIVATIONS = ("int4", "int5", "int6", "int8", "e2m1fn", "e2m3fn", "e4m3fin")
+
+
+#: Bits of the operands of residual additions and of average pools in integer networks.
+WIDE_BITS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +52,9 @@ class Temporal:
         :func:`macwright.costmodel.tables.default_units.switched_unit` takes them.
     device : Device or None
         FPGA that the machine must fit; see :class:`Dataflow`. It has one unit type of one mode.
+    wide_bits : int
+        Bits of the operands of additions and average pools of a machine on a device, 4 to 16: fewer
+        take less activation memory, and may cost accuracy.
 
     Examples
     --------
@@ -62,6 +69,7 @@ class Temporal:
     clock_mhz: float = 200.0
     switched: tuple[str, ...] = SWITCHED
     device: Device | None = None
+    wide_bits: int = WIDE_BITS
 
     @property
     def specs(self) -> tuple[Any, ...]:
@@ -70,6 +78,13 @@ class Temporal:
 
     def __post_init__(self) -> None:
         _ = self.specs  # refuses what is no such unit
+        if type(self.wide_bits) is not int or not 4 <= self.wide_bits <= 16:
+            raise RefusedInput(f"Wide operands must have 4 to 16 bits, not {self.wide_bits!r}")
+        if self.wide_bits != WIDE_BITS and self.device is None:
+            raise RefusedInput(
+                f"Width of wide operands must be {WIDE_BITS} bits without a device, as the machine "
+                f"around the array does not count there, not {self.wide_bits}"
+            )
         _positive(self.types, "Number of unit types", whole=True)
         if self.device is not None and (self.types > 1 or self.switched):
             raise RefusedInput(

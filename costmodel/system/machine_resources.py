@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from importlib.resources import files
+from itertools import product
 from math import ceil, exp, inf, log
 from typing import Any
 
@@ -70,15 +71,20 @@ class MachineModel:
     memory_luts : mapping
         Look-up tables: `row` for each bit of a further row of words, `constant` for 16 bits of
         constants, `cell` for a cell of distributed RAM.
-    factor : int
-        Bits of a multiplier's operands.
-    array_mhz : float
-        Clock that placed machines of one array reach, MHz.
-    period_ns : (float, float, float, float)
+    adder : mapping
+        Look-up tables of an adder: as many as there are in a carry cell for each of its `bits`, and
+        `ends` of a chain.
+    factor, least_product : int
+        Bits of a multiplier's operands, and of the narrowest product that one is taken for.
+    array_mhz : mapping
+        Clock that placed machines of one array reach, MHz, by device.
+    slower : mapping
+        How many times slower units are on a device than on that on which they were placed.
+    period_ns : (float, float, float, float) or None
         Shortest period of a machine with an engine for each layer: a constant, what it grows by
         with the logarithm of its look-up tables, as wires get longer, and the look-up tables below
         which it does not fall, and above which it does not grow. Fitted to placed machines
-        (``benchmarks/machine_placed.py``).
+        (``benchmarks/machine_placed.py``). None if such machines were not measured.
     period_error : float
         Mean share by which the clock of such a machine is off, counted from the others.
     """
@@ -87,14 +93,33 @@ class MachineModel:
     coefficients: Mapping[str, Mapping[str, Mapping[str, float]]]
     memory: MemoryRules
     memory_luts: Mapping[str, float]
+    adder: Mapping[str, int]
     factor: int
-    array_mhz: float
-    period_ns: tuple[float, float, float, float]
+    least_product: int
+    array_mhz: Mapping[str, float]
+    slower: Mapping[str, float]
+    period_ns: tuple[float, float, float, float] | None
     period_error: float
+
+    def array_clock(self, device: str) -> float:
+        """Clock that machines of one array reach on a device, MHz.
+
+        Raises
+        ------
+        NotSupported
+            If none was placed there.
+        """
+        if device not in self.array_mhz:
+            raise NotSupported(
+                f"Machines must be for a device on which some were placed, "
+                f"{' or '.join(self.array_mhz)}, not {device}: search units with --technology "
+                f"{self.family} instead of --device, and see with macwright build --place what fits"
+            )
+        return self.array_mhz[device]
 
     def expected_mhz(self, luts: float) -> float:
         """Clock that a machine with an engine for each layer probably reaches, MHz."""
-        least, slope, smallest, largest = self.period_ns
+        least, slope, smallest, largest = self._periods
         return 1e3 / (least + slope * log(min(max(luts, smallest), largest)))
 
     @property
@@ -106,7 +131,17 @@ class MachineModel:
         """Look-up tables of the largest machine expected to reach a clock."""
         if clock_mhz <= self.expected_mhz(inf):
             return inf
-        return exp((1e3 / clock_mhz - self.period_ns[0]) / self.period_ns[1])
+        least, slope, *_ = self._periods
+        return exp((1e3 / clock_mhz - least) / slope)
+
+    @property
+    def _periods(self) -> tuple[float, float, float, float]:
+        if self.period_ns is None:
+            raise NotSupported(
+                f"Machines on {self.family} must be of one array, as those with an engine for each "
+                "layer were not measured there: --architecture temporal"
+            )
+        return self.period_ns
 
     def of(self, spec: Any, units: Mapping[Any, Resources] | None = None) -> Resources:
         """Resources of a stage, a buffer, a requantiser or a whole machine.
@@ -147,21 +182,23 @@ class MachineModel:
             sum(by[what].get(name, 0.0) * value for name, value in features.items())
             for what in ("luts", "ffs")
         )
-        dsps = sum(map(self._multipliers, part.products))
+        dsps = sum(map(self.multipliers, part.products))
         return Resources(luts=luts, ffs=ffs, dsps=dsps) + self.memories(part)
 
     def features(self, part: Part) -> dict[str, float]:
         """What look-up tables and registers of a part are linear in.
 
         Beside its own features, rows of memories that can be written, as each is enabled apart, and
-        bits of words of constants in logic.
+        of constants in logic the bits of a word and 16 bits of all words.
         """
-        rows = constants = 0
+        rows, width, size = 0, 0, 0.0
         for words, bits, constant in part.memories:
             mapped = self.memory.mapped(words, bits, constant=constant)
             rows += 0 if constant else mapped.rows
-            constants += bits if constant and mapped.kind == "logic" else 0
-        return {**part.features, "written_rows": rows, "constant_bits": constants}
+            if constant and mapped.kind == "logic":
+                width, size = width + bits, size + words * bits / 16
+        more = {"written_rows": rows, "constant_bits": width, "constant_size": size}
+        return {**part.features, **more}
 
     def memories(self, part: Part) -> Resources:
         """What memories of a part take, without what its features stand for."""
@@ -172,9 +209,14 @@ class MachineModel:
             total = total + (replace(each, luts=0.0) if mixed else each)
         return total
 
-    def _multipliers(self, widths: tuple[int, int]) -> int:
-        """Multipliers of a product; what is left of a factor is logic if it is a single bit."""
-        return ceil((widths[0] - 1) / self.factor) * ceil((widths[1] - 1) / self.factor)
+    def multipliers(self, widths: tuple[int, int]) -> int:
+        """Multipliers of a product, whose factors Yosys cuts; single bits are logic."""
+        pieces = product(*(self._pieces(width) for width in widths))
+        return sum(min(a, b) > 1 and a + b >= self.least_product for a, b in pieces)
+
+    def _pieces(self, width: int) -> list[int]:
+        """Bits of the pieces of a factor."""
+        return [self.factor] * (width // self.factor) + [width % self.factor]
 
     def memory_resources(self, words: int, bits: int, constant: bool) -> Resources:
         """A memory; what is not a block has a register for each bit that is read."""
@@ -200,13 +242,30 @@ class MachineModel:
         if not (hard and isinstance(unit.act, _INTEGERS) and isinstance(unit.weight, _INTEGERS)):
             raise NotSupported(f"Resources of unit {unit.name} must be measured to be counted")
         acc, act, weight = unit.acc.width, unit.act.width, unit.weight.width
-        # An adder of two bits a carry cell, with one before it and one after, behind a multiplexer
-        # for `clear`; registers of operands and sum. A binary weight negates, by a second adder.
-        luts = acc + 2 * ceil(acc / 2) + 4
+        # An adder behind a multiplexer for `clear`; registers of operands and sum. A binary weight
+        # negates, by a second adder.
+        luts = acc + self._adder(acc)
         if isinstance(unit.weight, BinaryFormat):
-            luts += act + 2 * ceil((act + 1) / 2) + 4
-        dsps = self._multipliers((act, weight))
+            luts += act + self._adder(act + 1)
+        dsps = 0 if isinstance(unit.weight, BinaryFormat) else self._of_unit(unit)
         return Resources(luts=luts, ffs=acc + act + weight + 1, dsps=dsps)
+
+    def multiplies(self, unit: Any) -> bool:
+        """Whether Yosys takes a unit of this kind as it is counted: products are wide enough."""
+        if getattr(unit, "multiplier", "") != "infer" or isinstance(unit.weight, BinaryFormat):
+            return True
+        return self._of_unit(unit) > 0
+
+    def _of_unit(self, unit: Any) -> int:
+        """Multipliers of a unit, to which unsigned factors come with a sign."""
+        act, weight = (
+            fmt.width + (not getattr(fmt, "signed", True)) for fmt in (unit.act, unit.weight)
+        )
+        return self.multipliers((act, weight))
+
+    def _adder(self, bits: int) -> int:
+        """Look-up tables of an adder."""
+        return self.adder["bits"] * ceil(bits / self.adder["bits"]) + self.adder["ends"]
 
 
 @cache
@@ -229,8 +288,11 @@ def machine_model(family: str) -> MachineModel:
         coefficients=known["coefficients"],
         memory=MemoryRules.from_fields(known["memory"]),
         memory_luts=known["memory_luts"],
+        adder=known["adder"],
         factor=known["factor"],
+        least_product=known["least_product"],
         array_mhz=known["temporal_clock_mhz"],
-        period_ns=tuple(known["period_ns"]),
-        period_error=known["period_error"],
+        slower=known.get("slower", {}),
+        period_ns=tuple(known["period_ns"]) if "period_ns" in known else None,
+        period_error=known.get("period_error", 0.0),
     )

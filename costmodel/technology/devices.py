@@ -51,15 +51,15 @@ class Device:
     def resources(self) -> dict[str, int]:
         """Amount of each resource that a machine may count on, by the name of its cost column.
 
-        That is `FILL` of each: the cost model errs by up to a tenth, and a placer needs room.
+        That is a share of each, `RESOURCES`.
         """
-        return {name: int(FILL * getattr(self, name)) for name in RESOURCES}
+        return {name: int(share * getattr(self, name)) for name, share in RESOURCES.items()}
 
 
-#: Share of what a device has that a machine may count on.
-FILL = 0.9
-#: Resources of a device that can be all there is of a machine's.
-RESOURCES = ("luts", "ffs", "block_rams", "dsps")
+#: Resources of a device that can be all there is of a machine's, and the share that it may count
+#: on: the cost model errs by up to a tenth, and a placer needs room. Block RAMs are counted as
+#: Yosys maps them, of some machines with an engine for each layer to within one.
+RESOURCES = {"luts": 0.9, "ffs": 0.9, "block_rams": 0.97, "dsps": 0.9}
 
 
 def _device(name: str, family: str, cells: int, block_rams: int, dsps: int) -> Device:

@@ -26,7 +26,7 @@ from macwright.dse.architecture.machine import MachineCycles, program_cycles
 from macwright.dse.architecture.mapping import placements, unsigned
 from macwright.dse.bitexact.builder import coarser, fraction_bits
 from macwright.dse.cost_columns import LATENCY
-from macwright.dse.settings import Temporal
+from macwright.dse.settings import WIDE_BITS, Temporal
 from macwright.dse.solver import ArrayShape, OptionTable
 from macwright.dse.workload import Layer
 from macwright.hw.accelerator.network import Conv, Gemm, Network
@@ -34,6 +34,7 @@ from macwright.hw.accelerator.temporal.compile import compile_network
 from macwright.hw.accelerator.temporal.program import Program
 from macwright.hw.accelerator.temporal.spec import TemporalSpec
 from macwright.hw.accelerator.temporal.widths import Widths, stored_bits, widths_for
+from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import parse_format
 
 __all__ = ["DeviceArrays", "device_arrays"]
@@ -59,6 +60,10 @@ class DeviceArrays:
         additions need them.
     clock_mhz : float
         Clock of the machine.
+    wide_bits : int
+        Bits of the operands of additions and average pools.
+    lacking : tuple of (str, str)
+        Pairs without units of their own.
     """
 
     device: Device
@@ -66,12 +71,18 @@ class DeviceArrays:
     network: Network
     units: Mapping[tuple[str, str], tuple[EngineUnit, ...]]
     clock_mhz: float
+    wide_bits: int = WIDE_BITS
+    lacking: tuple[tuple[str, str], ...] = ()
     _programs: dict[tuple[int, int, Widths], Program] = field(default_factory=dict)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know of the choice."""
-        return hard_alone({self.clock_mhz: self.units})
+        notes = hard_alone({self.clock_mhz: self.units})
+        if self.lacking:
+            pairs = ", ".join("/".join(pair) for pair in self.lacking)
+            notes += (f"layers of {pairs} run on wider units: none of their own meets the clock",)
+        return notes
 
     @property
     def specs(self) -> list[Any]:
@@ -183,8 +194,10 @@ class DeviceArrays:
                 continue
             for output in node.outputs:
                 bits = self.network.edge(output.edge).format.width
+                wide = bits > _BITS
+                bits = _narrowed(bits, self.wide_bits)
                 ratio = float(output.multiplier.max()) * 2.0 ** (node.fraction - output.shift)
-                less = _BITS - weight_bits + (_BITS - act_bits if bits > _BITS else 0)
+                less = _BITS - weight_bits + (_BITS - act_bits if wide else 0)
                 finest = max(finest, ratio * 2.0**less / coarser(bits))
         return fraction_bits(finest)
 
@@ -199,7 +212,7 @@ class DeviceArrays:
         return self._programs[key]
 
     def _widths(self, unit: Any) -> Widths:
-        lane = _stored(self.network, unit.act.width)
+        lane = _stored(self.network, unit.act.width, self.wide_bits)
         return widths_for(lane, unit.act.width, unit.weight.width)
 
     @cached_property
@@ -216,6 +229,7 @@ def device_arrays(
     terms: int,
     clock_mhz: float | None = None,
     margin: float,
+    wide_bits: int = WIDE_BITS,
 ) -> DeviceArrays:
     """Units and machines of one array on a device.
 
@@ -233,6 +247,8 @@ def device_arrays(
         Clock of the machine; that which placed ones reach if absent.
     margin : float
         Share of its period that a unit of look-up tables must have left.
+    wide_bits : int
+        Bits of the operands of additions and average pools, which have more than 8 in `network`.
 
     Raises
     ------
@@ -242,27 +258,44 @@ def device_arrays(
         If machines of the device's family were not measured.
     """
     model = machine_model(device.family)
-    clock = machine_clock(clock_mhz, model.array_mhz, device.family)
+    clock = machine_clock(clock_mhz, model.array_clock(device.base), device.base)
     wanted = {}
     for weight, act in pairs:
         bits = parse_format(unsigned(act)).width
-        widths = widths_for(_stored(network, bits), bits, parse_format(weight).width)
+        widths = widths_for(_stored(network, bits, wide_bits), bits, parse_format(weight).width)
         act_bits = widths.parts.act_bits
         spec = mac_spec(act=f"uint{act_bits}", weight=weight, terms=terms, technology=None)
         wanted[weight, act] = spec
-    (units,) = device_units(wanted, model, clocks_mhz=[clock], margin=margin)
+    rate = clock * model.slower.get(device.base, 1.0)
+    (units,) = device_units(wanted, model, clocks_mhz=[rate], margin=margin)
+    able = {
+        pair: tuple(u for u in variants if u.spec.adder != "carry_save")
+        for pair, variants in units.items()
+    }
+    if not any(able.values()):
+        raise RefusedInput(
+            f"Some format must have a unit on {device.base} that meets {clock:g} MHz, and of "
+            f"{', '.join('/'.join(pair) for pair in able)} none has: give wider ones"
+        )
     return DeviceArrays(
         device=device,
         model=model,
         network=network,
-        units={
-            pair: tuple(u for u in variants if u.spec.adder != "carry_save")
-            for pair, variants in units.items()
-        },
+        units={pair: each for pair, each in able.items() if each},
         clock_mhz=clock,
+        wide_bits=wide_bits,
+        lacking=tuple(pair for pair, each in able.items() if not each),
     )
 
 
-def _stored(network: Network, act_bits: int) -> int:
+def _stored(network: Network, act_bits: int, wide_bits: int) -> int:
     """Bits of a code in memory: of the layers' formats, or of wider tensors beside them."""
-    return max(bits if bits > _BITS else min(bits, act_bits) for bits in stored_bits(network))
+    return max(
+        _narrowed(bits, wide_bits) if bits > _BITS else min(bits, act_bits)
+        for bits in stored_bits(network)
+    )
+
+
+def _narrowed(bits: int, wide_bits: int) -> int:
+    """Bits of a tensor where operands of additions and average pools have so many."""
+    return wide_bits if bits == WIDE_BITS else bits

@@ -126,7 +126,8 @@ def device_units(
     """Units that engines may have for pairs of formats, at each clock.
 
     Products of integers are left to hard multipliers, or made of look-up tables by the unit of the
-    shipped points that takes the fewest at the clock; others are mapped by Yosys.
+    shipped points that takes the fewest at the clock; others are mapped by Yosys. A pair whose
+    products are too narrow for hard multipliers may have none.
 
     Parameters
     ----------
@@ -143,11 +144,11 @@ def device_units(
     by_clock: list[dict[tuple[str, str], tuple[EngineUnit, ...]]] = [{} for _ in clocks_mhz]
     for pair, spec in units.items():
         plain = default_unit(spec.act, spec.weight, spec.acc.width, 1)
-        counted = engine_unit(plain, model)
+        counted = [engine_unit(plain, model)] if model.multiplies(plain) else []
         points = _logic_points(spec, technology) if isinstance(plain, IntMacSpec) else []
         for clock, variants in zip(clocks_mhz, by_clock, strict=True):
             logic = _logic_unit(spec, points, technology, clock * (1 + margin))
-            variants[pair] = (counted, *([] if logic is None else [logic]))
+            variants[pair] = (*counted, *([] if logic is None else [logic]))
     return by_clock
 
 

@@ -13,6 +13,7 @@ from macwright.dse.data.recipe import Dataset
 from macwright.dse.quantizer import QuantOptions, quantise
 from macwright.dse.quantizer.plan import quantised_model
 from macwright.dse.quantizer.quantise import Allocation
+from macwright.dse.settings import WIDE_BITS
 from macwright.dse.workload.layer import Workload
 from macwright.hw.accelerator.network import Network
 from macwright.hw.errors import RefusedInput
@@ -111,9 +112,12 @@ def evaluate_exact(
     *,
     options: QuantOptions | None = None,
     images: int | None = None,
+    wide_bits: int = WIDE_BITS,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Evaluation:
     """Measure an allocation as its hardware computes it; parameters as of `evaluate`.
+
+    `wide_bits` are those of :func:`integer_network`.
 
     Raises
     ------
@@ -129,13 +133,14 @@ def evaluate_exact(
         allocation={name: list(pair) for name, pair in allocation.items()},
         options=options.to_fields(),
         images=images,
+        wide_bits=wide_bits,
     )
     if (known := cache.get(key)) is not None:
         return Evaluation(**known)
     float_network, plans = quantise(
         workload, dataset, allocation, options=options, progress=progress
     )
-    network = integer_network(float_network, plans, dataset, options=options)
+    network = integer_network(float_network, plans, dataset, options=options, wide_bits=wide_bits)
     feeds = dataset.first(dataset.x_eval, images)
     outputs = network_outputs(network, dataset, feeds, progress=progress)
     reference = reference_outputs(workload, dataset, images, None, progress)

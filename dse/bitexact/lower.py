@@ -17,6 +17,7 @@ from macwright.dse.data.arrays import InputCodes
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.quantizer.options import QuantOptions
 from macwright.dse.quantizer.plan import LayerPlan
+from macwright.dse.settings import WIDE_BITS
 from macwright.dse.workload.layer import Workload
 from macwright.dse.workload.normalise import attribute
 from macwright.hw.accelerator.network import Add, AveragePool, Network, Table, TableOutput
@@ -25,9 +26,8 @@ from macwright.hw.formats import IntFormat
 
 __all__ = ["integer_network"]
 
-#: Bits of the operands of additions and average pools, of indices of tables at most, and of the
-#: output.
-WIDE_BITS, TABLE_BITS, OUTPUT_BITS = 10, 12, 16
+#: Bits of indices of tables at most, and of the output.
+TABLE_BITS, OUTPUT_BITS = 12, 16
 #: How far the output's range reaches beyond that of the calibration samples.
 HEADROOM = 2.0
 _AVERAGES = ("GlobalAveragePool", "AveragePool", "ReduceMean")

@@ -17,6 +17,7 @@ from macwright.dse.models import embedded_model
 from macwright.dse.report.machine import write_machine_report
 from macwright.dse.run.allocation import read_allocation
 from macwright.dse.run.folder import check_writable, only_writer
+from macwright.dse.settings import WIDE_BITS
 from macwright.hw.errors import RefusedInput
 from macwright.sim.accelerator.record import MachineRecord
 
@@ -87,6 +88,7 @@ def build(
             f"whose interval its size decides: leave out {interval}"
         )
     device, clock_mhz = site.device or chosen.device, site.clock_mhz
+    wide_bits = site.wide_bits or (chosen.array.wide_bits if chosen.array else WIDE_BITS)
     if site.weights_bus is not None:
         _check_streamed(chosen.architecture, site)
     if site.board is not None:
@@ -100,7 +102,7 @@ def build(
             dataset,
             chosen,
             bus_bits=site.weights_bus,
-            wide_bits=site.wide_bits,
+            wide_bits=wide_bits,
             progress=progress,
         )
         family = DEVICES[device or _DEVICE].family
@@ -111,7 +113,7 @@ def build(
             dataset,
             chosen,
             interval=interval,
-            wide_bits=site.wide_bits,
+            wide_bits=wide_bits,
             progress=progress,
         )
         write = partial(write_machine, lowered)

@@ -66,7 +66,7 @@ def write_machine(
     buffers = {
         "buffers_words": lowered.sizing.depths,
         "buffers_unbounded_words": dict(lowered.sizing.unbounded.peaks),
-        "modelled_ecp5": _modelled(lowered.spec, allocation),
+        "modelled": _modelled(lowered.spec, allocation, "ecp5"),
     }
     return _write(
         lowered, machine_library(lowered.spec), record, allocation, folder, notes, buffers
@@ -101,7 +101,7 @@ def write_temporal(
     about = {
         "memories_bits": memories,
         "unit": spec.array.unit.name,
-        **({"modelled_ecp5": _modelled(spec, allocation)} if family == "ecp5" else {}),
+        "modelled": _modelled(spec, allocation, family),
     }
     library = temporal_library(spec, partial(constant_style, family))
     return _write(lowered, library, record, allocation, folder, notes, about)
@@ -150,9 +150,11 @@ def _write(
     return fields
 
 
-def _modelled(spec: MachineSpec | TemporalSpec, allocation: Allocation) -> dict[str, Any]:
+def _modelled(
+    spec: MachineSpec | TemporalSpec, allocation: Allocation, family: str
+) -> dict[str, Any]:
     """Resources of the machine as the cost model counts them from its final widths and depths."""
-    model, units = machine_model("ecp5"), {}
+    model, units = machine_model(family), {}
     known = {_kind(unit): unit for unit in allocation.units.values()}
     owners = [spec] if isinstance(spec, TemporalSpec) else [stage.spec for stage in spec.stages]
     for owner in owners:
@@ -162,10 +164,11 @@ def _modelled(spec: MachineSpec | TemporalSpec, allocation: Allocation) -> dict[
     try:
         resources = model.of(spec, units)
     except NotSupported as reason:
-        return {"not_counted": str(reason)}
+        return {"family": family, "not_counted": str(reason)}
+    counted = {"family": family, **resources.to_fields()}
     if isinstance(spec, TemporalSpec):
-        return resources.to_fields()
-    return {**resources.to_fields(), "clock_mhz": model.expected_mhz(resources.luts)}
+        return counted
+    return {**counted, "clock_mhz": model.expected_mhz(resources.luts)}
 
 
 def _kind(unit: UnitSpec) -> tuple[Any, ...]:

@@ -10,12 +10,12 @@ from macwright.costmodel.progress import Progress
 from macwright.costmodel.system.array import Engine
 from macwright.dse.accuracy.evaluate import run_model
 from macwright.dse.bitexact import input_levels, integer_network, network_outputs
-from macwright.dse.bitexact.lower import WIDE_BITS
 from macwright.dse.cost_columns import FRAME
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.quantizer import QuantOptions, quantise
 from macwright.dse.quantizer.plan import quantised_model
 from macwright.dse.run.allocation import Allocation
+from macwright.dse.settings import WIDE_BITS
 from macwright.dse.workload.layer import Workload
 from macwright.hw.accelerator.compose import compose
 from macwright.hw.accelerator.folding import Folding

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from macwright.dse.bitexact.lower import WIDE_BITS
 from macwright.dse.build.place import FLOWS
 from macwright.hw.accelerator.temporal.weight_stream import check_bus
 from macwright.hw.errors import RefusedInput
@@ -33,9 +32,10 @@ class Site:
     weights_bus : int, optional
         Bits of an AXI4 bus over which a machine of one array reads its weights: 32, 64, 128, 256
         or 512. Without it they are in the machine.
-    wide_bits : int, default=10
+    wide_bits : int, optional
         Bits of the operands of additions and average pools, 4 to 16: fewer take less memory, and
-        the exact accuracy of the machine, which `build` measures, may be lower.
+        the exact accuracy of the machine, which `build` measures, may be lower. If absent those
+        that the allocation was searched with, or 10.
 
     Raises
     ------
@@ -54,14 +54,14 @@ class Site:
     clock_mhz: float | None = None
     seed: int = 1
     weights_bus: int | None = None
-    wide_bits: int = WIDE_BITS
+    wide_bits: int | None = None
 
     def __post_init__(self) -> None:
         if self.device is not None and self.device not in FLOWS:
             raise RefusedInput(f"Device must be one of {', '.join(FLOWS)}, not {self.device!r}")
         if self.clock_mhz is not None and not 0 < self.clock_mhz < float("inf"):
             raise RefusedInput(f"Clock must be above 0 MHz, not {self.clock_mhz}")
-        if not 4 <= self.wide_bits <= 16:
+        if self.wide_bits is not None and not 4 <= self.wide_bits <= 16:
             raise RefusedInput(f"Wide operands must have 4 to 16 bits, not {self.wide_bits}")
         if self.weights_bus is not None:
             check_bus(self.weights_bus)

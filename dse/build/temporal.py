@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from macwright.costmodel.progress import Progress
-from macwright.dse.bitexact.lower import WIDE_BITS
 from macwright.dse.build.machine import Accuracy, quantised_network
 from macwright.dse.data.recipe import Dataset
 from macwright.dse.run.allocation import Allocation, ArrayChoice
+from macwright.dse.settings import WIDE_BITS
 from macwright.dse.workload.layer import Workload
 from macwright.hw.accelerator.library import module_names
 from macwright.hw.accelerator.network import Network

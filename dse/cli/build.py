@@ -46,10 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--wide-bits",
         type=int,
-        default=10,
         metavar="N",
-        help="bits of the operands of additions and average pools, 4 to 16 (default: 10): fewer "
-        "take less memory, and the exact accuracy is measured anew",
+        help="bits of the operands of additions and average pools, 4 to 16 (default: those of the "
+        "search, or 10): fewer take less memory, and the exact accuracy is measured anew",
     )
     add = parser.add_argument_group("place and route").add_argument
     add(
@@ -121,6 +120,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _as_text(fields: dict[str, Any], out: Path) -> str:
     """What a person wants to know."""
+    from macwright.costmodel.technology.catalogue import find_technology
+
     accuracy, predicted = fields["accuracy"], fields["predicted"]
     stages = fields["machine"]["stages"]
     slowest = max(stages, key=lambda stage: stage["cycles"])
@@ -140,10 +141,11 @@ def _as_text(fields: dict[str, Any], out: Path) -> str:
             f"weights over AXI4: {bus['beats']} beats of {bus['bits']} bits a frame "
             f"({bus['image']}), the first {bus['latency']} cycles after its address"
         )
-    counted = fields.get("modelled_ecp5", {})
+    counted = fields.get("modelled", {})
     if "luts" in counted:
+        title = find_technology(counted["family"]).record.help
         lines.append(
-            f"by the cost model of ECP5: {counted['luts']:.0f} luts, {counted['ffs']:.0f} ffs, "
+            f"by the cost model of {title}: {counted['luts']:.0f} luts, {counted['ffs']:.0f} ffs, "
             f"{counted['block_rams']} block_rams, {counted['dsps']} dsps"
             + (f", about {counted['clock_mhz']:.0f} MHz" if "clock_mhz" in counted else "")
         )

@@ -5,6 +5,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from macwright.costmodel.technology.devices import DEVICES
 from macwright.dse.report.style import page
 from macwright.hw.files import write_atomic
 from macwright.sim.accelerator.record import read_build
@@ -107,10 +108,10 @@ def _tiles(fields: Mapping[str, Any]) -> str:
 def _figures(fields: Mapping[str, Any]) -> str:
     """Table of resources, clock and times, a column for each stage of knowledge."""
     allocation = fields["allocation"]
-    promised, counted = allocation["costs"], fields.get("modelled_ecp5", {})
+    promised, counted = allocation["costs"], fields.get("modelled", {})
     cells, placed = fields.get("synthesised", {}).get("cells", {}), fields.get("placed", {})
     whole = promised if allocation.get("hardware", {}).get("device") else {}
-    if not placed.get("device", "lfe5u").startswith("lfe5u"):
+    if placed and DEVICES[placed["device"]].family != counted.get("family"):
         counted = {}
     sites = placed.get("sites", {})
     rows = []

@@ -16,6 +16,7 @@ import pandas as pd
 
 from macwright.dse.csv_file import quoted
 from macwright.dse.quantizer.options import QuantOptions
+from macwright.dse.settings import WIDE_BITS
 from macwright.hw.errors import RefusedInput
 from macwright.hw.formats import Format, parse_format
 from macwright.hw.pe import UnitSpec, spec_from_fields
@@ -79,6 +80,8 @@ class ArrayChoice:
         Processing elements.
     buffer_kib : float or None
         Capacity of each of the two buffers, KiB; None where buffers were not counted.
+    wide_bits : int
+        Bits of the operands of additions and average pools that were counted.
     split : int
         Most weights that a processing element uses in a cycle: 1, 2 or 4, each of its part of the
         bits.
@@ -88,6 +91,7 @@ class ArrayChoice:
     rows: int
     columns: int
     buffer_kib: float | None = None
+    wide_bits: int = WIDE_BITS
     split: int = 1
 
 
@@ -202,6 +206,7 @@ class Allocation:
         if self.array is not None:
             hardware |= {"array": self.array.name, "rows": self.array.rows}
             hardware |= {"columns": self.array.columns, "buffer_kib": self.array.buffer_kib}
+            hardware |= {"wide_bits": self.array.wide_bits}
         return {
             "kind": KIND,
             "version": VERSION,
@@ -251,7 +256,8 @@ class Allocation:
         known = ("architecture", "device", "clock_assumed")
         fields |= {name: hardware[name] for name in known if name in hardware}
         if "rows" in hardware:
-            size = {name: hardware[name] for name in ("columns", "buffer_kib") if name in hardware}
+            more = ("columns", "buffer_kib", "wide_bits")
+            size = {name: hardware[name] for name in more if name in hardware}
             fields["array"] = {"name": hardware.get("array"), "rows": hardware["rows"], **size}
         return from_document(cls, fields, "allocation", readers={UnitSpec: _unit})
 

@@ -156,7 +156,8 @@ def _allocation(point: Point, units: Mapping[str, str], result: Exploration) -> 
     array = None
     if isinstance(chip, Temporal):
         name = hardware["array"]
-        array = ArrayChoice(name=name, **array_sizes(chip, result.settings.record.node_nm)[name])
+        size = array_sizes(chip, result.settings.record.node_nm)[name]
+        array = ArrayChoice(name=name, wide_bits=chip.wide_bits, **size)
     return Allocation(
         point=int(point.name),
         model_sha256=result.workload.sha256,

@@ -100,7 +100,8 @@ def _on_device(
 ) -> tuple[Settings, Hardware]:
     """Settings with the formats that machines on a device have, and these."""
     machines: DeviceEngines | DeviceArrays
-    if isinstance(settings.architecture, Temporal):
+    chip = settings.architecture
+    if isinstance(chip, Temporal):
         weights, notes = array_formats(settings.weights, "Weights")
         acts, more = array_formats(settings.activations, "Activations")
         settings, notes = replace(settings, weights=weights, activations=acts), (*notes, *more)
@@ -111,6 +112,7 @@ def _on_device(
             terms=terms_for(workload.layers),
             clock_mhz=settings.machine_mhz,
             margin=settings.margin,
+            wide_bits=chip.wide_bits,
         )
     else:
         acts, notes = buildable(settings.activations)

@@ -11,7 +11,7 @@ from macwright.dse.search.front import SearchResult
 from macwright.dse.search.options import split_pairs
 from macwright.dse.search.points import Point
 from macwright.dse.sensitivity.rotations import Rotations
-from macwright.dse.settings import Settings
+from macwright.dse.settings import WIDE_BITS, Settings, Temporal
 from macwright.dse.workload import Workload
 from macwright.hw.errors import RefusedInput
 
@@ -41,6 +41,8 @@ def measure_exact(
         Why there is none, by the point's name.
     """
     chosen = [point for point in search.front if point.name in search.measured]
+    chip = settings.architecture
+    wide_bits = chip.wide_bits if isinstance(chip, Temporal) else WIDE_BITS
     metrics: dict[str, float] = {}
     reasons: dict[str, str] = {}
 
@@ -48,7 +50,9 @@ def measure_exact(
         try:
             formats = split_pairs(point.pairs)
             options = rotations.options(formats)
-            result = evaluate_exact(workload, dataset, formats, options=options)
+            result = evaluate_exact(
+                workload, dataset, formats, options=options, wide_bits=wide_bits
+            )
         except RefusedInput as error:
             reasons[point.name] = str(error)
         else:

@@ -52,6 +52,13 @@ def add_architecture_arguments(parser: argparse.ArgumentParser) -> None:
         "as 'bitplane_dot lanes=8' (repeatable; default: composable_mac of both variants, "
         "bitplane_dot and serial_mac), or none",
     )
+    add(
+        "--wide-bits",
+        type=int,
+        metavar="N",
+        help="temporal on a device: bits of the operands of additions and average pools, 4 to 16 "
+        "(default: 10): fewer take less activation memory",
+    )
     add("--dsp", action="store_true", help="units use the hard multipliers of an FPGA")
     add(
         "--clock-mhz",
@@ -87,12 +94,14 @@ def architecture(args: argparse.Namespace) -> Any:
                 raise RefusedInput(f"Option {flag} must be N,N,..., not {text!r}") from None
     if args.types is not None and args.architecture is not None:
         given["types"] = args.types
+    if args.wide_bits is not None:
+        given["wide_bits"] = args.wide_bits
     if args.switched is not None:
         given["switched"] = () if args.switched == ["none"] else tuple(args.switched)
     if given and args.architecture != "temporal":
         raise RefusedInput(
-            "Options --array-rows, --array-columns, --buffers-kib and --switched must come with "
-            "--architecture temporal, and --types not with dataflow"
+            "Options --array-rows, --array-columns, --buffers-kib, --wide-bits and --switched must "
+            "come with --architecture temporal, and --types not with dataflow"
         )
     if args.device is not None:
         if args.architecture is None:

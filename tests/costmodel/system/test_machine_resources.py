@@ -39,14 +39,14 @@ def test_block_rams_of_memories(words, bits, constant, blocks):
     assert MODEL.memory_resources(words, bits, constant).block_rams == blocks
 
 
-def cells_of(memory):
+def cells_of(memory, flow="synth_ecp5"):
     """Cells of a memory alone, by type, as Yosys maps it."""
     library = Library("machine")
     library.add("top", Around(memory), "")
     library.finish()
     texts = {f"{name}.v": text for name, text in library.modules.items()} | library.images
     script = "".join(f"read_verilog {name}.v\n" for name in library.modules)
-    script += "synth_ecp5 -top top\nwrite_json netlist.json\n"
+    script += f"{flow} -top top\nwrite_json netlist.json\n"
     (netlist,) = run_yosys(find_yosys(), script, texts, outputs=["netlist.json"])
     return Counter(cell["type"] for cell in netlist["modules"]["top"]["cells"].values())
 
@@ -74,6 +74,39 @@ def test_memories_that_are_written_are_those_of_yosys(words, bits):
     assert cells == {"block": count["DP16KD"], "distributed": count["TRELLIS_DPR16X4"]}
     if mapped.kind == "block" and mapped.rows == 1:
         assert not count["LUT4"] + count["TRELLIS_FF"]  # that would give the old word
+
+
+@pytest.mark.parametrize(
+    ("words", "bits"),
+    # Several rows of narrow or wide blocks, one row, and registers.
+    [(1792, 20), (1792, 16), (600, 24), (2000, 9), (513, 8), (100, 7), (5, 32), (3, 16)],
+)
+def test_memories_on_ice40_are_those_of_yosys(words, bits):
+    model = machine_model("ice40")
+    count = cells_of(Ram(words, width=bits), "synth_ice40")
+    made = model.memory_resources(words, bits, False)
+    assert made.block_rams == count["SB_RAM40_4K"]
+    assert made.luts == pytest.approx(count["SB_LUT4"], abs=0.3 * bits + 20)
+
+
+@pytest.mark.parametrize(
+    ("family", "flow", "cell"),
+    [("ecp5", "synth_ecp5", "MULT18X18D"), ("ice40", "synth_ice40 -dsp", "SB_MAC16")],
+)
+@pytest.mark.parametrize(
+    "widths", [(8, 8), (5, 5), (18, 18), (19, 9), (19, 19), (27, 17), (35, 9), (37, 9)]
+)
+def test_multipliers_are_those_of_yosys(widths, family, flow, cell):
+    a, b = widths
+    text = (
+        f"module top(input signed [{a - 1}:0] a, input signed [{b - 1}:0] b, "
+        f"output signed [{a + b - 1}:0] y); assign y = a * b; endmodule"
+    )
+    script = f"read_verilog top.v\n{flow} -top top\nwrite_json netlist.json\n"
+    (netlist,) = run_yosys(find_yosys(), script, {"top.v": text}, outputs=["netlist.json"])
+    cells = netlist["modules"]["top"]["cells"].values()
+    used = sum(each["type"] == cell for each in cells)
+    assert machine_model(family).multipliers(widths) == used
 
 
 @pytest.mark.parametrize(("words", "bits"), [(2048, 20), (1024, 36), (1152, 48), (2304, 12)])
@@ -155,6 +188,7 @@ def test_the_table_says_where_it_is_from():
 
 
 def test_clocks_of_larger_machines_are_slower_and_within_those_of_placed_ones():
+    assert MODEL.period_ns is not None
     *_, smallest, largest = MODEL.period_ns
     sizes = (10, smallest, 1.1 * smallest, 0.9 * largest, largest, 60_000, 80_000)
     clocks = [MODEL.expected_mhz(luts) for luts in sizes]

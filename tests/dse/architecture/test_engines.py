@@ -108,7 +108,7 @@ def test_a_machine_is_built_as_it_was_promised(files, tmp_path, capsys, weights,
     assert all({"pe", "simd", "groups"} <= {*layer} for layer in allocation["layers"].values())
     # The widths of the final machine are those of its weights; the front's are estimates.
     for name in ("luts", "ffs", "dsps"):
-        assert built["modelled_ecp5"][name] == pytest.approx(first[name], rel=0.1), name
+        assert built["modelled"][name] == pytest.approx(first[name], rel=0.1), name
     capsys.readouterr()
 
 

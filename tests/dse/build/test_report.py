@@ -41,7 +41,8 @@ def rows(page: str, title: str) -> dict[str, list[str]]:
 def test_placed_figures_stand_beside_counted_ones(built, tmp_path, capsys):
     folder = shutil.copytree(built, tmp_path / "chip")
     fields = {**read_build(folder), **PLACED}
-    fields["modelled_ecp5"] = {"luts": 1000.0, "ffs": 1000.0, "block_rams": 3, "dsps": 10}
+    counted = {"luts": 1000.0, "ffs": 1000.0, "block_rams": 3, "dsps": 10}
+    fields["modelled"] = {"family": "ecp5", **counted}
     write_build(folder, fields)
     assert main(["report", str(folder)]) == 0
     assert capsys.readouterr().out.strip() == str(folder / "machine.html")

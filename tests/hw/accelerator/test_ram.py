@@ -52,7 +52,7 @@ def test_words_are_read_as_written_and_collisions_are_unknown(depth, width, styl
     library.add("top", Around(memory), "")
     library.finish()
     assert next(iter(library.modules)).startswith("machine_")
-    bits = len(memory.addr)
+    bits = max(1, (depth - 1).bit_length())
     rows = list(steps(depth, width))
     (tmp_path / "steps.txt").write_text(
         "".join(f"{w:b}{p:0{bits}b}{v:0{width}b}{a:0{bits}b}\n" for w, p, v, a, _ in rows)
