@@ -12,7 +12,7 @@ def test_a_file_says_what_is_left(tmp_path):
     path.write_text('base = "lfe5u-45f"\nluts = 40000\ndsps = 0\n')
     device = find_device(path)
     assert (device.name, device.base, device.family) == ("board", "lfe5u-45f", "ecp5")
-    assert device.resources == {"luts": 36000, "ffs": 39463, "block_rams": 97, "dsps": 0}
+    assert device.resources == {"luts": 36000, "ffs": 39463, "block_rams": 104, "dsps": 0}
     assert find_device("lfe5u-45f") is DEVICES["lfe5u-45f"]
 
 
@@ -49,7 +49,7 @@ def test_devices_that_are_not_there(tmp_path):
             ["--architecture", "temporal", "--types", "2", "--device", "lfe5u-25f"],
             "one unit type of one mode",
         ),
-        (["--architecture", "dataflow", "--device", "ice40-up5k"], "such as ecp5, not ice40"),
+        (["--architecture", "dataflow", "--device", "ice40-up5k"], "on ice40 must be of one array"),
         (
             [*("--architecture", "dataflow", "--device", "lfe5u-25f"), "--technology", "xc7"],
             "Technology must be that of device lfe5u-25f, ecp5, not xc7",

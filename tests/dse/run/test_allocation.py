@@ -47,6 +47,7 @@ def test_buffers_and_array_are_numbers():
         "rows": 8,
         "columns": 4,
         "buffer_kib": 16.0,
+        "wide_bits": 10,
     }
     assert Allocation.from_fields(json.loads(json.dumps(fields))).array == array
 
