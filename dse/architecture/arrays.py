@@ -81,7 +81,10 @@ class DeviceArrays:
         notes = hard_alone({self.clock_mhz: self.units})
         if self.lacking:
             pairs = ", ".join("/".join(pair) for pair in self.lacking)
-            notes += (f"layers of {pairs} run on wider units: none of their own meets the clock",)
+            notes += (
+                f"layers of {pairs} run on wider units: their products are too narrow for hard "
+                "multipliers, and no unit of look-up tables ships for them at the clock",
+            )
         return notes
 
     @property
@@ -203,7 +206,9 @@ class DeviceArrays:
 
     def _program(self, rows: int, columns: int, widths: Widths) -> Program:
         """Program with these widths, whose weights only decide what the array takes of codes."""
-        parts = replace(widths.parts, whole_bits=_BITS)
+        # Wide tensors of the network stand for those of `wide_bits`.
+        whole = WIDE_BITS if self.wide_bits <= widths.parts.act_bits else _BITS
+        parts = replace(widths.parts, whole_bits=whole)
         key = rows, columns, replace(widths, weight_bits=_BITS, parts=parts)
         if key not in self._programs:
             self._programs[key] = compile_network(

@@ -16,6 +16,7 @@ from macwright.dse.cli.main import main
 from macwright.dse.data.recipe import load_recipe
 from macwright.dse.settings import Settings, Temporal
 from macwright.dse.workload import load_workload
+from macwright.hw.accelerator.network import read_network
 from macwright.hw.accelerator.temporal.compile import compile_network
 from macwright.hw.accelerator.temporal.microcode import Microcode
 from macwright.hw.accelerator.temporal.widths import widths_for
@@ -94,6 +95,10 @@ def test_formats_that_arrays_lack_are_said():
 def test_what_does_not_go_with_a_device():
     with pytest.raises(RefusedInput, match="one unit type of one mode"):
         Temporal(device=DEVICE, switched=())
+    with pytest.raises(RefusedInput, match=r"must be 10 bits without a device.*, not 8"):
+        Temporal(wide_bits=8)
+    with pytest.raises(RefusedInput, match="must have 4 to 16 bits, not 3"):
+        Temporal(types=1, switched=(), device=DEVICE, wide_bits=3)
     with pytest.raises(RefusedInput, match="Technology must be that of device"):
         Settings(architecture=Temporal(types=1, switched=(), device=DEVICE), technology="gates")
 
@@ -142,6 +147,8 @@ def test_a_machine_is_built_as_it_was_promised(
     words += ["--weights", weights, "--activations", activations, "--objective", "luts"]
     words += ["--array-rows", sizes[0], "--array-columns", sizes[1]]
     words += ["--points", "4", "--measure", "0"]
+    wide = 8 if device.startswith("ice40") else 10
+    words += ["--wide-bits", str(wide)]
     assert main(["dse", net, "--data", data, *words, "-o", str(run)]) == 0
     front = pd.read_csv(run / "front.csv")
     assert list(front["clock"].unique()) == ["reached by placed machines"]
@@ -153,6 +160,9 @@ def test_a_machine_is_built_as_it_was_promised(
         assert main([*words, "--data", data, "-o", str(chip)]) == 0
         built = json.loads((chip / "build.json").read_text())
         row = front.iloc[number]
+        network = read_network(chip / "network.json")
+        widths = {edge.format.width for edge in network.edges if edge.name != network.output}
+        assert max(widths) == wide
         assert built["machine"]["interval"] == round(row["latency_ms"] * row["clock_mhz"] * 1e3)
         # The sums of the final machine are those of its weights; the front's are estimates.
         for name in ("luts", "ffs"):
