@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from macwright.costmodel.progress import Progress
-from macwright.costmodel.technology.devices import DEVICES
 from macwright.dse.build.boards import check_board, write_board
 from macwright.dse.build.emit import LATER, write_build, write_machine, write_temporal
 from macwright.dse.build.machine import lower
@@ -105,8 +104,7 @@ def build(
             wide_bits=wide_bits,
             progress=progress,
         )
-        family = DEVICES[device or _DEVICE].family
-        write = partial(write_temporal, machine, family=family)
+        write = partial(write_temporal, machine, device=device or _DEVICE)
     else:
         lowered = lower(
             workload,

@@ -14,6 +14,7 @@ import numpy as np
 from macwright.costmodel.npz import Archive
 from macwright.costmodel.system.machine_resources import machine_model
 from macwright.costmodel.system.weight_streaming import LATENCY, streamed_frames
+from macwright.costmodel.technology.devices import DEVICES
 from macwright.dse.architecture.engine_units import engine_unit
 from macwright.dse.build.machine import Lowered
 from macwright.dse.build.memories import constant_style
@@ -78,11 +79,12 @@ def write_temporal(
     allocation: Allocation,
     folder: Path,
     *,
-    family: str = "ecp5",
+    device: str = "lfe5u-85f",
     notes: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Write a temporal machine for a family of FPGAs; returns as :func:`write_machine`."""
+    """Write a temporal machine for one of `DEVICES`; returns as :func:`write_machine`."""
     spec, program = lowered.spec, lowered.spec.program
+    family = DEVICES[device].family
 
     stream, frames = program.weight_stream, None
     if stream:
@@ -101,7 +103,7 @@ def write_temporal(
     about = {
         "memories_bits": memories,
         "unit": spec.array.unit.name,
-        "modelled": _modelled(spec, allocation, family),
+        "modelled": _modelled(spec, allocation, family, device),
     }
     library = temporal_library(spec, partial(constant_style, family))
     return _write(lowered, library, record, allocation, folder, notes, about)
@@ -151,7 +153,7 @@ def _write(
 
 
 def _modelled(
-    spec: MachineSpec | TemporalSpec, allocation: Allocation, family: str
+    spec: MachineSpec | TemporalSpec, allocation: Allocation, family: str, device: str = ""
 ) -> dict[str, Any]:
     """Resources of the machine as the cost model counts them from its final widths and depths."""
     model, units = machine_model(family), {}
@@ -162,6 +164,8 @@ def _modelled(
         if isinstance(unit, UnitSpec) and _kind(unit) in known:
             units[unit] = engine_unit(known[_kind(unit)], model).with_sum(unit, model)
     try:
+        if device:
+            model.array_clock(device)  # refuses what was not measured, such as without multipliers
         resources = model.of(spec, units)
     except NotSupported as reason:
         return {"family": family, "not_counted": str(reason)}
