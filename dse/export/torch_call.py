@@ -12,13 +12,13 @@ from onnx import helper
 
 from macwright.hw.errors import RefusedInput
 
-__all__ = ["Call", "integers", "number"]
+__all__ = ["TorchCall", "integers", "number"]
 
 _Array = NDArray[Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Call:
+class TorchCall:
     """A node, and what its expression may ask for.
 
     Parameters

@@ -18,7 +18,7 @@ from onnx import numpy_helper
 from macwright.dse.data.npz import npz_bytes
 from macwright.dse.export.rewrite import rewrite, without_unused
 from macwright.dse.export.source import SourceRun
-from macwright.dse.export.torch_call import Call
+from macwright.dse.export.torch_call import TorchCall
 from macwright.dse.export.torch_operators import OPERATORS
 from macwright.dse.export.torch_quantisers import CLASSES, quantiser
 from macwright.dse.export.torch_windows import HELPERS
@@ -90,7 +90,7 @@ class _Module:
         self._results = ", ".join(self._tensor(item.name) for item in graph.output)
 
     def _add(self, node: onnx.NodeProto) -> None:
-        call = Call(
+        call = TorchCall(
             node=node,
             constants=self._constants,
             tensor=self._tensor,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from macwright.dse.export.torch_call import Call, integers, number
+from macwright.dse.export.torch_call import TorchCall, integers, number
 from macwright.dse.export.torch_windows import conv, conv_transpose, padded, pool
 
 __all__ = ["OPERATORS"]
@@ -17,25 +17,25 @@ __all__ = ["OPERATORS"]
 _Array = NDArray[Any]
 
 
-def _function(name: str, count: int = 1) -> Callable[[Call], str]:
+def _function(name: str, count: int = 1) -> Callable[[TorchCall], str]:
     """A function of as many tensors, and of nothing else."""
 
-    def expression(call: Call) -> str:
+    def expression(call: TorchCall) -> str:
         call.attributes()
         return f"{name}({', '.join(map(call.tensor, call.inputs(count)))})"
 
     return expression
 
 
-def _infix(sign: str) -> Callable[[Call], str]:
-    def expression(call: Call) -> str:
+def _infix(sign: str) -> Callable[[TorchCall], str]:
+    def expression(call: TorchCall) -> str:
         call.attributes()
         return f" {sign} ".join(map(call.tensor, call.inputs(2)))
 
     return expression
 
 
-def _linear(call: Call, x: str, weight: _Array, bias: _Array | None) -> str:
+def _linear(call: TorchCall, x: str, weight: _Array, bias: _Array | None) -> str:
     """Product with a constant matrix, shape (outputs, inputs)."""
     outs, ins = weight.shape
     state = {"weight": weight} | ({} if bias is None else {"bias": bias})
@@ -43,7 +43,7 @@ def _linear(call: Call, x: str, weight: _Array, bias: _Array | None) -> str:
     return f"{call.module(constructor, state)}({call.tensor(x)})"
 
 
-def _gemm(call: Call) -> str:
+def _gemm(call: TorchCall) -> str:
     x, w, b = call.inputs(2, 3)
     values = call.attributes(alpha=1.0, beta=1.0, transA=0, transB=0)
     call.require(values["alpha"] == 1 and not values["transA"], "of alpha 1 and transA 0")
@@ -57,7 +57,7 @@ def _gemm(call: Call) -> str:
     return _linear(call, x, weight if values["transB"] else weight.T, bias)
 
 
-def _matmul(call: Call) -> str:
+def _matmul(call: TorchCall) -> str:
     x, w = call.inputs(2)
     weight = call.constants.get(w)
     if weight is None or weight.ndim != 2:
@@ -66,7 +66,7 @@ def _matmul(call: Call) -> str:
     return _linear(call, x, weight.T, None)
 
 
-def _clip(call: Call) -> str:
+def _clip(call: TorchCall) -> str:
     x, *bounds = call.inputs(1, 3)
     call.attributes()
     texts = [
@@ -77,20 +77,20 @@ def _clip(call: Call) -> str:
     return f"torch.clamp({', '.join([call.tensor(x), *texts])})" if texts else call.tensor(x)
 
 
-def _global_pool(call: Call) -> str:
+def _global_pool(call: TorchCall) -> str:
     (x,) = call.inputs(1)
     call.attributes()
     tensor = call.tensor(x)
     return f"torch.mean({tensor}, dim=tuple(range(2, {tensor}.ndim)), keepdim=True)"
 
 
-def _flatten(call: Call) -> str:
+def _flatten(call: TorchCall) -> str:
     (x,) = call.inputs(1)
     call.require(call.attributes(axis=1)["axis"] == 1, "of axis 1")
     return f"torch.flatten({call.tensor(x)}, 1)"
 
 
-def _reshape(call: Call) -> str:
+def _reshape(call: TorchCall) -> str:
     x, shape = call.inputs(2)
     call.require(not call.attributes(allowzero=0)["allowzero"], "without allowzero")
     tensor = call.tensor(x)
@@ -101,24 +101,24 @@ def _reshape(call: Call) -> str:
     return f"torch.reshape({tensor}, ({', '.join(sizes)},))"
 
 
-def _transpose(call: Call) -> str:
+def _transpose(call: TorchCall) -> str:
     (x,) = call.inputs(1)
     order = call.attributes(perm=None)["perm"]
     call.require(order is not None, "with its attribute perm")
     return f"torch.permute({call.tensor(x)}, {tuple(integers(order))})"
 
 
-def _softmax(call: Call) -> str:
+def _softmax(call: TorchCall) -> str:
     (x,) = call.inputs(1)
     return f"torch.softmax({call.tensor(x)}, {int(call.attributes(axis=-1)['axis'])})"
 
 
-def _concat(call: Call) -> str:
+def _concat(call: TorchCall) -> str:
     axis = int(call.attributes(axis=None)["axis"])
     return f"torch.cat([{', '.join(map(call.tensor, call.node.input))}], {axis})"
 
 
-def _gather(call: Call) -> str:
+def _gather(call: TorchCall) -> str:
     table, index = call.inputs(2)
     values = call.constant(table, "rows")
     axis = call.attributes(axis=0)["axis"]
@@ -126,7 +126,7 @@ def _gather(call: Call) -> str:
     return f"functional.embedding({call.tensor(index)}, {call.tensor(table)})"
 
 
-def _layer_norm(call: Call) -> str:
+def _layer_norm(call: TorchCall) -> str:
     x, scale, bias = call.inputs(2, 3)
     values = call.attributes(axis=-1, epsilon=1e-5, stash_type=1)
     call.require(values["stash_type"] == 1 and len(call.node.output) == 1, "of one result")
@@ -135,7 +135,7 @@ def _layer_norm(call: Call) -> str:
     return f"functional.layer_norm({tensor}, {shape}, {rest}, eps={number(values['epsilon'])})"
 
 
-def _batch_norm(call: Call) -> str:
+def _batch_norm(call: TorchCall) -> str:
     x, scale, bias, mean, variance = call.inputs(5)
     values = call.attributes(epsilon=1e-5, momentum=0.9, training_mode=0, spatial=1)
     inference = not values["training_mode"] and values["spatial"] and len(call.node.output) == 1
@@ -144,7 +144,7 @@ def _batch_norm(call: Call) -> str:
     return f"functional.batch_norm({call.tensor(x)}, {rest}, eps={number(values['epsilon'])})"
 
 
-def _slice(call: Call) -> str:
+def _slice(call: TorchCall) -> str:
     call.attributes()
     x, *names = call.inputs(3, 5)
     starts, ends = (integers(call.constant(name, "bounds")) for name in names[:2])
@@ -164,7 +164,7 @@ def _slice(call: Call) -> str:
     return f"{call.tensor(x)}[{', '.join(places)}]"
 
 
-def _pad(call: Call) -> str:
+def _pad(call: TorchCall) -> str:
     x, pads, value, axes = call.inputs(2, 4)
     call.require(call.attributes(mode=b"constant")["mode"] == b"constant", "of constants")
     call.require(not axes, "of all axes")
@@ -174,7 +174,7 @@ def _pad(call: Call) -> str:
 
 
 #: Expressions by operator of ONNX.
-OPERATORS: Mapping[str, Callable[[Call], str]] = {
+OPERATORS: Mapping[str, Callable[[TorchCall], str]] = {
     "Add": _infix("+"),
     "AveragePool": pool("avg"),
     "BatchNormalization": _batch_norm,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from macwright.dse.export.torch_call import Call, integers, number
+from macwright.dse.export.torch_call import TorchCall, integers, number
 
 __all__ = ["HELPERS", "conv", "conv_transpose", "padded", "pool"]
 
@@ -55,7 +55,7 @@ class _Window:
         return padded(tensor, self.before, self.after, value)
 
 
-def _window(call: Call, kernel: Sequence[int], **more: Any) -> tuple[_Window, dict[str, Any]]:
+def _window(call: TorchCall, kernel: Sequence[int], **more: Any) -> tuple[_Window, dict[str, Any]]:
     """Window of a node, and its other attributes."""
     rank = len(kernel)
     call.require(1 <= rank <= 3, "of one to three axes")
@@ -85,7 +85,7 @@ def padded(tensor: str, before: Sequence[int], after: Sequence[int], value: floa
     return f"functional.pad({tensor}, {pads}, value={number(value)})"
 
 
-def conv(call: Call) -> str:
+def conv(call: TorchCall) -> str:
     """Convolution with constant weights, of one to three axes."""
     x, w, b = call.inputs(2, 3)
     weight = call.constant(w, "weights")
@@ -105,7 +105,7 @@ def conv(call: Call) -> str:
     return f"{module}({tensor})"
 
 
-def conv_transpose(call: Call) -> str:
+def conv_transpose(call: TorchCall) -> str:
     """Transposed convolution with constant weights and as much padding after as before."""
     x, w, b = call.inputs(2, 3)
     weight = call.constant(w, "weights")
@@ -125,10 +125,10 @@ def conv_transpose(call: Call) -> str:
     return f"{module}({call.tensor(x)})"
 
 
-def pool(name: str) -> Callable[[Call], str]:
+def pool(name: str) -> Callable[[TorchCall], str]:
     """Largest value (`max`) or mean (`avg`) of a window."""
 
-    def expression(call: Call) -> str:
+    def expression(call: TorchCall) -> str:
         (x,) = call.inputs(1)
         largest = name == "max"
         other = {"storage_order": 0} if largest else {"count_include_pad": 0}
